@@ -1,0 +1,158 @@
+"""Launches the console: the gate in front of Streamlit, a limiter of its own where none answers, a one-time sign-in link.
+
+`python console.py` or `streamlit run console.py`. Stops only the limiter that it started, and starts it again if it dies.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+from streamlit import config as streamlit_config
+
+from limiter import config
+from limiter.console.gate import BASE, SIGN_IN, SIGN_OUT, Door, Gate
+from limiter.console.signins import SIGN_INS
+from limiter.runner import dies_with_parent
+from limiter.store.engine import StoreError, sqlite_path
+
+START_SECONDS = 20.0
+STOP_SECONDS = 12.0  # the limiter promises to end within 10
+
+log = logging.getLogger("limiter.console")
+
+try:
+    SETTINGS = config.read()
+except config.ConfigError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+
+
+def limiter_url() -> str:
+    """Where the limiter is; without LIMITER_URL, on this machine at LIMITER_PORT."""
+    if SETTINGS.sources["LIMITER_URL"] != "default":
+        return str(SETTINGS["LIMITER_URL"]).rstrip("/")
+    return f"http://127.0.0.1:{SETTINGS['LIMITER_PORT']}"
+
+
+def link_key() -> str:
+    """The key that the link signs in with: the one the first start made, else LIMITER_KEY."""
+    folder = Path("data")
+    with contextlib.suppress(StoreError):
+        database = sqlite_path(SETTINGS["LIMITER_DATABASE_URL"])
+        folder = database.parent if database else folder
+    with contextlib.suppress(OSError):
+        return (folder / "admin.key").read_text().strip()
+    return str(SETTINGS["LIMITER_KEY"])
+
+
+async def answers() -> bool:
+    """Whether a limiter answers."""
+    async with httpx.AsyncClient(timeout=2.0) as http:
+        with contextlib.suppress(httpx.HTTPError):
+            return (await http.get(f"{limiter_url()}/livez")).is_success
+    return False
+
+
+async def start_limiter() -> asyncio.subprocess.Process:
+    """Start one and wait until it answers. Raises SystemExit with its status where it ends instead."""
+    where = urlsplit(limiter_url())
+    command = (sys.executable, "-m", "limiter", "serve", "--host", where.hostname or "127.0.0.1", "--port", str(where.port or 80))
+    environment = os.environ | {"LIMITER_URL": limiter_url()}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, preexec_fn=dies_with_parent())  # noqa: PLW1509
+    end = asyncio.get_running_loop().time() + START_SECONDS
+    while not await answers():
+        if process.returncode is not None:
+            raise SystemExit(process.returncode or 1)
+        if asyncio.get_running_loop().time() > end:
+            log.error("limiter_silent url=%s", limiter_url())
+            break
+        await asyncio.sleep(0.1)
+    return process
+
+
+async def keep_limiter(process: asyncio.subprocess.Process) -> None:
+    """Start it again whenever it ends; at the end of the console, end it."""
+    delay = 0.5
+    try:
+        while True:
+            status = await process.wait()
+            log.error("limiter_ended status=%s", status)
+            await asyncio.sleep(delay)
+            delay = min(30.0, delay * 2)
+            with contextlib.suppress(SystemExit):
+                process = await start_limiter()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            except TimeoutError:
+                process.kill()
+
+
+def console_url() -> str:
+    """Where a browser on this machine finds the console."""
+    public = SETTINGS["LIMITER_CONSOLE_URL"]
+    host = streamlit_config.get_option("server.address") or "127.0.0.1"
+    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  it is compared, not bound
+    return str(public or f"http://{host}:{streamlit_config.get_option('server.port')}{BASE}").rstrip("/")
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    """A limiter for as long as the console lives, and the link."""
+    keeper = None
+    if not await answers() and urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1"):
+        keeper = asyncio.create_task(keep_limiter(await start_limiter()))
+    print(f"Console: {console_url()}/\nSign in (once, 10 minutes): {console_url()}/sign-in?link={SIGN_INS.link()}", flush=True)
+    try:
+        yield
+    finally:
+        if keeper is not None:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+
+
+def hosts() -> set[str]:
+    """The host names that a request may carry."""
+    public = urlsplit(SETTINGS["LIMITER_CONSOLE_URL"]).hostname
+    return {SETTINGS["LIMITER_CONSOLE_HOST"], *SETTINGS["LIMITER_ALLOWED_HOSTS"], *([public] if public else [])}
+
+
+door = Door(SIGN_INS, limiter_url(), link_key)
+app = st.App(
+    "pages/router.py",
+    lifespan=lifespan,
+    routes=[
+        Route("/", lambda _request: RedirectResponse(f"{BASE}/")),
+        Route(SIGN_IN, door.sign_in, methods=["GET", "POST"]),
+        Route(SIGN_OUT, door.sign_out),
+    ],
+    middleware=[Middleware(Gate, sign_ins=SIGN_INS, hosts=hosts())],
+)
+
+
+def options() -> dict[str, object]:
+    """What the operator's settings say of Streamlit's."""
+    return {"server.address": SETTINGS["LIMITER_CONSOLE_HOST"], "server.port": SETTINGS["LIMITER_CONSOLE_PORT"]}
+
+
+if __name__ == "__main__":
+    os.environ["LIMITER_URL"] = limiter_url()
+    app.run(config=options())
+elif not streamlit_config.get_where_defined("server.port").startswith("command-line"):
+    os.environ["LIMITER_URL"] = limiter_url()
+    if any(streamlit_config.get_option(name) != value for name, value in options().items()):
+        # `streamlit run` has read its port before it read this file.
+        os.execv(sys.executable, [sys.executable, __file__])  # noqa: S606

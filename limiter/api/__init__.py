@@ -1,0 +1,1 @@
+"""The HTTP API: routes declared once, strict JSON in, JSON and problem+json out."""

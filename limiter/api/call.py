@@ -1,0 +1,115 @@
+"""One request as a handler sees it, and the services it may use."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+
+from limiter.access import Access, Actor
+from limiter.api.wire import identifier, instant
+from limiter.committer import Committer, Request
+from limiter.config import Config
+from limiter.jobs import Job
+from limiter.jobs.sampler import Sampler
+from limiter.rules.capacity import Box
+from limiter.rules.refusals import Refusal, invalid
+from limiter.store.engine import reading
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """Carries a refusal out of a handler."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def good(value: T | Refusal) -> T:
+    """The value, or out with the refusal."""
+    if isinstance(value, Refusal):
+        raise Refused(value)
+    return value
+
+
+@dataclass(slots=True)
+class Services:
+    """What the limiter is made of; one for the process. `reads` are the threads that query beside the event loop."""
+
+    config: Config
+    committer: Committer
+    access: Access
+    sampler: Sampler
+    jobs: tuple[Job, ...]
+    engine: Engine
+    reads: ThreadPoolExecutor
+    box: Box
+    started_at: float
+    version: str
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class Call:
+    """One request: who asks, from where, for what."""
+
+    services: Services
+    method: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[bytes, bytes]
+    request_id: str
+    language: str
+    actor: Actor
+    body: Any = None
+
+    def now(self) -> int:
+        """UTC milliseconds of the limiter's clock."""
+        return self.services.committer.clock.now()
+
+    async def decide(self, request: Request) -> Any:
+        """What the request is answered, durable; a refusal ends the handler."""
+        return good(await self.services.committer.submit(request))
+
+    async def read(self, query: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """What a read query finds, in a thread beside the event loop."""
+
+        def run() -> T:
+            with reading(self.services.engine) as connection:
+                return query(connection, *arguments, **options)
+
+        return await asyncio.get_running_loop().run_in_executor(self.services.reads, run)
+
+    def name(self, field: str) -> str:
+        """An identifier of the path."""
+        return good(identifier(field, self.path[field]))
+
+    def wanted_name(self, field: str) -> str | None:
+        """An identifier of the query, where it is there."""
+        value = self.query.get(field)
+        return None if value is None else good(identifier(field, value))
+
+    def wanted_choice(self, field: str, choices: tuple[str, ...]) -> str | None:
+        """One of some words, where it is there."""
+        value = self.query.get(field)
+        if value is not None and value not in choices:
+            raise Refused(invalid(field, f"must be one of {', '.join(choices)}"))
+        return value
+
+    def wanted_instant(self, field: str) -> int | None:
+        """An instant of the query, where it is there."""
+        value = self.query.get(field)
+        return None if value is None else good(instant(field, value))
+
+    def wanted_number(self, field: str, low: int, high: int) -> int | None:
+        """A whole number of the query, where it is there."""
+        value = self.query.get(field)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) <= 18 and low <= int(value) <= high):
+            raise Refused(invalid(field, f"must be a whole number from {low} to {high}"))
+        return int(value)

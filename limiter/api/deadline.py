@@ -1,0 +1,81 @@
+"""uvicorn's HTTP protocol with the deadlines that it lacks: a head that comes too slowly, a body that does, a connection
+that says nothing, are answered 408 and closed; a head over 16 KiB, 431.
+
+Without them a half-sent request stays open for ever, and holds up the exit on SIGTERM.
+"""
+
+import asyncio
+import secrets
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_SECONDS = 5.0  # from the first byte (or the connection) to the end of the headers
+BODY_SECONDS = 10.0  # from there to the end of the body: with the head, under 15 s
+MAX_HEAD = 16 * 1024
+
+_PROBLEM = (
+    b'{"type":"urn:limiter:invalid_request","title":"%s","status":%d,"detail":"%s","success":false,'
+    b'"error":"%s","reason":"invalid_request","request_id":"%s","errors":[{"field":"request","message":"%s"}]}'
+)
+
+
+class DeadlineProtocol(HttpToolsProtocol):
+    """One connection. `_timer` runs while bytes are due from the client."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._arm(HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD + 64 * 1024 or (b"\r\n\r\n" not in data and self._head_bytes > MAX_HEAD):
+                self._refuse(431, b"Request Header Fields Too Large", b"the headers are over 16 KiB")
+                return
+            if self._timer is None:
+                self._arm(HEAD_SECONDS)
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+        self._arm(BODY_SECONDS)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._disarm()
+        self._in_head, self._head_bytes = True, 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, self._expire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._refuse(408, b"Request Timeout", b"the request came too slowly")
+
+    def _refuse(self, status: int, title: bytes, why: bytes) -> None:
+        self._disarm()
+        transport: Any = self.transport
+        if transport is None or transport.is_closing():
+            return
+        request_id = secrets.token_hex(8).encode()
+        body = _PROBLEM % (title, status, why, why, request_id, why)
+        transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\nx-request-id: %s\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (status, title, request_id, len(body), body)
+        )
+        transport.close()

@@ -1,0 +1,255 @@
+"""What monitors and dashboards ask: capacity, stats, health, history, advice, metrics."""
+
+import csv
+import io
+import os
+import time
+from pathlib import Path
+
+import psutil
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from limiter.api import schemas as s
+from limiter.api.bots import capacity
+from limiter.api.call import Call, Refused, Services
+from limiter.api.wire import Answer, encode, iso, ok
+from limiter.rules.capacity import Status, advise
+from limiter.rules.refusals import REFUSALS, invalid
+from limiter.rules.sessions import Reap
+from limiter.store import reader
+from limiter.store.engine import sqlite_path
+
+GIB = 1024**3
+STALL_SECONDS = 5.0
+STALE_SECONDS = 15.0
+CLOCK_STEP_SECONDS = 2.0
+WAL_BYTES = 64 * 1024**2
+DISK_BYTES = 200 * 1024**2
+TOP_USERS = 10
+ALERT_PERCENT = 90
+HOUR_MS = 3_600_000
+NO_STORE = ((b"cache-control", b"no-store"),)
+
+
+async def current(call: Call) -> Answer:
+    """The closed capacity object."""
+    return ok(s.CapacityAnswer(capacity(call.services.committer.state.capacity(call.now()))))
+
+
+async def stats(call: Call) -> Answer:
+    """One instant of everything, from memory: no query, no lock."""
+    services, now = call.services, call.now()
+    state, latency = services.committer.state, services.committer.latency
+    second, today = now // 1000, state.day(now).name
+    held = state.capacity(now)
+    cpu, ram = services.sampler.mean(60)
+    p50, p99 = latency.percentile_ms(0.5, 0.99)
+    trades = {user: used for (user, day), used in state.trade_days.items() if day == today and used}
+    users = sorted(
+        state.users.keys() | trades.keys(), key=lambda user: (-state.user_active(user), -trades.get(user, 0), user)
+    )
+    refused = {reason.name: state.last_hour(f"refused:{reason.name}", now) for reason in REFUSALS}
+    answer = s.StatsAnswer(
+        capacity=capacity(held),
+        limits=dict(state.limits.values),
+        limits_version=state.limits.version,
+        system=s.System(cpu, ram, round(services.box.detected_ram_gb, 2), services.box.recommended_max_bots),
+        rates=s.Rates(
+            state.window("tokens").used(second),
+            state.window("signals").used(second),
+            state.last_hour("starts", now),
+            {reason: n for reason, n in refused.items() if n},
+            sum(trades.values()),
+        ),
+        sessions=s.SessionFigures(held.current, len(state.suspects(now)), state.last_hour("ended:lease_expired", now)),
+        top_users=[s.TopUser(user, state.user_active(user), trades.get(user, 0)) for user in users[:TOP_USERS]],
+        decisions=s.Decisions(p50, p99, latency.count),
+        paused=state.paused,
+        uptime_seconds=round(time.monotonic() - services.started_at, 3),
+        version=services.version,
+        at=str(iso(now)),
+    )
+    return ok(answer)
+
+
+def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
+    """Each check with its detail, and whether decisions can be made. The sampler's snapshot is the write that proves it."""
+    committer, sampler = services.committer, services.sampler
+    stalled, failing = committer.stalled_seconds(), committer.failing_since
+    database = "writable" if failing is None else f"not writable for {time.monotonic() - failing:.0f} s"
+    age = time.monotonic() - sampler.taken_at
+    step = committer.clock.step_seconds()
+    broken = [f"{job.name}: {job.failure}" for job in services.jobs if job.failure]
+    found = {
+        "database": s.Check(failing is None, database),
+        "decisions": s.Check(stalled < STALL_SECONDS, f"batch under way for {stalled:.1f} s" if stalled else "idle"),
+        "accepting": s.Check(not committer.state.draining, "draining" if committer.state.draining else "accepting"),
+        "snapshots": s.Check(age < STALE_SECONDS, f"last {age:.0f} s ago"),
+        "jobs": s.Check(not broken, "; ".join(broken) or "running"),
+        "clock": s.Check(abs(step) < CLOCK_STEP_SECONDS, f"wall clock moved by {step:.1f} s since the start"),
+    }
+    path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
+    if path is not None:
+        found |= files(path)
+    return found, all(found[name].ok for name in ("database", "decisions", "accepting"))
+
+
+def files(path: Path) -> dict[str, s.Check]:
+    """The write-ahead log and the disk under the database."""
+    try:
+        wal = path.with_name(path.name + "-wal")
+        size = wal.stat().st_size if wal.exists() else 0
+        room = os.statvfs(path.parent)
+        free = room.f_bavail * room.f_frsize
+    except OSError as error:
+        return {"files": s.Check(False, str(error))}
+    return {
+        "wal": s.Check(size < WAL_BYTES, f"{size / 1024**2:.1f} MiB"),
+        "disk": s.Check(free > DISK_BYTES, f"{free / 1024**3:.1f} GiB free"),
+    }
+
+
+async def health(call: Call) -> Answer:
+    """For an outside monitor: 503 where no decision can be made, or from `fail_at` percent on where it is asked for."""
+    fail_at = call.wanted_number("fail_at", 1, 100)
+    held = call.services.committer.state.capacity(call.now())
+    found, alive = checks(call.services)
+    status = "down" if not alive else "ok" if all(check.ok for check in found.values()) else "degraded"
+    alert = held.status is Status.FULL or 100 * held.current >= ALERT_PERCENT * held.maximum
+    success = alive and not (fail_at is not None and 100 * held.current >= fail_at * held.maximum)
+    answer = s.HealthAnswer(
+        success, status, "CAPACITY_ALERT" if alert else "CAPACITY_OK", capacity(held), found  # type: ignore[arg-type]
+    )  # fmt: skip
+    return Answer(200 if success else 503, encode(answer), headers=NO_STORE)
+
+
+async def livez(call: Call) -> Answer:
+    """The event loop turns."""
+    return ok(s.Alive(), headers=NO_STORE)
+
+
+async def readyz(call: Call) -> Answer:
+    """Decisions can be made now."""
+    found, alive = checks(call.services)
+    if alive:
+        return ok(s.Alive(), headers=NO_STORE)
+    failed = {name: check for name, check in found.items() if not check.ok}
+    return Answer(503, encode({"success": False, "checks": failed}), headers=NO_STORE)
+
+
+async def history(call: Call) -> Answer:
+    """Snapshots in buckets, as JSON or CSV."""
+    form = call.wanted_choice("format", ("json", "csv")) or "json"
+    step = call.wanted_number("step", 1, 31_536_000) or 60
+    end = call.wanted_instant("to")
+    begin = call.wanted_instant("from")
+    end = call.now() if end is None else end
+    if begin is None:
+        begin = (end - HOUR_MS) // (step * 1000) * step * 1000
+    if begin >= end:
+        raise Refused(invalid("from", "must be before `to`"))
+    buckets = await call.read(reader.history, begin, end, step * 1000)
+    if form == "csv":
+        return Answer(200, as_csv(buckets), b"text/csv; charset=utf-8")
+    rows = [
+        s.Bucket(**{**bucket, "at": str(iso(bucket["at"])), "bots": s.Bots(**bucket["bots"])}) for bucket in buckets
+    ]
+    return ok(s.HistoryAnswer(max(step, -(-(end - begin) // reader.MAX_BUCKETS) / 1000), rows))
+
+
+def as_csv(buckets: list[dict[str, object]]) -> bytes:
+    """The same buckets, one a line, one column a reason."""
+    reasons = [reason.name for reason in REFUSALS if reason.recorded]
+    plain = ("limit", "cpu_percent", "ram_percent", "tokens", "signals", "starts")
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+    writer.writerow(["at", "bots_min", "bots_mean", "bots_max", *plain, *(f"refused_{name}" for name in reasons)])
+    for bucket in buckets:
+        bots, refused = bucket["bots"], bucket["refusals"]
+        assert isinstance(bots, dict) and isinstance(refused, dict) and isinstance(bucket["at"], int)
+        figures = [bots["min"], bots["mean"], bots["max"], *(bucket[name] for name in plain)]
+        writer.writerow([iso(bucket["at"]), *figures, *(refused.get(name, 0) for name in reasons)])
+    return out.getvalue().encode()
+
+
+async def advice(call: Call) -> Answer:
+    """What the box carries, and whether to take a bigger one."""
+    services, now = call.services, call.now()
+    cpu, ram = services.sampler.mean(300)
+    bots = services.committer.state.capacity(now).current
+    found = advise(services.box, bots, cpu, ram, await call.read(reader.busy_days, now))
+    box = services.box
+    rows = [s.AdviceRow(**one.as_dict()) for one in found]
+    answer = s.AdviceAnswer(
+        round(box.detected_ram_gb, 2), box.counts_as_gb, box.recommended_max_bots, box.price_usd_month, rows
+    )
+    return ok(answer)
+
+
+async def metrics(call: Call) -> Answer:
+    """OpenMetrics, collected at the scrape: nothing is counted twice on the hot path."""
+    await call.decide(Reap())
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Scrape(call.services, call.now()))
+    kind = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
+    return Answer(200, generate_latest(registry), kind)  # type: ignore[no-untyped-call]
+
+
+class _Scrape:
+    """prometheus_client's collector over the state of one instant."""
+
+    def __init__(self, services: Services, now: int) -> None:
+        self.services, self.now = services, now
+
+    def collect(self) -> list[Metric]:
+        """Every family. No user is a label."""
+        services, state = self.services, self.services.committer.state
+        committer, held = services.committer, state.capacity(self.now)
+        refused = CounterMetricFamily("limiter_refusals", "Refused requests by reason.", labels=["reason"])
+        for reason in REFUSALS:
+            refused.add_metric([reason.name], state.totals.get(f"refused:{reason.name}", 0))
+        ended = CounterMetricFamily("limiter_sessions_ended", "Sessions ended, by how.", labels=["reason"])
+        for name, n in state.totals.items():
+            if name.startswith("ended:"):
+                ended.add_metric([name.removeprefix("ended:")], n)
+        values = GaugeMetricFamily("limiter_limit", "Limits in force.", labels=["name"])
+        for name, value in state.limits.values.items():
+            if value is not None:
+                values.add_metric([name], value)
+        counters = {
+            "limiter_starts": ("Starts admitted.", state.totals.get("starts", 0)),
+            "limiter_trades": ("Trades counted.", state.totals.get("trades", 0)),
+            "limiter_tokens": ("Tokens taken.", state.totals.get("tokens", 0)),
+            "limiter_signals": ("Signals taken.", state.totals.get("signals", 0)),
+        }
+        gauges = {
+            "limiter_bots_active": ("Bots that hold a slot.", held.current),
+            "limiter_bots_limit": ("MAX_CONCURRENT_BOTS in force.", held.maximum),
+            "limiter_bots_suspect": ("Bots that missed two heartbeats.", len(state.suspects(self.now))),
+            "limiter_limits_version": ("Version of the limits in force.", state.limits.version),
+            "limiter_paused": ("1 while starts are paused.", int(state.paused)),
+            "limiter_snapshot_age_seconds": ("Age of the last snapshot.", time.monotonic() - services.sampler.taken_at),
+            "limiter_database_writable": (
+                "0 while the database refuses batches.",
+                int(committer.failing_since is None),
+            ),
+            "limiter_clock_step_seconds": ("How far the wall clock was moved.", committer.clock.step_seconds()),
+            "limiter_requests_in_flight": ("Requests under way.", services.in_flight),
+            "process_resident_memory_bytes": ("Resident memory.", psutil.Process().memory_info().rss),
+        }
+        decisions = SummaryMetricFamily("limiter_decision_seconds", "From the queue to the durable answer.")
+        decisions.add_metric([], committer.latency.count, committer.latency.sum_seconds)
+        return [
+            *(GaugeMetricFamily(name, text, value=value) for name, (text, value) in gauges.items()),
+            *(CounterMetricFamily(name, text, value=value) for name, (text, value) in counters.items()),
+            refused, ended, values, decisions,
+            InfoMetricFamily("limiter_build", "This program.", value={"version": services.version}),
+        ]  # fmt: skip
+
+
+async def console(call: Call) -> Answer:
+    """To the console."""
+    url = call.services.config.console_url.encode()
+    return Answer(307, b"", headers=((b"location", url.rstrip(b"/") + b"/"),))

@@ -1,0 +1,185 @@
+"""The ASGI app: request id, host, route, key, body under a cap, handler, answer. One path for every request.
+
+Order of refusals: host, path, method, key, content type, size, body, then what depends on state.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.routing import compile_path
+
+from limiter.access import ANONYMOUS
+from limiter.api.call import Call, Refused, Services
+from limiter.api.routes import ROUTES, Route
+from limiter.api.wire import Answer, decode, identifier, language_of, problem
+from limiter.rules.refusals import Refusal, invalid
+
+MAX_BODY = 64 * 1024
+MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+log = logging.getLogger("limiter")
+
+
+class Disconnected(Exception):
+    """The client left before its request was whole."""
+
+
+class App:
+    """The limiter over HTTP. `access_log` writes a line a request."""
+
+    def __init__(self, services: Services, access_log: bool = False) -> None:
+        self.services = services
+        self.access_log = access_log
+        self.language: str = services.config["LIMITER_LANG"]
+        named = (services.config["LIMITER_HOST"], *services.config["LIMITER_ALLOWED_HOSTS"])
+        self.hosts = {host.lower() for host in (*LOOPBACK, *named)}
+        self.fixed: dict[str, dict[str, Route]] = {}
+        patterns: dict[str, dict[str, Route]] = {}
+        for route in ROUTES:
+            table = patterns if "{" in route.path else self.fixed
+            table.setdefault(route.path, {})[route.method] = route
+        # An identifier may hold a slash, which a path carries as %2F and ASGI hands over decoded.
+        self.patterns = [(compile_path(path.replace("}", ":path}"))[0], routes) for path, routes in patterns.items()]
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http":
+            await self.http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """One request."""
+        services = self.services
+        began = time.monotonic()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = headers.get(b"x-request-id")
+        request_id = given.decode("latin-1") if given else ""
+        if not request_id or isinstance(identifier("X-Request-ID", request_id), Refusal):
+            request_id = secrets.token_hex(8)
+        accepts = headers.get(b"accept-language")
+        language = language_of(accepts.decode("latin-1"), self.language) if accepts else self.language
+        services.in_flight += 1
+        try:
+            answer = await self._answer(scope, receive, headers, request_id, language)
+        except Refused as refused:
+            answer = problem(refused.refusal, request_id, language)
+        except Disconnected:
+            return
+        except Exception:
+            log.exception("request_failed request_id=%s path=%s", request_id, scope["path"])
+            answer = problem(Refusal("storage_unavailable", {}, 5), request_id, language)
+        finally:
+            services.in_flight -= 1
+        if self.access_log or answer.status >= 500:
+            milliseconds = (time.monotonic() - began) * 1000
+            log.info(
+                "request request_id=%s method=%s path=%s status=%d ms=%.1f",
+                request_id, scope["method"], scope["path"], answer.status, milliseconds,
+            )  # fmt: skip
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [
+                    (b"content-type", answer.content_type),
+                    (b"content-length", str(len(answer.body)).encode()),
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                    *answer.headers,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def _answer(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        headers: dict[bytes, bytes],
+        request_id: str,
+        language: str,
+    ) -> Answer:
+        services = self.services
+        if not self._knows_host(headers.get(b"host", b"")):
+            raise Refused(invalid("Host", "is not a name of this server (LIMITER_ALLOWED_HOSTS)", 400))
+        routes, path = self._find(scope["path"])
+        method: str = scope["method"]
+        route = routes.get("GET" if method == "HEAD" else method)
+        if route is None:
+            allowed = ", ".join(sorted({*routes, *(["HEAD"] if "GET" in routes else [])}))
+            answer = problem(Refusal("method_not_allowed"), request_id, language)
+            answer.headers += ((b"allow", allowed.encode()),)
+            return answer
+        call = Call(services, method, path, {}, headers, request_id, language, ANONYMOUS)
+        if route.scope is not None:
+            sent = headers.get(b"authorization")
+            address = scope["client"][0] if scope.get("client") else ""
+            who = services.access.check(None if sent is None else sent.decode("latin-1"), route.scope, address)
+            if isinstance(who, Refusal):
+                raise Refused(who)
+            call.actor = who
+        if services.in_flight > MAX_IN_FLIGHT and route.scope is not None:
+            raise Refused(Refusal("overloaded", {}, 2))
+        if route.decoder is not None:
+            kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if kind != b"application/json":
+                raise Refused(invalid("Content-Type", "must be application/json", 415))
+            body = decode(await _read(headers, receive), route.decoder)
+            if isinstance(body, Refusal):
+                raise Refused(body)
+            call.body = body
+        if route.query and scope["query_string"]:
+            call.query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        return await route.handler(call)
+
+    def _find(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
+        routes = self.fixed.get(path)
+        if routes is not None:
+            return routes, {}
+        for pattern, found in self.patterns:
+            if match := pattern.match(path):
+                return found, match.groupdict()
+        raise Refused(Refusal("not_found"))
+
+    def _knows_host(self, header: bytes) -> bool:
+        host = header.decode("latin-1").lower()
+        if host in self.hosts:
+            return True
+        name, _, port = host.rpartition(":")
+        return name in self.hosts and port.isdigit()
+
+
+async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """The body, refused as soon as it is over the cap."""
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise Refused(invalid("body", f"is over {MAX_BODY // 1024} KiB", 413))
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > MAX_BODY:
+            raise Refused(invalid("body", f"is over {MAX_BODY // 1024} KiB", 413))
+        if not message.get("more_body"):
+            return body
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    for done in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
+        await receive()
+        await send({"type": done})

@@ -1,0 +1,142 @@
+"""What goes over the wire: strict JSON in, JSON and problem+json out. Nothing else parses or serialises.
+
+A body is checked here once; what passes is valid by construction. A missing field or wrong type is 400, a text outside
+its grammar or a number out of range 422, each with the field and why.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from limiter.rules.refusals import REASONS, Refusal, invalid
+
+IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,63}$"
+_IDENTIFIER = re.compile(IDENTIFIER[:-1] + r"\Z", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,20}(\.\d{1,18})?", re.ASCII)
+_FIELD = re.compile(r"`\$\.?([^`]*)`|required field `([^`]*)`")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+# `$` lets a newline pass in Python; the schema shows the pattern of the contract.
+Identifier = (
+    Annotated[str, msgspec.Meta(pattern=IDENTIFIER[:-1] + r"(?![\s\S])", extra_json_schema={"pattern": IDENTIFIER})]
+    | Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+)
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"\S")]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+
+T = TypeVar("T")
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response: status, body bytes, content type, further headers."""
+
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def ok(payload: msgspec.Struct, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+    """A 2xx answer: `success` first, then the payload's fields."""
+    body = encode(payload)
+    return Answer(status, b'{"success":true' + (b"," + body[1:] if len(body) > 2 else b"}"), headers=headers)
+
+
+def problem(refusal: Refusal, request_id: str, language: str) -> Answer:
+    """RFC 9457: the sentence for the person, the reason for the program, `Retry-After` where it makes sense."""
+    reason = REASONS[refusal.reason]
+    status = refusal.status or reason.status
+    sentence = refusal.sentence(language)
+    body = {
+        "type": f"urn:limiter:{reason.name}",
+        "title": reason.title,
+        "status": status,
+        "detail": sentence,
+        "success": False,
+        "error": sentence,
+        "reason": reason.name,
+        "request_id": request_id,
+        **{name: iso(fact) if name.endswith("_at") else fact for name, fact in refusal.shown.items()},
+    }
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"content-language", language.encode()),)
+    if refusal.retry_after_seconds is not None:
+        headers += ((b"retry-after", str(refusal.retry_after_seconds).encode()),)
+    if status == 401:
+        headers += ((b"www-authenticate", b"Bearer"),)
+    return Answer(status, encode(body), b"application/problem+json", headers)
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
+    """The body as the decoder's type, or the refusal that says which field is wrong and why."""
+    try:
+        body.decode()  # msgspec does not look into texts that it skips
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        found = _FIELD.search(text)
+        field = next((group for group in found.groups() if group), "body") if found else "body"
+        wrong_kind = "missing required field" in text or ", got `" in text
+        message = text.split(" - at `", 1)[0]
+        return invalid(field, "does not fit the grammar" if "regex" in message else message, 400 if wrong_kind else 422)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        if "out of range" in str(error):
+            return invalid("body", str(error))
+        return invalid("body", f"is not valid JSON ({str(error)[:100]})", 400)
+
+
+def identifier(field: str, value: str | int) -> str | Refusal:
+    """A name from a path, a query or a header; a JSON integer is taken as text."""
+    text = str(value)
+    return text if _IDENTIFIER.match(text) else invalid(field, "does not fit the grammar")
+
+
+def decimal(field: str, raw: msgspec.Raw) -> str | Refusal:
+    """A positive decimal, as a JSON number or string, its text kept exactly as written."""
+    text = bytes(raw).decode()
+    if text.startswith('"'):
+        text = msgspec.json.decode(text, type=str)
+    elif not re.match(r"-?\d", text):
+        return invalid(field, "must be a number or a text", 400)
+    if not _DECIMAL.fullmatch(text):
+        return invalid(field, "must be a positive decimal of at most 20 digits and 18 decimals")
+    return text if text.strip("0.") else invalid(field, "must be above 0")
+
+
+def iso(at: int | None) -> str | None:
+    """UTC, RFC 3339 with milliseconds and Z."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def instant(field: str, text: str) -> int | Refusal:
+    """UTC milliseconds of an RFC 3339 instant (a zone is required)."""
+    try:
+        if _INSTANT.fullmatch(text):
+            # A `+` of a zone arrives in a query as a space where the caller forgot to escape it.
+            return round(datetime.fromisoformat(text.upper().replace("Z", "+00:00")).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        pass
+    return invalid(field, "must be an RFC 3339 instant such as 2026-11-24T12:00:00Z")
+
+
+def language_of(header: str, default: str) -> str:
+    """`fr` or `en` from Accept-Language, by weight; else the default."""
+
+    def weighted(parts: Iterable[str]) -> Iterable[tuple[float, str]]:
+        for part in parts:
+            tag, _, weight = part.partition(";")
+            try:
+                yield float(weight.strip().removeprefix("q=") or 1), tag.strip().lower()[:2]
+            except ValueError:
+                continue
+
+    spoken = [(weight, tag) for weight, tag in weighted(header.split(",")[:20]) if tag in ("fr", "en") and weight > 0]
+    return max(spoken, key=lambda row: row[0])[1] if spoken else default

@@ -1,0 +1,212 @@
+"""A bot's stay, without IO: take a slot, beat, report, give it back. The twins of sessions.py drive it.
+
+Promises: `lost` is set when the session has ended (410), and, where the limiter is out of reach, at five sixths of the
+lease: before it could give the slot to another bot. What is safe to repeat is repeated, with back-off and jitter:
+a start by its Idempotency-Key, a trade by its trade_id, beats, stops. A signal or token whose answer was lost may have
+counted, so it is not.
+Does not promise: to end the bot's own work (look at `lost`), nor to live through a fork (open it where it is used).
+
+What is asked and when is written once, as flows: generators that yield a Call or a Pause and are sent the reply.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+import httpx
+
+from limiter.client.wire import Answer, Connection, Refused, Reply
+
+PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes
+STOP_PATIENCE_SECONDS = 5.0  # a bot that ends waits no longer: its lease gives the slot back
+ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
+NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
+WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused"}
+GONE = frozenset({"session_ended", "session_unknown"})
+
+Number = Decimal | float | str
+Side = Literal["buy", "sell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One POST. `repeatable`: sending it twice counts once, so it is tried again even where its answer was lost."""
+
+    path: str
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    seconds: float
+
+
+Flow = Generator[Call | Pause, Reply | None, Any]
+
+
+def delays() -> Iterator[float]:
+    """Seconds between tries: 0.1 doubled up to 2, each spread so that many bots do not come back in step."""
+    longest = 0.1
+    while True:
+        yield spread(longest, 0.5)
+        longest = min(2.0, longest * 2)
+
+
+def spread(seconds: float, least: float) -> float:
+    """A random share of it, from `least` up to the whole."""
+    return seconds * random.uniform(least, 1.0)  # noqa: S311  it spreads load and guards nothing
+
+
+def plain(number: Number) -> str:
+    """A quantity or price as the API reads it: digits, never an exponent."""
+    return number if isinstance(number, str) else format(Decimal(str(number)), "f")
+
+
+class Stay:
+    """What a bot knows of its session, and the flows that both twins drive. Options of both:
+
+    `user_id`; `bot_id`, a new one where None; `wait_seconds`: how long to ask again where there is no slot;
+    `url`, `key`, `language`: the environment's LIMITER_URL, LIMITER_KEY, LIMITER_LANG where None.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        user_id: str,
+        bot_id: str | None = None,
+        key: str | None = None,
+        wait_seconds: float = 0.0,
+        language: str | None = None,
+    ) -> None:
+        self.connection = Connection(url, key, language)
+        self.user_id, self.bot_id, self.wait_seconds = user_id, bot_id, wait_seconds
+        self.session: Answer = {}
+        self.limits: Answer = {}
+        self.limits_version = 0
+        self.capacity: Answer = {}
+        self.lost_because: Refused | None = None
+        self._idempotency_key = uuid.uuid4().hex
+        self._hold_until = 0.0  # monotonic seconds
+        self._open()
+
+    def _open(self) -> None:
+        """Makes what the twin drives its flows with."""
+
+    @property
+    def session_id(self) -> str:
+        """The secret that beats, trades and the stop are sent with."""
+        return str(self.session.get("session_id", ""))
+
+    @property
+    def public_id(self) -> str:
+        """The session's name that may be shown."""
+        return str(self.session.get("public_id", ""))
+
+    def _answered(self, call: Call, until: float, *, insist: bool = False) -> Flow:
+        """The answer, tried for until then while none comes or nothing was decided. Raises Refused.
+
+        `insist`: try again whatever is said, unless the session is gone.
+        """
+        for delay in delays():
+            # Half of what is left, because connecting and reading each take a whole timeout.
+            left = max(0.25, (until - time.monotonic()) / 2)
+            reply = yield replace(call, timeout=min(call.timeout, left))
+            assert reply is not None
+            refused = self.connection.refusal(reply)
+            if refused is None:
+                assert isinstance(reply, httpx.Response)
+                return reply.json()
+            wanted = refused.reason not in GONE if insist else refused.reason in NOTHING_DECIDED
+            # Decided not to count, or never sent.
+            harmless = call.repeatable or refused.status or isinstance(reply, httpx.ConnectError | httpx.ConnectTimeout)
+            wait = max(delay, min(refused.retry_after or 0.0, 2.0))
+            if not (wanted and harmless) or time.monotonic() + wait >= until:
+                raise refused
+            yield Pause(wait)
+
+    def _starting(self) -> Flow:
+        """Take a slot, asking for `wait_seconds` where there is none. Raises Refused."""
+        body = {"user_id": self.user_id} | ({} if self.bot_id is None else {"bot_id": self.bot_id})
+        call = Call("/api/bots/start", body, {"Idempotency-Key": self._idempotency_key})
+        give_up_at = time.monotonic() + self.wait_seconds
+        asked_at: float | None = None
+        while True:
+            # The lease may run since the first try whose answer was lost.
+            asked_at = time.monotonic() if asked_at is None else asked_at
+            try:
+                answer = yield from self._answered(call, time.monotonic() + PATIENCE_SECONDS)
+                break
+            except Refused as refused:
+                left = give_up_at - time.monotonic()
+                if refused.reason not in WORTH_WAITING or left <= 0:
+                    raise
+                if refused.reason != "out_of_reach":
+                    asked_at = None
+                yield Pause(min(refused.retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8), left))
+        self.bot_id, self.capacity = answer["session"]["bot_id"], answer["capacity"]
+        self._renewed(answer, asked_at)
+
+    def _beating(self) -> Flow:
+        """Beat three times a lease, until the session is gone or can no longer be renewed in time; then say why."""
+        call = Call("/api/bots/heartbeat", {"session_id": self.session_id})
+        while True:
+            yield Pause(spread(self.session["heartbeat_seconds"], 0.9))
+            asked_at = time.monotonic()
+            try:
+                answer = yield from self._answered(call, self._hold_until, insist=True)
+            except Refused as refused:
+                if refused.reason not in GONE:
+                    yield Pause(max(0.0, self._hold_until - time.monotonic()))
+                return refused
+            self._renewed(answer, asked_at)
+
+    def _renewed(self, answer: Answer, asked_at: float) -> None:
+        """The lease runs from an instant after `asked_at`; a sixth of it is kept in hand, to end the bot's work in."""
+        self.session, self.limits, self.limits_version = answer["session"], answer["limits"], answer["limits_version"]
+        self._hold_until = asked_at + self.session["lease_seconds"] * 5 / 6
+
+    def _asking(self, path: str, body: Answer, *, repeatable: bool) -> Flow:
+        """A call of the holder of a slot. Raises Refused, at once where the session is lost."""
+        if self.lost_because is not None:
+            raise self.lost_because
+        return (yield from self._answered(Call(path, body, repeatable=repeatable), time.monotonic() + PATIENCE_SECONDS))
+
+    def _trading(
+        self, symbol: str, side: Side, quantity: Number, price: Number, trade_id: str | None, closes: bool
+    ) -> Flow:
+        body = {
+            "session_id": self.session_id,
+            "symbol": symbol,
+            "side": side,
+            "quantity": plain(quantity),
+            "price": plain(price),
+            "trade_id": trade_id or uuid.uuid4().hex,
+            "closes": closes,
+        }
+        return self._asking("/api/bots/trades", body, repeatable=True)
+
+    def _signalling(self, count: int) -> Flow:
+        return self._asking("/api/bots/signals", {"session_id": self.session_id, "count": count}, repeatable=False)
+
+    def _feeding(self, count: int) -> Flow:
+        return self._asking("/api/feed/tokens", {"count": count}, repeatable=False)
+
+    def _stopping(self) -> Flow:
+        """Give the slot back: the session with its end, or None where it was gone or the limiter is out of reach."""
+        if not self.session or (self.lost_because is not None and self.lost_because.reason in GONE):
+            return None
+        call = Call("/api/bots/stop", {"session_id": self.session_id})
+        patience = STOP_PATIENCE_SECONDS if self.lost_because is None else 0.0
+        try:
+            answer = yield from self._answered(call, time.monotonic() + patience)
+        except Refused:
+            return None
+        return answer["session"]

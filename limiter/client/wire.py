@@ -1,0 +1,102 @@
+"""How the API is spoken: what a connection sends with every call, and what a reply that is not a success means.
+
+Promises: whatever goes wrong is a `Refused` with a sentence for a person. Does not promise: to try again (see stay.py).
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+DEFAULT_URL = "http://127.0.0.1:5001"
+PROBLEM_FIELDS = {"type", "title", "status", "detail", "success", "error", "reason", "request_id"}
+
+Answer = dict[str, Any]
+Reply = httpx.Response | httpx.RequestError
+
+
+class Refused(Exception):
+    """The limiter said no, or could not be asked. `str()` is the sentence for the user.
+
+    `reason` as in the API, or `out_of_reach` (no answer; `status` 0 or a proxy's), `not_a_limiter` (something else
+    answered). `retry_after` is in seconds, or None; `extra` holds the reason's own facts (`capacity`, `guards`, …).
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        status: int,
+        sentence: str,
+        request_id: str = "",
+        retry_after: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.reason, self.status, self.sentence = reason, status, sentence
+        self.request_id, self.retry_after, self.extra = request_id, retry_after, dict(extra or {})
+
+
+class Connection:
+    """Where the limiter is and what is sent along: `LIMITER_URL`, `LIMITER_KEY`, `LIMITER_LANG` where not given."""
+
+    def __init__(self, url: str | None = None, key: str | None = None, language: str | None = None) -> None:
+        self.url = (url or os.environ.get("LIMITER_URL") or DEFAULT_URL).rstrip("/")
+        self.key = (os.environ.get("LIMITER_KEY", "") if key is None else key).strip()
+        self.language = language or os.environ.get("LIMITER_LANG", "")
+        try:
+            httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise self._own("out_of_reach", 0, str(error)) from None
+
+    def text(self, *, fr: str, en: str) -> str:
+        """The one of the two that the person reads."""
+        return en if self.language.lower().startswith("en") else fr
+
+    def options(self) -> dict[str, Any]:
+        """What httpx.Client and httpx.AsyncClient are built with."""
+        headers = {"User-Agent": "limiter-client"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        if self.language:
+            headers["Accept-Language"] = self.language
+        return {
+            "base_url": self.url,
+            "headers": headers,
+            # The server closes idle connections after 5 s; one that is closed while it is reused is a lost answer.
+            "limits": httpx.Limits(max_connections=None, keepalive_expiry=4.0),
+            "verify": self.url.startswith("https:"),  # a TLS context takes 40 ms to build: only where there is TLS
+        }
+
+    def refusal(self, reply: Reply) -> Refused | None:
+        """Why the reply is not a success; None where it is one, with an object of JSON or text that is no JSON."""
+        if not isinstance(reply, httpx.Response):
+            return self._own("out_of_reach", 0, str(reply) or type(reply).__name__)
+        try:
+            body = reply.json()
+        except ValueError:
+            body = None
+        if reply.is_success and (isinstance(body, dict) or "json" not in reply.headers.get("Content-Type", "")):
+            return None
+        if not isinstance(body, dict) or "reason" not in body:
+            # 502 to 504 come from a proxy whose limiter is away.
+            reason = "out_of_reach" if reply.status_code in (502, 503, 504) else "not_a_limiter"
+            return self._own(reason, reply.status_code, f"HTTP {reply.status_code}")
+        seconds = reply.headers.get("Retry-After", "")
+        return Refused(
+            str(body["reason"]),
+            reply.status_code,
+            str(body.get("error") or body.get("detail") or body["reason"]),
+            str(body.get("request_id") or reply.headers.get("X-Request-ID", "")),
+            float(seconds) if seconds.isdecimal() else None,
+            {name: value for name, value in body.items() if name not in PROBLEM_FIELDS},
+        )
+
+    def _own(self, reason: str, status: int, detail: str) -> Refused:
+        if reason == "out_of_reach":
+            sentence = self.text(fr=f"Le limiteur ne répond pas à {self.url}", en=f"No limiter answers at {self.url}")
+        else:
+            sentence = self.text(
+                fr=f"Ce qui répond à {self.url} n'est pas le limiteur", en=f"What answers at {self.url} is no limiter"
+            )
+        return Refused(reason, status, f"{sentence} ({detail}).")

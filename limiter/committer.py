@@ -1,0 +1,258 @@
+"""The group commit: requests queue while a commit is in flight, the whole queue is decided at one instant, made durable
+by one commit, and only then is anybody answered.
+
+Promises: an answer is durable before it is given (a heartbeat's need not be: a restart renews every lease); one request
+that fails takes no neighbour with it; where the database does not take the batch, every change of it is undone and all
+of it but heartbeats is refused `storage_unavailable` within 2 s, and no lease ends until it does again. Not promised:
+that what was refused in time did not become durable after all; who asks again with the same bot_id or Idempotency-Key
+gets what is his.
+
+Deciding and writing run in the event loop, the commit (an fsync) in one thread: the loop never waits for the disk.
+"""
+
+import asyncio
+import gc
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Heartbeat, reap
+from limiter.rules.state import State
+from limiter.store.engine import is_busy
+from limiter.store.writer import Writer
+
+ANSWER_SECONDS = 1.8  # what waits longer is refused: the contract says within 2 s
+LOCK_SECONDS = 1.5  # how long a batch tries for the write lock
+LOCK_SECONDS_FAILING = 0.1  # and while it was refused before: what waits behind must have its answer in time too
+MAX_WAITING = 4096  # requests in the queue; more are refused as `overloaded`
+MAX_BATCH = 512
+UNAVAILABLE = Refusal("storage_unavailable", {}, 5)
+POISON = (DataError, IntegrityError, InterfaceError, ProgrammingError)  # what the database says of rows, not of itself
+
+log = logging.getLogger("limiter")
+
+
+class Request(Protocol):
+    """Asks for a change: `decide` is a pure rule."""
+
+    def decide(self, state: State, now: int) -> Any:
+        """What is answered, once it is durable."""
+
+
+class Clock:
+    """UTC milliseconds that no step of the wall clock moves: the wall clock at the start, and monotonic time since."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._began, self._offset = monotonic(), wall()
+
+    def now(self) -> int:
+        """This instant."""
+        return int((self._offset + self._monotonic() - self._began) * 1000)
+
+    def step_seconds(self) -> float:
+        """How far the wall clock was moved since the start."""
+        return self._wall() - self.now() / 1000
+
+
+@dataclass(slots=True)
+class Latency:
+    """Durations of the decisions of the last minute, from the queue to the answer, in seconds."""
+
+    count: int = 0
+    sum_seconds: float = 0.0
+    recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=8192))
+
+    def add(self, at: float, seconds: list[float]) -> None:
+        """A batch's durations."""
+        self.count += len(seconds)
+        self.sum_seconds += sum(seconds)
+        self.recent.extend((at, one) for one in seconds)
+
+    def percentile_ms(self, *shares: float) -> list[float | None]:
+        """Percentiles of the last minute in milliseconds; None where nothing was decided in it."""
+        since = time.monotonic() - 60
+        durations = sorted(seconds for at, seconds in self.recent if at >= since)
+        if not durations:
+            return [None] * len(shares)
+        return [round(durations[min(len(durations) - 1, int(share * len(durations)))] * 1000, 3) for share in shares]
+
+
+class Committer:
+    """Owns the state and its writer. All methods are called in the event loop."""
+
+    def __init__(self, state: State, writer: Writer, clock: Clock) -> None:
+        self.state = state
+        self.writer = writer
+        self.clock = clock
+        self.latency = Latency()
+        self.failing_since: float | None = None
+        self.busy_since: float | None = None
+        self._waiting: deque[tuple[Request, asyncio.Future[Any], float]] = deque()
+        self._flying: list[tuple[Request, asyncio.Future[Any], float]] = []
+        self._alone = 0  # so many of those that wait are decided one by one, to find the one that spoiled their batch
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._worker: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def submit(self, request: Request) -> asyncio.Future[Any]:
+        """The answer to the request, when it is durable. `overloaded` at once where too many wait."""
+        future = asyncio.get_running_loop().create_future()
+        if len(self._waiting) >= MAX_WAITING:
+            future.set_result(Refusal("overloaded", {}, 2))
+            return future
+        self._waiting.append((request, future, time.monotonic()))
+        if self._worker is None:
+            self._worker = asyncio.get_running_loop().create_task(self._run())
+        return future
+
+    async def close(self) -> None:
+        """Finish what waits, then give the database back."""
+        while self._worker is not None:
+            await asyncio.wait([self._worker])
+        if self._timer is not None:
+            self._timer.cancel()
+        self._thread.shutdown()
+        self.writer.close()
+
+    def stalled_seconds(self) -> float:
+        """How long the batch in flight has been under way; 0 where none is."""
+        return time.monotonic() - self.busy_since if self.busy_since is not None else 0.0
+
+    async def _run(self) -> None:
+        if self._timer is None:
+            self._expire()
+        try:
+            while self._waiting:
+                size = 1 if self._alone else min(MAX_BATCH, len(self._waiting))
+                self._alone = max(0, self._alone - 1)
+                self._flying = [self._waiting.popleft() for _ in range(size)]
+                self.busy_since = time.monotonic()
+                await self._batch()
+        finally:
+            self.busy_since, self._worker, self._flying = None, None, []
+
+    async def _batch(self) -> None:
+        state, batch = self.state, [row for row in self._flying if not row[1].done()]
+        now = self.clock.now()
+        state.begin()
+        if self.failing_since is not None:
+            state.renew_all(now)  # no lease ends in an outage, for no end can be recorded
+        try:
+            self.writer.fetch(state, (request for request, _, _ in batch), now)
+            reap(state, now)
+            answers = [self._decide(request, now) for request, _, _ in batch]
+            state.changes.probe = self.failing_since is not None
+            if state.changes:
+                await self._make_durable()
+        except Exception as error:
+            self._undo()
+            if isinstance(error, POISON) or not isinstance(error, SQLAlchemyError | OSError):
+                if len(batch) > 1:
+                    self._alone += len(batch)
+                    self._waiting.extendleft(reversed(batch))
+                    return
+                log.exception("request_failed request=%s", type(batch[0][0]).__name__ if batch else "none")
+                answers = [error] * len(batch)
+            else:
+                self._fail(error)
+                answers = [self._unavailable(request, now) for request, _, _ in batch]
+        else:
+            self._succeed()
+        self._answer(batch, answers)
+
+    def _answer(self, batch: list[tuple[Request, asyncio.Future[Any], float]], answers: list[Any]) -> None:
+        at = time.monotonic()
+        self.latency.add(at, [at - since for _, _, since in batch])
+        for (_, future, _), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _decide(self, request: Request, now: int) -> Any:
+        mark = self.state.mark()
+        try:
+            return request.decide(self.state, now)
+        except Exception as error:
+            log.exception("decision_failed request=%s", type(request).__name__)
+            self.state.undo(mark)
+            return error
+
+    def _unavailable(self, request: Request, now: int) -> Any:
+        """A heartbeat needs no disk: a bot that is alive is kept, whatever the database does."""
+        return self._decide(request, now) if isinstance(request, Heartbeat) else UNAVAILABLE
+
+    async def _make_durable(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self.writer.begin()
+        except OperationalError as error:
+            if not is_busy(error):
+                raise
+            await loop.run_in_executor(self._thread, self._wait_for_lock)
+        self.writer.save(self.state)
+        await loop.run_in_executor(self._thread, self.writer.commit)
+        self.writer.committed(self.state)
+
+    def _wait_for_lock(self) -> None:
+        end = time.monotonic() + (LOCK_SECONDS if self.failing_since is None else LOCK_SECONDS_FAILING)
+        while True:
+            try:
+                return self.writer.begin()
+            except OperationalError as error:
+                if not is_busy(error) or time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
+
+    def _undo(self) -> None:
+        """Forget the batch; nobody is told anything that is not durable."""
+        try:
+            self.writer.rollback()
+        except SQLAlchemyError:
+            log.exception("rollback_failed")
+        self.state.undo()
+
+    def _fail(self, error: Exception) -> None:
+        if self.failing_since is None:
+            self.failing_since = time.monotonic()
+            log.error("storage_unavailable error=%s", getattr(error, "orig", None) or error)
+
+    def _succeed(self) -> None:
+        if self.failing_since is not None:
+            log.warning("storage_back after=%.1fs", time.monotonic() - self.failing_since)
+            self.failing_since = None
+
+    def _expire(self) -> None:
+        """Refuse what has waited too long, in flight or not: its fate is not known, and 2 s were promised."""
+        late = time.monotonic() - ANSWER_SECONDS
+        for row in (*self._flying, *self._waiting):
+            if row[2] < late and not row[1].done():
+                row[1].set_result(UNAVAILABLE)
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
+        self._timer = None
+        if self._worker is not None:
+            self._timer = asyncio.get_running_loop().call_later(0.1, self._expire)
+
+
+def settle_memory() -> None:
+    """Keep the collector from walking what lives as long as the process: p99 at 64 clients fell from 21 to 8 ms."""
+    gc.collect()
+    gc.freeze()

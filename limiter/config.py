@@ -1,0 +1,164 @@
+"""Settings of the program (not limits: those are in system_limits.py), declared once, read once.
+
+A value comes from the environment, else from `.env`, else from its default. An empty value counts as not set; in `.env`
+the last line wins. What cannot be read stops the start: ConfigError names the variable.
+"""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dotenv import dotenv_values
+
+from limiter.rules.limits import Setting, Source, defaults
+from limiter.system_limits import CATALOGUE
+
+
+class ConfigError(Exception):
+    """A setting that cannot be read; the text names the variable and says why."""
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError("must be a port, 0 to 65535")
+    return port
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number) or number <= 0:
+        raise ValueError("must be a positive number")
+    return number
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("must be 1 or more")
+    return number
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except Exception as error:  # zoneinfo raises KeyError, ValueError, OSError for what is not a zone
+        raise ValueError(f"{text!r} is not an IANA time zone") from error
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One setting: the environment variable, its default as text, how it is read, what it means."""
+
+    name: str
+    default: str
+    read: Callable[[str], Any]
+    meaning: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Declared, ...] = (
+    Declared("LIMITER_DATABASE_URL", "sqlite:///data/limiter.db", str, "where sessions, trades and snapshots are kept", secret=True),
+    Declared("LIMITER_HOST", "127.0.0.1", str, "address the limiter listens on; another than loopback needs a `bots` key"),
+    Declared("LIMITER_PORT", "5001", _port, "port of the limiter"),
+    Declared("LIMITER_URL", "http://127.0.0.1:5001", str, "where clients, command line and console find the limiter"),
+    Declared("LIMITER_KEY", "", str, "the key that clients and the command line send", secret=True),
+    Declared("LIMITER_CONSOLE_HOST", "127.0.0.1", str, "address the console listens on"),
+    Declared("LIMITER_CONSOLE_PORT", "8501", _port, "port of the console"),
+    Declared("LIMITER_CONSOLE_URL", "", str, "public address of the console; empty: http://<host>:<port>/admin"),
+    Declared("LIMITER_ALLOWED_HOSTS", "", _list, "further host names a request may carry, separated by commas"),
+    Declared("LIMITER_TIMEZONE", "UTC", _zone, "IANA zone in which the trade day begins at midnight"),
+    Declared("LIMITER_LANG", "fr", _choice("fr", "en"), "language of sentences where the caller names none: fr or en"),
+    Declared("LIMITER_ALERT_URLS", "", _list, "Apprise addresses that alerts are sent to, separated by commas", secret=True),
+    Declared("LIMITER_RAM_GB", "", lambda text: _positive(text) if text else None, "RAM of the box in GB; empty: detected"),
+    Declared("LIMITER_LOG_FORMAT", "text", _choice("text", "json"), "form of the log lines: text or json"),
+    Declared("LIMITER_KEEP_RAW_HOURS", "48", _whole, "hours that 5-second snapshots are kept"),
+    Declared("LIMITER_KEEP_MINUTES_DAYS", "90", _whole, "days that minute snapshots are kept; hours are kept for ever"),
+    Declared("LIMITER_KEEP_REFUSALS_DAYS", "90", _whole, "days that refusals are kept one by one"),
+    Declared("LIMITER_KEEP_REFUSALS_ROWS", "200000", _whole, "refusals kept one by one at most"),
+    Declared("LIMITER_KEEP_SESSIONS_DAYS", "400", _whole, "days that ended sessions are kept"),
+    Declared("LIMITER_KEEP_TRADES_DAYS", "400", _whole, "days that trades are kept"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings as read, where each came from, and what environment, `.env` and defaults say of the limits."""
+
+    values: Mapping[str, Any]
+    sources: Mapping[str, Source]
+    limits: Mapping[str, Setting]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def console_url(self) -> str:
+        """Where a browser finds the console."""
+        host = self["LIMITER_CONSOLE_HOST"]
+        return self["LIMITER_CONSOLE_URL"] or f"http://{host}:{self['LIMITER_CONSOLE_PORT']}/admin"
+
+
+def read(environment: Mapping[str, str] | None = None, **given: object) -> Config:
+    """The configuration. `given` (command-line options by setting name, None: not given) goes over everything.
+
+    Raises ConfigError where a value cannot be read or the file that LIMITER_ENV_FILE names is not there.
+    """
+    environ = os.environ if environment is None else environment
+    texts = {source: values for source, values in (("environment", environ), ("env_file", _env_file(environ)))}
+
+    def find(name: str) -> tuple[str, Source] | None:
+        for source, values in texts.items():
+            if text := (values.get(name) or "").strip():
+                return text, source  # type: ignore[return-value]
+        return None
+
+    values: dict[str, Any] = {}
+    sources: dict[str, Source] = {}
+    for setting in SETTINGS:
+        found = find(setting.name)
+        if given.get(setting.name) is not None:
+            found = str(given[setting.name]), "environment"
+        text, sources[setting.name] = found or (setting.default, "default")
+        try:
+            values[setting.name] = setting.read(text)
+        except ValueError as error:
+            raise ConfigError(f"{setting.name}: {error}") from error
+    limits = dict(defaults())
+    for limit in CATALOGUE:
+        if found := find(limit.name):
+            try:
+                limits[limit.name] = Setting(limit.accept(found[0]), found[1])
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
+    return Config(values, sources, limits)
+
+
+def _env_file(environ: Mapping[str, str]) -> Mapping[str, str | None]:
+    named = environ.get("LIMITER_ENV_FILE")
+    path = Path(named or ".env")
+    if not path.is_file():
+        if named:
+            raise ConfigError(f"LIMITER_ENV_FILE: {named} is not a file")
+        return {}
+    try:
+        return dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error

@@ -1,0 +1,92 @@
+"""What happened and what asks for a hand, gathered from limit changes, notes, the audit, refusals and live figures."""
+
+import json
+from typing import Any
+
+from limiter.console import charts, data, times
+from limiter.console.times import Span
+from limiter.console.words import lasting, number, t, tn
+from limiter.store import analysis, reader
+from limiter.system_limits import Value
+
+KINDS = {"limit": "Limit", "note": "Note"}
+
+
+def value(found: Value) -> str:
+    """A limit's value for a person."""
+    if found is None:
+        return t("none")
+    return number(found) if found == int(found) else number(found, 1)
+
+
+def marks(span: Span) -> list[charts.Mark]:
+    """What a chart of that span is marked with."""
+    changes = data.read(analysis.limit_changes, span.start, span.end)
+    found = [
+        charts.Mark(one["at"], f"{value(one['before'])} → {value(one['after'])} · {one['reason']}", t("limit")) for one in changes
+    ]
+    return found + [charts.Mark(note.at, note.text, t("note")) for note in data.read(reader.notes, span.start, span.end)]
+
+
+def reason_text(reason: str) -> str:
+    """A refusal's reason in a few words."""
+    return {
+        "server_full": t("server full"),
+        "user_limit": t("limit of the user"),
+        "daily_trades": t("trades of the day used up"),
+        "signal_rate": t("too many signals"),
+        "token_rate": t("too many tokens"),
+        "paused": t("starts were paused"),
+        "draining": t("limiter was stopping"),
+    }.get(reason, reason)
+
+
+def action_text(entry: dict[str, Any]) -> str:
+    """An audit row as a sentence."""
+    detail = entry["detail"] if isinstance(entry["detail"], dict) else json.loads(entry["detail"])
+    actor, target, reason = entry["actor"], entry["target"], entry["reason"]
+    tail = f" · {reason}" if reason else ""
+    changed = ", ".join(f"{name} {value(before)} → {value(after)}" for name, before, after in detail.get("changed", ()))
+    said = {
+        "limits": f"{actor} · {changed or t('limits')}",
+        "rollback": t("{actor} went back: {changed}", actor=actor, changed=changed),
+        "override": t("{actor} set the limits of {target}: {changed}", actor=actor, target=target, changed=changed),
+        "plan": t("launch plan: {changed}", changed=changed),
+        "stop": t("{actor} stopped {target}", actor=actor, target=target),
+        "reap": t("{actor} released {target}", actor=actor, target=target),
+        "pause": t("{actor} paused starts", actor=actor),
+        "resume": t("{actor} resumed starts", actor=actor),
+    }.get(entry["action"], f"{actor} · {entry['action']} {target}")
+    return said + tail
+
+
+def latest(most: int) -> list[tuple[int, str]]:
+    """The newest happenings: what persons did, who was refused, whose lease ran out."""
+    found = [(entry["at"], action_text(entry)) for entry in data.read(reader.audit, limit=most)]
+    for row in data.read(analysis.refusals, "", "", 0, most):
+        who = row.user_id or t("several users")
+        times_more = f" ×{number(row.repeats)}" if row.repeats > 1 else ""
+        found.append((row.at, t("{who} refused: {why}", who=who, why=reason_text(row.reason)) + times_more))
+    for row in data.read(analysis.lost_sessions, most):
+        found.append((row.ended_at, t("{who}: slot freed, lease ran out", who=row.user_id)))
+    for note in data.read(reader.notes)[:most]:
+        found.append((note.at, f"📝 {note.text} · {note.author}"))
+    return sorted(found, reverse=True)[:most]
+
+
+def to_do(stats: dict[str, Any] | None) -> list[tuple[str, str, str]]:
+    """What asks for a hand: text, page, label of the way there; the most pressing first."""
+    found = []
+    if stats is not None:
+        capacity, recommended = stats["capacity"], stats["system"]["recommended_max_bots"]
+        if capacity["status"] == "FULL":
+            found.append((t("⛔ **Full**: every new user is refused."), "limits.py", t("Open Limits")))
+        if suspects := stats["sessions"]["suspect"]:
+            silent = data.read(analysis.silent_since)
+            age = lasting((times.now() - silent) / 1000) if silent else ""
+            text = tn("⚠ **{n} bot** has not beaten for {age}.", "⚠ **{n} bots** have not beaten, the longest for {age}.", suspects, age=age)
+            found.append((text, "sessions.py", t("Look at them")))
+        if 100 * capacity["current_bots"] >= 120 * recommended:
+            text = t("⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.", bots=number(capacity["current_bots"]), n=number(recommended))
+            found.append((text, "settings.py", t("See the advice")))
+    return found

@@ -1,0 +1,196 @@
+"""What the operators of the demo did: a launch in four steps, a desk with more bots, a feed that failed, a limit
+lowered and put back. Each through the rules, with its reason, in French or English.
+
+Days are those of a story of four weeks; a shorter or longer one is squeezed or stretched by whole days.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from limiter.demo.history import DAY_MS, MINUTE_MS, History
+from limiter.demo.people import DESK, HEAVY, LENT
+from limiter.rules.changes import Change, ChangeLimits, OverrideUser, Rollback, SetPause, Write
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import ReapSuspects, StopByAdmin
+from limiter.system_limits import Value
+
+WEEKS = 4
+RECOMMENDED = 150  # what the 4 GB box of the story carries
+HELD_SECONDS = 300  # a step that a guard holds is tried again
+
+
+class Story:
+    """The script. `begin` puts it on the agenda of a history."""
+
+    def __init__(self, history: History, language: str) -> None:
+        self.history = history
+        self.language = language
+        self.scale = (history.until - history.since) / (WEEKS * 7 * DAY_MS)
+        began = datetime.fromtimestamp(history.since / 1000, history.zone)
+        self.first = began.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def begin(self) -> None:
+        """Everything at its day and local hour, in this order where a short history has several at once."""
+        history = self.history
+        for order, (day, hour, act) in enumerate(self.script()):
+            local = self.first + timedelta(days=int(day * self.scale), hours=hour)
+            history.at(max(int(local.timestamp() * 1000), history.since + (1 + 40 * order) * MINUTE_MS), act)
+
+    def script(self) -> list[tuple[float, float, Callable[[], object]]]:
+        """Day, local hour, what is done."""
+        return [
+            (0, 0, lambda: self.step(50, "Plan de lancement : 50 pour commencer", "Launch plan: 50 to begin with")),
+            (2, 9, lambda: self.step(100, "Plan de lancement : 100, on observe", "Launch plan: 100, watching")),
+            (
+                4,
+                11,
+                lambda: self.note("E-mail envoyé à la liste d'attente", "E-mail sent to the waiting list", "camille"),
+            ),
+            (6, 9, lambda: self.step(150, "Plan de lancement : 150, stable", "Launch plan: 150, stable")),
+            (8, 10.5, self.desk),
+            (10, 17, self.reconnect),
+            (13, 9, lambda: self.step(200, "Plan de lancement : 200, ouvert à tous", "Launch plan: 200, open to all")),
+            (15, 14, self.incident),
+            (17, 11.2, self.loop),
+            (self.monday(16), 16.4, self.leak),
+            (21, 10, self.suspend),
+            (22, 9.5, self.burst),
+        ]
+
+    def monday(self, day: int) -> float:
+        """The first Monday (most demand) from this day of the story on; the day itself where none is in time."""
+        first, scale = self.first, self.scale
+        ahead = (7 - (first + timedelta(days=int(day * scale))).weekday()) % 7
+        found = int(day * scale) + ahead
+        fits = (first + timedelta(days=found, hours=20)).timestamp() * 1000 <= self.history.until
+        return found / scale + 0.01 if fits else day
+
+    # -- acts
+
+    def step(self, bots: int, fr: str, en: str) -> None:
+        """One step of the launch plan; held as long as a guard holds it."""
+        if isinstance(self.change({"MAX_CONCURRENT_BOTS": bots}, fr, en, "plan", kind="plan"), Refusal):
+            self.history.after(HELD_SECONDS, lambda: self.step(bots, fr, en))
+
+    def desk(self) -> None:
+        """One user gets five bots, another more trades for two days."""
+        self.override(
+            DESK, {"MAX_BOTS_PER_USER": 5}, None, "Contrat signé : cinq stratégies", "Contract signed: five strategies"
+        )
+        self.override(HEAVY, {"MAX_TRADES_PER_DAY": 800}, 2, "Essai de deux jours", "Trial of two days")
+        for person in self.history.everyone:
+            if person.user_id == DESK:
+                person.wanted = 5
+
+    def reconnect(self) -> None:
+        """Another limit, changed and taken back."""
+        self.change(
+            {"WEBSOCKET_RECONNECT": 10}, "La bourse demande de ralentir", "The exchange asks to slow down", "camille"
+        )
+        back = ("La bourse est revenue à la normale", "The exchange is back to normal")
+        self.history.after(26 * 3600, lambda: self.change({"WEBSOCKET_RECONNECT": "back"}, *back, "camille"))
+
+    def incident(self) -> None:
+        """The feed lags: bots go silent, starts are paused, the dead are reaped, it comes back."""
+        history = self.history
+        history.feed_down = True
+        acts: list[tuple[float, Callable[[], object]]] = [
+            (6, lambda: self.note("Flux en retard : moins de 5 tokens/min", "Feed lag: under 5 tokens/min", "samir")),
+            (9, lambda: self.pause(True, "Flux en retard, on protège les actifs", "Feed lag, protecting running bots")),
+            (12, lambda: self.silence(9)),
+            (12.85, self.reap),
+            (38, lambda: setattr(history, "feed_down", False)),
+            (45, lambda: self.pause(False, "Flux revenu, 390 tokens/min", "Feed is back, 390 tokens/min")),
+            (130, lambda: self.note(
+                "Post-mortem : certificat du fournisseur expiré, 38 min sans flux ; alerte ajoutée",
+                "Post-mortem: the provider's certificate had expired, 38 min without feed; alert added", "samir",
+            )),
+        ]  # fmt: skip
+        for minutes, act in acts:
+            history.after(minutes * 60, act)
+
+    def silence(self, bots: int) -> None:
+        """So many bots beat no more."""
+        history = self.history
+        for bot in [bot for number, bot in history.crowd.items() if number in history.state.sessions][:bots]:
+            bot.fate = "crashes"
+            history.beat(bot.session, history.now)
+
+    def reap(self) -> None:
+        """End those that went silent."""
+        self.history.decide(
+            ReapSuspects("samir", self.text("Bots morts pendant la panne", "Bots that died in the outage"))
+        )
+
+    def loop(self) -> None:
+        """One bot is stopped by hand."""
+        history = self.history
+        for session in list(history.state.sessions.values())[-1:]:
+            history.beat(session, history.now)
+            why = self.text("Le bot répète le même ordre en boucle", "The bot repeats the same order for ever")
+            history.decide(StopByAdmin(session.number, "camille", why))
+
+    def leak(self) -> None:
+        """RAM climbs, the limit is lowered under what runs, the leak is found, the limit put back."""
+        history = self.history
+        history.ram_extra = 82.0 - history.box[1]
+        version = history.state.limits.version
+
+        def lower() -> None:
+            bots = min(150, len(history.state.sessions) * 9 // 10)
+            ram = f"{history.box[1]:.0f} %"
+            fr, en = f"RAM à {ram}, on cherche la fuite", f"RAM at {ram}, looking for the leak"
+            self.change({"MAX_CONCURRENT_BOTS": bots}, fr, en, "samir")
+
+        def mended() -> None:
+            history.ram_extra = 0.0
+            self.note(
+                "Fuite trouvée dans le cache des bougies, corrigée", "Leak found in the candle cache, fixed", "samir"
+            )
+
+        def restore() -> None:
+            request = Rollback(
+                version, self.text("Fuite corrigée", "Leak fixed"), False, "samir", history.readings(), RECOMMENDED
+            )
+            history.writer.fetch(history.state, [request], history.now)
+            history.decide(request)
+
+        for minutes, act in ((25, lower), (95, mended), (105, restore)):
+            history.after(minutes * 60, act)
+
+    def suspend(self) -> None:
+        """One user is suspended for two days."""
+        self.override(LENT, {"MAX_BOTS_PER_USER": 0}, 2, "Clé prêtée à un tiers", "Key lent to somebody else")
+
+    def burst(self) -> None:
+        """Signals of one user get a limit of their own."""
+        fr, en = "Un seul bot prenait tous les signaux", "One bot took all the signals"
+        self.change({"MAX_SIGNALS_PER_MINUTE_PER_USER": 60}, fr, en, "camille")
+
+    # -- how they are done
+
+    def text(self, fr: str, en: str) -> str:
+        """The one that the operator reads."""
+        return en if self.language == "en" else fr
+
+    def change(self, changes: Mapping[str, Change], fr: str, en: str, actor: str, kind: str = "limits") -> object:
+        """A change of limits, guards included."""
+        readings = self.history.readings()
+        request = ChangeLimits(changes, self.text(fr, en), None, False, actor, readings, RECOMMENDED, kind)
+        return self.history.decide(request)
+
+    def override(self, user_id: str, limits: Mapping[str, Value], days: int | None, fr: str, en: str) -> None:
+        """A user's own limits."""
+        until = None if days is None else self.history.now + days * DAY_MS
+        self.history.decide(OverrideUser(user_id, limits, until, self.text(fr, en), "camille"))
+
+    def pause(self, paused: bool, fr: str, en: str) -> None:
+        """Close or open the door."""
+        self.history.decide(SetPause(paused, self.text(fr, en), "samir"))
+
+    def note(self, fr: str, en: str, author: str) -> None:
+        """A mark on the charts."""
+        now = self.history.now
+        note_id = self.history.name()
+        row = {"id": note_id, "at": now, "text": self.text(fr, en), "author": author, "created_at": now}
+        self.history.decide(Write("notes", row, author, "note", note_id))

@@ -1,0 +1,212 @@
+"""What persons change: limits, a user's own limits, the pause. Each change is a version with who, when and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from limiter.rules.capacity import Capacity
+from limiter.rules.guards import Guard, Readings, check
+from limiter.rules.limits import Limits, Override, Setting
+from limiter.rules.records import AuditEntry, Version
+from limiter.rules.refusals import Refusal
+from limiter.rules.state import State
+from limiter.system_limits import CATALOGUE, Value
+
+Change = Value | Literal["back"]
+"""A new live value, or "back": take the live change back, so that environment, `.env` or default hold again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The limits after a change; `changed` is empty where neither a value nor its source moved."""
+
+    limits: Limits
+    changed: tuple[tuple[str, Value, Value], ...]
+    warnings: tuple[str, ...]
+
+
+def apply(limits: Limits, changes: Mapping[str, Change], actor: str, now: int) -> dict[str, Setting]:
+    """The settings after `changes`; a row whose value and source stay is the same object."""
+    settings = dict(limits.settings)
+    for name, value in changes.items():
+        before = settings[name]
+        after = limits.configured[name] if value == "back" else Setting(value, "live")
+        if (after.value, after.source) != (before.value, before.source):
+            settings[name] = replace(after, changed_at=now, changed_by=actor)
+    return settings
+
+
+def warn(limits: Limits, settings: Mapping[str, Setting], bots: int, recommended: int) -> tuple[str, ...]:
+    """What an operator should know before or after a change, though nothing forbids it."""
+    said = []
+    before, after = limits.whole("MAX_CONCURRENT_BOTS"), settings["MAX_CONCURRENT_BOTS"].value
+    assert isinstance(after, int)
+    if bots > after:
+        said.append(f"{bots} bots are active, {bots - after} over {after}: none is cut, new starts are refused")
+    if after > recommended and after > before:
+        said.append(f"{after} is above the {recommended} recommended for this box")
+    per_user = settings["MAX_BOTS_PER_USER"].value
+    if per_user == 0:
+        said.append("MAX_BOTS_PER_USER 0 refuses every start")
+    for limit in CATALOGUE:
+        if Limits(0, settings, limits.configured).hidden(limit.name) and not limits.hidden(limit.name):
+            configured = limits.configured[limit.name]
+            where = "environment" if configured.source == "environment" else ".env"
+            said.append(f"hides {limit.name}={configured.value} of the {where}")
+    return tuple(said)
+
+
+def next_version(
+    state: State,
+    settings: Mapping[str, Setting],
+    overrides: Mapping[str, Override],
+    now: int,
+    actor: str,
+    kind: str,
+    reason: str,
+    changed: tuple[tuple[str, Value, Value], ...],
+    user_id: str | None = None,
+) -> Limits:
+    """Put the settings in force under the next version, with its row in the history."""
+    limits = Limits(state.limits.version + 1, settings, state.limits.configured, overrides)
+    in_force = {name: (setting.value, setting.source) for name, setting in settings.items()}
+    state.change_limits(limits, Version(limits.version, now, actor, kind, reason, user_id, changed, in_force))
+    detail = {"version": limits.version, "changed": [list(row) for row in changed]}
+    state.audit(AuditEntry(now, actor, kind, user_id or "limits", reason, detail))
+    return limits
+
+
+def held_guards(limits: Limits, settings: Mapping[str, Setting], readings: Readings, now: int) -> list[Guard]:
+    """The guards that hold this change back: none where MAX_CONCURRENT_BOTS does not rise."""
+    before, after = limits.values["MAX_CONCURRENT_BOTS"], settings["MAX_CONCURRENT_BOTS"].value
+    assert before is not None and after is not None
+    return [guard for guard in check(readings, now) if guard.held] if after > before else []
+
+
+def _change(
+    state: State,
+    now: int,
+    settings: dict[str, Setting],
+    who: "ChangeLimits | Rollback",
+    kind: str,
+) -> Changed | Refusal:
+    limits = state.limits
+    held = held_guards(limits, settings, who.readings, now)
+    if held and not who.override_guard:
+        said = "; ".join(guard.message for guard in held)
+        return Refusal("guard_held", {"guards": [guard.as_dict() for guard in held], "held": said})
+    moved = [name for name in settings if settings[name] is not limits.settings[name]]
+    changed = tuple((name, limits.settings[name].value, settings[name].value) for name in moved)
+    warnings = warn(limits, settings, state.capacity(now).current, who.recommended)
+    if held:
+        warnings += tuple(f"guard overridden: {guard.message}" for guard in held)
+    if not changed:
+        return Changed(limits, (), warnings)
+    return Changed(
+        next_version(state, settings, limits.overrides, now, who.actor, kind, who.reason, changed), changed, warnings
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLimits:
+    """Change system limits live. `version` is the one that the caller saw; None: whatever holds."""
+
+    changes: Mapping[str, Change]
+    reason: str
+    version: int | None
+    override_guard: bool
+    actor: str
+    readings: Readings
+    recommended: int
+    kind: str = "limits"
+
+    def decide(self, state: State, now: int) -> Changed | Refusal:
+        """All or nothing: a stale version first, then the guards."""
+        if self.version is not None and self.version != state.limits.version:
+            return Refusal("version_conflict", {"version": state.limits.version})
+        return _change(state, now, apply(state.limits, self.changes, self.actor, now), self, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A new version with the values of an earlier one. Users' own limits are not touched."""
+
+    version: int
+    reason: str
+    override_guard: bool
+    actor: str
+    readings: Readings
+    recommended: int
+
+    def decide(self, state: State, now: int) -> Changed | Refusal:
+        """Values that environment or defaults still give go back to them; the others become live changes."""
+        target = state.versions.get(self.version)
+        if target is None:
+            return Refusal("not_found")
+        changes: dict[str, Change] = {}
+        for name, (value, source) in target.in_force.items():
+            if name in state.limits.configured:
+                configured = state.limits.configured[name].value
+                back = source != "live" and value == configured
+                changes[name] = "back" if back else value
+        return _change(state, now, apply(state.limits, changes, self.actor, now), self, "rollback")
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideUser:
+    """Give one user own limits, in place of those it had; an empty set takes them back."""
+
+    user_id: str
+    limits: Mapping[str, Value]
+    until: int | None
+    reason: str
+    actor: str
+
+    def decide(self, state: State, now: int) -> Limits:
+        """The limits after it; the same version where the user had none and gets none."""
+        before = state.limits.overrides.get(self.user_id)
+        if before is None and not self.limits:
+            return state.limits
+        old = before.limits if before is not None and before.holds(now) else {}
+        system = state.limits.values
+        names = [limit.name for limit in CATALOGUE if limit.name in old or limit.name in self.limits]
+        changed = tuple((name, old.get(name, system[name]), self.limits.get(name, system[name])) for name in names)
+        overrides = {user: own for user, own in state.limits.overrides.items() if user != self.user_id}
+        if self.limits:
+            overrides[self.user_id] = Override(self.limits, self.reason, self.until, now, self.actor)
+        return next_version(
+            state, state.limits.settings, overrides, now, self.actor, "override", self.reason, changed, self.user_id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetPause:
+    """Close (or open again) the door for starts; running bots are untouched."""
+
+    paused: bool
+    reason: str
+    actor: str
+
+    def decide(self, state: State, now: int) -> Capacity:
+        """The capacity after it."""
+        if state.paused != self.paused:
+            state.pause(self.paused)
+            state.audit(AuditEntry(now, self.actor, "pause" if self.paused else "resume", "starts", self.reason, {}))
+        return state.capacity(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A row that no rule reads again (a note, a key), or new values of one, with its audit entry."""
+
+    table: str
+    row: Mapping[str, Any]
+    actor: str
+    action: str
+    target: str
+
+    def decide(self, state: State, now: int) -> Mapping[str, Any]:
+        """The row."""
+        state.write(self.table, self.row)
+        state.audit(AuditEntry(now, self.actor, self.action, self.target, "", {}))
+        return self.row

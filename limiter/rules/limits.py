@@ -1,0 +1,71 @@
+"""The limits in force: which value holds for whom, where it comes from, and under which version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from limiter.system_limits import CATALOGUE, LIMITS, Value
+
+Source = Literal["live", "environment", "env_file", "default"]
+USER_LIMITS = tuple(limit.name for limit in CATALOGUE if limit.scope == "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value in force with its source; who changed it last and when (None where nobody did)."""
+
+    value: Value
+    source: Source
+    changed_at: int | None = None
+    changed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One user's own values, with a reason; over at `until` (UTC ms; None: for good)."""
+
+    limits: Mapping[str, Value]
+    reason: str
+    until: int | None
+    changed_at: int
+    changed_by: str
+
+    def holds(self, now: int) -> bool:
+        """Whether it is in force at `now`."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One version of all limits. `configured` is what environment, `.env` and defaults say; `settings` what holds."""
+
+    version: int
+    settings: Mapping[str, Setting]
+    configured: Mapping[str, Setting]
+    overrides: Mapping[str, Override] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", {limit.name: self.settings[limit.name].value for limit in CATALOGUE})
+
+    def of(self, user_id: str, now: int) -> Mapping[str, Value]:
+        """All values in force for one user. The same object each time where the user has no override."""
+        override = self.overrides.get(user_id)
+        if override is None or not override.holds(now):
+            return self.values
+        return {**self.values, **override.limits}
+
+    def whole(self, name: str) -> int:
+        """A system limit that is never `none`, as an integer."""
+        value = self.values[name]
+        assert isinstance(value, int), name
+        return value
+
+    def hidden(self, name: str) -> bool:
+        """Whether a live change hides a value of the environment or `.env`."""
+        return self.settings[name].source == "live" and self.configured[name].source in ("environment", "env_file")
+
+
+def defaults() -> dict[str, Setting]:
+    """The defaults of `system_limits.py`."""
+    return {limit.name: Setting(limit.default, "default") for limit in LIMITS.values()}

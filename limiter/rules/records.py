@@ -1,0 +1,190 @@
+"""The values that rules make and the store keeps: sessions, trades, refusals, versions, snapshots, and what a batch changed.
+
+All instants are UTC milliseconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from limiter.system_limits import Value
+
+Scope = Literal["bots", "admin:read", "admin:write"]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One bot's stay. `asked_bot` is the bot_id as asked for: None where a new one was made up.
+
+    `facts` is what the start was decided on (see `Facts`): the replay decides it again under other limits.
+    """
+
+    number: int
+    secret: str
+    user_id: str
+    bot_id: str
+    asked_bot: str | None
+    idempotency_key: str | None
+    started_at: int
+    lease_ms: int
+    last_heartbeat_at: int
+    expires_at: int
+    facts: "Facts"
+
+    @property
+    def public_id(self) -> str:
+        """The name that may be shown."""
+        return f"s{self.number}"
+
+    @property
+    def session_id(self) -> str:
+        """The secret that the bot alone knows: it contains at least 128 random bits."""
+        return f"s{self.number}.{self.secret}"
+
+    def suspect(self, now: int) -> bool:
+        """Whether two heartbeats were missed."""
+        return now - self.last_heartbeat_at > 2 * self.lease_ms // 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a start was decided on: slots taken and the limit, of the system and of the user, and the version."""
+
+    active: int
+    max_bots: int
+    user_active: int
+    user_max: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How and when a session ended."""
+
+    session: Session
+    at: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A counted trade. `quantity` and `price` are the exact text that was sent."""
+
+    trade_id: str
+    user_id: str
+    number: int
+    symbol: str
+    side: str
+    quantity: str
+    price: str
+    closes: bool
+    at: int
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refusal as it is kept: which limit, its value, the count it was compared with, the version. None: no limit."""
+
+    request_id: str
+    at: int
+    user_id: str | None
+    bot_id: str | None
+    reason: str
+    limit: str | None
+    value: Value
+    count: int | None
+    version: int
+    facts: Facts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One change of the limits: who, when, why, what; `in_force` holds every (value, source) after it."""
+
+    version: int
+    at: int
+    actor: str
+    kind: str
+    reason: str
+    user_id: str | None
+    changed: tuple[tuple[str, Value, Value], ...]
+    in_force: Mapping[str, tuple[Value, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What a person did: actor (key id), action, its object, details, reason."""
+
+    at: int
+    actor: str
+    action: str
+    target: str
+    reason: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One instant. `tokens` to `refusals` count since the snapshot before; CPU and RAM are None where not read."""
+
+    at: int
+    bots: int
+    suspects: int
+    limit: int
+    cpu_percent: float | None
+    ram_percent: float | None
+    p99_ms: float | None
+    tokens: int
+    signals: int
+    trades: int
+    starts: int
+    ended: int
+    refusals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is kept: never its secret."""
+
+    id: str
+    name: str
+    scope: Scope
+    digest: str
+    created_at: int
+    revoked_at: int | None = None
+
+    @property
+    def actor(self) -> str:
+        """How histories name who used it."""
+        return f"{self.name}#{self.id}" if self.name else self.id
+
+    def carries(self, scope: str) -> bool:
+        """Whether it gives this scope; `any` is bots or admin:read."""
+        return self.scope in ("admin:write", scope) or scope == "any"
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch changed, in the order it did; the store writes each list as a set."""
+
+    started: list[Session] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
+    trade_days: dict[tuple[str, str], int] = field(default_factory=dict)
+    seconds: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    versions: list[Version] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+    rows: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    pause: bool = False
+    flush: bool = False
+    probe: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything has to be durable before the answers go out."""
+        return bool(
+            self.started or self.ended or self.trades or self.seconds or self.versions or self.overrides
+            or self.audit or self.rows or self.trade_days or self.snapshots or self.pause or self.flush or self.probe
+        )  # fmt: skip

@@ -1,0 +1,158 @@
+"""Every way to say no, declared: name, HTTP status, title, the sentence in French and English, and its facts.
+
+A refusal is a value that a rule returns. How it travels (problem+json, `Retry-After`) is api/wire.py's business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason to refuse. `fr` and `en` are formats over the facts and `{s}`, the plural of `limit`.
+
+    `recorded`: kept with the facts of its instant, for `explain`, the charts and the replay.
+    """
+
+    name: str
+    status: int
+    title: str
+    fr: str
+    en: str
+    facts: tuple[str, ...] = ()
+    recorded: bool = False
+
+
+REFUSALS: tuple[Reason, ...] = (
+    Reason(
+        "server_full", 503, "Server full",
+        "Serveur complet ({current}/{max} bots actifs). Réessaie dans quelques minutes.",
+        "Server full ({current}/{max} active bots). Try again in a few minutes.",
+        ("capacity",), recorded=True,
+    ),
+    Reason(
+        "user_limit", 429, "Limit of the user reached",
+        "Limite atteinte : {active}/{limit} bot{s} actif{s} pour cet utilisateur.",
+        "Limit reached: {active}/{limit} active bot{s} for this user.",
+        ("active", "limit"), recorded=True,
+    ),
+    Reason(
+        "daily_trades", 429, "Trades of the day used up",
+        "Limite atteinte : {used}/{limit} trades aujourd'hui.",
+        "Limit reached: {used}/{limit} trades today.",
+        ("limit", "used", "resets_at"), recorded=True,
+    ),
+    Reason(
+        "signal_rate", 429, "Too many signals",
+        "Limite atteinte : {used}/{limit} signaux en une minute.",
+        "Limit reached: {used}/{limit} signals in a minute.",
+        ("limit", "used"), recorded=True,
+    ),
+    Reason(
+        "token_rate", 429, "Too many tokens",
+        "Limite atteinte : {used}/{limit} tokens en une minute.",
+        "Limit reached: {used}/{limit} tokens in a minute.",
+        ("limit", "used"), recorded=True,
+    ),
+    Reason(
+        "paused", 503, "Starts are paused",
+        "Démarrages en pause. Les bots actifs continuent ; réessaie plus tard.",
+        "Starts are paused. Running bots go on; try again later.",
+        recorded=True,
+    ),
+    Reason(
+        "draining", 503, "The limiter is stopping",
+        "Le serveur redémarre. Réessaie dans quelques secondes.",
+        "The server is restarting. Try again in a few seconds.",
+        recorded=True,
+    ),
+    Reason(
+        "storage_unavailable", 503, "Storage unavailable",
+        "La base de données ne répond pas. Rien n'a été changé ; réessaie.",
+        "The database does not answer. Nothing was changed; try again.",
+    ),
+    Reason(
+        "overloaded", 503, "Too many requests at once",
+        "Trop de demandes en même temps. Réessaie dans quelques secondes.",
+        "Too many requests at once. Try again in a few seconds.",
+    ),
+    Reason("session_unknown", 404, "Unknown session", "Session inconnue.", "Unknown session."),
+    Reason(
+        "session_ended", 410, "Session ended",
+        "Session terminée ({ended_reason}).",
+        "Session ended ({ended_reason}).",
+        ("ended_at", "ended_reason"),
+    ),
+    Reason(
+        "trade_conflict", 409, "Another trade has this id",
+        "Un autre trade porte déjà cet identifiant.",
+        "Another trade has this id already.",
+    ),
+    Reason(
+        "invalid_request", 422, "Invalid request",
+        "Demande invalide : {field} : {message}",
+        "Invalid request: {field}: {message}",
+        ("errors",),
+    ),
+    Reason("not_found", 404, "Not found", "Introuvable.", "Not found."),
+    Reason("method_not_allowed", 405, "Method not allowed", "Méthode non permise.", "Method not allowed."),
+    Reason("unauthorized", 401, "Unauthorized", "Clé absente ou inconnue.", "Missing or unknown key."),
+    Reason(
+        "forbidden", 403, "Forbidden",
+        "Cette clé ne donne pas ce droit ({scope}).",
+        "This key does not carry that scope ({scope}).",
+        ("scope",),
+    ),
+    Reason(
+        "too_many_attempts", 429, "Too many wrong keys",
+        "Trop de clés fausses depuis cette adresse. Réessaie dans une minute.",
+        "Too many wrong keys from this address. Try again in a minute.",
+    ),
+    Reason(
+        "version_conflict", 409, "Changed meanwhile",
+        "Les limites ont changé entre-temps (version {version}). Recharge et recommence.",
+        "The limits have changed meanwhile (version {version}). Reload and try again.",
+        ("version",),
+    ),
+    Reason(
+        "guard_held", 409, "Held by a guard",
+        "Hausse retenue : {held}",
+        "Raise held back: {held}",
+        ("guards",),
+    ),
+)  # fmt: skip
+
+REASONS: dict[str, Reason] = {reason.name: reason for reason in REFUSALS}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refused request: why, with the facts of that instant; `retry_after_seconds` where trying again makes sense.
+
+    `facts` whose names the reason declares are shown to the caller; the others only fill the sentence.
+    `status` replaces the reason's own where one reason has several (invalid_request).
+    """
+
+    reason: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_seconds: int | None = None
+    status: int | None = None
+
+    def sentence(self, language: str) -> str:
+        """The sentence for the person, in `fr` or `en`."""
+        reason = REASONS[self.reason]
+        limit = self.facts.get("limit")
+        plural = "s" if isinstance(limit, int) and limit > 1 else ""
+        return (reason.en if language == "en" else reason.fr).format_map({**self.facts, "s": plural})
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The facts that the caller is told beside the sentence."""
+        return {name: self.facts[name] for name in REASONS[self.reason].facts if name in self.facts}
+
+
+def invalid(field_name: str, message: str, status: int = 422) -> Refusal:
+    """A request that cannot be taken: which field, and why."""
+    errors = [{"field": field_name, "message": message}]
+    return Refusal("invalid_request", {"field": field_name, "message": message, "errors": errors}, status=status)

@@ -1,0 +1,205 @@
+"""Start, heartbeat, stop, reap: the requests of bots about their slot, each with the rule that decides it."""
+
+from dataclasses import dataclass
+
+from limiter.rules.records import AuditEntry, Ended, Facts, Refused, Session
+from limiter.rules.refusals import Refusal
+from limiter.rules.state import State
+from limiter.system_limits import Value
+
+PAUSED_RETRY_SECONDS = 60
+DRAINING_RETRY_SECONDS = 5
+USER_LIMIT_RETRY_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A slot is held. `created` is False for a repeated Idempotency-Key, which gets the session it already has."""
+
+    session: Session
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A bot asks for a slot. `made_bot` is the name it gets where it gave none; `secret` is fresh random."""
+
+    request_id: str
+    user_id: str
+    bot_id: str | None
+    made_bot: str
+    secret: str
+    idempotency_key: str | None = None
+
+    def decide(self, state: State, now: int) -> Admission | Refusal:
+        """Admit, repeat or refuse; in this order: draining, paused, the user's limit, the system's."""
+        if self.idempotency_key is not None:
+            repeated = state.repeats.get((self.user_id, self.bot_id, self.idempotency_key))
+            if repeated is not None:
+                return Admission(repeated, created=False)
+        limits = state.limits.of(self.user_id, now)
+        user_max, lease_seconds = limits["MAX_BOTS_PER_USER"], limits["BOT_LEASE_SECONDS"]
+        assert isinstance(user_max, int) and isinstance(lease_seconds, int)
+        facts = Facts(
+            active=len(state.sessions),
+            max_bots=state.limits.whole("MAX_CONCURRENT_BOTS"),
+            user_active=state.user_active(self.user_id),
+            user_max=user_max,
+            version=state.limits.version,
+        )
+        replaced = state.bots.get((self.user_id, self.bot_id)) if self.bot_id is not None else None
+        refusal = self._refuse(state, now, facts, replaces=replaced is not None)
+        if refusal is not None:
+            return refusal
+        if replaced is not None:
+            state.end(replaced, now, "replaced")
+        session = Session(
+            number=state.next_number,
+            secret=self.secret,
+            user_id=self.user_id,
+            bot_id=self.bot_id if self.bot_id is not None else self.made_bot,
+            asked_bot=self.bot_id,
+            idempotency_key=self.idempotency_key,
+            started_at=now,
+            lease_ms=lease_seconds * 1000,
+            last_heartbeat_at=now,
+            expires_at=now + lease_seconds * 1000,
+            facts=facts,
+        )
+        state.admit(session)
+        return Admission(session, created=True)
+
+    def _refuse(self, state: State, now: int, facts: Facts, replaces: bool) -> Refusal | None:
+        if state.draining:
+            return self._record(state, now, facts, Refusal("draining", {}, DRAINING_RETRY_SECONDS))
+        if state.paused:
+            return self._record(state, now, facts, Refusal("paused", {}, PAUSED_RETRY_SECONDS))
+        if facts.user_max == 0 or (not replaces and facts.user_active >= facts.user_max):
+            told = {"active": facts.user_active, "limit": facts.user_max}
+            refusal = Refusal("user_limit", told, USER_LIMIT_RETRY_SECONDS)
+            return self._record(state, now, facts, refusal, "MAX_BOTS_PER_USER", facts.user_max, facts.user_active)
+        if not replaces and facts.active >= facts.max_bots:
+            full: dict[str, object] = {
+                "current": facts.active,
+                "max": facts.max_bots,
+                "capacity": state.capacity(now).as_dict(),
+            }
+            refusal = Refusal("server_full", full, state.retry_after())
+            return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", facts.max_bots, facts.active)
+        return None
+
+    def _record(
+        self,
+        state: State,
+        now: int,
+        facts: Facts,
+        refusal: Refusal,
+        limit: str | None = None,
+        value: Value = None,
+        count: int | None = None,
+    ) -> Refusal:
+        refused = Refused(
+            self.request_id, now, self.user_id, self.bot_id, refusal.reason, limit, value, count, facts.version, facts
+        )
+        return state.refuse(refusal, refused)
+
+
+def find(state: State, number: int, secret: str) -> Session | Ended | Refusal:
+    """The live or ended session that a bot names by its secret."""
+    session = state.sessions.get(number)
+    if session is not None:
+        return session if session.secret == secret else Refusal("session_unknown")
+    ended = state.ended.get(number)
+    if ended is None or ended.session.secret != secret:
+        return Refusal("session_unknown")
+    return ended
+
+
+def gone(ended: Ended) -> Refusal:
+    """The answer to a bot whose session is over."""
+    return Refusal("session_ended", {"ended_at": ended.at, "ended_reason": ended.reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A bot says that it is alive."""
+
+    number: int
+    secret: str
+
+    def decide(self, state: State, now: int) -> Session | Refusal:
+        """Renew the lease with the length now in force, or say that the session is over."""
+        found = find(state, self.number, self.secret)
+        if isinstance(found, Ended):
+            return gone(found)
+        if isinstance(found, Session):
+            lease = state.limits.whole("BOT_LEASE_SECONDS")
+            state.beat(found, now, lease * 1000)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A bot gives its slot back."""
+
+    number: int
+    secret: str
+
+    def decide(self, state: State, now: int) -> Ended | Refusal:
+        """End the session; one that is over already answers with its own end."""
+        found = find(state, self.number, self.secret)
+        return state.end(found, now, "stopped") if isinstance(found, Session) else found
+
+
+def reap(state: State, now: int) -> int:
+    """End what has run out, each at the instant its lease did; how many. Every batch begins with it."""
+    expired = state.expired(now)
+    for session in expired:
+        state.end(session, session.expires_at, "lease_expired")
+    return len(expired)
+
+
+@dataclass(frozen=True, slots=True)
+class Reap:
+    """The reaper's request, where no other comes.
+
+    Refusals are kept in memory until the next commit, so that a flood of them costs no disk; `Reap` asks for one.
+    """
+
+    def decide(self, state: State, now: int) -> int:
+        """How many ended."""
+        state.changes.flush = bool(state.refused)
+        return reap(state, now)
+
+
+@dataclass(frozen=True, slots=True)
+class StopByAdmin:
+    """An operator ends one session."""
+
+    number: int
+    actor: str
+    reason: str
+
+    def decide(self, state: State, now: int) -> Ended | Refusal:
+        """End it; one that is over already answers with its own end, one never known is not found."""
+        session = state.sessions.get(self.number)
+        if session is None:
+            return state.ended.get(self.number) or Refusal("not_found")
+        detail = {"user_id": session.user_id, "bot_id": session.bot_id}
+        state.audit(AuditEntry(now, self.actor, "stop", session.public_id, self.reason, detail))
+        return state.end(session, now, "admin_stop")
+
+
+@dataclass(frozen=True, slots=True)
+class ReapSuspects:
+    """An operator ends every session that missed two heartbeats."""
+
+    actor: str
+    reason: str
+
+    def decide(self, state: State, now: int) -> list[Ended]:
+        """What was ended."""
+        ended = [state.end(session, now, "reaped") for session in state.suspects(now)]
+        names = [one.session.public_id for one in ended]
+        state.audit(AuditEntry(now, self.actor, "reap", f"{len(ended)} sessions", self.reason, {"sessions": names}))
+        return ended

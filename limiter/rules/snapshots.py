@@ -1,0 +1,40 @@
+"""A snapshot of the whole: what the sampler saw of the box, and what the state says at the same instant."""
+
+from dataclasses import dataclass
+
+from limiter.rules.records import Snapshot
+from limiter.rules.refusals import REFUSALS
+from limiter.rules.state import State
+
+FIGURES = ("tokens", "signals", "trades", "starts", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """The sampler's request."""
+
+    cpu_percent: float | None
+    ram_percent: float | None
+    p99_ms: float | None
+
+    def decide(self, state: State, now: int) -> Snapshot:
+        """The snapshot, to be written with whatever else the batch changed."""
+
+        def grown(name: str) -> int:
+            return state.totals.get(name, 0) - state.sampled.get(name, 0)
+
+        capacity = state.capacity(now)
+        refusals = {reason.name: grown(f"refused:{reason.name}") for reason in REFUSALS}
+        snapshot = Snapshot(
+            at=now,
+            bots=capacity.current,
+            suspects=len(state.suspects(now)),
+            limit=capacity.maximum,
+            cpu_percent=self.cpu_percent,
+            ram_percent=self.ram_percent,
+            p99_ms=self.p99_ms,
+            refusals={reason: n for reason, n in refusals.items() if n},
+            **{name: grown(name) for name in FIGURES},
+        )
+        state.snapshot(snapshot)
+        return snapshot

@@ -1,0 +1,322 @@
+"""What a batch is decided on, and what it changed.
+
+State holds every live session in memory; rules read it and change it through the methods below, each of which
+registers its inverse, so a request that fails is undone alone (`undo(mark)`) and a batch that cannot be committed
+is undone whole. `changes` is what the store has to write. All instants are UTC milliseconds of one clock.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from limiter.rules.capacity import Capacity
+from limiter.rules.limits import Limits
+from limiter.rules.records import AuditEntry, Changes, Ended, Refused, Session, Snapshot, Trade, Version
+from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Day, Window, day_of
+
+GAPS = 20  # freed slots whose gaps make the advice "try again in …"
+RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 30, 600
+
+
+class State:
+    """Everything a decision may look at. One instance lives as long as the limiter; only the committer changes it."""
+
+    def __init__(self, limits: Limits, zone: tzinfo = UTC) -> None:
+        self.limits = limits
+        self.zone = zone
+        self.sessions: dict[int, Session] = {}
+        self.bots: dict[tuple[str, str], Session] = {}
+        self.repeats: dict[tuple[str, str | None, str], Session] = {}
+        self.users: dict[str, int] = {}
+        self.next_number = 1
+        self.paused = False
+        self.draining = False
+        self.freed: deque[int] = deque(maxlen=GAPS + 1)
+        self.trade_days: dict[tuple[str, str], int] = {}
+        self.windows: dict[tuple[str, str], Window] = {}
+        self.last_token_at: int | None = None
+        self.totals: dict[str, int] = {}
+        self.sampled: dict[str, int] = {}
+        self.beaten: dict[int, Session] = {}
+        self.refused: list[Refused] = []
+        # Fetched by the store for the batch at hand: ended sessions, trades and versions that its requests name.
+        self.ended: dict[int, Ended] = {}
+        self.trades: dict[tuple[str, str], Trade] = {}
+        self.versions: dict[int, Version] = {}
+        self.changes = Changes()
+        self._due: list[tuple[int, int]] = []
+        self._day = Day("", 0, 0)
+        self._undo: list[Callable[[], object]] = []
+
+    # -- the batch
+
+    def begin(self) -> None:
+        """Forget what the last batch changed and what was fetched for it."""
+        self.changes = Changes()
+        self.ended, self.trades, self.versions = {}, {}, {}
+        self._undo.clear()
+
+    def mark(self) -> int:
+        """A point to undo to."""
+        return len(self._undo)
+
+    def undo(self, mark: int = 0) -> None:
+        """Take back all that was changed since `mark`, newest first."""
+        while len(self._undo) > mark:
+            self._undo.pop()()
+
+    # -- sessions
+
+    def capacity(self, now: int) -> Capacity:
+        """Slots taken at `now`: a session counts until its lease ends and not after, reaped or not."""
+        active = len(self.sessions)
+        if self._due and self._due[0][0] <= now:
+            active -= sum(session.expires_at <= now for session in self.sessions.values())
+        is_open = not self.paused and not self.draining and self.limits.whole("MAX_BOTS_PER_USER") > 0
+        return Capacity(active, self.limits.whole("MAX_CONCURRENT_BOTS"), is_open)
+
+    def user_active(self, user_id: str) -> int:
+        """Slots that the user holds."""
+        return self.users.get(user_id, 0)
+
+    def admit(self, session: Session) -> None:
+        """Give the session a slot."""
+        self._hold(session)
+        self.next_number = session.number + 1
+        self.changes.started.append(session)
+        self._undo.append(lambda: self._unadmit(session))
+        self.count("starts", session.started_at)
+
+    def _unadmit(self, session: Session) -> None:
+        self._release(session)
+        self.next_number = session.number
+        self.changes.started.remove(session)
+
+    def end(self, session: Session, at: int, reason: str) -> Ended:
+        """Take the slot back. A `replaced` session hands it on instead of freeing it."""
+        ended = Ended(session, at, reason)
+        freed = list(self.freed)
+        self._release(session)
+        self.changes.ended.append(ended)
+        self.ended[session.number] = ended
+        if reason != "replaced":
+            self.freed.append(at)
+        self._undo.append(lambda: self._unend(ended, freed))
+        self.count("ended", at)
+        self.count(f"ended:{reason}", at)
+        return ended
+
+    def beat(self, session: Session, now: int, lease_ms: int) -> None:
+        """Renew the lease. Not undone with a batch that fails: a bot that is alive is alive."""
+        shorter = now + lease_ms < session.expires_at
+        session.lease_ms = lease_ms
+        session.last_heartbeat_at = now
+        session.expires_at = now + lease_ms
+        self.beaten[session.number] = session
+        if shorter:
+            heapq.heappush(self._due, (session.expires_at, session.number))
+
+    def expired(self, now: int) -> list[Session]:
+        """The sessions whose lease is over, earliest first. Costs nothing where none is due."""
+        found: dict[int, Session] = {}
+        while self._due and self._due[0][0] <= now:
+            _, number = heapq.heappop(self._due)
+            session = self.sessions.get(number)
+            if session is None or number in found:
+                continue
+            if session.expires_at <= now:
+                found[number] = session
+            else:
+                heapq.heappush(self._due, (session.expires_at, number))
+        return sorted(found.values(), key=lambda session: (session.expires_at, session.number))
+
+    def renew_all(self, now: int) -> None:
+        """A full lease for everyone: after a restart, or an outage in which no end could be recorded."""
+        for session in self.sessions.values():
+            session.last_heartbeat_at = now
+            session.expires_at = now + session.lease_ms
+            self.beaten[session.number] = session
+        self._schedule()
+
+    def suspects(self, now: int) -> list[Session]:
+        """The sessions that missed two heartbeats and still hold a slot."""
+        return [session for session in self.sessions.values() if session.suspect(now) and session.expires_at > now]
+
+    def restore(self, session: Session) -> None:
+        """A session read from the store at start."""
+        self._hold(session)
+
+    def _hold(self, session: Session) -> None:
+        self.sessions[session.number] = session
+        self.bots[session.user_id, session.bot_id] = session
+        self.users[session.user_id] = self.users.get(session.user_id, 0) + 1
+        if session.idempotency_key is not None:
+            self.repeats[session.user_id, session.asked_bot, session.idempotency_key] = session
+        heapq.heappush(self._due, (session.expires_at, session.number))
+        if len(self._due) > 2 * len(self.sessions) + 1024:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        """Drop the dates of sessions that are over: under a lease of a day they would pile up for a day."""
+        self._due = [(session.expires_at, session.number) for session in self.sessions.values()]
+        heapq.heapify(self._due)
+
+    def _release(self, session: Session) -> None:
+        del self.sessions[session.number]
+        del self.bots[session.user_id, session.bot_id]
+        self.users[session.user_id] -= 1
+        if not self.users[session.user_id]:
+            del self.users[session.user_id]
+        if session.idempotency_key is not None:
+            del self.repeats[session.user_id, session.asked_bot, session.idempotency_key]
+        self.beaten.pop(session.number, None)
+
+    def _unend(self, ended: Ended, freed: list[int]) -> None:
+        self._hold(ended.session)
+        self.changes.ended.remove(ended)
+        self.ended.pop(ended.session.number, None)
+        self.freed = deque(freed, maxlen=GAPS + 1)
+
+    def retry_after(self) -> int:
+        """Seconds after which a slot is likely free: the median of the last 20 gaps between freed slots, 30 to 600."""
+        gaps = [later - earlier for earlier, later in pairwise(self.freed)]
+        if len(gaps) < 2:
+            return RETRY_MIN_SECONDS
+        return min(RETRY_MAX_SECONDS, max(RETRY_MIN_SECONDS, round(median(gaps) / 1000)))
+
+    # -- quotas and rates
+
+    def day(self, now: int) -> Day:
+        """The trade day that holds `now`."""
+        if not self._day.begins <= now < self._day.ends:
+            self._day = day_of(now, self.zone)
+            self.trade_days = {key: n for key, n in self.trade_days.items() if key[1] == self._day.name}
+            self.windows = {key: window for key, window in self.windows.items() if window.used(now // 1000)}
+        return self._day
+
+    def trades_today(self, user_id: str, now: int) -> int:
+        """Trades of the user counted today; the store has fetched the figure before the batch."""
+        return self.trade_days.get((user_id, self.day(now).name), 0)
+
+    def record_trade(self, trade: Trade) -> None:
+        """Count the trade."""
+        key = trade.user_id, trade.trade_id
+        day = trade.user_id, trade.day
+        before = self.trade_days.get(day, 0)
+        self.trades[key] = trade
+        self.trade_days[day] = before + 1
+        self.changes.trades.append(trade)
+        self.changes.trade_days[day] = before + 1
+        self._undo.append(lambda: self._unrecord_trade(trade, before))
+        self.count("trades", trade.at)
+
+    def _unrecord_trade(self, trade: Trade, before: int) -> None:
+        day = trade.user_id, trade.day
+        del self.trades[trade.user_id, trade.trade_id]
+        self.trade_days[day] = self.changes.trade_days[day] = before
+        self.changes.trades.remove(trade)
+
+    def window(self, kind: str, user_id: str = "") -> Window:
+        """What was taken of a rate in the last minute, by all or by one user."""
+        window = self.windows.get((kind, user_id))
+        if window is None:
+            window = self.windows[kind, user_id] = Window(MINUTE_SECONDS)
+        return window
+
+    def take(self, kind: str, user_id: str, now: int, n: int) -> None:
+        """Count n of a rate, durably, in the second of `now`."""
+        second = now // 1000
+        key = kind, user_id, second
+        self.window(kind, user_id).add(second, n)
+        self.changes.seconds[key] = self.changes.seconds.get(key, 0) + n
+        self._undo.append(lambda: self._untake(key, n))
+        if not user_id:
+            self.count(kind, now, n)
+
+    def _untake(self, key: tuple[str, str, int], n: int) -> None:
+        self.windows[key[0], key[1]].add(key[2], -n)
+        self.changes.seconds[key] -= n
+
+    # -- figures
+
+    def count(self, figure: str, now: int, n: int = 1) -> None:
+        """Count a happening for the figures of the last hour, the snapshots and the metrics."""
+        second = now // 1000
+        window = self.windows.get(("hour", figure))
+        if window is None:
+            window = self.windows["hour", figure] = Window(HOUR_SECONDS)
+        window.add(second, n)
+        self.totals[figure] = self.totals.get(figure, 0) + n
+        self._undo.append(lambda: self._uncount(figure, second, n))
+
+    def _uncount(self, figure: str, second: int, n: int) -> None:
+        self.windows["hour", figure].add(second, -n)
+        self.totals[figure] -= n
+
+    def last_hour(self, figure: str, now: int) -> int:
+        """How often it happened in the last hour."""
+        window = self.windows.get(("hour", figure))
+        return window.used(now // 1000) if window else 0
+
+    def refuse(self, refusal: Refusal, refused: Refused) -> Refusal:
+        """Count the refusal, and keep it with its facts where its reason is one that is kept."""
+        if REASONS[refusal.reason].recorded:
+            self.refused.append(refused)
+            self._undo.append(lambda: self.refused.remove(refused))
+        self.count(f"refused:{refusal.reason}", refused.at)
+        return refusal
+
+    # -- what persons change
+
+    def change_limits(self, limits: Limits, version: Version) -> None:
+        """Put new limits in force for the next decision."""
+        before = self.limits
+        self.limits = limits
+        self.versions[version.version] = version
+        self.changes.versions.append(version)
+        if version.user_id is not None:
+            self.changes.overrides.append(version.user_id)
+        self._undo.append(lambda: self._unchange_limits(before, version))
+
+    def _unchange_limits(self, before: Limits, version: Version) -> None:
+        self.limits = before
+        del self.versions[version.version]
+        self.changes.versions.remove(version)
+        if version.user_id is not None:
+            self.changes.overrides.remove(version.user_id)
+
+    def pause(self, paused: bool) -> None:
+        """Close or open the door for starts."""
+        before = self.paused, self.changes.pause
+        self.paused, self.changes.pause = paused, True
+
+        def back() -> None:
+            self.paused, self.changes.pause = before
+
+        self._undo.append(back)
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Keep who did what."""
+        self.changes.audit.append(entry)
+        self._undo.append(lambda: self.changes.audit.remove(entry))
+
+    def write(self, table: str, row: Mapping[str, Any]) -> None:
+        """A row that no rule reads again: notes, snapshots."""
+        self.changes.rows.append((table, row))
+        self._undo.append(lambda: self.changes.rows.pop())
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """A snapshot, with its rollups; the next one counts from here."""
+        before, self.sampled = self.sampled, dict(self.totals)
+        self.changes.snapshots.append(snapshot)
+
+        def back() -> None:
+            self.sampled = before
+            self.changes.snapshots.remove(snapshot)
+
+        self._undo.append(back)

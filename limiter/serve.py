@@ -1,0 +1,234 @@
+"""`python -m limiter serve`: builds the objects, wires them, and runs them until SIGTERM. The only place that does."""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from sqlalchemy import Engine
+
+from limiter import __version__
+from limiter.access import Access, make_key
+from limiter.api.call import Services
+from limiter.api.deadline import DeadlineProtocol
+from limiter.api.server import App
+from limiter.committer import Clock, Committer, settle_memory
+from limiter.config import Config, ConfigError
+from limiter.jobs import Job
+from limiter.jobs.reaper import reap
+from limiter.jobs.sampler import GIB, Sampler, ram_total_bytes
+from limiter.rules.capacity import Box
+from limiter.rules.changes import Write
+from limiter.rules.records import Key
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Reap
+from limiter.store import reader
+from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
+from limiter.store.writer import Retention, Writer
+
+DRAIN_SECONDS = 8  # for what is in flight at SIGTERM; the exit follows within 10 s
+BACKLOG = 2048
+
+log = logging.getLogger("limiter")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        line = {"at": at, "level": record.levelname.lower(), "event": record.getMessage()}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(form: str) -> None:
+    """Log lines on stderr, in the form asked for."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def key_file(database_url: str) -> Path:
+    """Where the first key is put: beside the SQLite file, else in data/."""
+    path = sqlite_path(database_url)
+    return (path.parent if path else Path("data")) / "admin.key"
+
+
+def write_first_key(path: Path, text: str) -> None:
+    """Keep the first key for its owner's eyes only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(handle, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
+
+
+def serve(config: Config) -> None:
+    """Run the limiter until SIGTERM or SIGINT. Raises ConfigError or StoreError where it cannot start."""
+    set_up_logging(config["LIMITER_LOG_FORMAT"])
+    url = config["LIMITER_DATABASE_URL"]
+    path = sqlite_path(url)
+    if path is None:
+        raise StoreError("only SQLite is supported so far: LIMITER_DATABASE_URL=sqlite:///data/limiter.db")
+    lock = Lock(path)
+    lock.acquire()
+    try:
+        writer = Writer(open_writer(url), retention(config))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(config, writer, lock))
+    finally:
+        lock.release()
+
+
+def retention(config: Config) -> Retention:
+    """How long rows are kept, by the settings."""
+    return Retention(
+        raw_hours=config["LIMITER_KEEP_RAW_HOURS"],
+        minutes_days=config["LIMITER_KEEP_MINUTES_DAYS"],
+        refusals_days=config["LIMITER_KEEP_REFUSALS_DAYS"],
+        refusals_rows=config["LIMITER_KEEP_REFUSALS_ROWS"],
+        sessions_days=config["LIMITER_KEEP_SESSIONS_DAYS"],
+        trades_days=config["LIMITER_KEEP_TRADES_DAYS"],
+    )
+
+
+async def run(config: Config, writer: Writer, lock: Lock) -> None:
+    """Serve requests and run the jobs; at the end finish what is in flight and what waits."""
+    clock = Clock()
+    state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], clock.now())
+    committer = Committer(state, writer, clock)
+    engine = open_reader(config["LIMITER_DATABASE_URL"])
+    access = await _open_access(config, committer, engine)
+    sampler = Sampler(committer)
+    ram_gb = config["LIMITER_RAM_GB"] or ram_total_bytes() / GIB
+    jobs = (Job("sampler", sampler.run), Job("reaper", lambda: reap(committer)))
+    services = Services(
+        config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), Box(ram_gb),
+        time.monotonic(), __version__,
+    )  # fmt: skip
+    listening = _listen(config["LIMITER_HOST"], config["LIMITER_PORT"])
+    server = _server(App(services))
+    _stop_on_signals(server, committer)
+    tasks = [asyncio.create_task(job.supervise(), name=job.name) for job in jobs]
+    host, port = listening.getsockname()[:2]
+    text, access.control = make_key("admin:write", "local", clock.now(), "local")
+    access.keys["local"] = access.control
+    lock.describe(url=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}", key=text)  # noqa: S104
+    _log_start(config, committer, host, port)
+    settle_memory()
+    try:
+        await server.serve([listening])
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await committer.submit(Reap())
+        services.reads.shutdown()
+        engine.dispose()  # before the writer, whose close as the last one folds the -wal file into the database
+        await committer.close()
+        log.info("stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or ConfigError with what is wrong."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+        )
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"LIMITER_HOST, LIMITER_PORT: cannot listen on {host}:{port} ({error})") from error
+
+
+def _server(app: App) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        http=DeadlineProtocol,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=14,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal again after the shutdown, which would end the process with its number and not with 0.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
+    return server
+
+
+def _stop_on_signals(server: uvicorn.Server, committer: Committer) -> None:
+    def stop() -> None:
+        committer.state.draining = True
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+async def _open_access(config: Config, committer: Committer, engine: Engine) -> Access:
+    """The gate with its keys; makes the first key; refuses to serve others than loopback without a `bots` key."""
+
+    def read_keys() -> list[Key]:
+        with reading(engine) as connection:
+            return reader.keys(connection)
+
+    access = Access(local=is_loopback(config["LIMITER_HOST"]))
+    found = read_keys()
+    if not found:
+        text, key = make_key("admin:write", "admin", committer.clock.now())
+        path = key_file(config["LIMITER_DATABASE_URL"])
+        write_first_key(path, text)
+        row = {name: getattr(key, name) for name in ("id", "name", "scope", "digest", "created_at", "revoked_at")}
+        made = await committer.submit(Write("keys", row, "start", "key", f"{key.id} {key.scope}"))
+        if isinstance(made, Refusal):
+            raise StoreError("the first key could not be saved: is the database writable?")
+        log.info("first_key file=%s", path)
+        found = read_keys()
+    access.load(found)
+    if not access.local and not any(key.scope == "bots" and key.revoked_at is None for key in found):
+        raise ConfigError(
+            f"LIMITER_HOST: {config['LIMITER_HOST']} is not loopback, so bots need a key: "
+            "make one with `python -m limiter keys create --scope bots`"
+        )
+    return access
+
+
+def _log_start(config: Config, committer: Committer, host: str, port: int) -> None:
+    state = committer.state
+    for name, setting in state.limits.settings.items():
+        if state.limits.hidden(name):
+            hidden = state.limits.configured[name]
+            log.warning(
+                "limit_hidden name=%s live=%s hides=%s source=%s", name, setting.value, hidden.value, hidden.source
+            )
+    held = state.capacity(committer.clock.now())
+    log.info(
+        "serving url=http://%s:%d bots=%d/%d limits_version=%d zone=%s",
+        host, port, held.current, held.maximum, state.limits.version, config["LIMITER_TIMEZONE"],
+    )  # fmt: skip

@@ -1,0 +1,236 @@
+"""Opens the database: one writer, read-only readers, every PRAGMA read back, wrong files refused with a sentence.
+
+On SQLite a single process writes and checkpoints: SQLite before 3.51.3 can corrupt a WAL when one connection
+checkpoints while another commits (sqlite.org/wal.html#walresetbug). `Lock` keeps a second writer out.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
+
+READ_SECONDS = 5.0  # a read that takes longer is cut off
+NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")
+
+
+class StoreError(Exception):
+    """The database cannot be used as it is; the text says why and what to do."""
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file behind a SQLite URL; None for another database. Raises StoreError for a database in memory."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:":
+        raise StoreError("the database must be a file: sqlite:///data/limiter.db")
+    return Path(parsed.database)
+
+
+class Lock:
+    """Held while a process may write to the SQLite file beside it; says who holds it, and where they answer."""
+
+    def __init__(self, database: Path) -> None:
+        self.path = database.with_name(database.name + ".lock")
+        self._file: Any = None
+
+    def acquire(self, **owner: str) -> None:
+        """Take it, or raise StoreError with the owner's pid."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            pid = self.owner().get("pid", "?")
+            raise StoreError(
+                f"another process (pid {pid}) writes to {self.path.with_suffix('')}: a SQLite database has one writer; "
+                "stop it, or use PostgreSQL for several processes"
+            ) from None
+        self._file = handle
+        self.describe(**owner)
+
+    def describe(self, **owner: str) -> None:
+        """Write down who holds it."""
+        self._file.seek(0)
+        self._file.truncate()
+        json.dump({"pid": str(os.getpid()), **owner}, self._file)
+        self._file.flush()
+
+    def owner(self) -> dict[str, str]:
+        """Who holds it, as written; empty where nobody does."""
+        with contextlib.suppress(OSError, ValueError), self.path.open() as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                described: dict[str, str] = json.load(handle)
+                return described
+        return {}
+
+    def release(self) -> None:
+        """Give it up."""
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.close()
+            self._file = None
+
+
+def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, **pool: Any) -> Engine:
+    url = URL.create("sqlite", database=f"file:{path.resolve()}", query={"mode": mode, "uri": "true"})
+    engine = create_engine(url, connect_args={"timeout": 0.0, "check_same_thread": False}, **pool)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the hooks below begin; sqlite3 sends nothing by itself
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", begin))
+
+    return engine
+
+
+def _sentence(error: Exception, path: Path) -> str:
+    text = str(getattr(error, "orig", None) or error)
+    if "not a database" in text or "malformed" in text or "disk image" in text:
+        return f"{path} is damaged or not a SQLite database ({text}): restore a backup, do not delete its -wal file"
+    if "readonly" in text or "unable to open" in text:
+        return f"{path} cannot be opened for writing ({text}): check the folder, its owner and the file system"
+    return f"{path}: {text}"
+
+
+def open_writer(url: str) -> Engine:
+    """The engine of the one writer, its database made where there is none, checked, and brought to this schema.
+
+    Raises StoreError with a sentence: not ours, damaged, newer than this program, on a network file system.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        raise StoreError("only SQLite is supported so far: LIMITER_DATABASE_URL=sqlite:///data/limiter.db")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_network(path)
+    _refuse_empty(path)
+    pragmas = (
+        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=1000",
+        "journal_size_limit=67108864", "trusted_schema=OFF", "cache_size=-8192",
+    )  # fmt: skip
+    old_mask = os.umask(0o077)
+    try:
+        engine = _sqlite_engine(path, "rwc", pragmas, "BEGIN IMMEDIATE", poolclass=StaticPool)
+        with engine.connect() as connection:
+            _check_file(connection, path)
+        migrate(engine)
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        raise StoreError(_sentence(error, path)) from error
+    finally:
+        os.umask(old_mask)
+    return engine
+
+
+def open_reader(url: str) -> Engine:
+    """An engine that can only read; each read is cut off after 5 s. Raises StoreError where there is no database."""
+    path = sqlite_path(url)
+    if path is None:
+        raise StoreError("only SQLite is supported so far")
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: start the limiter first")
+    pragmas = ("query_only=ON", "wal_autocheckpoint=0", "busy_timeout=2000", "cache_size=-4096")
+    return _sqlite_engine(
+        path, "ro", pragmas, "BEGIN", poolclass=QueuePool, pool_size=4, max_overflow=0, pool_timeout=2
+    )
+
+
+@contextlib.contextmanager
+def reading(engine: Engine, seconds: float = READ_SECONDS) -> Iterator[Connection]:
+    """One short read transaction, interrupted after `seconds`. Fetch all rows inside."""
+    with engine.begin() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        end = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > end, 20_000)
+        try:
+            yield connection
+        finally:
+            raw.set_progress_handler(None, 0)
+
+
+def _refuse_empty(path: Path) -> None:
+    """SQLite takes a file that is gone or was emptied for a new database: every slot would look free."""
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and not (path.exists() and path.stat().st_size):
+        said = "empty" if path.exists() else "gone"
+        raise StoreError(f"{path} is {said} but its -wal file is there: restore a backup, do not delete the -wal file")
+    if path.exists() and not path.stat().st_size:
+        raise StoreError(f"{path} is empty: restore a backup, or delete the file to begin anew")
+
+
+def _refuse_network(path: Path) -> None:
+    """WAL needs shared memory, which a network file system does not give (sqlite.org/wal.html)."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return
+    folder = str(path.parent.resolve())
+    under = [(point, kind) for point, kind in mounts if folder == point or folder.startswith(point.rstrip("/") + "/")]
+    if under and (kind := max(under, key=lambda mount: len(mount[0]))[1]) in NETWORK_FILE_SYSTEMS:
+        raise StoreError(f"{path} is on a network file system ({kind}): put the database on a local disk")
+
+
+def _check_file(connection: Connection, path: Path) -> None:
+    def pragma(name: str) -> Any:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+    for name, wanted in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+        if (found := pragma(name)) != wanted:
+            raise StoreError(
+                f"{path}: {name} is {found}, not {wanted}: this file system or SQLite build cannot be used"
+            )
+    application, version = pragma("application_id"), pragma("user_version")
+    empty = not inspect(connection).get_table_names()
+    if application != APPLICATION_ID and not (application == 0 and empty):
+        raise StoreError(f"{path} is a SQLite database of another program: name another file")
+    if application == APPLICATION_ID and empty:
+        raise StoreError(f"{path} has lost its tables: restore a backup")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} has schema {version}, newer than this program's {len(MIGRATIONS)}: upgrade the program"
+        )
+    problem = pragma("quick_check(1)")
+    if problem != "ok":
+        raise StoreError(f"{path} is damaged ({problem}): restore a backup, do not delete its -wal file")
+
+
+def migrate(engine: Engine) -> int:
+    """Bring the database to this program's schema, each step in one transaction with its record; the steps taken."""
+    with engine.connect() as connection:
+        done = 0
+        if inspect(connection).has_table(migrations.name):
+            done = connection.execute(select(func.coalesce(func.max(migrations.c.step), 0))).scalar_one()
+    for step, (name, run) in enumerate(MIGRATIONS[done:], start=done + 1):
+        with engine.begin() as tx:
+            run(tx)
+            tx.execute(migrations.insert().values(step=step, name=name, at=int(time.time() * 1000)))
+            if tx.dialect.name == "sqlite":
+                tx.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+                tx.exec_driver_sql(f"PRAGMA user_version = {step}")
+    return len(MIGRATIONS) - done
+
+
+def is_busy(error: OperationalError) -> bool:
+    """Whether another process holds the write lock."""
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY

@@ -1,0 +1,278 @@
+"""The tables, and the migration steps in order. All instants (`*_at`, `at`, `until`) are UTC milliseconds.
+
+A live session is a row of `active_sessions`, a narrow table that heartbeats rewrite; when it ends the row moves to
+`ended_sessions`, which only grows. The view `sessions` shows both. Snapshots of three resolutions share one table:
+a raw snapshot is a rollup of one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+APPLICATION_ID = 0x4C494D31  # "LIM1", in the header of a SQLite file that is ours
+RAW_STEP, MINUTE_STEP, HOUR_STEP = 5, 60, 3600  # seconds
+
+metadata = MetaData()
+Int = BigInteger().with_variant(Integer(), "sqlite")
+Real: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
+
+
+def _table(name: str, *columns: Any, **options: Any) -> Table:
+    return Table(name, metadata, *columns, sqlite_strict=True, **options)
+
+
+def _needed(name: str, kind: Any = Int, **options: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False, **options)
+
+
+def _session_columns() -> list[Column[Any]]:
+    return [
+        Column("number", Int, primary_key=True, autoincrement=False),
+        _needed("secret", Text),
+        _needed("user_id", Text),
+        _needed("bot_id", Text),
+        Column("asked_bot", Text),  # the bot_id as asked for; NULL where a new one was made up
+        Column("idempotency_key", Text),
+        _needed("started_at"),
+        _needed("lease_ms"),
+        _needed("last_heartbeat_at"),
+        _needed("expires_at"),
+        _needed("active"),  # what the start was decided on: see rules.records.Facts
+        _needed("max_bots"),
+        _needed("user_active"),
+        _needed("user_max"),
+        _needed("version"),
+    ]
+
+
+fleet = _table(
+    "fleet",
+    Column("id", Int, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    _needed("active"),
+    _needed("next_number"),
+    _needed("paused"),
+    CheckConstraint("active >= 0", name="fleet_active"),
+)
+
+active_sessions = _table("active_sessions", *_session_columns())
+Index("active_sessions_bot", active_sessions.c.user_id, active_sessions.c.bot_id, unique=True)
+
+ended_sessions = _table("ended_sessions", *_session_columns(), _needed("ended_at"), _needed("ended_reason", Text))
+Index("ended_sessions_user", ended_sessions.c.user_id, ended_sessions.c.number)
+Index("ended_sessions_ended", ended_sessions.c.ended_at)
+
+refusals = _table(
+    "refusals",
+    Column("id", Int, primary_key=True, autoincrement=False),
+    _needed("request_id", Text),
+    _needed("at"),
+    Column("user_id", Text),
+    Column("bot_id", Text),
+    _needed("reason", Text),
+    Column("limit_name", Text),
+    Column("value", Int),
+    Column("count", Int),
+    _needed("version"),
+    Column("active", Int),
+    Column("max_bots", Int),
+    Column("user_active", Int),
+    Column("user_max", Int),
+    _needed("repeats"),  # how many refusals this row stands for: more than 1 only in a flood
+)
+Index("refusals_request", refusals.c.request_id)
+Index("refusals_at", refusals.c.at)
+Index("refusals_user", refusals.c.user_id, refusals.c.at)
+
+trades = _table(
+    "trades",
+    Column("id", Int, primary_key=True),
+    _needed("trade_id", Text),
+    _needed("user_id", Text),
+    _needed("number"),
+    _needed("symbol", Text),
+    _needed("side", Text),
+    _needed("quantity", Text),
+    _needed("price", Text),
+    _needed("closes"),
+    _needed("at"),
+    _needed("day", Text),
+)
+Index("trades_id", trades.c.user_id, trades.c.trade_id, unique=True)
+Index("trades_at", trades.c.at)
+
+trade_days = _table(
+    "trade_days",
+    Column("day", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    _needed("used"),
+    sqlite_with_rowid=False,
+)
+
+rate_seconds = _table(
+    "rate_seconds",
+    Column("second", Int, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),  # "" for the system's own window
+    _needed("n"),
+    sqlite_with_rowid=False,
+)
+
+limits = _table(
+    "limits",
+    Column("name", Text, primary_key=True),
+    Column("value", Real),
+    _needed("source", Text),
+    Column("configured", Real),
+    _needed("configured_source", Text),
+    Column("changed_at", Int),
+    Column("changed_by", Text),
+)
+
+limit_versions = _table(
+    "limit_versions",
+    Column("version", Int, primary_key=True, autoincrement=False),
+    _needed("at"),
+    _needed("actor", Text),
+    _needed("kind", Text),
+    _needed("reason", Text),
+    Column("user_id", Text),
+    _needed("changed", Text),  # JSON: [[name, from, to], …]
+    _needed("in_force", Text),  # JSON: {name: [value, source]}
+)
+Index("limit_versions_at", limit_versions.c.at)
+
+overrides = _table(
+    "overrides",
+    Column("user_id", Text, primary_key=True),
+    _needed("limits", Text),  # JSON: {name: value}
+    _needed("reason", Text),
+    Column("until", Int),
+    _needed("changed_at"),
+    _needed("changed_by", Text),
+)
+
+snapshots = _table(
+    "snapshots",
+    Column("step", Int, primary_key=True, autoincrement=False),  # seconds: 5, 60 or 3600
+    Column("at", Int, primary_key=True, autoincrement=False),  # where the step begins
+    _needed("n"),
+    _needed("bots_min"),
+    _needed("bots_max"),
+    _needed("bots_sum"),
+    _needed("suspects_max"),
+    _needed("limit_last"),
+    _needed("cpu_n"),
+    _needed("cpu_sum", Real),
+    Column("cpu_max", Real),
+    _needed("ram_n"),
+    _needed("ram_sum", Real),
+    Column("ram_max", Real),
+    Column("p99_max", Real),
+    _needed("tokens"),
+    _needed("signals"),
+    _needed("trades"),
+    _needed("starts"),
+    _needed("ended"),
+    sqlite_with_rowid=False,
+)
+
+refusal_counts = _table(
+    "refusal_counts",
+    Column("step", Int, primary_key=True, autoincrement=False),
+    Column("at", Int, primary_key=True, autoincrement=False),
+    Column("reason", Text, primary_key=True),
+    _needed("n"),
+    sqlite_with_rowid=False,
+)
+
+usage_hours = _table(
+    "usage_hours",
+    Column("at", Int, primary_key=True, autoincrement=False),
+    Column("user_id", Text, primary_key=True),
+    _needed("starts"),
+    _needed("slot_ms"),
+    _needed("trades"),
+    _needed("refusals"),
+    sqlite_with_rowid=False,
+)
+
+keys = _table(
+    "keys",
+    Column("id", Text, primary_key=True),
+    _needed("name", Text),
+    _needed("scope", Text),
+    _needed("digest", Text),
+    _needed("created_at"),
+    Column("revoked_at", Int),
+)
+
+audit = _table(
+    "audit",
+    Column("id", Int, primary_key=True, autoincrement=False),
+    _needed("at"),
+    _needed("actor", Text),
+    _needed("action", Text),
+    _needed("target", Text),
+    _needed("reason", Text),
+    _needed("detail", Text),
+    _needed("hash", Text),  # SHA-256 over the row and the hash of the row before: one changed row breaks the chain
+)
+Index("audit_at", audit.c.at)
+
+notes = _table(
+    "notes",
+    Column("id", Text, primary_key=True),
+    _needed("at"),
+    _needed("text", Text),
+    _needed("author", Text),
+    _needed("created_at"),
+)
+Index("notes_at", notes.c.at)
+
+migrations = _table(
+    "migrations",
+    Column("step", Int, primary_key=True, autoincrement=False),
+    _needed("name", Text),
+    _needed("at"),
+)
+
+SESSION_NAMES = tuple(column.name for column in active_sessions.c)
+
+
+def _first(tx: Connection) -> None:
+    metadata.create_all(tx, checkfirst=False)
+    names = ", ".join(SESSION_NAMES)
+    tx.execute(
+        text(
+            f"CREATE VIEW sessions AS SELECT {names}, NULL AS ended_at, NULL AS ended_reason FROM active_sessions"
+            f" UNION ALL SELECT {names}, ended_at, ended_reason FROM ended_sessions"
+        )
+    )
+    tx.execute(fleet.insert().values(id=1, active=0, next_number=1, paused=0))
+    if tx.dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            tx.execute(
+                text(
+                    f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit"
+                    " BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END"
+                )
+            )
+
+
+MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first", _first),)
+"""Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

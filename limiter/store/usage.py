@@ -1,0 +1,57 @@
+"""Who used how much in an hour: the rollup behind the usage page. `roll` recomputes one finished hour from the rows of
+its sessions, trades and refusals; doing it again changes nothing.
+
+Promises: exact for an hour whose rows are all there. Does not promise: hours older than what retention keeps (rolling
+one again would lose what was trimmed), nor who was refused in a flood: its shared rows name one user for many.
+"""
+
+from sqlalchemy import Connection, func, select, text
+
+from limiter.store.schema import ended_sessions, usage_hours
+
+HOUR_MS = 3_600_000
+CATCH_UP_HOURS = 48  # a limiter that was away for longer leaves a gap
+
+
+def roll(connection: Connection, hour_ms: int) -> None:
+    """Write the rows of the hour that begins at `hour_ms` (UTC ms), in the caller's transaction.
+
+    A session that is not ended yet counts to the end of the hour, so the hour has to be over and its ends recorded.
+    """
+    connection.execute(_ROLL, {"begins": hour_ms, "ends": hour_ms + HOUR_MS})
+
+
+def due(connection: Connection, now: int) -> range:
+    """The finished hours (their beginnings, UTC ms) after the last one that was rolled, oldest first."""
+    current = now - now % HOUR_MS
+    last = connection.execute(select(func.max(usage_hours.c.at))).scalar()
+    if last is None:
+        oldest = select(ended_sessions.c.started_at).order_by(ended_sessions.c.number).limit(1)
+        first = connection.execute(oldest).scalar() or current - HOUR_MS
+    else:
+        first = last + HOUR_MS
+    return range(max(first - first % HOUR_MS, current - CATCH_UP_HOURS * HOUR_MS), current, HOUR_MS)
+
+
+_ROLL = text("""
+INSERT INTO usage_hours (at, user_id, starts, slot_ms, trades, refusals)
+SELECT :begins, user_id, sum(starts), sum(slot_ms), sum(trades), sum(refusals) FROM (
+    SELECT user_id, CASE WHEN started_at >= :begins THEN 1 ELSE 0 END AS starts,
+        CASE WHEN until < :ends THEN until ELSE :ends END
+        - CASE WHEN started_at > :begins THEN started_at ELSE :begins END AS slot_ms,
+        0 AS trades, 0 AS refusals
+    FROM (
+        SELECT user_id, started_at, :ends AS until FROM active_sessions WHERE started_at < :ends
+        UNION ALL
+        SELECT user_id, started_at, ended_at FROM ended_sessions WHERE ended_at >= :begins AND started_at < :ends
+    ) AS stays
+    UNION ALL
+    SELECT user_id, 0, 0, count(*), 0 FROM trades WHERE at >= :begins AND at < :ends GROUP BY user_id
+    UNION ALL
+    SELECT user_id, 0, 0, 0, sum(repeats) FROM refusals
+    WHERE at >= :begins AND at < :ends AND user_id IS NOT NULL GROUP BY user_id
+) AS uses
+WHERE TRUE GROUP BY user_id
+ON CONFLICT (at, user_id) DO UPDATE SET
+    starts = excluded.starts, slot_ms = excluded.slot_ms, trades = excluded.trades, refusals = excluded.refusals
+""")

@@ -1,0 +1,143 @@
+"""Every limit, declared once. Edit the defaults here; whatever else knows a limit (environment, `.env`, PATCH checks,
+command line, OpenAPI, console, docs) reads CATALOGUE.
+
+A value in force is a live change over the environment over `.env` over the default below. This file imports nothing of ours.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+MAX_CONCURRENT_BOTS = 200  # bots running at once, all users together
+MAX_BOTS_PER_USER = 1  # bots running at once for one user
+MAX_TRADES_PER_DAY = 500  # trades of one user from midnight to midnight
+ALERT_THRESHOLD = 80  # % of MAX_CONCURRENT_BOTS that alerts the operator: 160 of 200
+WEBSOCKET_RECONNECT = 5  # seconds a bot waits before it reconnects
+MAX_TOKENS_PER_MINUTE = 1000  # protects the CPU
+MAX_SIGNALS_PER_MINUTE = 100  # avoids spam
+MAX_SIGNALS_PER_MINUTE_PER_USER = None  # none: only the system's rate holds
+BOT_LEASE_SECONDS = 60  # a bot that is silent for so long gives its slot back
+
+Value = int | float | None
+"""What a limit may be; None is "no limit"."""
+
+NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit: its name (also the environment variable), default, unit, scope, inclusive bounds, and meaning.
+
+    `suffix` is the spelling allowed behind a number (`80%`, `5s`); `whole` asks for an integer;
+    `optional` allows `none`, which is no limit.
+    """
+
+    name: str
+    default: Value
+    unit: str
+    scope: Literal["system", "user", "session"]
+    minimum: float
+    maximum: int
+    meaning: str
+    suffix: str = ""
+    whole: bool = True
+    optional: bool = False
+
+    def accept(self, value: object) -> Value:
+        """The value as a number (or None), from a number or one of the spellings.
+
+        Raises TypeError where it is neither a number nor a text, ValueError where it is out of bounds or unreadable;
+        both with a sentence that names the limit.
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise TypeError(f"{self.name} must be a number")
+        number: Any = value
+        if isinstance(value, str):
+            text = value.strip()
+            if self.optional and text.lower() == "none":
+                return None
+            if self.suffix:
+                text = text.removesuffix(self.suffix).rstrip()
+            if not NUMBER.fullmatch(text):
+                raise ValueError(f"{self.name} must be {self.accepted}, not {value[:40]!r}")
+            number = float(text) if "." in text else int(text)
+        if not self.minimum <= number <= self.maximum or (self.whole and number != int(number)):
+            raise ValueError(f"{self.name} must be {self.accepted}")
+        return int(number) if number == int(number) else float(number)
+
+    @property
+    def accepted(self) -> str:
+        """The bounds in words, for error messages and the docs table."""
+        kind = "a whole number" if self.whole else "a number"
+        words = f"{kind} from {self.minimum} to {self.maximum}"
+        if self.suffix:
+            words += f" (`{self.default}{self.suffix}` is fine)"
+        return f"`none` or {words}" if self.optional else words
+
+
+CATALOGUE: tuple[Limit, ...] = (
+    Limit(
+        "MAX_CONCURRENT_BOTS", MAX_CONCURRENT_BOTS, "bots", "system", 0, 1_000_000,
+        "Bots running at once, all users together; 0 refuses every start but a replacement.",
+    ),
+    Limit(
+        "MAX_BOTS_PER_USER", MAX_BOTS_PER_USER, "bots", "user", 0, 10_000,
+        "Bots running at once for one user; 0 suspends.",
+    ),
+    Limit(
+        "MAX_TRADES_PER_DAY", MAX_TRADES_PER_DAY, "trades", "user", 0, 10_000_000,
+        "Trades of one user a day, from midnight in LIMITER_TIMEZONE; a trade that closes a position is never refused.",
+    ),
+    Limit(
+        "ALERT_THRESHOLD", ALERT_THRESHOLD, "%", "system", 1, 99,
+        "Percentage of MAX_CONCURRENT_BOTS from which the operator is alerted.", suffix="%",
+    ),
+    Limit(
+        "WEBSOCKET_RECONNECT", WEBSOCKET_RECONNECT, "s", "system", 0.1, 3600,
+        "Seconds a bot waits before it reconnects its feed; told to the bots.", suffix="s", whole=False,
+    ),
+    Limit(
+        "MAX_TOKENS_PER_MINUTE", MAX_TOKENS_PER_MINUTE, "tokens", "system", 0, 10_000_000,
+        "Tokens of the feed in any 60 s, all bots together.",
+    ),
+    Limit(
+        "MAX_SIGNALS_PER_MINUTE", MAX_SIGNALS_PER_MINUTE, "signals", "system", 0, 10_000_000,
+        "Signals in any 60 s, all bots together.",
+    ),
+    Limit(
+        "MAX_SIGNALS_PER_MINUTE_PER_USER", MAX_SIGNALS_PER_MINUTE_PER_USER, "signals", "user", 0, 10_000_000,
+        "Signals of one user in any 60 s.", optional=True,
+    ),
+    Limit(
+        "BOT_LEASE_SECONDS", BOT_LEASE_SECONDS, "s", "session", 5, 86_400,
+        "Seconds a bot keeps its slot without a heartbeat; a new length reaches a session with its next heartbeat.",
+        suffix="s",
+    ),
+)  # fmt: skip
+
+LIMITS: dict[str, Limit] = {limit.name: limit for limit in CATALOGUE}
+
+
+@dataclass(frozen=True, slots=True)
+class Vps:
+    """A size of VPS: RAM in GB, the bots it carries comfortably, US dollars a month."""
+
+    ram_gb: int
+    bots: int
+    price_usd_month: int
+
+
+VPS_SIZES = (Vps(2, 50, 10), Vps(4, 150, 40), Vps(8, 300, 80), Vps(16, 500, 160))
+
+
+def get_recommended_limit_for_vps(ram_gb: float) -> int:
+    """How many bots a VPS with `ram_gb` GB of RAM carries comfortably: 2 → 50, 4 → 150, 8 → 300, 16 → 500.
+
+    Between two sizes the lower one holds; below 2 GB, 25 bots a GB; above 16 GB, 500.
+    Raises ValueError where `ram_gb` is not a positive number.
+    """
+    if isinstance(ram_gb, bool) or not isinstance(ram_gb, int | float) or not 0 < ram_gb < math.inf:
+        raise ValueError(f"ram_gb must be a positive number of GB, not {ram_gb!r}")
+    reached = [size.bots for size in VPS_SIZES if ram_gb >= size.ram_gb]
+    return reached[-1] if reached else math.floor(25 * ram_gb)

@@ -1,0 +1,199 @@
+"""The commands on the database: keys, backup, restore, migrate, check.
+
+What writes goes through the running limiter where there is one (its lock file says where, with a key that lives as long
+as it does), for a SQLite database has one writer; else the command is the writer.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select
+
+from limiter.access import make_key
+from limiter.config import Config
+from limiter.rules.changes import Write
+from limiter.rules.records import Key, Scope
+from limiter.rules.state import State
+from limiter.store import reader, schema
+from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
+from limiter.store.schema import APPLICATION_ID, MIGRATIONS
+from limiter.store.writer import Writer, link
+
+
+def _file(config: Config) -> Path:
+    path = sqlite_path(config["LIMITER_DATABASE_URL"])
+    if path is None:
+        raise StoreError("this command works on SQLite only so far")
+    return path
+
+
+def _ask(owner: dict[str, str], method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The running limiter's answer, or StoreError with its sentence."""
+    try:
+        headers = {"Authorization": f"Bearer {owner['key']}", "Accept-Language": "en"}
+        answer = httpx.request(method, owner["url"] + path, json=body, headers=headers, timeout=5, trust_env=False)
+        told: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        pid = owner.get("pid", "?")
+        raise StoreError(
+            f"the limiter (pid {pid}) holds the database but does not answer ({error!r}): try again"
+        ) from error
+    if answer.is_error:
+        raise StoreError(told.get("error", f"HTTP {answer.status_code}"))
+    return told
+
+
+def _write(config: Config, change: Callable[[State, int], None]) -> None:
+    """Be the writer for one change, while no limiter runs."""
+    lock = Lock(_file(config))
+    lock.acquire()
+    try:
+        writer = Writer(open_writer(config["LIMITER_DATABASE_URL"]))
+        now = int(time.time() * 1000)
+        state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], now)
+        state.begin()
+        change(state, now)
+        writer.begin()
+        writer.save(state)
+        writer.commit()
+        writer.close()
+    finally:
+        lock.release()
+
+
+def create_key(config: Config, scope: Scope, name: str) -> str:
+    """A new key's text, told here and never again."""
+    if owner := Lock(_file(config)).owner():
+        return str(_ask(owner, "POST", "/api/admin/keys", {"scope": scope, "name": name})["key"])
+    text, key = make_key(scope, name, int(time.time() * 1000))
+    row = {field: getattr(key, field) for field in ("id", "name", "scope", "digest", "created_at", "revoked_at")}
+    _write(config, lambda state, now: _decide(Write("keys", row, "cli", "key", f"{key.id} {scope}"), state, now))
+    return text
+
+
+def list_keys(config: Config) -> list[Key]:
+    """Every key, revoked ones too; never a secret."""
+    engine = open_reader(config["LIMITER_DATABASE_URL"])
+    with reading(engine) as connection:
+        return reader.keys(connection)
+
+
+def revoke_key(config: Config, key_id: str) -> None:
+    """End a key. Raises StoreError where there is none of that id."""
+    if key_id not in {key.id for key in list_keys(config)}:
+        raise StoreError(f"no key has the id {key_id}")
+    if owner := Lock(_file(config)).owner():
+        _ask(owner, "DELETE", f"/api/admin/keys/{key_id}")
+        return
+    now = int(time.time() * 1000)
+    change = Write("keys", {"id": key_id, "revoked_at": now}, "cli", "revoke", key_id)
+    _write(config, lambda state, now: _decide(change, state, now))
+
+
+def _decide(change: Write, state: State, now: int) -> None:
+    change.decide(state, now)
+
+
+def migrate(config: Config) -> int:
+    """Bring the database to this program's schema; the schema's number. A running limiter has done so at its start."""
+    if Lock(_file(config)).owner():
+        return len(MIGRATIONS)
+    _write(config, lambda state, now: None)
+    return len(MIGRATIONS)
+
+
+def check(config: Config) -> list[str]:
+    """What is wrong with the database: damage, a count that drifted, a broken audit chain. Empty where it is sound."""
+    engine = open_reader(config["LIMITER_DATABASE_URL"])
+    found: list[str] = []
+    with reading(engine, seconds=600) as connection:
+        integrity = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
+        found += [f"integrity: {line}" for line in integrity if line != "ok"]
+        counted = connection.execute(select(func.count()).select_from(schema.active_sessions)).scalar_one()
+        kept = connection.execute(select(schema.fleet.c.active)).scalar_one()
+        if counted != kept:
+            found.append(f"count: {counted} live sessions, but the counter says {kept}")
+        head = ""
+        for row in connection.execute(select(schema.audit).order_by(schema.audit.c.id)):
+            *columns, hash_ = row
+            head = link(head, tuple(columns))
+            if head != hash_:
+                found.append(f"audit: row {row.id} or the one before it was changed")
+                break
+    engine.dispose()
+    return found
+
+
+def backup(config: Config, target: Path) -> None:
+    """A compact copy in one file, verified, put in place at once; while the limiter runs or not."""
+    if target.exists():
+        raise StoreError(f"{target} exists already: name a new file")
+    _copy(_file(config), target)
+
+
+def restore(config: Config, source: Path) -> Path | None:
+    """Put a backup in the database's place, which is kept aside; its new name (None: there was none).
+
+    Raises StoreError where a limiter runs, or the backup is not a sound database of ours.
+    """
+    path = _file(config)
+    lock = Lock(path)
+    lock.acquire()
+    try:
+        fresh = path.with_name(path.name + ".restoring")
+        fresh.unlink(missing_ok=True)
+        _copy(source, fresh)
+        aside = None
+        if path.exists():
+            aside = path.with_name(f"{path.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+            for suffix in ("", "-wal", "-shm"):
+                if (part := path.with_name(path.name + suffix)).exists():
+                    part.rename(aside.with_name(aside.name + suffix))
+        fresh.rename(path)
+        _sync(path.parent)
+        return aside
+    finally:
+        lock.release()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """`VACUUM INTO` reads one snapshot and holds no writer up; the copy is checked, synced, and only then named."""
+    if not source.exists():
+        raise StoreError(f"{source} does not exist")
+    partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)
+    old_mask = os.umask(0o077)
+    try:
+        with closing(sqlite3.connect(f"file:{source.resolve()}?mode=ro", uri=True)) as connection:
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise StoreError(f"{source} is not a database of the limiter")
+            connection.execute("VACUUM INTO ?", (str(partial),))
+        with closing(sqlite3.connect(partial)) as copy:
+            copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            problem = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+            version = copy.execute("PRAGMA user_version").fetchone()[0]
+        if problem != "ok" or not 1 <= version <= len(MIGRATIONS):
+            raise StoreError(f"{source}: the copy is not sound ({problem}, schema {version})")
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.rename(target)
+        _sync(target.parent)
+    except sqlite3.Error as error:
+        raise StoreError(f"{source}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+        os.umask(old_mask)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

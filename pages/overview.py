@@ -1,0 +1,125 @@
+"""Can I take one more bot, and is anything wrong?"""
+
+import streamlit as st
+
+from limiter.console import charts, data, events, frame, times
+from limiter.console.frame import Card
+from limiter.console.signins import SignIn
+from limiter.console.times import HOUR, Span
+from limiter.console.words import lasting, number, percent, t, tn
+from limiter.rules.capacity import Capacity
+from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
+from limiter.store import analysis
+
+sign_in = frame.begin()
+
+
+def now_taken(sign_in: SignIn) -> None:
+    """The bar and the figures beneath it."""
+    stats = data.live(sign_in).stats
+    if stats is None:
+        return
+    capacity = Capacity(stats["capacity"]["current_bots"], stats["capacity"]["max_bots"])
+    system, rates, sessions, decisions = (stats[name] for name in ("system", "rates", "sessions", "decisions"))
+    frame.capacity_bar(capacity, system["recommended_max_bots"], stats["limits"]["ALERT_THRESHOLD"])
+    now = times.now()
+    day = data.read(analysis.load, now - times.DAY, now)
+    refused = sum(rates["refusals_last_hour"].values())
+    users = data.read(analysis.refused_users, now - HOUR) if refused else 0
+    seldom = [silent for silent in (system["cpu_percent"], system["ram_percent"]) if silent is None]
+    p99 = decisions["p99_ms"]
+    peak_at = t("at {time}", time=times.when(day.peak_at)) if day.peak_at else t("no snapshot yet")
+    frame.cards(
+        [
+            Card(t("Peak, 24 h"), number(day.peak) if day.peak is not None else "–", peak_at),
+            Card(
+                t("Refused, 1 h"), number(refused),
+                tn("{n} user", "{n} users", users) if refused else t("nobody was turned away"), "said" if refused else "",
+            ),
+            Card(
+                t("Suspect bots"), number(sessions["suspect"]),
+                t("two heartbeats missed") if sessions["suspect"] else t("every bot is heard"), "said" if sessions["suspect"] else "",
+            ),
+            Card("CPU", percent(system["cpu_percent"], 0), t("raises held above {n}", n=percent(CPU_PERCENT, 0)), tone(system["cpu_percent"], CPU_PERCENT)),
+            Card("RAM", percent(system["ram_percent"], 0), t("raises held above {n}", n=percent(RAM_PERCENT, 0)), tone(system["ram_percent"], RAM_PERCENT)),
+            Card(
+                t("Decision, p99"), f"{number(p99, 1)} ms" if p99 is not None else "–",
+                tn("{n} in the last minute", "{n} in the last minute", decisions["count"]) if not seldom else "",
+            ),
+        ]
+    )  # fmt: skip
+
+
+def tone(value: float | None, threshold: float) -> str:
+    """How a reading beside its guard is marked."""
+    return "bad" if value is not None and value > threshold else ""
+
+
+def last_hour(_: SignIn) -> None:
+    """Bots against the limit."""
+    now = times.now()
+    span = Span(now - HOUR, now)
+    series = data.read(analysis.series, span.start, span.end)
+    st.subheader(t("The last hour"), anchor=False)
+    if not series.rows:
+        st.info(t("No snapshot in the last hour: a limiter that runs takes one every 5 seconds."))
+        return
+    marks = events.marks(span)
+    comfort = comfortable(sign_in)
+    chart = charts.capacity(series, span, marks, comfort, height=300)
+    st.altair_chart(chart, key="hour", width="stretch", alt=t("Bots against the limit in the last hour"))
+    st.caption(t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL."))
+
+
+def comfortable(sign_in: SignIn) -> int | None:
+    """What the box carries comfortably, where the limiter says."""
+    stats = data.live(sign_in).stats
+    return stats["system"]["recommended_max_bots"] if stats else None
+
+
+def to_do(sign_in: SignIn) -> None:
+    """What asks for a hand, then what happened last."""
+    stats = data.live(sign_in).stats
+    st.subheader(t("To do"), anchor=False)
+    found = events.to_do(stats)
+    for n, (text, page, label) in enumerate(found):
+        st.markdown(text)
+        st.page_link(page, label=label, icon=":material/arrow_forward:", query_params=None)
+        if n < len(found) - 1:
+            st.space("xxsmall")
+    if not found:
+        st.markdown("✓ " + t("Nothing asks for you."))
+        st.page_link("limits.py", label=t("Open Limits"), icon=":material/arrow_forward:")
+    st.subheader(t("Latest"), anchor=False)
+    latest = events.latest(8)
+    if latest:
+        frame.timeline(latest)
+    else:
+        st.caption(t("Nothing yet."))
+
+
+def empty() -> bool:
+    """Whether no bot has ever started."""
+    return not data.read(analysis.active_sessions, most=1) and not data.read(analysis.count_ended, most=1)
+
+
+def first_steps() -> None:
+    """What to do while there is nothing to see."""
+    with st.container(border=True):
+        st.markdown(f"**{t('No bot has started yet.')}** {t('Start one from a shell:')}")
+        url = data.limiter_url()
+        body = '{"user_id": "u1", "bot_id": "b1"}'
+        st.code(f"curl -X POST {url}/api/bots/start -H 'Content-Type: application/json' -d '{body}'", language="bash", wrap_lines=True)
+        st.markdown(t("or give an unchanged bot a slot for as long as it runs:"))
+        st.code("python -m limiter run --user u1 -- COMMAND", language="bash", wrap_lines=True)
+        st.caption(t("To look around first: `make demo` opens this console on four weeks of made-up history, in a database of its own."))
+
+
+if empty():
+    first_steps()
+frame.live(frame.ticking(5))(now_taken)(sign_in)
+left, right = st.columns([2.6, 1], gap="medium")
+with left, st.container(border=True):
+    frame.live(frame.ticking(30))(last_hour)(sign_in)
+with right, st.container(border=True):
+    frame.live(frame.ticking(10))(to_do)(sign_in)

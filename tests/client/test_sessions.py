@@ -1,0 +1,208 @@
+"""Both sessions against a real limiter: the slot is held and given back, loss is seen in time, retries do no harm."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from limiter.client import AsyncBotSession, BotSession, Refused
+from tests.conftest import Limiter, new_user, wait_until
+
+Start = Callable[..., Limiter]
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
+    """A limiter with the shortest lease: 5 s."""
+    one = Limiter(tmp_path_factory.mktemp("short"), {"BOT_LEASE_SECONDS": 5})
+    try:
+        one.serve()
+        yield one
+        one.close()
+    finally:
+        one.kill()
+
+
+@contextmanager
+def forgetful(url: str, path: str) -> Iterator[str]:
+    """A proxy that passes everything on, but swallows the first answer to that path after the limiter gave it."""
+    swallowed: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name: text for name, text in self.headers.items() if name != "Host"}
+            answer = httpx.post(url + self.path, content=body, headers=headers)
+            if self.path == path and not swallowed:
+                swallowed.append(path)
+                return  # and the connection is closed without a word
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{proxy.server_port}"
+        proxy.shutdown()
+    assert swallowed
+
+
+def test_a_session_holds_its_slot_for_the_block_and_gives_it_back(server: Limiter) -> None:
+    user = new_user()
+    with BotSession(server.url, user_id=user, bot_id="b1") as bot:
+        (row,) = server.listed(user_id=user, status="active")
+        assert (row["public_id"], row["bot_id"]) == (bot.public_id, "b1")
+        assert bot.limits["MAX_CONCURRENT_BOTS"] == 200
+        assert bot.capacity["max_bots"] == 200
+    (row,) = server.listed(user_id=user, status="ended")
+    assert row["ended_reason"] == "stopped"
+    assert bot.stop() is None  # once is enough, twice is harmless
+
+
+def test_a_block_that_fails_gives_the_slot_back(server: Limiter) -> None:
+    user = new_user()
+    with pytest.raises(ZeroDivisionError), BotSession(server.url, user_id=user):
+        raise ZeroDivisionError
+    assert server.listed(user_id=user, status="active") == []
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("fr", "Limite atteinte : 1/1 bot actif pour cet utilisateur."),
+        ("en", "Limit reached: 1/1 active bot for this user."),
+    ],
+)
+def test_a_refused_start_raises_the_sentence_for_the_user(server: Limiter, language: str, sentence: str) -> None:
+    user = new_user()
+    with BotSession(server.url, user_id=user), pytest.raises(Refused) as caught:
+        BotSession(server.url, user_id=user, bot_id="another", language=language).start()
+    assert (str(caught.value), caught.value.reason, caught.value.status) == (sentence, "user_limit", 429)
+    assert caught.value.extra["limit"] == 1
+    assert caught.value.request_id
+
+
+def test_trades_signals_and_tokens_are_reported(server: Limiter) -> None:
+    with BotSession(server.url, user_id=new_user()) as bot:
+        first = bot.trade(symbol="BTC/USDT", side="buy", quantity=Decimal("1E-7"), price=0.1, trade_id="t1")
+        again = bot.trade(symbol="BTC/USDT", side="buy", quantity="0.0000001", price="0.10", trade_id="t1")
+        assert (first["trades_today"], again["trades_today"]) == (1, 1)
+        assert first["trade"]["quantity"] == "0.0000001"
+        assert bot.trade(symbol="BTC/USDT", side="sell", quantity=1, price=2, closes=True)["trades_today"] == 2
+        assert bot.signal(2)["limit"] == 100
+        assert bot.tokens(3)["limit"] == 1000
+        with pytest.raises(Refused) as caught:
+            bot.trade(symbol="BTC/USDT", side="buy", quantity=2, price=2, trade_id="t1")
+        assert caught.value.reason == "trade_conflict"
+
+
+def test_a_beating_session_outlives_its_lease(short: Limiter) -> None:
+    user = new_user()
+    with BotSession(short.url, user_id=user) as bot:
+        silent = short.session()
+        wait_until(lambda: not _active(short, silent), 10, "the silent one is gone")
+        assert not bot.lost.is_set()
+        assert _active(short, bot.session)
+
+
+def _active(limiter: Limiter, session: dict[str, Any]) -> bool:
+    return session["public_id"] in [row["public_id"] for row in limiter.listed(status="active", limit=500)]
+
+
+def test_an_ended_session_is_noticed_with_the_next_beat(short: Limiter) -> None:
+    with BotSession(short.url, user_id=new_user(), language="en") as bot:
+        short.admin("POST", f"/api/admin/sessions/{bot.public_id}/stop", {"reason": "test"})
+        assert bot.lost.wait(5 / 3 + 1)
+        assert bot.lost_because is not None
+        assert (bot.lost_because.reason, bot.lost_because.status) == ("session_ended", 410)
+        with pytest.raises(Refused, match="Session ended"):
+            bot.signal()
+
+
+def test_a_bot_lets_go_before_its_lease_ends_where_the_limiter_is_out_of_reach(limiter: Start) -> None:
+    one = limiter(BOT_LEASE_SECONDS=5)
+    asked_at = time.monotonic()
+    with BotSession(one.url, user_id=new_user()) as bot:
+        one.kill()
+        assert bot.lost.wait(10)
+        assert time.monotonic() - asked_at < 5 + 5 / 3  # a beat at most went out before the kill
+        assert bot.lost_because is not None
+        assert bot.lost_because.reason == "out_of_reach"
+
+
+def test_a_restart_within_the_lease_loses_nobody(limiter: Start) -> None:
+    one = limiter(BOT_LEASE_SECONDS=12)
+    with BotSession(one.url, user_id=new_user()) as bot:
+        one.restart(kill=True)
+        restarted_at = one.listed(status="active")[0]["lease_expires_at"]
+        wait_until(
+            lambda: one.listed(status="active")[0]["lease_expires_at"] > restarted_at, 12, "a beat after the restart"
+        )
+        assert not bot.lost.is_set()
+
+
+def test_a_start_whose_answer_was_lost_takes_one_slot(server: Limiter) -> None:
+    user = new_user()
+    with forgetful(server.url, "/api/bots/start") as url, BotSession(url, user_id=user) as bot:
+        (row,) = server.listed(user_id=user)
+        assert row["public_id"] == bot.public_id
+
+
+def test_a_trade_whose_answer_was_lost_counts_once(server: Limiter) -> None:
+    with forgetful(server.url, "/api/bots/trades") as url, BotSession(url, user_id=new_user()) as bot:
+        assert bot.trade(symbol="BTC/USDT", side="buy", quantity=1, price=1)["trades_today"] == 1
+        assert bot.trade(symbol="BTC/USDT", side="buy", quantity=1, price=1)["trades_today"] == 2
+
+
+def test_who_waits_gets_the_slot_that_becomes_free(limiter: Start) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS=1)
+    holder = one.session()
+    threading.Timer(0.5, lambda: one.end(holder)).start()
+    with BotSession(one.url, user_id=new_user(), wait_seconds=2) as bot:
+        assert bot.public_id
+
+
+def test_who_waits_in_vain_is_refused_when_the_time_is_over(limiter: Start) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS=0)
+    began = time.monotonic()
+    with pytest.raises(Refused, match="0/0"):
+        BotSession(one.url, user_id=new_user(), wait_seconds=1).start()
+    assert 0.9 < time.monotonic() - began < 5
+
+
+def test_the_asyncio_twin_does_the_same(short: Limiter) -> None:
+    async def life() -> None:
+        user = new_user()
+        async with AsyncBotSession(short.url, user_id=user, bot_id="b1", language="en") as bot:
+            trade = await bot.trade(symbol="BTC/USDT", side="buy", quantity=0.5, price=100)
+            assert trade["trades_today"] == 1
+            assert (await bot.signal())["left"] >= 0
+            assert (await bot.tokens())["left"] >= 0
+            with pytest.raises(Refused, match="Limit reached: 1/1 active bot for this user"):
+                await AsyncBotSession(short.url, user_id=user, language="en").start()
+            await asyncio.sleep(5.5)  # longer than the lease
+            assert _active(short, bot.session)
+            short.admin("POST", f"/api/admin/sessions/{bot.public_id}/stop", {"reason": "test"})
+            async with asyncio.timeout(3):
+                await bot.lost.wait()
+            with pytest.raises(Refused) as caught:
+                await bot.signal()
+            assert caught.value.reason == "session_ended"
+        async with AsyncBotSession(short.url, user_id=user) as bot:
+            held = bot.session
+        assert not _active(short, held)
+        assert await bot.stop() is None
+
+    asyncio.run(life())

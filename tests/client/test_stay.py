@@ -1,0 +1,211 @@
+"""The flows of a stay, driven by hand: what is asked again, when, and what is not."""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from limiter.client import Refused
+from limiter.client.stay import Call, Flow, Pause, Stay, plain
+from limiter.client.wire import Reply
+
+SESSION: dict[str, Any] = {"session_id": "s1.secret", "public_id": "s1", "user_id": "u1", "bot_id": "b1"}
+SESSION |= {"lease_seconds": 60, "heartbeat_seconds": 20}
+STARTED = {
+    "success": True,
+    "session": SESSION,
+    "limits": {"MAX_CONCURRENT_BOTS": 2},
+    "limits_version": 1,
+    "capacity": {},
+}
+
+
+def no(reason: str, status: int, retry_after: int | None = None) -> httpx.Response:
+    body = {"reason": reason, "error": f"no: {reason}", "request_id": "r"}
+    return httpx.Response(status, json=body, headers={} if retry_after is None else {"Retry-After": str(retry_after)})
+
+
+def yes(**body: Any) -> httpx.Response:
+    return httpx.Response(200, json={"success": True} | body)
+
+
+def drive(flow: Flow, *replies: Reply) -> tuple[list[Call | Pause], Any]:
+    """The steps that the flow took with these replies to its calls, and its result, or why it was refused."""
+    waiting, steps, reply = list(replies), [], None
+    try:
+        while True:
+            step = flow.send(reply)
+            steps.append(step)
+            reply = waiting.pop(0) if isinstance(step, Call) else None
+    except StopIteration as end:
+        return steps, end.value
+    except Refused as refused:
+        return steps, refused
+    finally:
+        assert not waiting, f"never asked for: {waiting}"
+
+
+def stay(**options: Any) -> Stay:
+    return Stay("http://127.0.0.1:1", user_id="u1", language="en", **options)
+
+
+def holding(**options: Any) -> Stay:
+    one = stay(bot_id="b1", **options)
+    drive(one._starting(), yes(**STARTED))
+    return one
+
+
+def calls(steps: list[Call | Pause]) -> list[Call]:
+    return [step for step in steps if isinstance(step, Call)]
+
+
+def test_a_start_whose_answer_is_lost_is_repeated_with_the_same_idempotency_key() -> None:
+    one = stay()
+    steps, _ = drive(one._starting(), httpx.ReadTimeout("lost"), httpx.RemoteProtocolError("cut"), yes(**STARTED))
+    keys = {call.headers["Idempotency-Key"] for call in calls(steps)}
+    assert (len(calls(steps)), len(keys)) == (3, 1)
+    assert (one.session_id, one.public_id, one.bot_id) == ("s1.secret", "s1", "b1")
+
+
+def test_two_stays_never_share_an_idempotency_key() -> None:
+    sent = [calls(drive(stay()._starting(), yes(**STARTED))[0])[0].headers["Idempotency-Key"] for _ in range(100)]
+    assert len(set(sent)) == 100
+
+
+@pytest.mark.parametrize("reason", ["server_full", "user_limit", "paused", "forbidden", "invalid_request"])
+def test_a_start_that_was_decided_against_is_asked_once(reason: str) -> None:
+    steps, refused = drive(stay()._starting(), no(reason, 503, 30))
+    assert (len(steps), refused.reason) == (1, reason)
+
+
+@pytest.mark.parametrize("reason", ["draining", "overloaded", "storage_unavailable"])
+def test_a_start_that_nobody_decided_is_asked_again(reason: str) -> None:
+    steps, _ = drive(stay()._starting(), no(reason, 503, 1), yes(**STARTED))
+    assert [type(step) for step in steps] == [Call, Pause, Call]
+
+
+def test_waiting_for_a_slot_follows_retry_after_but_asks_at_least_every_thirty_seconds_and_at_the_end() -> None:
+    steps, _ = drive(
+        stay(wait_seconds=1000)._starting(), no("server_full", 503, 7), no("server_full", 503, 600), yes(**STARTED)
+    )
+    assert isinstance(steps[1], Pause) and steps[1].seconds == 7
+    assert isinstance(steps[3], Pause) and 24 <= steps[3].seconds <= 30
+    steps, _ = drive(stay(wait_seconds=5)._starting(), no("server_full", 503, 30), yes(**STARTED))
+    assert isinstance(steps[1], Pause) and 4.5 < steps[1].seconds <= 5
+
+
+def test_waiting_does_not_help_against_what_stays_wrong() -> None:
+    steps, refused = drive(stay(wait_seconds=1000)._starting(), no("forbidden", 403))
+    assert (len(steps), refused.reason) == (1, "forbidden")
+
+
+def test_back_off_doubles_up_to_two_seconds_and_is_spread() -> None:
+    lost = [httpx.ConnectError("refused")] * 8
+    steps, _ = drive(stay()._starting(), *lost, yes(**STARTED))
+    pauses = [step.seconds for step in steps if isinstance(step, Pause)]
+    for pause, longest in zip(pauses, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0], strict=True):
+        assert longest / 2 <= pause <= longest
+
+
+def test_a_trade_whose_answer_is_lost_is_repeated_with_the_same_trade_id() -> None:
+    flow = holding()._trading("BTC/USDT", "buy", Decimal("1E-7"), 0.1, None, False)
+    steps, _ = drive(flow, httpx.ReadError("cut"), yes(trade={}))
+    sent = [call.body for call in calls(steps)]
+    assert sent[0] == sent[1]
+    assert sent[0]["trade_id"]
+    assert (sent[0]["quantity"], sent[0]["price"]) == ("0.0000001", "0.1")
+
+
+def test_a_signal_whose_answer_is_lost_is_not_repeated_for_it_may_have_counted() -> None:
+    steps, refused = drive(holding()._signalling(1), httpx.ReadTimeout("lost"))
+    assert (len(steps), refused.reason) == (1, "out_of_reach")
+
+
+@pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), no("overloaded", 503, 1)])
+def test_a_signal_that_surely_did_not_count_is_repeated(reply: Reply) -> None:
+    steps, answer = drive(holding()._signalling(3), reply, yes(used=3))
+    assert len(calls(steps)) == 2
+    assert answer["used"] == 3
+
+
+def test_beats_come_within_a_third_of_the_lease_and_renew_it() -> None:
+    one = holding()
+    flow = one._beating()
+    pause = flow.send(None)
+    assert isinstance(pause, Pause) and 18 <= pause.seconds <= 20
+    before = one._hold_until
+    time.sleep(0.01)
+    assert isinstance(flow.send(None), Call)
+    renewed = {"session": SESSION | {"lease_seconds": 120, "heartbeat_seconds": 40}, "limits": {}, "limits_version": 2}
+    pause = flow.send(yes(**renewed))
+    assert isinstance(pause, Pause) and 36 <= pause.seconds <= 40
+    assert one._hold_until > before + 50
+    assert one.limits_version == 2
+
+
+@pytest.mark.parametrize(("reason", "status"), [("session_ended", 410), ("session_unknown", 404)])
+def test_a_session_that_is_gone_ends_the_beats_at_once(reason: str, status: int) -> None:
+    steps, refused = drive(holding()._beating(), no(reason, status))
+    assert (len(steps), refused.reason) == (2, reason)
+
+
+@pytest.mark.parametrize(
+    "reply", [httpx.ConnectError("x"), no("unauthorized", 401), httpx.Response(500), no("paused", 503)]
+)
+def test_a_beat_is_repeated_whatever_is_said_while_the_lease_lasts(reply: Reply) -> None:
+    one = holding()
+    flow = one._beating()
+    flow.send(None)
+    assert isinstance(flow.send(None), Call)
+    pause = flow.send(reply)
+    assert isinstance(pause, Pause) and pause.seconds <= 2
+    assert isinstance(flow.send(None), Call)
+
+
+def test_the_slot_is_let_go_a_sixth_of_the_lease_before_its_end_counted_from_before_the_question() -> None:
+    before = time.monotonic()
+    one = holding()
+    assert before + 50 <= one._hold_until <= time.monotonic() + 50
+    one._hold_until = time.monotonic()  # as if 50 seconds had passed without an answer
+    steps, refused = drive(one._beating(), httpx.ConnectError("refused"))
+    assert (len(calls(steps)), refused.reason) == (1, "out_of_reach")
+
+
+def test_no_call_waits_longer_than_what_is_left_of_the_lease() -> None:
+    one = holding()
+    one._hold_until = time.monotonic() + 3
+    flow = one._beating()
+    flow.send(None)
+    call = flow.send(None)
+    assert isinstance(call, Call) and call.timeout <= 1.5  # connecting and reading may each take it
+
+
+def test_a_lost_session_refuses_every_call_without_asking() -> None:
+    one = holding()
+    one.lost_because = Refused("session_ended", 410, "Session ended (admin_stop).")
+    for flow in (one._signalling(1), one._trading("BTC", "buy", 1, 1, None, False), one._feeding(1)):
+        steps, refused = drive(flow)
+        assert (steps, refused.reason) == ([], "session_ended")
+    assert drive(one._stopping()) == ([], None)
+
+
+def test_a_stop_that_cannot_be_had_is_left_to_the_lease() -> None:
+    steps, ended = drive(holding()._stopping(), no("forbidden", 403))
+    assert (len(steps), ended) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "1"),
+        (0.1, "0.1"),
+        (1e-7, "0.0000001"),
+        (1e21, "1000000000000000000000"),
+        ("0.50", "0.50"),
+        (Decimal("2E+3"), "2000"),
+    ],
+)
+def test_numbers_are_written_without_an_exponent(number: Any, text: str) -> None:
+    assert plain(number) == text

@@ -1,0 +1,346 @@
+"""Start, heartbeat, stop, reap: what admits, what repeats, what replaces, what refuses, and in which order."""
+
+import pytest
+
+from limiter.rules.changes import SetPause
+from limiter.rules.records import Ended
+from limiter.rules.sessions import Admission, Heartbeat, Reap, ReapSuspects, Stop, StopByAdmin
+from tests.rules.world import (
+    HOUR,
+    NOW,
+    SECOND,
+    admitted,
+    asked,
+    beat,
+    decide,
+    new_state,
+    override,
+    refused,
+    start,
+    stop,
+)
+
+LEASE = 60 * SECOND
+
+
+# -- start
+
+
+def test_a_start_is_given_a_slot_for_one_lease() -> None:
+    state = new_state()
+    session = admitted(state, "u1", "b1")
+    assert (session.user_id, session.bot_id, session.public_id) == ("u1", "b1", "s1")
+    assert session.session_id == f"s1.{session.secret}"
+    assert (session.started_at, session.expires_at) == (NOW, NOW + LEASE)
+    assert state.capacity(NOW).current == 1
+
+
+def test_a_bot_without_a_name_gets_a_new_one_each_time() -> None:
+    state = new_state(MAX_BOTS_PER_USER=2)
+    first, second = admitted(state, "u1"), admitted(state, "u1")
+    assert first.bot_id != second.bot_id
+    assert (first.asked_bot, second.asked_bot) == (None, None)
+
+
+def test_the_slot_after_the_last_is_refused_with_the_figures() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=2)
+    admitted(state, "u1"), admitted(state, "u2")
+    refusal = refused(start(state, "u3"), "server_full")
+    assert refusal.sentence("fr") == "Serveur complet (2/2 bots actifs). Réessaie dans quelques minutes."
+    assert refusal.shown["capacity"] == state.capacity(NOW).as_dict()
+    assert refusal.retry_after_seconds == 30
+
+
+def test_a_user_at_his_limit_is_refused_with_the_figures() -> None:
+    state = new_state()
+    admitted(state, "u1", "b1")
+    refusal = refused(start(state, "u1", "b2"), "user_limit")
+    assert refusal.shown == {"active": 1, "limit": 1}
+    assert refusal.retry_after_seconds and refusal.retry_after_seconds > 0
+
+
+def test_the_users_limit_is_told_before_the_systems() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    admitted(state, "u1")
+    refused(start(state, "u1"), "user_limit")
+    refused(start(state, "u2"), "server_full")
+
+
+def test_draining_is_told_before_paused_and_paused_before_the_limits() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    admitted(state, "u1")
+    decide(state, SetPause(True, "tests", "tests"))
+    refused(start(state, "u1"), "paused")
+    state.draining = True
+    refusal = refused(start(state, "u1"), "draining")
+    assert refusal.retry_after_seconds and refusal.retry_after_seconds > 0
+
+
+def test_a_users_own_limit_goes_over_the_systems() -> None:
+    state = new_state(overrides={"vip": override(NOW + 10 * SECOND, MAX_BOTS_PER_USER=3)})
+    admitted(state, "vip"), admitted(state, "vip")
+    assert refused(start(state, "vip", now=NOW + 10 * SECOND), "user_limit").shown == {"active": 2, "limit": 1}
+    admitted(state, "vip", now=NOW + 9 * SECOND)
+    assert refused(start(state, "vip", now=NOW + 9 * SECOND), "user_limit").shown == {"active": 3, "limit": 3}
+
+
+@pytest.mark.parametrize("name", ["MAX_CONCURRENT_BOTS", "MAX_BOTS_PER_USER"])
+def test_a_limit_of_0_refuses_every_new_start(name: str) -> None:
+    state = new_state(**{name: 0})
+    refusal = refused(start(state, "u1"), "server_full" if name == "MAX_CONCURRENT_BOTS" else "user_limit")
+    assert "0/0" in refusal.sentence("fr")
+    assert not state.capacity(NOW).can_accept_new
+
+
+def test_whether_the_next_start_of_a_new_user_is_admitted_is_what_capacity_says() -> None:
+    for paused in (False, True):
+        for maximum in (0, 1, 2):
+            for per_user in (0, 1):
+                state = new_state(MAX_CONCURRENT_BOTS=2)
+                admitted(state, "u1")
+                state.limits = new_state(MAX_CONCURRENT_BOTS=maximum, MAX_BOTS_PER_USER=per_user).limits
+                state.paused = paused
+                said = state.capacity(NOW).can_accept_new
+                assert said == isinstance(start(state, "new"), Admission), (paused, maximum, per_user)
+
+
+def test_a_lowered_limit_ends_no_session_and_admits_none() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=3)
+    for user in ("u1", "u2", "u3"):
+        admitted(state, user)
+    state.limits = new_state(MAX_CONCURRENT_BOTS=2).limits
+    assert refused(start(state, "u4"), "server_full").sentence("en").startswith("Server full (3/2 active bots)")
+    assert len(state.sessions) == 3
+
+
+# -- the same start again
+
+
+def test_a_repeated_key_gets_the_same_session_in_every_state() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    first = admitted(state, "u1", "b1", key="k1")
+    state.paused = state.draining = True
+    state.limits = new_state(MAX_BOTS_PER_USER=0).limits
+    again = start(state, "u1", "b1", key="k1")
+    assert again == Admission(first, created=False)
+
+
+def test_a_repeated_key_without_a_bot_both_times_is_the_same_start() -> None:
+    state = new_state()
+    first = admitted(state, "u1", key="k1")
+    assert start(state, "u1", key="k1") == Admission(first, created=False)
+
+
+def test_a_key_with_another_user_or_bot_is_a_separate_start() -> None:
+    state = new_state(MAX_BOTS_PER_USER=9)
+    sessions = [
+        admitted(state, user, bot, "k1") for user, bot in (("u1", "b1"), ("u1", "b2"), ("u1", None), ("u2", "b1"))
+    ]
+    assert len({session.number for session in sessions}) == 4
+
+
+def test_the_name_that_was_made_is_not_the_name_that_was_asked() -> None:
+    state = new_state()
+    made = admitted(state, "u1", key="k1")
+    again = admitted(state, "u1", made.bot_id, key="k1")  # asks for the made name: another start, of the same bot
+    assert again.number != made.number
+    assert list(state.sessions) == [again.number]
+
+
+def test_a_key_is_free_again_when_its_session_is_over() -> None:
+    state = new_state()
+    first = admitted(state, "u1", "b1", key="k1")
+    stop(state, first)
+    assert admitted(state, "u1", "b1", key="k1").number != first.number
+
+
+# -- the newest wins
+
+
+def test_another_start_of_an_active_bot_takes_over_its_slot_also_when_full() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    old = admitted(state, "u1", "b1", key="k1")
+    new = admitted(state, "u1", "b1", key="k2", now=NOW + 1)
+    assert list(state.sessions) == [new.number]
+    assert state.ended[old.number] == Ended(old, NOW + 1, "replaced")
+    gone = refused(Heartbeat(old.number, old.secret).decide(state, NOW + 2), "session_ended")
+    assert gone.shown == {"ended_at": NOW + 1, "ended_reason": "replaced"}
+
+
+def test_a_replacement_needs_no_slot() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    admitted(state, "u1", "b1")
+    state.limits = new_state(MAX_CONCURRENT_BOTS=0).limits
+    admitted(state, "u1", "b1")
+
+
+def test_of_the_limits_only_a_suspended_user_stops_a_replacement() -> None:
+    state = new_state()
+    admitted(state, "u1", "b1")
+    state.limits = new_state(MAX_BOTS_PER_USER=0).limits
+    refused(start(state, "u1", "b1"), "user_limit")
+
+
+def test_a_replacement_frees_no_slot_for_the_advice_to_wait() -> None:
+    state = new_state()
+    for n in range(5):
+        admitted(state, "u1", "b1", now=NOW + n)
+    assert not state.freed
+
+
+# -- heartbeat
+
+
+def test_a_heartbeat_renews_the_lease_with_the_length_in_force() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    state.limits = new_state(BOT_LEASE_SECONDS=10).limits
+    assert session.expires_at == NOW + LEASE
+    assert beat(state, session, NOW + 20 * SECOND) is session
+    assert (session.expires_at, session.lease_ms) == (NOW + 30 * SECOND, 10 * SECOND)
+    refused(beat(state, session, NOW + 30 * SECOND), "session_ended")
+
+
+@pytest.mark.parametrize("request_type", [Heartbeat, Stop])
+def test_a_session_never_known_or_with_another_secret_is_unknown(request_type: type[Heartbeat | Stop]) -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    refused(decide(state, request_type(99, session.secret)), "session_unknown")
+    refused(decide(state, request_type(session.number, "guess")), "session_unknown")
+    state.begin()
+    state.end(session, NOW, "stopped")
+    refused(request_type(session.number, "guess").decide(state, NOW), "session_unknown")
+
+
+# -- stop
+
+
+def test_a_stop_frees_the_slot() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    session = admitted(state, "u1")
+    assert stop(state, session, NOW + 5) == Ended(session, NOW + 5, "stopped")
+    admitted(state, "u2", now=NOW + 5)
+
+
+def test_a_stop_of_an_ended_session_tells_its_own_end() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    state.begin()
+    first = state.end(session, NOW + 1, "admin_stop")
+    assert Stop(session.number, session.secret).decide(state, NOW + 9) == first
+    assert refused(Heartbeat(session.number, session.secret).decide(state, NOW + 9), "session_ended").shown == {
+        "ended_at": NOW + 1,
+        "ended_reason": "admin_stop",
+    }
+
+
+# -- leases
+
+
+def test_a_session_counts_until_its_lease_ends_and_not_after() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    session = admitted(state, "u1")
+    end = session.expires_at
+    assert state.capacity(end - 1).current == 1
+    assert state.capacity(end).current == 0, "reaped or not"
+    refused(start(state, "u2", now=end - 1), "server_full")
+    admitted(state, "u2", now=end)
+    assert state.ended[session.number] == Ended(session, end, "lease_expired")
+
+
+def test_an_end_by_lease_is_the_instant_of_the_lease_whenever_it_is_noticed() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    assert decide(state, Stop(session.number, session.secret), NOW + HOUR) == Ended(session, NOW + LEASE, "lease_expired")
+
+
+def test_leases_end_one_by_one_in_their_order() -> None:
+    state = new_state()
+    sessions = [admitted(state, f"u{n}", now=NOW + n * SECOND) for n in range(5)]
+    beat(state, sessions[0], NOW + 30 * SECOND)
+    state.begin()
+    assert Reap().decide(state, NOW + LEASE + 3 * SECOND) == 3
+    assert [ended.session for ended in state.changes.ended] == sessions[1:4]
+    assert sorted(state.sessions) == [sessions[0].number, sessions[4].number]
+
+
+def test_a_lease_that_was_shortened_ends_at_its_new_end_and_only_once() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    state.limits = new_state(BOT_LEASE_SECONDS=5).limits
+    beat(state, session, NOW + SECOND)
+    state.begin()
+    assert Reap().decide(state, NOW + 6 * SECOND) == 1
+    state.begin()
+    assert Reap().decide(state, NOW + HOUR) == 0
+
+
+def test_a_new_lease_length_does_not_touch_running_leases() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    state.limits = new_state(BOT_LEASE_SECONDS=5).limits
+    state.begin()
+    assert Reap().decide(state, NOW + LEASE - 1) == 0
+    assert session.expires_at == NOW + LEASE
+
+
+def test_the_reaper_asks_for_a_commit_only_where_refusals_wait() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=0)
+    state.begin()
+    Reap().decide(state, NOW)
+    assert not state.changes
+    start(state, "u1")
+    assert not state.changes, "a refusal alone costs no disk"
+    state.begin()
+    Reap().decide(state, NOW)
+    assert state.changes
+
+
+# -- operators
+
+
+def test_an_operator_stops_one_session_and_it_is_kept_who_did() -> None:
+    state = new_state()
+    session = admitted(state, "u1", "b1")
+    ended = decide(state, StopByAdmin(session.number, "key-1", "drill"))
+    assert ended == Ended(session, NOW, "admin_stop")
+    (entry,) = state.changes.audit
+    assert (entry.actor, entry.action, entry.target, entry.reason) == ("key-1", "stop", session.public_id, "drill")
+    assert StopByAdmin(session.number, "key-1", "again").decide(state, NOW + 1) == ended
+    refused(decide(state, StopByAdmin(99, "key-1", "drill")), "not_found")
+
+
+def test_suspects_missed_two_heartbeats_and_still_count() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    session = admitted(state, "u1")
+    assert state.suspects(NOW + 40 * SECOND) == []
+    assert state.suspects(NOW + 40 * SECOND + 1) == [session]
+    refused(start(state, "u2", now=NOW + 50 * SECOND), "server_full")
+    assert state.suspects(NOW + LEASE) == [], "it is over"
+    beat(state, session, NOW + 50 * SECOND)
+    assert state.suspects(NOW + 50 * SECOND) == []
+
+
+def test_reaping_ends_every_suspect_and_nobody_else() -> None:
+    state = new_state()
+    silent, alive = admitted(state, "u1"), admitted(state, "u2")
+    beat(state, alive, NOW + 30 * SECOND)
+    ended = decide(state, ReapSuspects("key-1", "cleaning"), NOW + 50 * SECOND)
+    assert ended == [Ended(silent, NOW + 50 * SECOND, "reaped")]
+    assert list(state.sessions) == [alive.number]
+    assert state.changes.audit[0].detail == {"sessions": [silent.public_id]}
+
+
+# -- refusals are kept with the facts of their instant
+
+
+def test_a_refusal_keeps_what_it_was_decided_on() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=1)
+    admitted(state, "u1")
+    request = asked("u2", "b9")
+    decide(state, request)
+    (kept,) = state.refused
+    assert (kept.request_id, kept.at, kept.user_id, kept.bot_id) == (request.request_id, NOW, "u2", "b9")
+    assert (kept.reason, kept.limit, kept.value, kept.count, kept.version) == ("server_full", "MAX_CONCURRENT_BOTS", 1, 1, 1)
+    assert kept.facts is not None
+    assert (kept.facts.active, kept.facts.max_bots, kept.facts.user_active, kept.facts.user_max) == (1, 1, 0, 1)

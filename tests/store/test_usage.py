@@ -1,0 +1,136 @@
+"""The hourly rollup against a recomputation by hand, on rows that lie across the edges of hours."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import Connection, select
+
+from limiter.store import schema
+from limiter.store.engine import open_writer
+from limiter.store.usage import CATCH_UP_HOURS, HOUR_MS, due, roll
+
+FIRST = 1_760_000_400_000  # an hour begins here
+HOURS = 6
+Row = tuple[int, str, int, int, int, int]
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    engine = open_writer(f"sqlite:///{tmp_path / 'limiter.db'}")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def session(number: int, user_id: str, started_at: int) -> dict[str, object]:
+    decided = {"active": 0, "max_bots": 9, "user_active": 0, "user_max": 1, "version": 1}
+    lease = {"lease_ms": 60_000, "last_heartbeat_at": started_at, "expires_at": started_at + 60_000}
+    named = {"number": number, "secret": "x", "user_id": user_id, "bot_id": f"b{number}", "started_at": started_at}
+    return named | lease | decided
+
+
+def trade(number: int, user_id: str, at: int) -> dict[str, object]:
+    what = {"symbol": "X", "side": "buy", "quantity": "1", "price": "1", "closes": 0, "day": "d"}
+    return {"trade_id": f"t{number}", "user_id": user_id, "number": 1, "at": at} | what
+
+
+def refusal(number: int, user_id: str | None, at: int, repeats: int = 1) -> dict[str, object]:
+    what = {"request_id": f"r{number}", "reason": "server_full", "version": 1}
+    return {"id": number, "user_id": user_id, "at": at, "repeats": repeats} | what
+
+
+def fill(connection: Connection, chance: Random) -> None:
+    """Random rows, with edges of hours among their instants."""
+
+    def some_instant() -> int:
+        edge = FIRST + chance.randrange(HOURS + 1) * HOUR_MS
+        return chance.choice((edge, edge - 1, FIRST + chance.randrange(HOURS * HOUR_MS)))
+
+    def user() -> str:
+        return f"u{chance.randrange(5)}"
+
+    for number in range(1, 81):
+        first, last = sorted((some_instant(), some_instant()))
+        row = session(number, user(), first)
+        if number % 8:
+            connection.execute(schema.ended_sessions.insert(), row | {"ended_at": last, "ended_reason": "stopped"})
+        else:
+            connection.execute(schema.active_sessions.insert(), row)
+        connection.execute(schema.trades.insert(), trade(number, user(), some_instant()))
+        whose = user() if number % 9 else None
+        connection.execute(schema.refusals.insert(), refusal(number, whose, some_instant(), 1 + number % 3))
+
+
+def by_hand(connection: Connection, hour: int) -> list[Row]:
+    figures: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    ends = hour + HOUR_MS
+    stays = [(row.user_id, row.started_at, ends) for row in connection.execute(select(schema.active_sessions))]
+    ended = connection.execute(select(schema.ended_sessions))
+    stays += [(row.user_id, row.started_at, row.ended_at) for row in ended]
+    for user_id, started_at, until in stays:
+        if started_at < ends and until >= hour:
+            figures[user_id][0] += started_at >= hour
+            figures[user_id][1] += min(until, ends) - max(started_at, hour)
+    for row in connection.execute(select(schema.trades)):
+        if hour <= row.at < ends:
+            figures[row.user_id][2] += 1
+    for row in connection.execute(select(schema.refusals)):
+        if row.user_id is not None and hour <= row.at < ends:
+            figures[row.user_id][3] += row.repeats
+    return sorted((hour, user_id, *figure) for user_id, figure in figures.items())  # type: ignore[misc]  # 4 of them
+
+
+def rolled(connection: Connection) -> list[Row]:
+    return [tuple(row) for row in connection.execute(select(schema.usage_hours).order_by("at", "user_id"))]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_a_recomputation_by_hand_and_may_be_done_again(connection: Connection, seed: int) -> None:
+    fill(connection, Random(seed))
+    hours = [FIRST + number * HOUR_MS for number in range(HOURS)]
+    for hour in (*hours, hours[2], hours[0]):
+        roll(connection, hour)
+    assert rolled(connection) == [row for hour in hours for row in by_hand(connection, hour)]
+
+
+def test_counts_what_was_recorded_late(connection: Connection) -> None:
+    connection.execute(schema.active_sessions.insert(), session(1, "u1", FIRST))
+    roll(connection, FIRST)
+    assert rolled(connection) == [(FIRST, "u1", 1, HOUR_MS, 0, 0)]
+    connection.execute(schema.active_sessions.delete())
+    row = session(1, "u1", FIRST) | {"ended_at": FIRST + 60_000, "ended_reason": "lease_expired"}
+    connection.execute(schema.ended_sessions.insert(), row)
+    roll(connection, FIRST)
+    assert rolled(connection) == [(FIRST, "u1", 1, 60_000, 0, 0)]
+
+
+def test_an_hour_without_anybody_has_no_row(connection: Connection) -> None:
+    roll(connection, FIRST)
+    assert rolled(connection) == []
+
+
+def test_due_are_the_finished_hours_after_the_last_one(connection: Connection) -> None:
+    now = FIRST + 5 * HOUR_MS + 1
+    assert list(due(connection, now)) == [FIRST + 4 * HOUR_MS]
+    row = session(1, "u1", FIRST + 7) | {"ended_at": FIRST + HOUR_MS, "ended_reason": "stopped"}
+    connection.execute(schema.ended_sessions.insert(), row)
+    assert list(due(connection, now)) == [FIRST + number * HOUR_MS for number in range(5)]
+    for hour in due(connection, now):
+        roll(connection, hour)
+    assert list(due(connection, now)) == [FIRST + number * HOUR_MS for number in (2, 3, 4)]  # hours without anybody
+    assert len(due(connection, now + 1000 * HOUR_MS)) == CATCH_UP_HOURS
+
+
+def test_reads_by_index_alone(connection: Connection) -> None:
+    """With a million rows no table may be read whole, but the few live sessions."""
+    seen: list[str] = []
+    original = connection.exec_driver_sql("SELECT 1").scalar()
+    assert original == 1
+    from limiter.store import usage
+
+    plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + str(usage._ROLL).replace(":begins", "1").replace(":ends", "2"))
+    seen = [row.detail for row in plan if row.detail.startswith("SCAN")]
+    assert all("active_sessions" in detail or "uses" in detail or "subquery" in detail.lower() for detail in seen), seen

@@ -1,0 +1,183 @@
+"""The commands over HTTP: what a person reads, what a program reads, and how it goes wrong."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from limiter.commands import table, value
+from tests.conftest import Limiter, new_user, refused, wait_until
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
+    """A limiter of 4 bots; the environment holds its admin key."""
+    shared = Limiter(tmp_path_factory.mktemp("cli"), {"MAX_CONCURRENT_BOTS": 4, "LIMITER_LANG": "en"})
+    try:
+        shared.serve()
+        shared.set_env({"LIMITER_KEY": shared.admin_key})
+        yield shared
+        shared.close()
+    finally:
+        shared.kill()
+
+
+def said(limiter: Limiter, *arguments: str) -> str:
+    """What a command that must succeed writes."""
+    done = limiter.run(*arguments)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def answered(limiter: Limiter, *arguments: str) -> Any:
+    answer = json.loads(said(limiter, *arguments, "--json"))
+    assert answer["success"] is True
+    return answer
+
+
+def failed(limiter: Limiter, *arguments: str, status: int = 1) -> str:
+    """The one sentence of a command that must fail."""
+    done = limiter.run(*arguments)
+    assert (done.returncode, done.stdout) == (status, ""), (done.stdout, done.stderr)
+    return done.stderr
+
+
+def test_capacity_is_the_line_of_the_operators_guide(one: Limiter) -> None:
+    held = [one.session() for _ in range(3)]
+    assert said(one, "capacity").splitlines()[0] == "Active Bots: 3 / 4 slots (75.0%)"
+    assert answered(one, "capacity")["capacity"]["status"] == "HEALTHY"
+    for session in held:
+        one.end(session)
+
+
+def test_limits_are_listed_with_their_source(one: Limiter) -> None:
+    rows = {line.split()[0]: line.split()[1:] for line in said(one, "limits", "get").splitlines()[2:]}
+    assert rows["MAX_CONCURRENT_BOTS"] == ["4", "bots", "environment"]
+    assert rows["MAX_TRADES_PER_DAY"] == ["500", "trades", "default"]
+    assert {limit["name"] for limit in answered(one, "limits", "get")["limits"]} == set(rows)
+
+
+def test_limits_are_set_listed_as_versions_and_rolled_back(one: Limiter) -> None:
+    before = answered(one, "limits", "get")["version"]
+    out = said(one, "limits", "set", "MAX_TRADES_PER_DAY=400", "ALERT_THRESHOLD=70%", "--reason", "calmer")
+    assert f"Version {before + 1}" in out
+    assert "MAX_TRADES_PER_DAY 500 → 400" in out
+    assert "ALERT_THRESHOLD 80 → 70" in out
+    assert one.limit("ALERT_THRESHOLD")["value"] == 70
+    assert "calmer" in said(one, "limits", "history")
+    out = said(one, "limits", "rollback", str(before), "--reason", "back")
+    assert "MAX_TRADES_PER_DAY 400 → 500" in out
+    said(one, "limits", "set", "MAX_SIGNALS_PER_MINUTE_PER_USER=10", "--reason", "spam")
+    said(one, "limits", "set", "MAX_SIGNALS_PER_MINUTE_PER_USER=none", "--reason", "no spam")
+    assert one.limit("MAX_SIGNALS_PER_MINUTE_PER_USER")["value"] is None
+    said(one, "limits", "set", "MAX_SIGNALS_PER_MINUTE_PER_USER=null", "--reason", "as it was")
+    assert one.limit("MAX_SIGNALS_PER_MINUTE_PER_USER")["source"] == "default"
+    said(one, "limits", "set", "MAX_TRADES_PER_DAY=null", "ALERT_THRESHOLD=null", "--reason", "as it was")
+    assert "nothing changed" in said(one, "limits", "set", "MAX_TRADES_PER_DAY=null", "--reason", "as it was")
+
+
+def test_a_raise_over_a_guard_is_asked_for_by_name(one: Limiter) -> None:
+    said(one, "limits", "set", "MAX_CONCURRENT_BOTS=5", "--reason", "more", "--override-guard")
+    assert one.limit("MAX_CONCURRENT_BOTS")["value"] == 5
+    said(one, "limits", "set", "MAX_CONCURRENT_BOTS=null", "--reason", "as it was")
+
+
+def test_sessions_are_listed_and_stopped(one: Limiter) -> None:
+    user = new_user()
+    session = one.session(user, "b1")
+    row = next(line for line in said(one, "sessions", "list").splitlines() if session["public_id"] in line)
+    assert {user, "b1", "active"} <= set(row.split())
+    assert session["session_id"] not in row
+    said(one, "sessions", "stop", session["public_id"], "--reason", "test")
+    refused(one.beat(session), 410, "session_ended")
+    assert answered(one, "sessions", "list", "--user", user)["items"][0]["ended_reason"] == "admin_stop"
+    assert answered(one, "sessions", "list", "--status", "active", "--user", user)["items"] == []
+    one.end(one.session())
+    assert "More: --cursor" in said(one, "sessions", "list", "--status", "ended", "--limit", "1")
+    said(one, "sessions", "reap", "--reason", "test")
+
+
+def test_starts_are_paused_and_resumed(one: Limiter) -> None:
+    said(one, "pause", "--reason", "maintenance")
+    refused(one.start(), 503, "paused")
+    said(one, "resume", "--reason", "done")
+    one.end(one.session())
+
+
+def test_a_refusal_is_explained_from_the_facts_of_its_instant(one: Limiter) -> None:
+    user = new_user()
+    held = one.session(user)
+    request_id = refused(one.start(user), 429, "user_limit")["request_id"]
+    wait_until(lambda: one.run("explain", request_id).returncode == 0, 10, "the refusal is on record")
+    out = said(one, "explain", request_id)
+    assert f"{user} was refused: user_limit" in out
+    assert "MAX_BOTS_PER_USER was 1" in out
+    one.end(held)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("limits", "set", "MAX_CONCURRENT_BOTS=-1", "--reason", "x"), "MAX_CONCURRENT_BOTS"),
+        (("limits", "set", "NO_SUCH_LIMIT=1", "--reason", "x"), "NO_SUCH_LIMIT"),
+        (("limits", "rollback", "999", "--reason", "x"), ""),
+        (("sessions", "stop", "s999999", "--reason", "x"), ""),
+        (("explain", "no-such-request"), ""),
+        (("capacity", "--url", "http://127.0.0.1:1"), "http://127.0.0.1:1"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(one: Limiter, arguments: tuple[str, ...], sentence: str) -> None:
+    error = failed(one, *arguments)
+    assert error.startswith("Error: ")
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("limits", "set", "MAX_CONCURRENT_BOTS", "--reason", "x"),
+        ("limits", "set", "MAX_CONCURRENT_BOTS=1"),
+        ("limits", "set", "--reason", "x"),
+        ("limits", "rollback", "one", "--reason", "x"),
+        ("pause",),
+        ("run", "--", "true"),
+        ("run", "--user", "u1"),
+        ("run", "--user", "u1", "--wait", "-1", "--", "true"),
+        ("run", "--user", "u1", "--on-lost", "panic", "--", "true"),
+        ("capacity", "--url", "http://127.0.0.1:no"),
+        ("no-such-command",),
+    ],
+)
+def test_a_wrong_command_line_ends_with_status_2(one: Limiter, arguments: tuple[str, ...]) -> None:
+    assert "Usage: python -m limiter" in failed(one, *arguments, status=2)
+
+
+def test_a_setting_that_cannot_be_read_is_named(one: Limiter) -> None:
+    (one.folder / ".env").write_text("LIMITER_LANG=\nLIMITER_PORT=many\n")
+    try:
+        assert "LIMITER_PORT" in failed(one, "capacity", status=2)
+    finally:
+        (one.folder / ".env").unlink()
+
+
+def test_a_change_without_a_key_says_how_to_send_one(one: Limiter) -> None:
+    one.set_env({"LIMITER_KEY": None})
+    try:
+        assert "LIMITER_KEY" in failed(one, "pause", "--reason", "x")
+        said(one, "capacity")  # reading is open to this machine
+    finally:
+        one.set_env({"LIMITER_KEY": one.admin_key})
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [("250", 250), ("-1", -1), ("0.5", 0.5), ("80%", "80%"), ("5s", "5s"), ("none", "none"), ("null", None)],
+)
+def test_values_of_limits_are_numbers_or_spellings(text: str, taken: object) -> None:
+    assert value(text) == taken
+
+
+def test_columns_are_as_wide_as_what_is_in_them() -> None:
+    assert table(["A", "BB"], [["long one", None], ["x", 3]]) == "A         BB\nlong one  -\nx         3"

@@ -1,0 +1,48 @@
+"""Simulated bots: what they count themselves, and a run against a real limiter."""
+
+from collections.abc import Callable
+
+import pytest
+
+from limiter.simulate import Tally, percentile, summary
+from tests.conftest import Limiter
+
+
+def test_a_slot_above_the_limit_is_found_out() -> None:
+    tally = Tally()
+    for _ in range(3):
+        tally.admit(2, new_slot=True)
+    assert (tally.most_held, tally.over) == (3, 1)
+    assert ("above the limit", 1, "THE LIMIT WAS BROKEN") in summary(tally)
+
+
+def test_slots_taken_over_given_back_or_under_a_limit_lowered_meanwhile_are_not_above_it() -> None:
+    tally = Tally()
+    for _ in range(3):
+        tally.admit(3, new_slot=True)
+    tally.admit(3, new_slot=False)
+    tally.free()
+    tally.admit(3, new_slot=True)
+    tally.free()
+    tally.admit(2, new_slot=True)
+    assert (tally.admitted, tally.most_held, tally.over) == (6, 3, 0)
+
+
+def test_percentiles() -> None:
+    assert percentile([], 50) == 0
+    assert percentile([7.0], 99) == 7
+    assert percentile([float(n) for n in range(1, 102)], 50) == pytest.approx(51)
+
+
+def test_more_bots_than_slots_are_refused_and_never_admitted_above_the_limit(limiter: Callable[..., Limiter]) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS=40, BOT_LEASE_SECONDS=5, LIMITER_LANG="en")
+    done = one.run("simulate", "--bots", "60", "--seconds", "6")
+    assert done.returncode == 0, done.stderr
+    rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert "Server full (40/40 active bots). Try again in a few minutes." in rows["refused: server_full"]
+    assert rows["most slots held at once"].split()[-3:] == ["40", "of", "40"]
+    assert rows["above the limit"].split()[-2:] == ["0", "never"]
+    for what in ("trades", "signals", "tokens", "bots that crashed", "bots that fell silent"):
+        assert int(rows[what].split("  ")[-2 if what in ("trades", "signals", "tokens") else -1]) > 0, rows[what]
+    ended = {row["ended_reason"] for row in one.listed(status="ended", limit=500)}
+    assert {"stopped", "replaced", "lease_expired"} <= ended
