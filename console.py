@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -112,8 +113,11 @@ def console_url() -> str:
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """A limiter for as long as the console lives, and the link."""
     keeper = None
+    # Charts bring pandas and Altair, seconds of import that the first page shall not wait for.
+    warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts"))
     if not await answers() and urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1"):
         keeper = asyncio.create_task(keep_limiter(await start_limiter()))
+    await warm
     print(f"Console: {console_url()}/\nSign in (once, 10 minutes): {console_url()}/sign-in?link={SIGN_INS.link()}", flush=True)
     try:
         yield

@@ -1,19 +1,19 @@
-"""The command line. Exit status: 0 done, 1 with a sentence on stderr, 2 a wrong command line, 75 no slot (run)."""
+"""The command line. Exit status: 0 done, 1 with a sentence on stderr, 2 a wrong command line, 75 no slot (run).
+
+What opens the database is imported by the commands that do: a `run` beside every bot must not carry SQLAlchemy along.
+"""
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from limiter import commands, config, upkeep
-from limiter.access import SCOPES
-from limiter.api.wire import iso
+from limiter import commands, config
 from limiter.rules.records import Scope
-from limiter.store.engine import StoreError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -110,6 +110,8 @@ def with_config(**given: Any) -> config.Config:
 @contextmanager
 def sentences() -> Iterator[None]:
     """What the database or a setting says against it becomes a sentence: status 1, or 2 for a setting."""
+    from limiter.store.engine import StoreError
+
     try:
         yield
     except config.ConfigError as error:
@@ -137,10 +139,12 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--scope", type=click.Choice(SCOPES), required=True, help="What the key may do.")
+@click.option("--scope", type=click.Choice(get_args(Scope)), required=True, help="What the key may do.")
 @click.option("--name", default="", help="Whose key it is; shown in histories.")
 def create_key(scope: Scope, name: str) -> None:
     """Make a key and print it: it is told only here."""
+    from limiter import upkeep
+
     with sentences():
         click.echo(upkeep.create_key(with_config(), scope, name))
 
@@ -149,6 +153,9 @@ def create_key(scope: Scope, name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_keys(as_json: bool) -> None:
     """Every key, revoked ones too; never a secret."""
+    from limiter import upkeep
+    from limiter.api.wire import iso
+
     with sentences():
         found = upkeep.list_keys(with_config())
     rows = [[key.id, key.name, key.scope, iso(key.created_at), iso(key.revoked_at)] for key in found]
@@ -164,6 +171,8 @@ def list_keys(as_json: bool) -> None:
 @click.argument("key_id", metavar="ID")
 def revoke_key(key_id: str) -> None:
     """End a key, at once and for good."""
+    from limiter import upkeep
+
     with sentences():
         upkeep.revoke_key(with_config(), key_id)
     click.echo(f"{key_id} is revoked")
@@ -173,6 +182,8 @@ def revoke_key(key_id: str) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
     """Write a verified copy of the database to FILE, while the limiter runs or not."""
+    from limiter import upkeep
+
     with sentences():
         upkeep.backup(with_config(), file)
     click.echo(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB, checked")
@@ -182,6 +193,8 @@ def backup(file: Path) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def restore(file: Path) -> None:
     """Put a backup in the database's place; the limiter must be stopped."""
+    from limiter import upkeep
+
     with sentences():
         aside = upkeep.restore(with_config(), file)
     click.echo(f"restored from {file}" + (f"; what was there is {aside}" if aside else ""))
@@ -190,6 +203,8 @@ def restore(file: Path) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to this program's schema."""
+    from limiter import upkeep
+
     with sentences():
         click.echo(f"schema {upkeep.migrate(with_config())}")
 
@@ -197,6 +212,8 @@ def migrate() -> None:
 @main.command()
 def check() -> None:
     """Look for damage, a count that drifted, a broken audit chain. Status 1 where something is wrong."""
+    from limiter import upkeep
+
     with sentences():
         found = upkeep.check(with_config())
     click.echo("\n".join(found) or "sound: integrity, count and audit chain")

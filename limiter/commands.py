@@ -121,7 +121,7 @@ def show_versions(answer: Answer) -> str:
         ]
         for version in answer["versions"]
     ]
-    return table(["VERSION", "AT", "BY", "USER", "CHANGED", "REASON"], rows)
+    return table(["VERSION", "AT", "BY", "USER", "REASON", "CHANGED"], rows)
 
 
 def moves(changed: Answer) -> list[str]:

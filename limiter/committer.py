@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.exc import (
     DataError,
+    DBAPIError,
     IntegrityError,
     InterfaceError,
     OperationalError,
@@ -29,6 +30,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from limiter.rules.incidents import watch
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, reap
 from limiter.rules.state import State
@@ -155,13 +157,14 @@ class Committer:
         try:
             self.writer.fetch(state, (request for request, _, _ in batch), now)
             reap(state, now)
-            answers = [self._decide(request, now) for request, _, _ in batch]
+            self._watch(now)
+            answers = [self._decide_and_watch(request, now) for request, _, _ in batch]
             state.changes.probe = self.failing_since is not None
             if state.changes:
                 await self._make_durable()
         except Exception as error:
             self._undo()
-            if isinstance(error, POISON) or not isinstance(error, SQLAlchemyError | OSError):
+            if not _is_outage(error):
                 if len(batch) > 1:
                     self._alone += len(batch)
                     self._waiting.extendleft(reversed(batch))
@@ -194,6 +197,20 @@ class Committer:
             log.exception("decision_failed request=%s", type(request).__name__)
             self.state.undo(mark)
             return error
+
+    def _decide_and_watch(self, request: Request, now: int) -> Any:
+        answer = self._decide(request, now)
+        self._watch(now)
+        return answer
+
+    def _watch(self, now: int) -> None:
+        """Whatever is wrong with alerts, decisions go on."""
+        mark = self.state.mark()
+        try:
+            watch(self.state, now)
+        except Exception:
+            log.exception("watch_failed")
+            self.state.undo(mark)
 
     def _unavailable(self, request: Request, now: int) -> Any:
         """A heartbeat needs no disk: a bot that is alive is kept, whatever the database does."""
@@ -250,6 +267,11 @@ class Committer:
         self._timer = None
         if self._worker is not None:
             self._timer = asyncio.get_running_loop().call_later(0.1, self._expire)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the database cannot write, and not one request that asked it to write nonsense."""
+    return isinstance(error, OSError) or (isinstance(error, DBAPIError) and not isinstance(error, POISON))
 
 
 def settle_memory() -> None:

@@ -36,6 +36,10 @@ def _positive(text: str) -> float:
     return number
 
 
+def _ram(text: str) -> float | None:
+    return _positive(text) if text else None
+
+
 def _whole(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -75,8 +79,8 @@ class Declared:
 
 
 SETTINGS: tuple[Declared, ...] = (
-    Declared("LIMITER_DATABASE_URL", "sqlite:///data/limiter.db", str, "where sessions, trades and snapshots are kept", secret=True),
-    Declared("LIMITER_HOST", "127.0.0.1", str, "address the limiter listens on; another than loopback needs a `bots` key"),
+    Declared("LIMITER_DATABASE_URL", "sqlite:///data/limiter.db", str, "where everything is kept", secret=True),
+    Declared("LIMITER_HOST", "127.0.0.1", str, "address to listen on; another than loopback needs a `bots` key"),
     Declared("LIMITER_PORT", "5001", _port, "port of the limiter"),
     Declared("LIMITER_URL", "http://127.0.0.1:5001", str, "where clients, command line and console find the limiter"),
     Declared("LIMITER_KEY", "", str, "the key that clients and the command line send", secret=True),
@@ -86,8 +90,8 @@ SETTINGS: tuple[Declared, ...] = (
     Declared("LIMITER_ALLOWED_HOSTS", "", _list, "further host names a request may carry, separated by commas"),
     Declared("LIMITER_TIMEZONE", "UTC", _zone, "IANA zone in which the trade day begins at midnight"),
     Declared("LIMITER_LANG", "fr", _choice("fr", "en"), "language of sentences where the caller names none: fr or en"),
-    Declared("LIMITER_ALERT_URLS", "", _list, "Apprise addresses that alerts are sent to, separated by commas", secret=True),
-    Declared("LIMITER_RAM_GB", "", lambda text: _positive(text) if text else None, "RAM of the box in GB; empty: detected"),
+    Declared("LIMITER_ALERT_URLS", "", _list, "Apprise addresses for alerts, separated by commas", secret=True),
+    Declared("LIMITER_RAM_GB", "", _ram, "RAM of the box in GB; empty: detected"),
     Declared("LIMITER_LOG_FORMAT", "text", _choice("text", "json"), "form of the log lines: text or json"),
     Declared("LIMITER_KEEP_RAW_HOURS", "48", _whole, "hours that 5-second snapshots are kept"),
     Declared("LIMITER_KEEP_MINUTES_DAYS", "90", _whole, "days that minute snapshots are kept; hours are kept for ever"),
@@ -122,12 +126,12 @@ def read(environment: Mapping[str, str] | None = None, **given: object) -> Confi
     Raises ConfigError where a value cannot be read or the file that LIMITER_ENV_FILE names is not there.
     """
     environ = os.environ if environment is None else environment
-    texts = {source: values for source, values in (("environment", environ), ("env_file", _env_file(environ)))}
+    texts: dict[Source, Mapping[str, str | None]] = {"environment": environ, "env_file": _env_file(environ)}
 
     def find(name: str) -> tuple[str, Source] | None:
         for source, values in texts.items():
             if text := (values.get(name) or "").strip():
-                return text, source  # type: ignore[return-value]
+                return text, source
         return None
 
     values: dict[str, Any] = {}

@@ -25,6 +25,7 @@ from limiter.api.server import App
 from limiter.committer import Clock, Committer, settle_memory
 from limiter.config import Config, ConfigError
 from limiter.jobs import Job
+from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
 from limiter.jobs.sampler import GIB, Sampler, ram_total_bytes
 from limiter.rules.capacity import Box
@@ -122,9 +123,14 @@ async def run(config: Config, writer: Writer, lock: Lock) -> None:
     access = await _open_access(config, committer, engine)
     sampler = Sampler(committer)
     ram_gb = config["LIMITER_RAM_GB"] or ram_total_bytes() / GIB
-    jobs = (Job("sampler", sampler.run), Job("reaper", lambda: reap(committer)))
+    box = Box(ram_gb)
+    jobs = (
+        Job("sampler", sampler.run),
+        Job("reaper", lambda: reap(committer)),
+        Job("plan", lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
+    )
     services = Services(
-        config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), Box(ram_gb),
+        config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
         time.monotonic(), __version__,
     )  # fmt: skip
     listening = _listen(config["LIMITER_HOST"], config["LIMITER_PORT"])

@@ -1,7 +1,7 @@
 """Every limit, declared once. Edit the defaults here; whatever else knows a limit (environment, `.env`, PATCH checks,
 command line, OpenAPI, console, docs) reads CATALOGUE.
 
-A value in force is a live change over the environment over `.env` over the default below. This file imports nothing of ours.
+A value in force is a live change over the environment over `.env` over the default below. Imports nothing of ours.
 """
 
 import math

@@ -1,2 +1,279 @@
+"""Who holds the slots, and which are dead?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
 import streamlit as st
-st.write('sessions')
+from sqlalchemy import Row
+
+from limiter.console import choices, data, events, frame, tables, times
+from limiter.console.actions import act, reason_field
+from limiter.console.frame import Card
+from limiter.console.signins import SignIn
+from limiter.console.words import lasting, number, reason_text, t, tn
+from limiter.rules.refusals import REASONS
+from limiter.rules.windows import day_of
+from limiter.store import analysis, reader
+
+sign_in = frame.begin()
+PAGE = 50
+TYPED_ABOVE = 10
+VIEWS = {"active": t("Active"), "suspect": t("Suspect"), "ended": t("Ended"), "refusals": t("Refusals")}
+
+
+def silent(row: Row[Any], now: int) -> bool:
+    """Whether two heartbeats were missed; the database hears of heartbeats every 5 s."""
+    return now - row.last_heartbeat_at > 2 * row.lease_ms // 3 + 5_000
+
+
+def figures(sign_in: SignIn) -> None:
+    """Slots counted against bots heard: the answer to "full, but 150 of 200"."""
+    stats = data.live(sign_in).stats
+    if stats is None:
+        return
+    capacity, sessions = stats["capacity"], stats["sessions"]
+    heard = capacity["current_bots"] - sessions["suspect"]
+    lease = stats["limits"]["BOT_LEASE_SECONDS"]
+    gap = tn("{n} slot is held by a silent bot", "{n} slots are held by silent bots", sessions["suspect"])
+    frame.cards(
+        [
+            Card(t("Slots counted"), number(capacity["current_bots"]), t("of {limit}", limit=number(capacity["max_bots"]))),
+            Card(t("Bots heard"), number(heard), t("within two heartbeats")),
+            Card(t("Suspect bots"), number(sessions["suspect"]), gap, "said" if sessions["suspect"] else ""),
+            Card(t("Lost, 1 h"), number(sessions["expired_last_hour"]), t("slot freed after {time} of silence", time=lasting(lease))),
+        ]
+    )
+
+
+def controls() -> tuple[str, str]:
+    """Which list, and of whom."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        view = choices.tabs(t("List"), "view", VIEWS)
+        user = choices.text(t("User"), "user", placeholder=t("User…"), icon=":material/search:", width=220)
+    return view, user
+
+
+def page_of(total: int) -> int:
+    """The chosen page, counted from 0."""
+    pages = max(1, -(-total // PAGE))
+    if pages == 1:
+        return 0
+    return st.pagination(pages, key="page", bind="query-params") - 1
+
+
+def holding(view: str, user: str) -> None:
+    """Sessions that hold a slot."""
+    now = times.now()
+    rows = [row for row in data.read(analysis.active_sessions, user) if view == "active" or silent(row, now)]
+    if view == "suspect" or any(silent(row, now) for row in rows):
+        release([row for row in rows if silent(row, now)], now)
+    if not rows:
+        st.info(t("No bot is silent: every slot belongs to a bot that beats.") if view == "suspect" else t("No session holds a slot."))
+        return
+    place = st.container()
+    first = page_of(len(rows)) * PAGE
+    shown = rows[first : first + PAGE]
+    day = day_of(now, data.settings()["LIMITER_TIMEZONE"]).name
+    trades = data.read(analysis.trades_of, [row.user_id for row in shown], day)
+    with place:
+        list_of(
+            [
+                {
+                    t("session"): f"s{row.number}",
+                    t("user"): row.user_id,
+                    t("bot"): row.bot_id,
+                    t("started"): pd.Timestamp(row.started_at, unit="ms", tz="UTC"),
+                    t("age"): lasting((now - row.started_at) / 1000),
+                    t("last heartbeat"): lasting((now - row.last_heartbeat_at) / 1000),
+                    t("trades today"): trades.get(row.user_id, 0),
+                    t("state"): f"⚠ {t('suspect')}" if silent(row, now) else f"✓ {t('active')}",
+                }
+                for row in shown
+            ],
+            "active",
+        )
+
+
+def ended(user: str) -> None:
+    """Sessions that are over."""
+    total = data.read(analysis.count_ended, user)
+    if not total:
+        st.info(t("No session has ended yet."))
+        return
+    place = st.container()
+    rows = data.read(analysis.ended_sessions, user, page_of(total) * PAGE, PAGE)
+    with place:
+        list_of(
+            [
+                {
+                    t("session"): f"s{row.number}",
+                    t("user"): row.user_id,
+                    t("bot"): row.bot_id,
+                    t("started"): pd.Timestamp(row.started_at, unit="ms", tz="UTC"),
+                    t("ended"): pd.Timestamp(row.ended_at, unit="ms", tz="UTC"),
+                    t("lasted"): lasting((row.ended_at - row.started_at) / 1000),
+                    t("why"): ended_text(row.ended_reason),
+                }
+                for row in rows
+            ],
+            "ended",
+        )
+    if total == 10_000:
+        st.caption(t("The newest 10 000 are listed; name a user to see older ones."))
+
+
+def ended_text(reason: str) -> str:
+    """Why a session ended."""
+    return {
+        "stopped": t("stopped by the bot"),
+        "lease_expired": t("silent: lease ran out"),
+        "replaced": t("replaced by a new start"),
+        "admin_stop": t("stopped by an operator"),
+        "reaped": t("released by an operator"),
+    }.get(reason, reason)
+
+
+def list_of(rows: Sequence[dict[str, Any]], name: str) -> None:
+    """The table; a selected row opens its details."""
+    where = times.zone()
+    moments = {
+        column: st.column_config.DatetimeColumn(timezone=str(where), format="DD/MM HH:mm:ss") for column in (t("started"), t("ended"))
+    }
+    key = f"list-{name}-{st.session_state.get('closed', 0)}"
+    found = tables.show(rows, column_config=moments, key=key, on_select="rerun", selection_mode="single-row")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        tables.csv_button(rows, f"sessions-{name}")
+        st.caption(t("Select a row for its details."))
+    if found.selection.rows and found.selection.rows[0] < len(rows):
+        details(rows[found.selection.rows[0]], name)
+
+
+def closed() -> None:
+    """Forget the selection, so that the same row can be opened again."""
+    st.session_state["closed"] = st.session_state.get("closed", 0) + 1
+
+
+def details(row: dict[str, Any], name: str) -> None:
+    """The drawer: what is known of the session and its user, and what can be done."""
+
+    @st.dialog(f"{row[t('user')]} · {row[t('bot')]}", position="right", width="medium", on_dismiss=closed)
+    def drawer() -> None:
+        user = row[t("user")]
+        st.code(row[t("session")], language=None)
+        frame.facts([(label, value) for label, value in row.items() if label != t("session")])
+        own = data.read(analysis.overrides).get(user)
+        if own is not None:
+            held = ", ".join(f"{limit} {events.value(value)}" for limit, value in own.limits.items())
+            st.markdown(f"**{t('Own limits')}** · {held} · {own.reason}")
+        st.page_link("limits.py", label=t("Limits of this user"), icon=":material/tune:", query_params={"tab": "users", "of": user})
+        st.markdown(f"**{t('Before')}**")
+        past = [
+            (one.ended_at, f"{one.bot_id} · {lasting((one.ended_at - one.started_at) / 1000)} · {ended_text(one.ended_reason)}")
+            for one in data.read(analysis.ended_sessions, user, 0, 6)
+        ]
+        past += [
+            (one.at, t("refused: {why}", why=reason_text(one.reason)) + f" ({one.request_id})")
+            for one in data.read(analysis.refusals, user, "", 0, 6)
+        ]
+        frame.timeline(sorted(past, reverse=True)[:8])
+        if name == "active" and sign_in.may_change:
+            st.markdown(f"**{t('Stop this session')}**")
+            reason_field("stop-reason")
+            st.button(t("Stop"), type="primary", key="stop", on_click=stop, args=(row[t("session")], user))
+
+    drawer()
+
+
+def stop(public_id: str, user: str) -> None:
+    """End it; its bot is told at its next beat."""
+    act(lambda why: data.admin(sign_in).stop_session(public_id, why), "stop-reason", t("{session} of {user} is stopped.", session=public_id, user=user))
+    closed()
+
+
+def release(rows: Sequence[Row[Any]], now: int) -> None:
+    """The primary action: give the slots of silent bots back at once."""
+    if not rows or not sign_in.may_change:
+        return
+    label = tn("Release {n} silent session", "Release {n} silent sessions", len(rows))
+    with st.popover(label, icon=":material/cleaning_services:", type="primary"):
+        st.markdown(t("These bots have missed two heartbeats. Their slots come back by themselves when their lease ends; releasing does it now."))
+        frame.timeline([(row.last_heartbeat_at, f"{row.user_id} · {row.bot_id}") for row in rows[:20]])
+        if len(rows) > 20:
+            st.caption(tn("and {n} more", "and {n} more", len(rows) - 20))
+        typed = len(rows) <= TYPED_ABOVE or st.text_input(t("Type {n} to confirm", n=len(rows)), key="typed") == str(len(rows))
+        reason_field("reap-reason")
+        st.button(label, type="primary", key="reap", on_click=reap, disabled=not typed)
+
+
+def reap() -> None:
+    """End every suspect session."""
+    act(
+        lambda why: data.admin(sign_in).reap(why), "reap-reason",
+        lambda answer: tn("{n} session released.", "{n} sessions released.", len(answer["ended"])),
+    )  # fmt: skip
+
+
+def refusals(user: str) -> None:
+    """Who was refused, when, and by which limit at that instant."""
+    with st.container(horizontal=True, gap="small"):
+        names = [name for name, reason in REASONS.items() if reason.recorded]
+        texts = {"": t("Every reason")} | {name: reason_text(name) for name in names}
+        reason = choices.select(t("Reason"), "reason", texts, label_visibility="collapsed", width=260)
+        placeholder = t("Request id the user was shown")
+        asked = choices.text(t("Request id"), "request", placeholder=placeholder, icon=":material/tag:", width=320)
+    if asked:
+        explain(asked)
+    total = data.read(analysis.count_refusals, user, reason)
+    if not total:
+        st.info(t("Nobody was refused."))
+        return
+    place = st.container()
+    rows = data.read(analysis.refusals, user, reason, page_of(total) * PAGE, PAGE)
+    shown = [
+        {
+            t("time"): pd.Timestamp(row.at, unit="ms", tz="UTC"),
+            t("user"): row.user_id or t("several users"),
+            t("reason"): reason_text(row.reason),
+            t("limit"): row.limit_name or "",
+            t("value then"): "" if row.value is None else number(row.value),
+            t("count then"): "" if row._mapping["count"] is None else number(row._mapping["count"]),
+            t("version"): row.version,
+            t("times"): row.repeats,
+            t("request id"): row.request_id,
+        }
+        for row in rows
+    ]
+    with place:
+        zone = str(times.zone())
+        tables.show(shown, column_config={t("time"): st.column_config.DatetimeColumn(timezone=zone, format="DD/MM HH:mm:ss")})
+        tables.csv_button(shown, "refusals")
+
+
+def explain(request_id: str) -> None:
+    """The answer to "why was I refused?"."""
+    row = data.read(reader.refusal, request_id)
+    with st.container(border=True):
+        if row is None:
+            st.markdown(t("No refusal has this request id. Single refusals are kept for a time; see Settings."))
+            return
+        count = row._mapping["count"]
+        st.markdown(f"**{times.when(row.at)} · {row.user_id or ''}** · {reason_text(row.reason)}")
+        if row.limit_name:
+            st.markdown(
+                t("`{limit}` was {value} at that instant (version {version}), and {count} were taken.",
+                  limit=row.limit_name, value=number(row.value), version=row.version, count=number(count or 0))
+            )  # fmt: skip
+        else:
+            st.markdown(t("No limit was involved: no start was admitted at that instant."))
+
+
+st.title(t("Sessions"), anchor=False)
+frame.live(frame.ticking(5))(figures)(sign_in)
+view, user = controls()
+if view == "refusals":
+    refusals(user)
+elif view == "ended":
+    ended(user)
+else:
+    holding(view, user)

@@ -1,4 +1,4 @@
-"""What operators ask: limits, users' own limits, sessions, refusals, notes, keys, audit. Each write says who and why."""
+"""What operators ask: limits, own limits of users, sessions, refusals, notes, keys, audit. A write says who and why."""
 
 import secrets
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with the deadlines that it lacks: a head that comes too slowly, a body that does, a connection
+"""uvicorn's HTTP protocol with the deadlines that it lacks: a head or a body that comes too slowly, and a connection
 that says nothing, are answered 408 and closed; a head over 16 KiB, 431.
 
 Without them a half-sent request stays open for ever, and holds up the exit on SIGTERM.

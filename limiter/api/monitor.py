@@ -75,7 +75,7 @@ async def stats(call: Call) -> Answer:
 
 
 def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
-    """Each check with its detail, and whether decisions can be made. The sampler's snapshot is the write that proves it."""
+    """Each check with its detail, and whether decisions can be made: the sampler's snapshot is a write that proves it."""
     committer, sampler = services.committer, services.sampler
     stalled, failing = committer.stalled_seconds(), committer.failing_since
     database = "writable" if failing is None else f"not writable for {time.monotonic() - failing:.0f} s"

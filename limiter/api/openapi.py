@@ -86,7 +86,7 @@ def _operation(route: Any) -> dict[str, Any]:
         operation["description"] = f"Key of scope {'bots or admin:read' if route.scope == 'any' else route.scope}."
     if route.body is not None:
         content = {"application/json": {"schema": {"$ref": _REF.format(name=route.body.__name__)}}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": route.needs_body, "content": content}
     return operation
 
 

@@ -1,4 +1,4 @@
-"""The bodies that come in and the objects that go out, as types: the wire checks with them, OpenAPI is derived from them."""
+"""The bodies that come in and the objects that go out, as types: wire checks with them, OpenAPI derives from them."""
 
 from typing import Annotated, Any, Literal
 
@@ -81,6 +81,16 @@ class OverrideBody(Struct):
 class NoteBody(Struct):
     text: Reason
     at: str | None = None
+
+
+class WantedStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
+    at: str
+    max_bots: Wanted
+
+
+class PlanBody(Struct):
+    steps: Annotated[list[WantedStep], msgspec.Meta(max_length=100)]
+    reason: Reason
 
 
 class KeyBody(Struct):
@@ -387,6 +397,18 @@ class AdviceAnswer(Ok):
     advice: list[AdviceRow]
 
 
+class PlanStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
+    at: str
+    max_bots: int
+    status: Literal["planned", "applied", "held"]
+    applied_at: str | None
+    held_by: str | None
+
+
+class PlanAnswer(Ok):
+    steps: list[PlanStep]
+
+
 class KeyRow(Struct):
     id: str
     name: str
@@ -489,4 +511,4 @@ class Problem(Struct, omit_defaults=True):
     error: str
     reason: str
     request_id: str
-    errors: list[FieldError] = []
+    errors: list[FieldError] = msgspec.field(default_factory=list)

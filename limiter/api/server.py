@@ -132,7 +132,7 @@ class App:
             call.actor = who
         if services.in_flight > MAX_IN_FLIGHT and route.scope is not None:
             raise Refused(Refusal("overloaded", {}, 2))
-        if route.decoder is not None:
+        if route.decoder is not None and (route.needs_body or headers.get(b"content-length", b"0") != b"0"):
             kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if kind != b"application/json":
                 raise Refused(invalid("Content-Type", "must be application/json", 415))

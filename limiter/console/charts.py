@@ -13,7 +13,7 @@ import pandas as pd
 
 from limiter.console import frame, times
 from limiter.console.times import Span
-from limiter.console.words import number, percent, t
+from limiter.console.words import number, percent, reason_text, t
 from limiter.store.analysis import Series
 
 BANDS = (("LOW", "#56B4E9", 0.0, 0.5), ("HEALTHY", "#009E73", 0.5, 0.8), ("WARNING", "#E69F00", 0.8, 1.0), ("FULL", "#D55E00", 1.0, 1.15))
@@ -44,12 +44,12 @@ def quiet() -> str:
 
 
 def x_axis(span: Span, most: int = 9) -> alt.X:
-    """The time axis."""
+    """The time axis: milliseconds as plain numbers, because a temporal scale takes a bound for a year."""
     marked = times.ticks(span, most)
     values, labels = [at for at, _ in marked], [text for _, text in marked]
-    expression = f"{json.dumps(labels, ensure_ascii=False)}[indexof({json.dumps(values)}, time(datum.value))]"
+    expression = f"{json.dumps(labels, ensure_ascii=False)}[indexof({json.dumps(values)}, datum.value)]"
     axis = alt.Axis(values=values, labelExpr=expression, title=None, grid=False, labelOverlap="greedy", tickSize=4, labelPadding=6)
-    return alt.X("at:T", scale=alt.Scale(type="utc", domain=[span.start, span.end], nice=False), axis=axis)
+    return alt.X("at:Q", scale=alt.Scale(domain=[span.start, span.end], nice=False), axis=axis)
 
 
 def y_axis(field: str, title: str | None, top: float | None = None, **axis: Any) -> alt.Y:
@@ -59,12 +59,9 @@ def y_axis(field: str, title: str | None, top: float | None = None, **axis: Any)
     return alt.Y(field, title=title, scale=scale, axis=alt.Axis(**axis))
 
 
-def instants(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """A frame whose `at` is an instant."""
-    found = pd.DataFrame(list(rows))
-    if not found.empty:
-        found["at"] = pd.to_datetime(found["at"], unit="ms", utc=True).dt.as_unit("ns")
-    return found
+def table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """The rows as a chart takes them."""
+    return pd.DataFrame(list(rows))
 
 
 def with_gaps(series: Series) -> list[dict[str, Any]]:
@@ -103,7 +100,7 @@ def bands(series: Series, span: Span) -> pd.DataFrame:
             steps.append((row.at, row.limit))
     if steps:
         steps.append((min(span.end, series.rows[-1].at + series.bucket_ms), steps[-1][1]))
-    return instants(
+    return table(
         {"at": at, "limit": limit, "band": name, "from": limit * low, "to": limit * high}
         for at, limit in steps
         for name, _, low, high in BANDS
@@ -114,7 +111,7 @@ def capacity(
     series: Series, span: Span, marks: Sequence[Mark], comfort: int | None, *, height: int = 330, brush: bool = False, most: int = 9
 ) -> alt.LayerChart:
     """Bots against the limit of that time, on the four statuses; `brush` lets a range be selected as `span`."""
-    frame_of_bots, frame_of_bands = instants(with_gaps(series)), bands(series, span)
+    frame_of_bots, frame_of_bands = table(with_gaps(series)), bands(series, span)
     top = max([row.limit * 1.15 for row in series.rows] + [row.high * 1.05 for row in series.rows] + [1])
     x, y = x_axis(span, most), y_axis("mean:Q", t("bots"), top)
     colour = alt.Color(
@@ -155,12 +152,12 @@ def _marks(marks: Sequence[Mark], span: Span, x: alt.X) -> list[Any]:
             free_from = mark.at
         when = times.when(mark.at)
         rows.append({"at": mark.at, "label": mark.text, "kind": mark.kind, "when": when, "fits": fits, "right": right})
-    table = instants(rows)
+    known = table(rows)
     tips = [alt.Tooltip("when:N", title=t("time")), alt.Tooltip("kind:N", title=t("kind")), alt.Tooltip("label:N", title=t("what"))]
     accent = "#7CC4F0" if frame.is_dark() else "#0072B2"
-    found: list[Any] = [alt.Chart(table).mark_rule(color=accent, strokeWidth=1.4).encode(x=x, tooltip=tips)]
+    found: list[Any] = [alt.Chart(known).mark_rule(color=accent, strokeWidth=1.4).encode(x=x, tooltip=tips)]
     for field, align, dx in (("fits", "left", 5), ("right", "right", -5)):
-        shown = table[table[field]]
+        shown = known[known[field]]
         if not shown.empty:
             text = alt.Chart(shown).mark_text(align=align, dx=dx, dy=9, fontSize=11, color=accent, baseline="middle")
             found.append(text.encode(x=x, y=alt.value(0), text="label:N", tooltip=tips))
@@ -170,19 +167,19 @@ def _marks(marks: Sequence[Mark], span: Span, x: alt.X) -> list[Any]:
 def refusals(series: Series, span: Span, height: int = 150, most: int = 9) -> alt.Chart:
     """Refusals a bucket by reason, stacked."""
     rows = [
-        {"at": at, "reason": reason, "n": n, "when": times.when(at)}
+        {"at": at, "reason": reason, "said": reason_text(reason), "n": n, "when": times.when(at)}
         for at, reasons in sorted(series.refused.items())
         for reason, n in reasons.items()
     ]
     names = sorted({row["reason"] for row in rows}, key=list(REASON_COLOURS).index) if rows else []
     colour = alt.Color(
-        "reason:N",
-        scale=alt.Scale(domain=names, range=[REASON_COLOURS[name] for name in names]),
+        "said:N",
+        scale=alt.Scale(domain=[reason_text(name) for name in names], range=[REASON_COLOURS[name] for name in names]),
         legend=alt.Legend(title=None, orient="top", symbolOpacity=1),
     )
     width = max(2.0, min(16.0, 560 * series.bucket_ms / max(1, span.length)))
-    tips = [alt.Tooltip("when:N", title=t("time")), alt.Tooltip("reason:N", title=t("reason")), alt.Tooltip("n:Q", title=t("refused"))]
-    bars = alt.Chart(instants(rows)).mark_bar(width=width)
+    tips = [alt.Tooltip("when:N", title=t("time")), alt.Tooltip("said:N", title=t("reason")), alt.Tooltip("n:Q", title=t("refused"))]
+    bars = alt.Chart(table(rows)).mark_bar(width=width)
     y = y_axis("n:Q", t("refused"), tickMinStep=1, format="d")
     return finish(bars.encode(x=x_axis(span, most), y=y, color=colour, tooltip=tips), height)
 
@@ -199,7 +196,7 @@ def box(series: Series, span: Span, height: int = 150, most: int = 9) -> alt.Lay
     legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3)
     x, y = x_axis(span, most), y_axis("value:Q", "%", 100)
     tips = [alt.Tooltip("when:N", title=t("time")), alt.Tooltip("what:N", title=" "), alt.Tooltip("value:Q", title="%", format=".0f")]
-    lines = alt.Chart(instants(rows)).mark_line(strokeWidth=1.6)
+    lines = alt.Chart(table(rows)).mark_line(strokeWidth=1.6)
     lines = lines.encode(x=x, y=y, color=alt.Color("what:N", scale=scale, legend=legend), tooltip=tips)
     guards = alt.Chart(pd.DataFrame([{"what": "CPU", "value": 80}, {"what": "RAM", "value": 85}]))
     guards = guards.mark_rule(strokeDash=[1, 4], strokeWidth=1.4)

@@ -5,11 +5,9 @@ from typing import Any
 
 from limiter.console import charts, data, times
 from limiter.console.times import Span
-from limiter.console.words import lasting, number, t, tn
+from limiter.console.words import lasting, number, reason_text, t, tn
 from limiter.store import analysis, reader
 from limiter.system_limits import Value
-
-KINDS = {"limit": "Limit", "note": "Note"}
 
 
 def value(found: Value) -> str:
@@ -19,26 +17,24 @@ def value(found: Value) -> str:
     return number(found) if found == int(found) else number(found, 1)
 
 
+def happened(span: Span) -> list[dict[str, Any]]:
+    """Changes of the limit and notes within the span: at, kind, what, who."""
+    found = [
+        {
+            "at": one["at"],
+            "kind": t("limit"),
+            "what": f"{value(one['before'])} → {value(one['after'])} · {one['reason']}",
+            "who": one["actor"],
+        }
+        for one in data.read(analysis.limit_changes, span.start, span.end)
+    ]
+    notes = data.read(reader.notes, span.start, span.end)
+    return found + [{"at": note.at, "kind": t("note"), "what": note.text, "who": note.author} for note in notes]
+
+
 def marks(span: Span) -> list[charts.Mark]:
     """What a chart of that span is marked with."""
-    changes = data.read(analysis.limit_changes, span.start, span.end)
-    found = [
-        charts.Mark(one["at"], f"{value(one['before'])} → {value(one['after'])} · {one['reason']}", t("limit")) for one in changes
-    ]
-    return found + [charts.Mark(note.at, note.text, t("note")) for note in data.read(reader.notes, span.start, span.end)]
-
-
-def reason_text(reason: str) -> str:
-    """A refusal's reason in a few words."""
-    return {
-        "server_full": t("server full"),
-        "user_limit": t("limit of the user"),
-        "daily_trades": t("trades of the day used up"),
-        "signal_rate": t("too many signals"),
-        "token_rate": t("too many tokens"),
-        "paused": t("starts were paused"),
-        "draining": t("limiter was stopping"),
-    }.get(reason, reason)
+    return [charts.Mark(row["at"], row["what"], row["kind"]) for row in happened(span)]
 
 
 def action_text(entry: dict[str, Any]) -> str:

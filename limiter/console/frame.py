@@ -11,13 +11,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from limiter.client import Refused
-from limiter.console import data, times
+from limiter.console import choices, data, times
 from limiter.console.signins import COOKIE, SIGN_INS, SignIn
 from limiter.console.words import LANGUAGES, language, lasting, number, percent, t
 from limiter.rules.capacity import Capacity
@@ -46,10 +47,9 @@ def begin() -> SignIn:
 
 
 def choose_language() -> None:
-    """`?lang=`, else what this browser chose before, else what it speaks, else LIMITER_LANG."""
-    asked = st.session_state.get("lang") or st.query_params.get("lang")
+    """`?lang=`, else what the browser speaks, else LIMITER_LANG."""
     spoken = (st.context.locale or "")[:2].lower()
-    for choice in (asked, spoken, data.settings()["LIMITER_LANG"]):
+    for choice in (st.query_params.get("lang"), spoken, data.settings()["LIMITER_LANG"]):
         if choice in LANGUAGES:
             st.session_state["language"] = choice
             return
@@ -68,22 +68,11 @@ def header(sign_in: SignIn) -> None:
             place = st.container()
         running = st.toggle("Live", value=True, key="live", bind="query-params", help=t("Follow every 5 seconds"))
         zones = {"browser": t("Browser's time"), "server": t("Server's time"), "utc": "UTC"}
-        here = st.session_state.get("lang") or language()
-        with st.popover(f"{here.upper()} · {zones[st.session_state.get('tz', 'browser')]}", icon=":material/language:"):
-            # Not bound with its default in view: the default follows the browser, and a shared link must not.
-            chosen = st.segmented_control(
-                "Langue · Language",
-                LANGUAGES,
-                default=language(),
-                required=True,
-                format_func={"fr": "Français", "en": "English"}.__getitem__,
-                key="lang",
-                bind="query-params",
-            )
-            st.session_state["language"] = chosen
-            zone = st.radio(
-                t("Time zone"), list(zones), format_func=zones.__getitem__, key="tz", bind="query-params"
-            )
+        seen_in = zones.get(st.query_params.get("tz", "browser"), zones["browser"])
+        with st.popover(f"{language().upper()} · {seen_in}", icon=":material/language:"):
+            chosen = choices.tabs("Langue · Language", "lang", {"fr": "Français", "en": "English"}, language())
+            zone = choices.radio(t("Time zone"), "tz", zones)
+    st.session_state["language"] = chosen
     st.session_state["zone"] = times.zone_of(zone, data.settings()["LIMITER_TIMEZONE"])
     with place:
         live(TICK_SECONDS if running else None)(figures)(sign_in)
@@ -181,8 +170,8 @@ class Card:
 def cards(shown: Iterable[Card]) -> None:
     """A row of figures, two to a row on a phone."""
     cells = [
-        f"<dl class='lim-card{' lim-' + card.tone if card.tone else ''}' style='margin:0'><dt>{html.escape(card.label)}</dt>"
-        f"<dd>{html.escape(card.figure)}</dd><dd>{html.escape(card.meaning) or '&nbsp;'}</dd></dl>"
+        f"<div class='lim-card{' lim-' + card.tone if card.tone else ''}'><div>{html.escape(card.label)}</div>"
+        f"<strong>{html.escape(card.figure)}</strong><div>{html.escape(card.meaning) or '&nbsp;'}</div></div>"
         for card in shown
     ]
     st.html(f"<div class='lim-cards'>{''.join(cells)}</div>")
@@ -191,6 +180,15 @@ def cards(shown: Iterable[Card]) -> None:
 def status_badge(status: str) -> str:
     """The status as icon and word on its tint: markup."""
     return f"<span class='lim-badge lim-{html.escape(status)}'>{ICONS.get(status, '')} {html.escape(status)}</span>"
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> None:
+    """Names with their values, one below the other."""
+    lines = []
+    for name, value in rows:
+        text = times.when(round(value.timestamp() * 1000)) if isinstance(value, datetime) else str(value)
+        lines.append(f"<li><time style='min-width:9rem'>{html.escape(name)}</time><span>{html.escape(text)}</span></li>")
+    st.html(f"<ul class='lim-list'>{''.join(lines)}</ul>")
 
 
 def timeline(entries: Sequence[tuple[int, str]]) -> None:

@@ -86,3 +86,16 @@ def lasting(seconds: float) -> str:
         return f"{hours} h {rest:02d} min" if rest else f"{hours} h"
     days, rest = divmod(whole // 3600, 24)
     return f"{days} {day} {rest} h" if rest else f"{days} {day}"
+
+
+def reason_text(reason: str) -> str:
+    """A refusal's reason in a few words."""
+    return {
+        "server_full": t("server full"),
+        "user_limit": t("limit of the user"),
+        "daily_trades": t("trades of the day used up"),
+        "signal_rate": t("too many signals"),
+        "token_rate": t("too many tokens"),
+        "paused": t("starts were paused"),
+        "draining": t("limiter was stopping"),
+    }.get(reason, reason)

@@ -109,7 +109,7 @@ class History:
         Reap().decide(self.state, self.now)
         self._land()
         self.snap()
-        self._save()
+        self._save(self.until - HOUR_MS if self.until % HOUR_MS == 0 else None)
         tick(self.until)
 
     def decide(self, request: Request) -> Any:

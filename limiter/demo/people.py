@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from random import Random
 
 PEOPLE = 230
-FOUNDERS = 40  # who are there on the first day
+FOUNDERS = 34  # who are there on the first day
 DESK, HEAVY, LENT = "desk.altair", "grid.hermes", "joris.b"  # the users that the story is about
 
 FIRST_NAMES = (

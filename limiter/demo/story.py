@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from limiter.demo.history import DAY_MS, MINUTE_MS, History
 from limiter.demo.people import DESK, HEAVY, LENT
 from limiter.rules.changes import Change, ChangeLimits, OverrideUser, Rollback, SetPause, Write
-from limiter.rules.refusals import Refusal
+from limiter.rules.plan import ApplyPlan, SetPlan, due
+from limiter.rules.records import Step
 from limiter.rules.sessions import ReapSuspects, StopByAdmin
 from limiter.system_limits import Value
 
 WEEKS = 4
 RECOMMENDED = 150  # what the 4 GB box of the story carries
-HELD_SECONDS = 300  # a step that a guard holds is tried again
+RETRY_SECONDS = 60  # a step that a guard holds is tried again
+PLAN = ((0, 0, 50), (2, 9, 100), (6, 9, 150), (13, 9, 200))  # day, local hour, bots: the guide's days 1, 3, 7 and 14
 
 
 class Story:
@@ -32,27 +34,34 @@ class Story:
     def begin(self) -> None:
         """Everything at its day and local hour, in this order where a short history has several at once."""
         history = self.history
-        for order, (day, hour, act) in enumerate(self.script()):
-            local = self.first + timedelta(days=int(day * self.scale), hours=hour)
-            history.at(max(int(local.timestamp() * 1000), history.since + (1 + 40 * order) * MINUTE_MS), act)
+        steps = [Step(self.when(*row[:2], order), row[2]) for order, row in enumerate(PLAN)]
+        history.at(steps[0].at, lambda: self.plan((*steps, self.next_step())))
+        for step in steps:
+            history.at(step.at, self.apply_plan)
+        for order, (day, hour, act) in enumerate(self.script(), start=len(steps)):
+            history.at(self.when(day, hour, order), act)
+
+    def when(self, day: float, hour: float, order: int) -> int:
+        """That local hour of that day; in their order soon after the start where it lies before it."""
+        local = self.first + timedelta(days=int(day * self.scale), hours=hour)
+        return max(int(local.timestamp() * 1000), self.history.since + (1 + 40 * order) * MINUTE_MS)
+
+    def next_step(self) -> Step:
+        """One that is still to come when the history ends: in three days, for a bigger box."""
+        ends = datetime.fromtimestamp(self.history.until / 1000, self.history.zone)
+        local = ends.replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=3)
+        return Step(int(local.timestamp() * 1000), 250)
 
     def script(self) -> list[tuple[float, float, Callable[[], object]]]:
         """Day, local hour, what is done."""
         return [
-            (0, 0, lambda: self.step(50, "Plan de lancement : 50 pour commencer", "Launch plan: 50 to begin with")),
-            (2, 9, lambda: self.step(100, "Plan de lancement : 100, on observe", "Launch plan: 100, watching")),
-            (
-                4,
-                11,
-                lambda: self.note("E-mail envoyé à la liste d'attente", "E-mail sent to the waiting list", "camille"),
-            ),
-            (6, 9, lambda: self.step(150, "Plan de lancement : 150, stable", "Launch plan: 150, stable")),
+            (4, 11, self.mail),
+            (6, 8.85, self.hiccup),
             (8, 10.5, self.desk),
             (10, 17, self.reconnect),
-            (13, 9, lambda: self.step(200, "Plan de lancement : 200, ouvert à tous", "Launch plan: 200, open to all")),
             (15, 14, self.incident),
             (17, 11.2, self.loop),
-            (self.monday(16), 16.4, self.leak),
+            (self.monday(16), 17.4, self.leak),
             (21, 10, self.suspend),
             (22, 9.5, self.burst),
         ]
@@ -67,10 +76,24 @@ class Story:
 
     # -- acts
 
-    def step(self, bots: int, fr: str, en: str) -> None:
-        """One step of the launch plan; held as long as a guard holds it."""
-        if isinstance(self.change({"MAX_CONCURRENT_BOTS": bots}, fr, en, "plan", kind="plan"), Refusal):
-            self.history.after(HELD_SECONDS, lambda: self.step(bots, fr, en))
+    def plan(self, steps: tuple[Step, ...]) -> None:
+        """The guide's launch plan, written down before the first bot."""
+        self.history.decide(SetPlan(steps, self.text("Lancement progressif", "Progressive launch"), "camille"))
+
+    def apply_plan(self) -> None:
+        """What the job does: apply what is due, and try again while a guard holds it."""
+        history = self.history
+        if due(history.decide(ApplyPlan(history.readings(), RECOMMENDED)), history.now):
+            history.after(RETRY_SECONDS, self.apply_plan)
+
+    def mail(self) -> None:
+        """Why there are more people from here on."""
+        self.note("E-mail envoyé à la liste d'attente", "E-mail sent to the waiting list", "camille")
+
+    def hiccup(self) -> None:
+        """The feed is away for a while, just when a step is due: the guard holds it."""
+        self.history.feed_down = True
+        self.history.after(25 * 60, lambda: setattr(self.history, "feed_down", False))
 
     def desk(self) -> None:
         """One user gets five bots, another more trades for two days."""
@@ -173,10 +196,10 @@ class Story:
         """The one that the operator reads."""
         return en if self.language == "en" else fr
 
-    def change(self, changes: Mapping[str, Change], fr: str, en: str, actor: str, kind: str = "limits") -> object:
+    def change(self, changes: Mapping[str, Change], fr: str, en: str, actor: str) -> object:
         """A change of limits, guards included."""
         readings = self.history.readings()
-        request = ChangeLimits(changes, self.text(fr, en), None, False, actor, readings, RECOMMENDED, kind)
+        request = ChangeLimits(changes, self.text(fr, en), None, False, actor, readings, RECOMMENDED)
         return self.history.decide(request)
 
     def override(self, user_id: str, limits: Mapping[str, Value], days: int | None, fr: str, en: str) -> None:

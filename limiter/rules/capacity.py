@@ -104,7 +104,7 @@ BUSY_SHARE_PERCENT = 5  # of a day's minutes at 80 % of the limit or more
 
 
 def advise(box: Box, bots: int, cpu_5m: float | None, ram_5m: float | None, busy_days: int) -> list[Advice]:
-    """When to scale up: CPU or RAM of the last 5 minutes, days that were often at 80 %, bots far over the box's size."""
+    """When to scale up: CPU or RAM of the last 5 minutes, days often at 80 %, bots far over what the box carries."""
     found = []
     if cpu_5m is not None and cpu_5m > CPU_ADVICE_PERCENT:
         found.append(Advice("cpu", False, cpu_5m, CPU_ADVICE_PERCENT, f"CPU {cpu_5m:.0f} % > {CPU_ADVICE_PERCENT} %"))

@@ -185,7 +185,9 @@ class Take:
             return None
         name, _, use = tightest(full)
         second = now // 1000
-        wait = max(state.window(self.kind, whose).wait(second, self.count - (of.left or 0)) for _, whose, of in full)
+        wait = max(
+            state.window(self.kind, whose).wait(second, self.count + of.used - (of.limit or 0)) for _, whose, of in full
+        )
         reason = "token_rate" if self.kind == TOKENS else "signal_rate"
         refused = Refused(
             self.request_id, now, user_id, bot_id, reason, name, use.limit, use.used, state.limits.version, None

@@ -1,10 +1,10 @@
-"""The values that rules make and the store keeps: sessions, trades, refusals, versions, snapshots, and what a batch changed.
+"""The values that rules make and the store keeps: sessions, trades, refusals, versions, snapshots, a batch's changes.
 
 All instants are UTC milliseconds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from limiter.system_limits import Value
@@ -113,6 +113,17 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the launch plan: at this instant, so many bots; what holds it back where it is held."""
+
+    at: int
+    max_bots: int
+    status: Literal["planned", "applied", "held"] = "planned"
+    applied_at: int | None = None
+    held_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """What a person did: actor (key id), action, its object, details, reason."""
 
@@ -164,6 +175,73 @@ class Key:
         return self.scope in ("admin:write", scope) or scope == "any"
 
 
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One upward step of an incident: when, to which level, with how many bots against which limit."""
+
+    at: int
+    level: str
+    bots: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """From the first crossing until all is well again. `rank` counts the levels that are open now: 0 once resolved.
+
+    `peak` is the most bots at once, `peak_limit` the limit at that instant; `refusals` counts by reason.
+    """
+
+    number: int
+    kind: str
+    rank: int
+    message: str
+    opened_at: int
+    crossings: tuple[Crossing, ...]
+    peak: int
+    peak_limit: int
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    resolved_at: int | None = None
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+    acknowledged_reason: str | None = None
+
+    @property
+    def status(self) -> Literal["open", "acknowledged", "resolved"]:
+        """Where it stands."""
+        if self.resolved_at is not None:
+            return "resolved"
+        return "open" if self.acknowledged_at is None else "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message on its way to one channel; `answer` is what the last try brought. A test belongs to no incident."""
+
+    number: int
+    incident: int | None
+    at: int
+    level: str
+    title: str
+    body: str
+    channel: str
+    state: Literal["pending", "sent", "failed"]
+    tries: int
+    answer: str | None
+    tried_at: int | None
+    next_try_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How an alert channel fares: tries that failed in a row, the last answer, its last try, when it last worked."""
+
+    failures: int = 0
+    answer: str | None = None
+    tried_at: int | None = None
+    sent_at: int | None = None
+
+
 @dataclass(slots=True)
 class Changes:
     """What a batch changed, in the order it did; the store writes each list as a set."""
@@ -178,13 +256,13 @@ class Changes:
     audit: list[AuditEntry] = field(default_factory=list)
     rows: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
+    incidents: dict[int, Incident] = field(default_factory=dict)
+    deliveries: dict[int, Delivery] = field(default_factory=dict)
+    plan: bool = False
     pause: bool = False
     flush: bool = False
     probe: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything has to be durable before the answers go out."""
-        return bool(
-            self.started or self.ended or self.trades or self.seconds or self.versions or self.overrides
-            or self.audit or self.rows or self.trade_days or self.snapshots or self.pause or self.flush or self.probe
-        )  # fmt: skip
+        return any(getattr(self, one.name) for one in fields(self))

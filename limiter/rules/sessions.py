@@ -163,7 +163,7 @@ def reap(state: State, now: int) -> int:
 class Reap:
     """The reaper's request, where no other comes.
 
-    Refusals are kept in memory until the next commit, so that a flood of them costs no disk; `Reap` asks for one.
+    Refusals wait in memory for the next commit, so that a flood of them costs no disk; `Reap` asks for one.
     """
 
     def decide(self, state: State, now: int) -> int:

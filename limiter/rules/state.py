@@ -11,14 +11,29 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from limiter.rules.capacity import Capacity
 from limiter.rules.limits import Limits
-from limiter.rules.records import AuditEntry, Changes, Ended, Refused, Session, Snapshot, Trade, Version
+from limiter.rules.records import (
+    AuditEntry,
+    Changes,
+    Channel,
+    Delivery,
+    Ended,
+    Incident,
+    Refused,
+    Session,
+    Snapshot,
+    Step,
+    Trade,
+    Version,
+)
 from limiter.rules.refusals import REASONS, Refusal
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Day, Window, day_of
 
+K = TypeVar("K")
+V = TypeVar("V")
 GAPS = 20  # freed slots whose gaps make the advice "try again in …"
 RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 30, 600
 
@@ -35,6 +50,7 @@ class State:
         self.users: dict[str, int] = {}
         self.next_number = 1
         self.paused = False
+        self.plan: tuple[Step, ...] = ()
         self.draining = False
         self.freed: deque[int] = deque(maxlen=GAPS + 1)
         self.trade_days: dict[tuple[str, str], int] = {}
@@ -44,10 +60,20 @@ class State:
         self.sampled: dict[str, int] = {}
         self.beaten: dict[int, Session] = {}
         self.refused: list[Refused] = []
-        # Fetched by the store for the batch at hand: ended sessions, trades and versions that its requests name.
+        # Of incidents (rules/incidents.py): the open ones by kind, deliveries on their way, channels by name.
+        self.language = "fr"
+        self.incidents: dict[str, Incident] = {}
+        self.deliveries: dict[int, Delivery] = {}
+        self.channels: dict[str, Channel] = {}
+        self.tells_ends = False
+        self.numbers = {"incident": 1, "delivery": 1}
+        self.rising: dict[str, int] = {}
+        self.told: dict[str, int] = {}
+        # Fetched by the store for the batch at hand: ended sessions, trades, versions, incidents that it names.
         self.ended: dict[int, Ended] = {}
         self.trades: dict[tuple[str, str], Trade] = {}
         self.versions: dict[int, Version] = {}
+        self.past: dict[int, Incident] = {}
         self.changes = Changes()
         self._due: list[tuple[int, int]] = []
         self._day = Day("", 0, 0)
@@ -58,7 +84,7 @@ class State:
     def begin(self) -> None:
         """Forget what the last batch changed and what was fetched for it."""
         self.changes = Changes()
-        self.ended, self.trades, self.versions = {}, {}, {}
+        self.ended, self.trades, self.versions, self.past = {}, {}, {}, {}
         self._undo.clear()
 
     def mark(self) -> int:
@@ -69,6 +95,19 @@ class State:
         """Take back all that was changed since `mark`, newest first."""
         while len(self._undo) > mark:
             self._undo.pop()()
+
+    def put(self, table: dict[K, V], key: K, value: V | None) -> None:
+        """Set an entry of a table of this state or of its changes; None takes it out."""
+        before = table.get(key)
+
+        def set_to(entry: V | None) -> None:
+            if entry is None:
+                table.pop(key, None)
+            else:
+                table[key] = entry
+
+        set_to(value)
+        self._undo.append(lambda: set_to(before))
 
     # -- sessions
 
@@ -297,6 +336,16 @@ class State:
 
         def back() -> None:
             self.paused, self.changes.pause = before
+
+        self._undo.append(back)
+
+    def set_plan(self, plan: tuple[Step, ...]) -> None:
+        """Put a launch plan in place of the one before."""
+        before = self.plan, self.changes.plan
+        self.plan, self.changes.plan = plan, True
+
+        def back() -> None:
+            self.plan, self.changes.plan = before
 
         self._undo.append(back)
 

@@ -361,3 +361,27 @@ def lost_sessions(tx: Connection, most: int) -> Sequence[Row[Any]]:
 def silent_since(tx: Connection) -> int | None:
     """The oldest heartbeat of a session that holds a slot."""
     return tx.execute(select(func.min(schema.active_sessions.c.last_heartbeat_at))).scalar()
+
+
+def last_token(tx: Connection) -> int | None:
+    """When tokens last came, to the minute."""
+    newest = select(shots.at).where(shots.step == MINUTE_STEP, shots.tokens > 0).order_by(shots.at.desc()).limit(1)
+    return tx.execute(newest).scalar()
+
+
+def minutes_over(tx: Connection, start: int, end: int, percent: float) -> list[tuple[int, int, int]]:
+    """(at, most bots, limit) of the minutes at or over so many percent, and of the minute after each such stretch."""
+    over = (100 * shots.bots_max >= percent * shots.limit_last).label("over")
+    before = func.lag(over, 1, 0).over(order_by=shots.at)
+    inner = (
+        select(shots.at, shots.bots_max, shots.limit_last, over, before.label("before"))
+        .where(shots.step == MINUTE_STEP, shots.at >= start, shots.at < end)
+        .subquery()
+    )
+    query = (
+        select(inner.c.at, inner.c.bots_max, inner.c.limit_last)
+        .where((inner.c.over == 1) | (inner.c.before == 1))
+        .order_by(inner.c.at)
+        .limit(100_000)
+    )
+    return [(row.at, row.bots_max, row.limit_last) for row in tx.execute(query)]

@@ -89,7 +89,7 @@ class Lock:
 
 
 def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, **pool: Any) -> Engine:
-    url = URL.create("sqlite", database=f"file:{path.resolve()}", query={"mode": mode, "uri": "true"})
+    url = URL.create("sqlite", database=path.resolve().as_uri(), query={"mode": mode, "uri": "true"})
     engine = create_engine(url, connect_args={"timeout": 0.0, "check_same_thread": False}, **pool)
 
     @event.listens_for(engine, "connect")
@@ -131,6 +131,7 @@ def open_writer(url: str) -> Engine:
     )  # fmt: skip
     old_mask = os.umask(0o077)
     try:
+        _refuse_foreign(path)
         engine = _sqlite_engine(path, "rwc", pragmas, "BEGIN IMMEDIATE", poolclass=StaticPool)
         with engine.connect() as connection:
             _check_file(connection, path)
@@ -179,6 +180,21 @@ def _refuse_empty(path: Path) -> None:
         raise StoreError(f"{path} is empty: restore a backup, or delete the file to begin anew")
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Before the first PRAGMA of the writer: journal_mode=WAL would already change another program's file."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder: name a file in it")
+    if not path.exists():
+        return
+    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+    if application != APPLICATION_ID and not (application == 0 and empty):
+        raise StoreError(f"{path} is a SQLite database of another program: name another file")
+    if application == APPLICATION_ID and empty:
+        raise StoreError(f"{path} has lost its tables: restore a backup")
+
+
 def _refuse_network(path: Path) -> None:
     """WAL needs shared memory, which a network file system does not give (sqlite.org/wal.html)."""
     try:
@@ -200,12 +216,7 @@ def _check_file(connection: Connection, path: Path) -> None:
             raise StoreError(
                 f"{path}: {name} is {found}, not {wanted}: this file system or SQLite build cannot be used"
             )
-    application, version = pragma("application_id"), pragma("user_version")
-    empty = not inspect(connection).get_table_names()
-    if application != APPLICATION_ID and not (application == 0 and empty):
-        raise StoreError(f"{path} is a SQLite database of another program: name another file")
-    if application == APPLICATION_ID and empty:
-        raise StoreError(f"{path} has lost its tables: restore a backup")
+    version = pragma("user_version")
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{path} has schema {version}, newer than this program's {len(MIGRATIONS)}: upgrade the program"

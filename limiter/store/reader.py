@@ -109,7 +109,7 @@ def notes(connection: Connection, begin: int | None = None, end: int | None = No
 
 
 def resolution(begin: int, end: int, step_ms: int, oldest_raw: int) -> int:
-    """Which snapshots to read, in seconds: raw up to 2 h and where they are still kept, minutes up to 14 days, hours."""
+    """Which snapshots to read, in seconds: raw up to 2 h and while they are kept, minutes up to 14 days, hours."""
     span = end - begin
     if step_ms < MINUTE_STEP * 1000 or (span <= 2 * 3_600_000 and begin >= oldest_raw):
         return RAW_STEP

@@ -211,6 +211,51 @@ usage_hours = _table(
     sqlite_with_rowid=False,
 )
 
+incidents = _table(
+    "incidents",
+    Column("number", Int, primary_key=True, autoincrement=False),
+    _needed("kind", Text),
+    _needed("rank"),
+    _needed("message", Text),
+    _needed("opened_at"),
+    Column("resolved_at", Int),
+    _needed("peak"),
+    _needed("peak_limit"),
+    _needed("refusals", Text),  # JSON: {reason: n}
+    _needed("crossings", Text),  # JSON: [[at, level, bots, limit], …]
+    Column("acknowledged_at", Int),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_reason", Text),
+)
+Index("incidents_resolved", incidents.c.resolved_at)
+
+deliveries = _table(
+    "deliveries",
+    Column("number", Int, primary_key=True, autoincrement=False),
+    Column("incident", Int),  # NULL: a test
+    _needed("at"),
+    _needed("level", Text),
+    _needed("title", Text),
+    _needed("body", Text),
+    _needed("channel", Text),
+    _needed("state", Text),
+    _needed("tries"),
+    Column("answer", Text),
+    Column("tried_at", Int),
+    Column("next_try_at", Int),
+)
+Index("deliveries_incident", deliveries.c.incident)
+Index("deliveries_state", deliveries.c.state, deliveries.c.at)
+
+plan_steps = _table(
+    "plan_steps",
+    Column("at", Int, primary_key=True, autoincrement=False),
+    _needed("max_bots"),
+    _needed("status", Text),
+    Column("applied_at", Int),
+    Column("held_by", Text),
+)
+
 keys = _table(
     "keys",
     Column("id", Text, primary_key=True),

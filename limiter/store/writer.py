@@ -15,13 +15,14 @@ from typing import Any
 from sqlalchemy import Engine, Row, Table, func, select
 
 from limiter.rules.changes import Rollback
+from limiter.rules.incidents import Acknowledge
 from limiter.rules.limits import Limits, Override, Setting
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take
-from limiter.rules.records import AuditEntry, Ended, Facts, Refused, Session, Snapshot, Trade, Version
+from limiter.rules.records import AuditEntry, Ended, Facts, Refused, Session, Snapshot, Step, Trade, Version
 from limiter.rules.sessions import Heartbeat, Stop, StopByAdmin
 from limiter.rules.state import GAPS, State
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
-from limiter.store import schema
+from limiter.store import incidents, schema
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.system_limits import LIMITS, Value
 
@@ -47,7 +48,8 @@ def session_row(session: Session) -> tuple[Any, ...]:
     """The row of a live session, in the order of its table."""
     return (
         session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
-        session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at, *astuple_facts(session.facts),
+        session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
+        *astuple_facts(session.facts),
     )  # fmt: skip
 
 
@@ -66,7 +68,7 @@ def as_session(row: Row[Any]) -> Session:
 class Writer:
     """Owns the one connection that writes. Not thread-safe: one call at a time, from whichever thread."""
 
-    def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:  # noqa: B008 - frozen
+    def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
         self.connection = engine.connect()
         self.dialect = engine.dialect
         self.retention = retention
@@ -114,6 +116,11 @@ class Writer:
             self._execute(_UPSERT_SECOND, rows)
         if changes.versions:
             self._save_versions(state, changes.versions, changes.overrides)
+        if changes.plan:
+            self.connection.execute(schema.plan_steps.delete())
+            steps = [(step.at, step.max_bots, step.status, step.applied_at, step.held_by) for step in state.plan]
+            self._many("plan_steps", steps)
+        incidents.save(self._put, changes)
         for table, row in changes.rows:
             self._put(schema.metadata.tables[table], row)
         for snapshot in changes.snapshots:
@@ -258,6 +265,7 @@ class Writer:
             (_TRIM_ENDED, (now - keep.sessions_days * DAY_MS,)),
             (_TRIM_TRADES, (now - keep.trades_days * DAY_MS,)),
             (_TRIM_SECONDS, (now // 1000 - 2 * MINUTE_SECONDS,)),
+            (_TRIM_DELIVERIES, (now - keep.refusals_days * DAY_MS,)),
         )
         self._execute(*_one(slices[self._trims % len(slices)]))
         self._trims += 1
@@ -287,8 +295,8 @@ class Writer:
                         users.add(session.user_id)
                 case LookAtUser():
                     users.add(request.user_id)
-                case Rollback():
-                    self._fetch_version(state, request.version)
+                case Rollback() | Acknowledge():
+                    self._fetch_past(state, request)
         if numbers:
             for row in self._rows(_SELECT_ENDED, sorted(numbers)):
                 ended = Ended(as_session(row), row.ended_at, row.ended_reason)
@@ -302,6 +310,12 @@ class Writer:
         if unknown := sorted(user for user in users if (user, day) not in state.trade_days):
             found = {row.user_id: row.used for row in self._rows(_SELECT_DAYS, unknown, day)}
             state.trade_days.update({(user, day): found.get(user, 0) for user in unknown})
+
+    def _fetch_past(self, state: State, request: Rollback | Acknowledge) -> None:
+        if isinstance(request, Rollback):
+            self._fetch_version(state, request.version)
+        else:
+            incidents.fetch(self.connection, state, request.number)
 
     def _fetch_version(self, state: State, version: int) -> None:
         row = self.connection.execute(
@@ -321,7 +335,9 @@ class Writer:
 
     # -- the start
 
-    def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int) -> State:
+    def restore(
+        self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()
+    ) -> State:
         """The state as the database has it, every lease renewed in full, rates and counts of the last hour kept.
 
         Saves what environment and defaults say now, as a version of its own where values in force changed by it.
@@ -333,6 +349,9 @@ class Writer:
         for row in connection.execute(select(schema.active_sessions)):
             state.restore(as_session(row))
         state.renew_all(now)
+        incidents.restore(connection, state, channels)
+        plan = select(schema.plan_steps).order_by(schema.plan_steps.c.at)
+        state.plan = tuple(Step(*row) for row in connection.execute(plan))
         ended = schema.ended_sessions.c
         freed = (
             select(ended.ended_at)
@@ -478,7 +497,8 @@ _UPSERT_SECOND = (
 )
 _UPDATE_REFUSAL = (
     "UPDATE refusals SET request_id = ?, at = ?, user_id = ?, bot_id = ?, reason = ?, limit_name = ?, value = ?,"
-    " count = ?, version = ?, active = ?, max_bots = ?, user_active = ?, user_max = ?, repeats = repeats + ? WHERE id = ?"
+    " count = ?, version = ?, active = ?, max_bots = ?, user_active = ?, user_max = ?,"
+    " repeats = repeats + ? WHERE id = ?"
 )
 _SUMS = ("n", "bots_sum", "cpu_n", "cpu_sum", "ram_n", "ram_sum", "tokens", "signals", "trades", "starts", "ended")
 _MAXIMA = ("bots_max", "suspects_max", "cpu_max", "ram_max", "p99_max")
@@ -509,6 +529,10 @@ _TRIM_ENDED = (
     f" (SELECT number FROM ended_sessions WHERE ended_at < ? ORDER BY ended_at LIMIT {TRIM_ROWS})"
 )
 _TRIM_TRADES = f"DELETE FROM trades WHERE id IN (SELECT id FROM trades WHERE at < ? ORDER BY at LIMIT {TRIM_ROWS})"
+_TRIM_DELIVERIES = (
+    "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries"
+    f" WHERE state IN ('sent', 'failed') AND at < ? LIMIT {TRIM_ROWS})"
+)
 _TRIM_SECONDS = "DELETE FROM rate_seconds WHERE second < ?"
 _SELECT_ENDED = f"SELECT * FROM ended_sessions WHERE number {_AMONG}"
 _SELECT_TRADES = (

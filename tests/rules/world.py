@@ -110,8 +110,9 @@ def taken(answer: Any) -> Use:
     return answer
 
 
-def picture(state: State) -> dict[str, Any]:
-    """Everything that decisions depend on, as plain values: two states with the same picture decide alike."""
+def picture(state: State, now: int = NOW) -> dict[str, Any]:
+    """Everything that decisions at `now` depend on, as plain values: two states with the same picture decide alike."""
+    state.day(now)  # forgets what is over
     return {
         "limits": state.limits,
         "sessions": {n: (s.user_id, s.bot_id, s.idempotency_key, s.expires_at) for n, s in state.sessions.items()},
@@ -122,7 +123,7 @@ def picture(state: State) -> dict[str, Any]:
         "paused": state.paused,
         "freed": list(state.freed),
         "trade_days": {key: n for key, n in state.trade_days.items() if n},
-        "windows": {key: window.total for key, window in state.windows.items() if window.total},
+        "windows": {key: window.total for key, window in state.windows.items() if window.used(now // SECOND)},
         "totals": {name: n for name, n in state.totals.items() if n},
         "refused": list(state.refused),
     }

@@ -1,0 +1,37 @@
+"""The launch plan over HTTP."""
+
+from limiter.api import schemas as s
+from limiter.api.admin import accept
+from limiter.api.call import Call, good
+from limiter.api.wire import Answer, instant, iso, ok
+from limiter.rules.plan import SetPlan
+from limiter.rules.records import Step
+
+
+def _answer(steps: tuple[Step, ...]) -> Answer:
+    rows = [
+        s.PlanStep(str(iso(step.at)), step.max_bots, step.status, iso(step.applied_at), step.held_by) for step in steps
+    ]
+    return ok(s.PlanAnswer(rows))
+
+
+async def plan(call: Call) -> Answer:
+    """The steps, each planned, applied or held."""
+    return _answer(call.services.committer.state.plan)
+
+
+async def set_plan(call: Call) -> Answer:
+    """A plan in place of the one before."""
+    body: s.PlanBody = call.body
+    steps = []
+    for number, wanted in enumerate(body.steps):
+        value = accept({"MAX_CONCURRENT_BOTS": wanted.max_bots})["MAX_CONCURRENT_BOTS"]
+        assert isinstance(value, int)
+        steps.append(Step(good(instant(f"steps[{number}].at", wanted.at)), value))
+    return _answer(await call.decide(SetPlan(tuple(steps), body.reason, call.actor.name)))
+
+
+async def clear_plan(call: Call) -> Answer:
+    """No plan any more; what it has applied stays."""
+    reason = call.body.reason if call.body is not None else ""
+    return _answer(await call.decide(SetPlan((), reason, call.actor.name)))

@@ -1,0 +1,130 @@
+"""Tells operators: shows readings to the rules of incidents, hands what they say to the channels, records the outcome.
+
+Promises: only what is durable is sent, within a second or two of its commit; each channel has its own pace, so a dead
+or slow one delays neither another nor a decision; what waits survives a restart. While the database is away nothing
+can be recorded: that is told once, from memory.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from limiter.committer import Committer
+from limiter.delivery import Channel
+from limiter.jobs.sampler import Sampler
+from limiter.rules.deliveries import Outgoing, Tried
+from limiter.rules.incidents import ALERTS, OUTAGE, OUTAGE_SECONDS, Observe, Vitals
+from limiter.rules.records import Delivery
+from limiter.rules.refusals import Refusal
+
+PERIOD_SECONDS = 1.0
+OBSERVE_SECONDS = 5.0
+
+log = logging.getLogger("limiter")
+
+
+def free_bytes(folder: Path | None) -> int | None:
+    """Room on the disk under the folder; None where it cannot be said."""
+    if folder is None:
+        return None
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return None
+    return room.f_bavail * room.f_frsize
+
+
+class Alerts:
+    """`folder` is where the database lies, whose disk is watched; `link` ends every message where there is one."""
+
+    def __init__(
+        self,
+        committer: Committer,
+        sampler: Sampler,
+        channels: Mapping[str, Channel],
+        folder: Path | None = None,
+        link: str = "",
+    ) -> None:
+        self.committer = committer
+        self.sampler = sampler
+        self.channels = channels
+        self.folder = folder
+        self.link = link
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._observed_at = float("-inf")
+        self._away_since: int | None = None
+
+    async def run(self) -> None:
+        """For ever, each second."""
+        try:
+            while True:
+                await self.round()
+                await asyncio.sleep(PERIOD_SECONDS)
+        finally:
+            for task in self._sending.values():
+                task.cancel()
+
+    async def round(self) -> None:
+        """One look at the readings where it is time, and at what waits to be sent."""
+        if time.monotonic() - self._observed_at >= OBSERVE_SECONDS:
+            await self._observe()
+        due = await self.committer.submit(Outgoing())
+        self._sending = {name: task for name, task in self._sending.items() if not task.done()}
+        if isinstance(due, Refusal):
+            self._cry()
+            return
+        for delivery in due:
+            if delivery.channel not in self._sending:
+                self._sending[delivery.channel] = asyncio.create_task(self._deliver(delivery))
+
+    async def _observe(self) -> None:
+        vitals = self._vitals()
+        if not isinstance(await self.committer.submit(Observe(vitals)), Refusal):
+            self._observed_at = time.monotonic()
+            if vitals.outage_since is not None:
+                self._away_since = None
+
+    def _vitals(self) -> Vitals:
+        back = self._away_since is not None and self.committer.failing_since is None
+        return Vitals(
+            # After an outage the samples are late for a cause that is told already.
+            sample_age_seconds=0.0
+            if self._away_since is not None
+            else self.sampler.monotonic() - self.sampler.taken_at,
+            clock_step_seconds=self.committer.clock.step_seconds(),
+            disk_free_bytes=free_bytes(self.folder),
+            backup_age_seconds=None,
+            outage_since=self._away_since if back else None,
+        )
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        failure = await self._send(delivery.channel, delivery.title, delivery.body, delivery.level)
+        while isinstance(await self.committer.submit(Tried(delivery.number, failure)), Refusal):
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _send(self, name: str, title: str, body: str, level: str) -> str | None:
+        text = f"{body}\n{self.link}" if self.link else body
+        failure = await self.channels[name].send(title, text, ALERTS[level].severity)
+        if failure is None:
+            log.info("alert_sent channel=%s level=%s", name, level)
+        else:
+            log.warning("alert_failed channel=%s level=%s answer=%s", name, level, failure)
+        return failure
+
+    def _cry(self) -> None:
+        """The database is away, and with it every record of what was told: tell it once an outage."""
+        since = self.committer.failing_since
+        if since is None or self._away_since is not None or time.monotonic() - since < OUTAGE_SECONDS:
+            return
+        self._away_since = self.committer.clock.now() - int((time.monotonic() - since) * 1000)
+        title = OUTAGE.sentence(self.committer.state.language, {})
+        log.error("outage_told channels=%d", len(self.channels))
+        for name in self.channels:
+            if name not in self._sending:
+                self._sending[name] = asyncio.create_task(self._cry_to(name, title))
+
+    async def _cry_to(self, name: str, title: str) -> None:
+        await self._send(name, title, title, OUTAGE.name)

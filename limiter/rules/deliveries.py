@@ -1,0 +1,84 @@
+"""Messages on their way to channels: what is due, and what a try has come to.
+
+Promises: a message waits until it was sent, for 6 hours at most, tried again after 2, 4, 8 … 300 s; at most 100 wait
+for one channel. Not promised: that it is sent only once, for a limiter that dies between the sending and its record
+sends again. A test is tried once.
+"""
+
+from dataclasses import dataclass, replace
+
+from limiter.rules.records import Channel, Delivery
+from limiter.rules.state import State
+
+TEST = "test"
+MAX_PENDING = 100  # deliveries that wait for one channel; the oldest gives way
+GIVE_UP_MS = 6 * 3_600_000
+FIRST_PAUSE_MS, MAX_PAUSE_MS = 2_000, 300_000  # between tries: doubled each time
+FAILING_TRIES = 3  # in a row, and the channel counts as failing
+
+
+def tell(state: State, now: int, incident: int | None, level: str, title: str, body: str) -> list[Delivery]:
+    """One delivery a channel."""
+    told = []
+    for channel in state.channels:
+        waiting = [number for number, one in state.deliveries.items() if one.channel == channel]
+        if len(waiting) >= MAX_PENDING:
+            _fail(state, state.deliveries[min(waiting)], "too many wait for this channel")
+        number = state.numbers["delivery"]
+        state.put(state.numbers, "delivery", number + 1)
+        told.append(Delivery(number, incident, now, level, title, body, channel, "pending", 0, None, None, now))
+        _settle(state, told[-1])
+    return told
+
+
+def _settle(state: State, delivery: Delivery) -> None:
+    state.put(state.deliveries, delivery.number, delivery if delivery.state == "pending" else None)
+    state.put(state.changes.deliveries, delivery.number, delivery)
+
+
+def _fail(state: State, delivery: Delivery, answer: str) -> None:
+    _settle(state, replace(delivery, state="failed", answer=answer, next_try_at=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The job asks what to send. What it is given is durable."""
+
+    def decide(self, state: State, now: int) -> list[Delivery]:
+        """The deliveries that are due, oldest first; those of a channel that is no longer configured fail."""
+        for delivery in tuple(state.deliveries.values()):
+            if delivery.channel not in state.channels:
+                _fail(state, delivery, "the channel is no longer configured")
+        due = (one for one in state.deliveries.values() if one.next_try_at is not None and one.next_try_at <= now)
+        return sorted(due, key=lambda one: one.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How a try ended; `failure` says why it did not arrive, None: it did."""
+
+    number: int
+    failure: str | None
+
+    def decide(self, state: State, now: int) -> Delivery | None:
+        """The delivery after it: sent, waiting for the next try, or given up. None where it was settled before."""
+        delivery = state.deliveries.get(self.number)
+        if delivery is None:
+            return None
+        tries, channel = delivery.tries + 1, state.channels.get(delivery.channel, Channel())
+        tried = replace(delivery, tries=tries, tried_at=now, answer=self.failure, next_try_at=None)
+        if self.failure is None:
+            tried = replace(tried, state="sent")
+            channel = Channel(tried_at=now, sent_at=now)
+        else:
+            if delivery.level == TEST or now - delivery.at >= GIVE_UP_MS:
+                tried = replace(tried, state="failed")
+            else:
+                pause = min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(tries - 1, 10))
+                tried = replace(tried, next_try_at=now + pause)
+            channel = Channel(channel.failures + 1, self.failure, now, channel.sent_at)
+        _settle(state, tried)
+        if delivery.channel in state.channels:
+            state.put(state.channels, delivery.channel, channel)
+        state.count(f"alerts:{delivery.channel}:{'failed' if self.failure else 'sent'}", now)
+        return tried

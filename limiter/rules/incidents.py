@@ -1,0 +1,294 @@
+"""What an operator is told: thresholds of the occupancy with hysteresis, and readings that bode ill.
+
+Promises: one message at each upward crossing, in exact integers, spoken by the highest level crossed; one incident from
+the first crossing until all is well; both kept over a restart. Not promised: that a message arrives.
+Every message becomes one delivery a channel, durable with the change that caused it (rules/deliveries.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from limiter.rules import deliveries
+from limiter.rules.capacity import Capacity
+from limiter.rules.deliveries import tell
+from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
+from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
+from limiter.rules.refusals import REFUSALS, Refusal
+from limiter.rules.state import State
+
+CAPACITY = "capacity"
+URGENT_PERCENT = 95
+HYSTERESIS_PERCENT = 5  # level L closes below L - 5 %
+MAX_CROSSINGS = 50  # kept of one incident: the first, and the latest
+
+SAMPLE_SECONDS = 30
+DISK_BYTES = 200 * 1024**2
+CLOCK_STEP_SECONDS = 2.0
+BACKUP_SECONDS = 26 * 3600
+OUTAGE_SECONDS = 10.0  # a database that was away for less is not told
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that can be told: its name, how bad it is, how long it must be so first, and what is said."""
+
+    name: str
+    severity: str  # info, success, warning or failure
+    fr: str
+    en: str
+    rise_seconds: int = 0
+
+    def sentence(self, language: str, facts: Mapping[str, Any]) -> str:
+        """The sentence for the operator, in `fr` or `en`."""
+        return (self.en if language == "en" else self.fr).format_map(facts)
+
+
+LEVELS = (
+    Alert("threshold", "warning", "⚠️ Capacité à {percent} % !", "⚠️ Capacity at {percent} %!"),
+    Alert("urgent", "failure", "🚨 URGENT : Presque plein !", "🚨 URGENT: Almost full!"),
+    Alert("full", "failure", "❌ SERVEUR PLEIN !", "❌ SERVER FULL!"),
+)
+"""Of the occupancy, by rank."""
+
+RULES = (
+    Alert("feed", "failure", "📉 Flux à plat : {tokens} tokens/min", "📉 Feed is flat: {tokens} tokens/min", 60),
+    Alert("snapshots", "failure", "🕳️ Aucune mesure depuis {seconds:.0f} s", "🕳️ No sample for {seconds:.0f} s"),
+    Alert(
+        "disk", "failure", "💾 Disque presque plein : {free:.0f} Mio libres", "💾 Disk nearly full: {free:.0f} MiB free"
+    ),
+    Alert(
+        "clock", "warning", "🕒 L'horloge a été décalée de {step:+.1f} s", "🕒 The clock was moved by {step:+.1f} s", 2
+    ),
+    Alert("plan", "warning", "⏸️ Plan de lancement retenu : {held_by}", "⏸️ Launch plan held: {held_by}"),
+    Alert("backup", "warning", "🗄️ Dernière sauvegarde il y a {hours:.0f} h", "🗄️ Last backup {hours:.0f} h ago"),
+)
+"""Of readings. A condition whose reading is not known leaves things as they are."""
+
+OUTAGE = Alert(
+    "storage", "failure", "⛔ Base de données indisponible : démarrages refusés", "⛔ Database away: starts are refused"
+)
+RESOLVED = Alert(
+    "resolved", "success", "✅ Terminé après {minutes} min : {message}", "✅ Over after {minutes} min: {message}"
+)
+TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 Test message of the limiter")
+ALERTS = {alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, RESOLVED, TEST)}
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the rules look at beside the state; None: not known, or not watched.
+
+    `outage_since` is when a database that is back now went away (UTC ms).
+    """
+
+    sample_age_seconds: float
+    clock_step_seconds: float
+    disk_free_bytes: int | None = None
+    backup_age_seconds: float | None = None
+    outage_since: int | None = None
+
+
+# -- occupancy
+
+
+def rank(bots: int, maximum: int, threshold: int, before: int) -> int:
+    """The highest level that is open now, where `before` was: 0 none, 1 the threshold, 2 at 95 %, 3 full."""
+    for level, percent in ((3, 100), (2, URGENT_PERCENT), (1, threshold)):
+        if level == 2 and threshold >= URGENT_PERCENT:
+            continue
+        opens_at = percent if level > before else percent - HYSTERESIS_PERCENT
+        if maximum and 100 * bots >= opens_at * maximum:
+            return level
+    return 0
+
+
+def watch(state: State, now: int) -> None:
+    """Look at the occupancy after every decision, so that no crossing hides between two samples or in a batch."""
+    limits, bots = state.limits.values, len(state.sessions)
+    maximum, threshold = limits["MAX_CONCURRENT_BOTS"], limits["ALERT_THRESHOLD"]
+    assert isinstance(maximum, int) and isinstance(threshold, int)
+    incident = state.incidents.get(CAPACITY)
+    before = incident.rank if incident is not None else 0
+    after = rank(bots, maximum, threshold, before)
+    if after > before:
+        level = LEVELS[after - 1]
+        _cross(state, now, CAPACITY, after, level, level.sentence(state.language, {"percent": threshold}))
+    elif incident is not None and after == 0:
+        _resolve(state, now, incident, silently=maximum == 0)
+    elif incident is not None and (after < before or bots > incident.peak):
+        _keep(state, _with_peak(replace(incident, rank=after), bots, maximum))
+
+
+def _cross(state: State, now: int, kind: str, to: int, level: Alert, message: str) -> None:
+    """Open an incident or let it grow, and tell. Who acknowledged the lower level has not seen this one."""
+    fold(state)
+    held = state.capacity(now)
+    crossing = Crossing(now, level.name, held.current, held.maximum)
+    incident = state.incidents.get(kind)
+    if incident is None:
+        number = state.numbers["incident"]
+        state.put(state.numbers, "incident", number + 1)
+        incident = Incident(number, kind, to, message, now, (crossing,), held.current, held.maximum)
+    else:
+        kept = incident.crossings
+        if len(kept) >= MAX_CROSSINGS:
+            kept = (kept[0], *kept[2:])
+        incident = replace(
+            incident, rank=to, message=message, crossings=(*kept, crossing),
+            acknowledged_at=None, acknowledged_by=None, acknowledged_reason=None,
+        )  # fmt: skip
+    _keep(state, _with_peak(incident, held.current, held.maximum))
+    tell(state, now, incident.number, level.name, message, _body(held, state.language))
+
+
+def _resolve(state: State, now: int, incident: Incident, silently: bool = False) -> None:
+    fold(state)
+    ended = replace(state.incidents[incident.kind], rank=0, resolved_at=now)
+    _keep(state, ended)
+    if state.tells_ends and not silently:
+        minutes = max(1, round((now - ended.opened_at) / 60_000))
+        message = RESOLVED.sentence(state.language, {"minutes": minutes, "message": ended.message})
+        tell(state, now, ended.number, RESOLVED.name, message, _body(state.capacity(now), state.language))
+
+
+def _with_peak(incident: Incident, bots: int, maximum: int) -> Incident:
+    return replace(incident, peak=bots, peak_limit=maximum) if bots > incident.peak else incident
+
+
+def _keep(state: State, incident: Incident) -> None:
+    state.put(state.incidents, incident.kind, incident if incident.resolved_at is None else None)
+    state.put(state.changes.incidents, incident.number, incident)
+
+
+def _body(held: Capacity, language: str) -> str:
+    bots, percent = f"{held.current}/{held.maximum}", f"{held.percent_used} %"
+    free = max(0, held.maximum - held.current)
+    if language == "en":
+        return f"{bots} active bots ({percent}), {free} free slots."
+    return f"{bots} bots actifs ({percent.replace('.', ',')}), {free} places libres."
+
+
+def fold(state: State) -> None:
+    """Add to the open incidents what was refused since this was last done."""
+    for reason in REFUSALS:
+        total = state.totals.get(f"refused:{reason.name}", 0)
+        grown = total - state.told.get(reason.name, 0)
+        if not reason.recorded or not grown:
+            continue
+        state.put(state.told, reason.name, total)
+        for incident in tuple(state.incidents.values()):
+            counts = {**incident.refusals, reason.name: incident.refusals.get(reason.name, 0) + grown}
+            _keep(state, replace(incident, refusals=counts))
+
+
+# -- readings
+
+
+def _beyond(value: float | None, bad: float, well: float) -> bool | None:
+    """Whether the value is past `bad`; None between that and `well`, where it stays what it was, or without a value."""
+    if value is None:
+        return None
+    sign = 1 if bad > well else -1
+    if sign * value > sign * bad:
+        return True
+    return False if sign * value <= sign * well else None
+
+
+def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | None, dict[str, Any]]]:
+    """For each rule whether it holds (None: cannot be said), and the facts of its sentence."""
+    tokens = state.window("tokens").used(now // 1000)
+    fed = state.last_token_at is not None and now - state.last_token_at <= FEED_SEEN_MS
+    held = next((step for step in state.plan if step.status == "held"), None)
+    age, step, free, backup = (
+        vitals.sample_age_seconds, vitals.clock_step_seconds, vitals.disk_free_bytes, vitals.backup_age_seconds
+    )  # fmt: skip
+    return {
+        "feed": (bool(fed and state.sessions and tokens < FEED_TOKENS_PER_MINUTE), {"tokens": tokens}),
+        "snapshots": (_beyond(age, SAMPLE_SECONDS, SAMPLE_SECONDS / 2), {"seconds": age}),
+        "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / 1024**2}),
+        "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
+        "plan": (held is not None, {"held_by": held.held_by if held else ""}),
+        "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS), {"hours": (backup or 0) / 3600}),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """The job's request, every few seconds."""
+
+    vitals: Vitals
+
+    def decide(self, state: State, now: int) -> None:
+        """Open, or resolve, an incident a rule; count what was refused meanwhile."""
+        fold(state)
+        found = findings(self.vitals, state, now)
+        for rule in RULES:
+            holds, facts = found[rule.name]
+            incident = state.incidents.get(rule.name)
+            if holds:
+                since = state.rising.get(rule.name, now)
+                state.put(state.rising, rule.name, since)
+                if incident is None and now - since >= 1000 * rule.rise_seconds:
+                    _cross(state, now, rule.name, 1, rule, rule.sentence(state.language, facts))
+            elif holds is False:
+                state.put(state.rising, rule.name, None)
+                if incident is not None:
+                    _resolve(state, now, incident)
+        if self.vitals.outage_since is not None:
+            self._record_outage(state, now, self.vitals.outage_since)
+
+    def _record_outage(self, state: State, now: int, since: int) -> None:
+        """What could not be written while it lasted; the channels were told meanwhile, by the job itself."""
+        number, held = state.numbers["incident"], state.capacity(now)
+        state.put(state.numbers, "incident", number + 1)
+        crossing = Crossing(since, OUTAGE.name, held.current, held.maximum)
+        message = OUTAGE.sentence(state.language, {})
+        _keep(
+            state,
+            Incident(number, OUTAGE.name, 0, message, since, (crossing,), held.current, held.maximum, resolved_at=now),
+        )
+
+
+# -- people
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Somebody looks after it. The first to say so is kept."""
+
+    number: int
+    reason: str
+    actor: str
+
+    def decide(self, state: State, now: int) -> Incident | Refusal:
+        """The incident; one that is over can be acknowledged too."""
+        known = (*state.incidents.values(), *state.past.values())
+        incident = next((one for one in known if one.number == self.number), None)
+        if incident is None:
+            return Refusal("not_found")
+        if incident.acknowledged_at is not None:
+            return incident
+        incident = replace(
+            incident, acknowledged_at=now, acknowledged_by=self.actor, acknowledged_reason=self.reason or None
+        )
+        if incident.resolved_at is None:
+            _keep(state, incident)
+        else:
+            state.put(state.past, incident.number, incident)
+            state.put(state.changes.incidents, incident.number, incident)
+        state.audit(AuditEntry(now, self.actor, "acknowledge", f"alert {self.number}", self.reason, {}))
+        return incident
+
+
+@dataclass(frozen=True, slots=True)
+class SendTest:
+    """A message to every channel, to prove that it arrives. It is tried once."""
+
+    actor: str
+
+    def decide(self, state: State, now: int) -> list[Delivery]:
+        """The deliveries."""
+        state.audit(AuditEntry(now, self.actor, "alert_test", "channels", "", {"channels": sorted(state.channels)}))
+        message = TEST.sentence(state.language, {})
+        return tell(state, now, None, TEST.name, message, _body(state.capacity(now), state.language))

@@ -1,0 +1,77 @@
+"""The launch plan: raises of MAX_CONCURRENT_BOTS at set times, each applied only while no guard holds.
+
+A step whose time has come is applied, or held and tried again until the guards let go. They are applied in order.
+"""
+
+from dataclasses import dataclass, replace
+
+from limiter.rules.changes import Changed, ChangeLimits
+from limiter.rules.guards import Readings
+from limiter.rules.records import AuditEntry, Step
+from limiter.rules.refusals import Refusal, invalid
+from limiter.rules.state import State
+
+GRACE_MS = 60_000  # a step so little in the past is due now; one further back is a mistake
+ACTOR = "plan"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlan:
+    """A plan in place of the one before; no steps take it back. Applied steps that stand in it stay applied."""
+
+    steps: tuple[Step, ...]
+    reason: str
+    actor: str
+
+    def decide(self, state: State, now: int) -> tuple[Step, ...] | Refusal:
+        """The plan as it is kept, by time."""
+        known = {(step.at, step.max_bots): step for step in state.plan if step.status != "planned"}
+        kept: list[Step] = []
+        for step in sorted(self.steps, key=lambda one: one.at):
+            before = known.get((step.at, step.max_bots))
+            if before is None and step.at < now - GRACE_MS:
+                return invalid("steps", "a step lies in the past")
+            if kept and kept[-1].at == step.at:
+                return invalid("steps", "two steps have the same time")
+            kept.append(before or step)
+        if tuple(kept) != state.plan:
+            state.set_plan(tuple(kept))
+            detail = {"steps": [[step.at, step.max_bots] for step in kept]}
+            state.audit(AuditEntry(now, self.actor, "plan", f"{len(kept)} steps", self.reason, detail))
+        return tuple(kept)
+
+
+def due(plan: tuple[Step, ...], now: int) -> bool:
+    """Whether a step waits to be applied."""
+    return any(step.status != "applied" and step.at <= now for step in plan)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPlan:
+    """The job's request: apply what is due."""
+
+    readings: Readings
+    recommended: int
+
+    def decide(self, state: State, now: int) -> tuple[Step, ...]:
+        """The plan after it. The first step that is held keeps the later ones waiting."""
+        steps, blocked = list(state.plan), False
+        for place, step in enumerate(steps):
+            if step.status == "applied" or step.at > now or blocked:
+                continue
+            change = ChangeLimits(
+                {"MAX_CONCURRENT_BOTS": step.max_bots}, f"launch plan: {step.max_bots} bots", None, False,
+                ACTOR, self.readings, self.recommended, kind="plan",
+            )  # fmt: skip
+            decided = change.decide(state, now)
+            if isinstance(decided, Changed):
+                steps[place] = replace(step, status="applied", applied_at=now, held_by=None)
+            else:
+                blocked = True
+                held_by = str(decided.facts.get("held", decided.reason))
+                if step.status != "held":
+                    state.audit(AuditEntry(now, ACTOR, "held", f"{step.max_bots} bots", held_by, {"at": step.at}))
+                steps[place] = replace(step, status="held", held_by=held_by)
+        if tuple(steps) != state.plan:
+            state.set_plan(tuple(steps))
+        return state.plan

@@ -1,0 +1,358 @@
+"""The rules against a model that is a few dicts and lists, under a clock that the test pushes: in whatever order requests
+come, the state admits, refuses, counts and forgets as the model does, and a batch that fails leaves no trace.
+
+Every step is one batch as the committer makes it: fetch, reap, decide, and where it fails, undo.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from limiter.rules.changes import Changed, ChangeLimits, OverrideUser, SetPause
+from limiter.rules.quotas import LookAtUser, RecordTrade, Take, TradeCounted, Use
+from limiter.rules.records import Ended, Session, Trade
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Admission, Heartbeat, Reap, ReapSuspects, Stop, StopByAdmin, reap
+from limiter.rules.snapshots import TakeSnapshot
+from limiter.rules.windows import day_of
+from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, new_state, picture
+
+USERS = st.sampled_from(("u1", "u2", "u3"))
+PICK = st.integers(0, 10**6)
+TRADE_IDS = st.sampled_from(("t1", "t2", "t3", "t4"))
+TOKENS, SIGNALS, OWN_SIGNALS = "MAX_TOKENS_PER_MINUTE", "MAX_SIGNALS_PER_MINUTE", "MAX_SIGNALS_PER_MINUTE_PER_USER"
+
+
+@dataclass
+class Stay:
+    """A live session as the model sees it."""
+
+    user: str
+    bot: str
+    asked: str | None
+    key: str | None
+    until: int
+    lease: int
+    beaten: int
+
+
+class Model(RuleBasedStateMachine):
+    """The state beside its model. `stored_*` is what a store would bring back for a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.live: dict[int, Stay] = {}
+        self.known: list[Session] = []
+        self.stored_ends: dict[int, Ended] = {}
+        self.stored_trades: dict[tuple[str, str], Trade] = {}
+        self.days: Counter[tuple[str, str]] = Counter()
+        self.granted: list[tuple[str, str, int, int]] = []
+        self.own: dict[str, tuple[int, int]] = {}
+        self.paused = False
+        self.version = 1
+
+    @initialize(
+        bots=st.integers(1, 4), per_user=st.integers(1, 3), lease=st.sampled_from((5, 30, 60)), trades=st.integers(1, 3)
+    )
+    def begin(self, bots: int, per_user: int, lease: int, trades: int) -> None:
+        self.limits = {
+            "MAX_CONCURRENT_BOTS": bots, "MAX_BOTS_PER_USER": per_user, "BOT_LEASE_SECONDS": lease,
+            "MAX_TRADES_PER_DAY": trades, TOKENS: 7, SIGNALS: 6, OWN_SIGNALS: 4,
+        }  # fmt: skip
+        self.state = new_state(**self.limits)
+
+    # -- the model
+
+    def fetch(self) -> None:
+        """The beginning of a batch, everything that it might name fetched."""
+        self.state.begin()
+        self.state.ended.update(self.stored_ends)
+        self.state.trades.update(self.stored_trades)
+
+    def ask(self, request: Any) -> Any:
+        for number, stay in list(self.live.items()):
+            if stay.until <= self.now:
+                self.finish(number, "lease_expired", stay.until)
+        self.fetch()
+        reap(self.state, self.now)
+        return request.decide(self.state, self.now)
+
+    def finish(self, number: int, reason: str, at: int) -> None:
+        del self.live[number]
+        session = next(one for one in self.known if one.number == number)
+        self.stored_ends[number] = Ended(session, at, reason)
+
+    def of(self, user: str) -> list[int]:
+        return [number for number, stay in self.live.items() if stay.user == user and stay.until > self.now]
+
+    def user_max(self, user: str) -> int:
+        value, until = self.own.get(user, (0, 0))
+        return value if self.now < until else self.limits["MAX_BOTS_PER_USER"]
+
+    def wanted(self, user: str, bot: str | None, key: str | None) -> str:
+        """What a start must be answered: `repeat`, `replace`, `admit` or the reason of its refusal."""
+        live = [stay for stay in self.live.values() if stay.until > self.now]
+        if key is not None and any((one.user, one.asked, one.key) == (user, bot, key) for one in live):
+            return "repeat"
+        replaces = any((one.user, one.bot) == (user, bot) for one in live)
+        if self.paused:
+            return "paused"
+        if self.user_max(user) == 0 or (not replaces and len(self.of(user)) >= self.user_max(user)):
+            return "user_limit"
+        if replaces:
+            return "replace"
+        return "admit" if len(live) < self.limits["MAX_CONCURRENT_BOTS"] else "server_full"
+
+    def used(self, kind: str, user: str | None = None) -> int:
+        """What the last minute holds of a rate, at one-second resolution."""
+        since = self.now // SECOND - 60
+        return sum(n for k, u, at, n in self.granted if k == kind and user in (None, u) and at // SECOND >= since)
+
+    def any_session(self, pick: int) -> Session:
+        return self.known[pick % len(self.known)]
+
+    # -- time
+
+    @rule(ms=st.integers(0, 90 * SECOND))
+    def time_passes(self, ms: int) -> None:
+        self.now += ms
+
+    @rule(hours=st.integers(1, 30))
+    def much_time_passes(self, hours: int) -> None:
+        self.now += hours * HOUR
+
+    @rule()
+    def the_reaper_comes(self) -> None:
+        due = sum(stay.until <= self.now for stay in self.live.values())
+        before = len(self.state.sessions)
+        self.ask(Reap())
+        assert before - len(self.state.sessions) == due
+
+    # -- bots
+
+    @rule(user=USERS, bot=st.sampled_from((None, "b1", "b2")), key=st.sampled_from((None, "k1", "k2")))
+    def start(self, user: str, bot: str | None, key: str | None) -> None:
+        wanted = self.wanted(user, bot, key)
+        answer = self.ask(asked(user, bot, key))
+        if isinstance(answer, Refusal):
+            assert answer.reason == wanted
+            return
+        assert isinstance(answer, Admission)
+        session = answer.session
+        replaced = [number for number, stay in self.live.items() if (stay.user, stay.bot) == (user, session.bot_id)]
+        assert wanted == ("repeat" if not answer.created else "replace" if replaced else "admit")
+        if answer.created:
+            for number in replaced:
+                self.finish(number, "replaced", self.now)
+            self.known.append(session)
+            lease = self.limits["BOT_LEASE_SECONDS"] * SECOND
+            self.live[session.number] = Stay(user, session.bot_id, bot, key, self.now + lease, lease, self.now)
+        assert session.number in self.live
+        if wanted == "admit":
+            assert len(self.live) <= self.limits["MAX_CONCURRENT_BOTS"]
+            assert len(self.of(user)) <= self.user_max(user)
+
+    @precondition(lambda self: self.known)
+    @rule(pick=PICK)
+    def heartbeat(self, pick: int) -> None:
+        session = self.any_session(pick)
+        answer = self.ask(Heartbeat(session.number, session.secret))
+        if session.number in self.live:
+            assert answer is session
+            stay = self.live[session.number]
+            stay.lease, stay.beaten = self.limits["BOT_LEASE_SECONDS"] * SECOND, self.now
+            stay.until = self.now + stay.lease
+        else:
+            end = self.stored_ends[session.number]
+            assert answer.shown == {"ended_at": end.at, "ended_reason": end.reason}
+
+    @precondition(lambda self: self.known)
+    @rule(pick=PICK, by_admin=st.booleans())
+    def stop(self, pick: int, by_admin: bool) -> None:
+        session = self.any_session(pick)
+        stop = Stop(session.number, session.secret)
+        answer = self.ask(StopByAdmin(session.number, "key-1", "tests") if by_admin else stop)
+        if session.number in self.live:
+            self.finish(session.number, "admin_stop" if by_admin else "stopped", self.now)
+        assert answer == self.stored_ends[session.number]
+
+    @rule()
+    def an_operator_reaps(self) -> None:
+        ended = self.ask(ReapSuspects("key-1", "tests"))
+        suspects = [number for number, stay in self.live.items() if 3 * (self.now - stay.beaten) > 2 * stay.lease]
+        assert sorted(one.session.number for one in ended) == sorted(suspects)
+        for number in suspects:
+            self.finish(number, "reaped", self.now)
+
+    # -- quotas and rates
+
+    @precondition(lambda self: self.known)
+    @rule(pick=PICK, name=TRADE_IDS, price=st.sampled_from(("1", "1.0", "2")), closes=st.booleans())
+    def trade(self, pick: int, name: str, price: str, closes: bool) -> None:
+        session = self.any_session(pick)
+        user, day = session.user_id, day_of(self.now, self.state.zone).name
+        request = RecordTrade("r", session.number, session.secret, name, "BTC", "buy", "1", price, closes)
+        answer = self.ask(request)
+        used, known = self.days[user, day], self.stored_trades.get((user, name))
+        if session.number not in self.live:
+            wanted = "session_ended"
+        elif known is not None:
+            same = (float(known.price), known.closes) == (float(price), closes)
+            wanted = "again" if same else "trade_conflict"
+        else:
+            wanted = "daily_trades" if used >= self.limits["MAX_TRADES_PER_DAY"] and not closes else "counted"
+        if isinstance(answer, Refusal):
+            assert answer.reason == wanted
+            return
+        assert isinstance(answer, TradeCounted)
+        assert wanted == ("counted" if answer.created else "again")
+        if answer.created:
+            self.days[user, day] += 1
+            self.stored_trades[user, name] = answer.trade
+        assert answer.use.used == self.days[user, day]
+
+    @rule(n=st.integers(1, 8))
+    def take_tokens(self, n: int) -> None:
+        self.check_rate(self.ask(Take("r", "tokens", n)), "tokens", "", n, [(self.used("tokens"), self.limits[TOKENS])])
+
+    @precondition(lambda self: self.known)
+    @rule(pick=PICK, n=st.integers(1, 8))
+    def take_signals(self, pick: int, n: int) -> None:
+        session = self.any_session(pick)
+        answer = self.ask(Take("r", "signals", n, session.number, session.secret))
+        user = session.user_id
+        if n <= self.limits[SIGNALS] and session.number not in self.live:
+            assert isinstance(answer, Refusal) and answer.reason == "session_ended"
+            return
+        uses = [(self.used("signals"), self.limits[SIGNALS]), (self.used("signals", user), self.limits[OWN_SIGNALS])]
+        self.check_rate(answer, "signals", user, n, uses)
+
+    def check_rate(self, answer: Any, kind: str, user: str, n: int, uses: list[tuple[int, int]]) -> None:
+        if any(n > limit for _, limit in uses):
+            assert isinstance(answer, Refusal) and answer.reason == "invalid_request"
+        elif any(used + n > limit for used, limit in uses):
+            assert isinstance(answer, Refusal) and answer.reason == f"{kind.removesuffix('s')}_rate"
+            assert answer.retry_after_seconds is not None and 1 <= answer.retry_after_seconds <= 60
+        else:
+            self.granted.append((kind, user, self.now, n))
+            assert isinstance(answer, Use) and answer.limit is not None
+            assert answer.left == min(limit - used - n for used, limit in uses)
+
+    @rule(user=USERS)
+    def look_at_a_user(self, user: str) -> None:
+        bots, trades, signals = self.ask(LookAtUser(user))
+        assert (bots.used, bots.limit) == (len(self.of(user)), self.user_max(user))
+        assert trades.used == self.days[user, day_of(self.now, self.state.zone).name]
+        assert signals.used in (self.used("signals"), self.used("signals", user))
+
+    # -- operators
+
+    @rule(bots=st.integers(0, 4), per_user=st.integers(0, 3), lease=st.sampled_from((5, 60)), stale=st.booleans())
+    def change_limits(self, bots: int, per_user: int, lease: int, stale: bool) -> None:
+        changes = {"MAX_CONCURRENT_BOTS": bots, "MAX_BOTS_PER_USER": per_user, "BOT_LEASE_SECONDS": lease}
+        version = self.version - stale
+        answer = self.ask(ChangeLimits(changes, "tests", version, False, "key-1", CALM, 150))
+        if stale:
+            assert isinstance(answer, Refusal) and answer.shown == {"version": self.version}
+            return
+        assert isinstance(answer, Changed)
+        assert {row[0] for row in answer.changed} == {name for name, n in changes.items() if self.limits[name] != n}
+        self.version += bool(answer.changed)
+        self.limits |= changes
+
+    @rule(user=USERS, value=st.integers(0, 3), seconds=st.integers(1, 600))
+    def give_a_user_a_limit_for_a_while(self, user: str, value: int, seconds: int) -> None:
+        until = self.now + seconds * SECOND
+        self.ask(OverrideUser(user, {"MAX_BOTS_PER_USER": value}, until, "tests", "key-1"))
+        self.own[user] = value, until
+        self.version += 1
+
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        self.ask(SetPause(paused, "tests", "key-1"))
+        self.paused = paused
+
+    # -- failure
+
+    def mixed(self, user: str, pick: int) -> list[Any]:
+        """A batch of everything that can be undone."""
+        requests: list[Any] = [
+            asked(user, "b1", "k1"), asked(user, "b1", "k9"), asked(user), Take("r", "tokens", 2), SetPause(not self.paused, "t", "k"),
+            ChangeLimits({"MAX_CONCURRENT_BOTS": 9}, "t", None, False, "k", CALM, 150), asked("new", "b1"),
+            OverrideUser(user, {}, None, "t", "k"), TakeSnapshot(None, None, None), ReapSuspects("k", "t"),
+        ]  # fmt: skip
+        if self.known:
+            one = self.any_session(pick)
+            requests += [
+                RecordTrade("r", one.number, one.secret, "t9", "BTC", "buy", "1", "1", True),
+                Take("r", "signals", 1, one.number, one.secret), Stop(one.number, one.secret),
+            ]  # fmt: skip
+        return requests
+
+    @rule(user=USERS, pick=PICK, order=st.randoms(use_true_random=False))
+    def a_batch_fails(self, user: str, pick: int, order: Any) -> None:
+        before = picture(self.state, self.now)
+        self.fetch()
+        reap(self.state, self.now)
+        requests = self.mixed(user, pick)
+        order.shuffle(requests)
+        for request in requests:
+            request.decide(self.state, self.now)
+        self.state.undo()
+        assert picture(self.state, self.now) == before
+
+    @rule(user=USERS, pick=PICK, order=st.randoms(use_true_random=False))
+    def a_request_fails_in_the_middle(self, user: str, pick: int, order: Any) -> None:
+        self.ask(Reap())
+        before = picture(self.state, self.now)
+        mark = self.state.mark()
+        requests = self.mixed(user, pick)
+        order.shuffle(requests)
+        for request in requests:
+            request.decide(self.state, self.now)
+        self.state.undo(mark)
+        assert picture(self.state, self.now) == before
+
+    @rule()
+    def everyone_is_renewed(self) -> None:
+        self.ask(Reap())
+        self.state.renew_all(self.now)
+        for stay in self.live.values():
+            stay.beaten, stay.until = self.now, self.now + stay.lease
+
+    # -- what always holds
+
+    @invariant()
+    def the_live_sessions_are_the_models(self) -> None:
+        assert {n: one.expires_at for n, one in self.state.sessions.items()} == {
+            n: stay.until for n, stay in self.live.items()
+        }
+
+    @invariant()
+    def one_count_everywhere(self) -> None:
+        active = sum(stay.until > self.now for stay in self.live.values())
+        assert self.state.capacity(self.now).current == active
+
+    @invariant()
+    def the_indexes_are_the_sessions(self) -> None:
+        sessions = self.state.sessions.values()
+        assert self.state.users == Counter(one.user_id for one in sessions)
+        assert self.state.bots == {(one.user_id, one.bot_id): one for one in sessions}
+        repeats = {(one.user_id, one.asked_bot, one.idempotency_key): one for one in sessions if one.idempotency_key}
+        assert self.state.repeats == repeats
+
+    @invariant()
+    def never_more_than_the_limit_in_any_60_seconds(self) -> None:
+        for kind, limit in (("tokens", self.limits[TOKENS]), ("signals", self.limits[SIGNALS])):
+            taken = [(at, n) for k, _, at, n in self.granted if k == kind]
+            for begin, _ in taken[-8:]:
+                assert sum(n for at, n in taken if begin - 60 * SECOND < at <= begin) <= limit
+
+
+Model.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestModel = Model.TestCase

@@ -1,0 +1,597 @@
+"""What is saved is what comes back: a limiter that is killed after any commit goes on where it was."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Row, Table, func, select
+
+from limiter.rules.changes import ChangeLimits, OverrideUser, Rollback, SetPause, Write
+from limiter.rules.limits import Setting, defaults
+from limiter.rules.quotas import LookAtUser, RecordTrade, Take
+from limiter.rules.records import Session
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Heartbeat, Reap, Stop, StopByAdmin, reap
+from limiter.rules.snapshots import TakeSnapshot
+from limiter.store import schema, writer
+from limiter.store.engine import open_writer
+from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
+from limiter.store.writer import Retention, Writer, link
+from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, asked, picture
+
+UTC = ZoneInfo("UTC")
+DAY = 24 * HOUR
+SAMPLE = TakeSnapshot(10.0, 20.0, 1.5)
+
+
+class Book:
+    """A writer with its state on a real file, batches asked of it one by one, and killed and restored as often as liked."""
+
+    def __init__(self, url: str, **limits: int) -> None:
+        self.url = url
+        self.configured = {**defaults(), **{name: Setting(value, "environment") for name, value in limits.items()}}
+        self.retention = Retention()
+        self.zone: tzinfo = UTC
+        self.open(NOW)
+
+    def open(self, now: int) -> None:
+        self.writer = Writer(open_writer(self.url), self.retention)
+        self.state = self.writer.restore(self.configured, self.zone, now)
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def restart(self, now: int) -> None:
+        """What was not committed is gone; so is whatever only the memory had."""
+        self.close()
+        self.open(now)
+
+    def decide(self, now: int, *requests: Any) -> list[Any]:
+        """A batch, decided and not yet written."""
+        self.state.begin()
+        self.writer.fetch(self.state, requests, now)
+        reap(self.state, now)
+        return [request.decide(self.state, now) for request in requests]
+
+    def ask(self, now: int, *requests: Any) -> list[Any]:
+        """A batch, decided and committed."""
+        answers = self.decide(now, *requests)
+        self.writer.begin()
+        self.writer.save(self.state)
+        self.writer.commit()
+        self.writer.committed(self.state)
+        return answers
+
+    def start(self, user: str, bot: str | None = None, key: str | None = None, now: int = NOW) -> Session:
+        session: Session = self.ask(now, asked(user, bot, key))[0].session
+        return session
+
+    def rows(self, table: Table, *where: Any) -> list[Row[Any]]:
+        rows = self.writer.connection.execute(select(table).where(*where)).all()
+        self.writer.connection.rollback()
+        return list(rows)
+
+    def count(self, table: Table) -> int:
+        return len(self.rows(table))
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    """An empty one."""
+    made = Book(f"sqlite:///{tmp_path}/limiter.db")
+    yield made
+    made.close()
+
+
+def trade(session: Session, trade_id: str, **fields: Any) -> RecordTrade:
+    """A plain buy; `fields` go over it."""
+    told = {"symbol": "BTC/USDT", "side": "buy", "quantity": "1.50", "price": "100", "closes": False} | fields
+    return RecordTrade("request", session.number, session.secret, trade_id, **told)
+
+
+def change(**changes: Any) -> ChangeLimits:
+    """A change of limits that no guard holds."""
+    return ChangeLimits(changes, "tests", None, True, "key-1", CALM, 150)
+
+
+def beat(session: Session) -> Heartbeat:
+    """Its heartbeat."""
+    return Heartbeat(session.number, session.secret)
+
+
+def stop(session: Session) -> Stop:
+    """Its stop."""
+    return Stop(session.number, session.secret)
+
+
+# -- the start
+
+
+def test_a_first_start_is_empty_and_keeps_the_limits_as_version_1(book: Book) -> None:
+    assert (len(book.state.sessions), book.state.next_number, book.state.limits.version) == (0, 1, 1)
+    (version,) = book.rows(schema.limit_versions)
+    assert (version.kind, version.reason, version.actor) == ("start", "first start", "start")
+    assert json.loads(version.in_force)["MAX_CONCURRENT_BOTS"] == [200, "default"]
+    assert {row.name: row.value for row in book.rows(schema.limits)} == {n: s.value for n, s in defaults().items()}
+
+
+def test_everything_that_decisions_depend_on_comes_back(book: Book) -> None:
+    book.ask(NOW, change(MAX_BOTS_PER_USER=3, MAX_SIGNALS_PER_MINUTE_PER_USER=50))
+    sessions = [book.start("u1", "b1", "k1"), book.start("u1"), book.start("u2", "b1")]
+    for n in range(25):
+        gone = book.start(f"gone-{n}", now=NOW + n * SECOND)
+        book.ask(NOW + n * SECOND, stop(gone))
+    at = NOW + 30 * SECOND
+    book.ask(at, trade(sessions[0], "t1"), trade(sessions[1], "t2"), trade(sessions[2], "t1"))
+    book.ask(at, Take("r", "signals", 7, sessions[0].number, sessions[0].secret), Take("r", "tokens", 9))
+    book.ask(at, OverrideUser("u2", {"MAX_BOTS_PER_USER": 5}, at + HOUR, "tests", "key-1"), SetPause(True, "t", "key-1"))
+    book.ask(at, SAMPLE)
+    before = book.state
+    book.restart(at + 10 * SECOND)
+    before.renew_all(at + 10 * SECOND)
+    then, now = picture(before, at + 10 * SECOND), picture(book.state, at + 10 * SECOND)
+    for figures in (then, now):
+        figures["windows"] = {key: n for key, n in figures["windows"].items() if key[0] != "hour"}
+        del figures["totals"]
+    assert now == then
+    assert [vars_of(one) for one in book.state.sessions.values()] == [vars_of(one) for one in before.sessions.values()]
+    assert book.state.last_hour("starts", at) == 28
+    assert book.state.last_token_at is not None
+
+
+def vars_of(session: Session) -> dict[str, Any]:
+    """All its fields."""
+    return {name: getattr(session, name) for name in Session.__slots__}
+
+
+def test_every_lease_is_renewed_in_full_however_long_the_limiter_was_away(book: Book) -> None:
+    session = book.start("u1")
+    book.restart(NOW + DAY)
+    (kept,) = book.state.sessions.values()
+    assert (kept.expires_at, kept.secret) == (NOW + DAY + 60 * SECOND, session.secret)
+    assert book.ask(NOW + DAY + 59 * SECOND, beat(session)) == [kept]
+
+
+def test_an_end_that_was_told_is_not_undone_by_a_restart(book: Book) -> None:
+    stopped, replaced = book.start("u1", "b1"), book.start("u2", "b1")
+    book.ask(NOW, stop(stopped))
+    book.start("u2", "b1", now=NOW + 1)
+    book.restart(NOW + MINUTE)
+    answers = book.ask(NOW + MINUTE, beat(stopped), beat(replaced), stop(stopped))
+    assert [one.facts["ended_reason"] for one in answers[:2]] == ["stopped", "replaced"]
+    assert (answers[2].at, answers[2].reason) == (NOW, "stopped")
+    assert len(book.state.sessions) == 1
+
+
+def test_numbers_are_never_given_twice(book: Book) -> None:
+    first = book.start("u1")
+    book.ask(NOW, stop(first))
+    book.restart(NOW)
+    assert book.start("u1").number == first.number + 1
+
+
+def test_the_last_minute_of_a_rate_is_kept(book: Book) -> None:
+    book.ask(NOW, change(MAX_TOKENS_PER_MINUTE=10))
+    book.ask(NOW, Take("r", "tokens", 4))
+    book.ask(NOW + 500, Take("r", "tokens", 2))
+    book.restart(NOW + 30 * SECOND)
+    assert isinstance(book.ask(NOW + 60 * SECOND, Take("r", "tokens", 5))[0], Refusal)
+    assert book.ask(NOW + 61 * SECOND, Take("r", "tokens", 10))[0].left == 0
+
+
+def test_a_clock_that_went_back_gives_no_second_minute(book: Book) -> None:
+    book.ask(NOW, change(MAX_TOKENS_PER_MINUTE=10))
+    book.ask(NOW, Take("r", "tokens", 10))
+    back = NOW - HOUR
+    book.restart(back)
+    assert isinstance(book.ask(back + 59 * SECOND, Take("r", "tokens", 1))[0], Refusal)
+    assert book.ask(back + 61 * SECOND, Take("r", "tokens", 1))[0].left == 9
+
+
+def test_a_clock_that_went_back_gives_no_second_trade_day(book: Book) -> None:
+    session = book.start("u1", now=NOW + DAY)
+    book.ask(NOW, change(MAX_TRADES_PER_DAY=1))
+    book.ask(NOW, trade(session, "t1"))
+    book.restart(NOW + DAY)
+    book.ask(NOW + DAY, trade(session, "t2"))
+    book.restart(NOW)
+    assert book.ask(NOW, trade(session, "t3"))[0].reason == "daily_trades"
+
+
+def test_the_pause_is_kept(book: Book) -> None:
+    book.ask(NOW, SetPause(True, "incident", "key-1"))
+    book.restart(NOW)
+    assert book.ask(NOW, asked("u1"))[0].reason == "paused"
+
+
+# -- limits
+
+
+def test_a_live_change_goes_over_the_environment_after_a_restart_too(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=250))
+    book.configured["MAX_CONCURRENT_BOTS"] = Setting(300, "environment")
+    book.restart(NOW + HOUR)
+    limits = book.state.limits
+    assert (limits.values["MAX_CONCURRENT_BOTS"], limits.settings["MAX_CONCURRENT_BOTS"].source) == (250, "live")
+    assert (limits.settings["MAX_CONCURRENT_BOTS"].changed_at, limits.hidden("MAX_CONCURRENT_BOTS")) == (NOW, True)
+    assert limits.version == 2, "no value in force has changed"
+    book.ask(NOW + HOUR, change(MAX_CONCURRENT_BOTS="back"))
+    assert book.state.limits.values["MAX_CONCURRENT_BOTS"] == 300
+
+
+def test_a_changed_environment_is_a_version_of_its_own(book: Book) -> None:
+    book.configured["MAX_BOTS_PER_USER"] = Setting(3, "environment")
+    book.restart(NOW + HOUR)
+    assert book.state.limits.version == 2
+    version = book.rows(schema.limit_versions)[-1]
+    assert (version.reason, json.loads(version.changed)) == ("configuration", [["MAX_BOTS_PER_USER", 1, 3]])
+    book.restart(NOW + HOUR)
+    assert book.state.limits.version == 2
+
+
+def test_none_and_fractions_come_back_as_they_were(book: Book) -> None:
+    book.ask(NOW, change(WEBSOCKET_RECONNECT=0.1, MAX_SIGNALS_PER_MINUTE_PER_USER=5))
+    book.ask(NOW, change(MAX_SIGNALS_PER_MINUTE_PER_USER=None))
+    book.restart(NOW)
+    assert book.state.limits.values["WEBSOCKET_RECONNECT"] == 0.1
+    assert book.state.limits.values["MAX_SIGNALS_PER_MINUTE_PER_USER"] is None
+    assert isinstance(book.state.limits.values["MAX_CONCURRENT_BOTS"], int)
+
+
+def test_a_rollback_finds_any_version_after_a_restart(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=250))
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=100, BOT_LEASE_SECONDS=30))
+    book.restart(NOW)
+    (answer,) = book.ask(NOW, Rollback(2, "tests", False, "key-1", CALM, 150))
+    assert set(answer.changed) == {("MAX_CONCURRENT_BOTS", 100, 250), ("BOT_LEASE_SECONDS", 30, 60)}
+    assert book.ask(NOW, Rollback(99, "tests", False, "key-1", CALM, 150)) == [Refusal("not_found")]
+
+
+def test_own_limits_of_a_user_are_kept_and_taken_back(book: Book) -> None:
+    book.ask(NOW, OverrideUser("vip", {"MAX_BOTS_PER_USER": 5, "MAX_SIGNALS_PER_MINUTE_PER_USER": None}, None, "t", "k"))
+    book.restart(NOW)
+    assert book.state.limits.of("vip", NOW)["MAX_BOTS_PER_USER"] == 5
+    book.ask(NOW, OverrideUser("vip", {}, None, "over", "k"))
+    book.restart(NOW)
+    assert book.state.limits.overrides == {}
+    assert book.state.limits.version == 3
+
+
+# -- sessions and trades
+
+
+def test_a_batch_in_which_a_bot_starts_over_and_over_is_saved(book: Book) -> None:
+    book.start("u1", "b1")
+    answers = book.ask(NOW, asked("u1", "b1"), asked("u1", "b1"), asked("u1", "b1"))
+    (active,) = book.rows(schema.active_sessions)
+    assert active.number == answers[-1].session.number
+    assert [row.ended_reason for row in book.rows(schema.ended_sessions)] == ["replaced"] * 3
+    assert book.rows(schema.fleet)[0].active == 1
+
+
+def test_live_and_ended_sessions_are_one_view(book: Book) -> None:
+    first = book.start("u1")
+    book.ask(NOW, stop(first))
+    book.start("u1")
+    rows = book.writer.connection.exec_driver_sql("SELECT number, ended_reason FROM sessions ORDER BY number").all()
+    assert [tuple(row) for row in rows] == [(1, "stopped"), (2, None)]
+    book.writer.connection.rollback()
+
+
+def test_heartbeats_are_written_with_the_next_snapshot(book: Book) -> None:
+    session = book.start("u1")
+    book.decide(NOW + 20 * SECOND, beat(session))
+    assert not book.state.changes, "a heartbeat alone costs no disk"
+    assert book.rows(schema.active_sessions)[0].last_heartbeat_at == NOW
+    book.ask(NOW + 21 * SECOND, SAMPLE)
+    (row,) = book.rows(schema.active_sessions)
+    assert (row.last_heartbeat_at, row.expires_at) == (NOW + 20 * SECOND, NOW + 80 * SECOND)
+
+
+def test_the_operators_stop_finds_an_ended_session(book: Book) -> None:
+    session = book.start("u1")
+    book.ask(NOW, stop(session))
+    book.restart(NOW)
+    assert book.ask(NOW, StopByAdmin(session.number, "key-1", "t"))[0].reason == "stopped"
+    assert book.ask(NOW, StopByAdmin(99, "key-1", "t")) == [Refusal("not_found")]
+
+
+def test_trades_of_today_are_counted_over_a_restart_and_over_midnight(book: Book) -> None:
+    late = NOW + 12 * HOUR - SECOND
+    session = book.start("u1", now=late)
+    book.ask(late, trade(session, "t1"), trade(session, "t2"))
+    book.restart(late)
+    assert book.ask(late, trade(session, "t3"))[0].use.used == 3
+    assert book.ask(late + SECOND, trade(session, "t4"))[0].use.used == 1
+    assert {(row.day, row.used) for row in book.rows(schema.trade_days)} == {("2026-01-01", 3), ("2026-01-02", 1)}
+
+
+def test_a_trade_of_any_age_is_known_again(book: Book) -> None:
+    session = book.start("u1")
+    book.ask(NOW, trade(session, "t1", quantity="1.50", closes=True))
+    book.restart(NOW + 3 * DAY)
+    (again,) = book.ask(NOW + 3 * DAY, trade(session, "t1", quantity="1.5", closes=True))
+    assert (again.created, again.trade.quantity, again.trade.closes) == (False, "1.50", True)
+    assert again.use.used == 0
+    assert book.ask(NOW + 3 * DAY, trade(session, "t1"))[0].reason == "trade_conflict"
+    assert book.count(schema.trades) == 1
+
+
+def test_the_same_trade_twice_in_a_batch_is_counted_once(book: Book) -> None:
+    session = book.start("u1")
+    one, two = book.ask(NOW, trade(session, "t1"), trade(session, "t1"))
+    assert (one.created, two.created, two.use.used) == (True, False, 1)
+
+
+def test_what_a_user_uses_is_brought_for_the_batch(book: Book) -> None:
+    session = book.start("u1")
+    book.ask(NOW, trade(session, "t1"))
+    book.restart(NOW)
+    assert book.ask(NOW, LookAtUser("u1"))[0][1].used == 1
+    assert book.ask(NOW, LookAtUser("nobody"))[0][1].used == 0
+
+
+def test_ids_that_look_like_numbers_or_json_stay_texts(book: Book) -> None:
+    session = book.start("12345678901234567890", "007")
+    book.ask(NOW, trade(session, "1"), trade(session, "01"), trade(session, "1.0"))
+    book.restart(NOW)
+    assert book.ask(NOW, trade(session, "1"))[0].created is False
+    assert book.ask(NOW, trade(session, "1.00"))[0].created is True
+    assert book.state.bots.keys() == {("12345678901234567890", "007")}
+
+
+# -- refusals
+
+
+def test_a_refusal_is_kept_with_its_facts(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=1))
+    book.start("u1")
+    request = asked("u2", "b2")
+    book.ask(NOW + 5, request, Reap())
+    (row,) = book.rows(schema.refusals)
+    assert row._asdict() == {
+        "id": 1, "request_id": request.request_id, "at": NOW + 5, "user_id": "u2", "bot_id": "b2",
+        "reason": "server_full", "limit_name": "MAX_CONCURRENT_BOTS", "value": 1, "count": 1, "version": 2,
+        "active": 1, "max_bots": 1, "user_active": 0, "user_max": 1, "repeats": 1,
+    }  # fmt: skip
+    assert book.state.refused == []
+
+
+def test_refusals_wait_for_the_next_commit_and_are_not_lost_by_one_that_fails(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=0))
+    book.decide(NOW, asked("u1"))
+    assert not book.state.changes
+    book.decide(NOW + 1, asked("u2"), SetPause(True, "t", "k"))
+    book.writer.begin()
+    book.writer.save(book.state)
+    book.writer.rollback()
+    book.state.undo()
+    assert [one.user_id for one in book.state.refused] == ["u1"]
+    book.ask(NOW + 2, Reap())
+    assert [row.user_id for row in book.rows(schema.refusals)] == ["u1"]
+
+
+def test_ids_of_refusals_go_on_after_a_restart(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=0))
+    for n in range(3):
+        book.ask(NOW + n, asked("u1"))
+        book.restart(NOW + n)
+    assert [row.id for row in book.rows(schema.refusals)] == [1, 2, 3]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from(["u1", "u2", "u3", "u4"]), st.integers(1, 60)), min_size=1, max_size=6),
+        min_size=1, max_size=12,
+    ),
+    st.integers(0, 40),
+)  # fmt: skip
+def test_a_flood_stays_bounded_and_its_counts_stay_exact(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, int]]], wait: int
+) -> None:
+    """Floods of a few users in batches over some minutes: every refusal is counted once, and rows are bounded."""
+    folder = tmp_path_factory.mktemp("flood")
+    book = Book(f"sqlite:///{folder}/limiter.db", MAX_CONCURRENT_BOTS=0)
+    sent: Counter[tuple[int, str]] = Counter()
+    now = NOW
+    for batch in batches:
+        now += wait * SECOND
+        requests = [asked(user) for user, n in batch for _ in range(n)]
+        book.ask(now, *requests)
+        sent.update((now // MINUTE, request.user_id) for request in requests)
+    rows = book.rows(schema.refusals)
+    kept: Counter[tuple[int, str]] = Counter()
+    for row in rows:
+        kept[row.at // MINUTE, row.user_id] += row.repeats
+    assert kept == sent
+    singles = Counter((row.at // MINUTE, row.user_id) for row in rows if row.repeats == 1)
+    assert all(n <= writer.SINGLE_REFUSALS_PER_USER + 1 for n in singles.values())
+    book.close()
+
+
+def test_a_flood_of_a_hundred_thousand_refusals_is_some_two_thousand_rows(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=0))
+    for batch in range(200):
+        book.ask(NOW + batch, *(asked(f"u{n}") for n in range(500)))
+    rows = book.rows(schema.refusals)
+    assert sum(row.repeats for row in rows) == 100_000
+    assert len(rows) <= writer.SINGLE_REFUSALS + writer.SINGLE_REFUSALS // writer.SINGLE_REFUSALS_PER_USER + 1
+    assert len({row.id for row in rows}) == len(rows)
+
+
+def test_a_shared_row_explains_the_request_that_it_names(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=0))
+    for batch in range(5):
+        requests = [asked(f"u{n}") for n in range(500)]
+        book.ask(NOW + batch, *requests)
+    last = requests[-1]
+    (row,) = book.rows(schema.refusals, schema.refusals.c.request_id == last.request_id)
+    assert (row.user_id, row.at, row.repeats) == (last.user_id, NOW + 4, 500)
+
+
+# -- snapshots
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 4000),
+            st.integers(0, 3),
+            st.one_of(st.none(), st.floats(0, 100)),
+            st.one_of(st.none(), st.floats(0, 1e4)),
+            st.integers(0, 5),
+        ),
+        min_size=1, max_size=20,
+    )
+)  # fmt: skip
+def test_rollups_are_sums_least_and_most_of_the_snapshots(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, float | None, float | None, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("rollups")
+    book = Book(f"sqlite:///{folder}/limiter.db", MAX_CONCURRENT_BOTS=3, MAX_BOTS_PER_USER=9, BOT_LEASE_SECONDS=86_400)
+    shots, now = [], NOW
+    for wait, starts, cpu, p99, tokens in steps:
+        now += wait * SECOND
+        requests: list[Any] = [asked("u1") for _ in range(starts)]
+        if tokens:
+            requests.append(Take("r", "tokens", tokens))
+        if len(book.state.sessions) == 3:
+            requests.append(stop(next(iter(book.state.sessions.values()))))
+        *_, shot = book.ask(now, *requests, TakeSnapshot(cpu, None, p99))
+        shots.append(shot)
+    for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP):
+        for row in book.rows(schema.snapshots, schema.snapshots.c.step == step):
+            of = [shot for shot in shots if shot.at - shot.at % (step * 1000) == row.at]
+            check_rollup(row, of)
+            counts = book.rows(schema.refusal_counts, schema.refusal_counts.c.step == step, schema.refusal_counts.c.at == row.at)
+            wanted: Counter[str] = Counter()
+            for shot in of:
+                wanted.update(shot.refusals)
+            assert {count.reason: count.n for count in counts} == wanted
+        seen = book.rows(schema.snapshots, schema.snapshots.c.step == step)
+        assert sum(row.n for row in seen) == len(shots)
+    book.close()
+
+
+def check_rollup(row: Row[Any], of: list[Any]) -> None:
+    """One row against the snapshots it stands for."""
+    cpu = [shot.cpu_percent for shot in of if shot.cpu_percent is not None]
+    p99 = [shot.p99_ms for shot in of if shot.p99_ms is not None]
+    assert row.n == len(of)
+    assert (row.bots_min, row.bots_max) == (min(shot.bots for shot in of), max(shot.bots for shot in of))
+    assert row.bots_sum == sum(shot.bots for shot in of)
+    assert row.limit_last == of[-1].limit
+    assert (row.cpu_n, row.cpu_max) == (len(cpu), max(cpu, default=None))
+    assert row.cpu_sum == pytest.approx(sum(cpu))
+    assert (row.ram_n, row.ram_sum, row.ram_max) == (0, 0.0, None)
+    assert row.p99_max == max(p99, default=None)
+    for name in ("tokens", "signals", "trades", "starts", "ended"):
+        assert getattr(row, name) == sum(getattr(shot, name) for shot in of)
+
+
+def test_counts_of_the_last_hour_come_back(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=2))
+    book.start("u1"), book.start("u2")
+    book.ask(NOW, asked("u3"), asked("u4"))
+    book.ask(NOW + SECOND, SAMPLE)
+    book.ask(NOW + 2 * MINUTE, Reap())
+    book.restart(NOW + 3 * MINUTE)
+    state, now = book.state, NOW + 3 * MINUTE
+    assert state.last_hour("starts", now) == 2
+    assert state.last_hour("refused:server_full", now) == 2
+    assert state.last_hour("ended:lease_expired", now) == 2
+    assert state.last_hour("starts", NOW + 2 * HOUR) == 0
+
+
+# -- what is trimmed
+
+
+def test_rows_are_trimmed_slice_by_slice_when_their_time_is_over(book: Book) -> None:
+    book.retention = Retention(raw_hours=1, minutes_days=1, refusals_days=1, sessions_days=2, trades_days=2)
+    book.restart(NOW)
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=1))
+    session = book.start("u1")
+    book.ask(NOW, trade(session, "t1"), asked("u2"), Take("r", "tokens", 1), SAMPLE)
+    book.ask(NOW, stop(session))
+    tables = (schema.refusals, schema.ended_sessions, schema.trades, schema.rate_seconds)
+
+    def kept(at: int) -> list[int]:
+        for _ in range(9):
+            book.ask(at, SAMPLE)
+        steps = Counter(row.step for row in book.rows(schema.snapshots, schema.snapshots.c.at < NOW + MINUTE))
+        counts = Counter(row.step for row in book.rows(schema.refusal_counts))
+        assert steps.keys() == counts.keys()
+        return [*(steps[step] for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP)), *map(book.count, tables)]
+
+    assert kept(NOW + 59 * MINUTE) == [1, 1, 1, 1, 1, 1, 0]
+    assert kept(NOW + 61 * MINUTE) == [0, 1, 1, 1, 1, 1, 0]
+    assert kept(NOW + DAY + MINUTE) == [0, 0, 1, 0, 1, 1, 0]
+    assert kept(NOW + 2 * DAY + MINUTE) == [0, 0, 1, 0, 0, 0, 0]
+    assert book.count(schema.audit) and book.count(schema.limit_versions), "these are kept for ever"
+
+
+def test_refusals_are_trimmed_to_their_number_too(book: Book) -> None:
+    book.retention = replace(book.retention, refusals_rows=100)
+    book.restart(NOW)
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=0))
+    for minute in range(10):
+        book.ask(NOW + minute * MINUTE, *(asked(f"u{n}") for n in range(50)))
+    for _ in range(9):
+        book.ask(NOW + 10 * MINUTE, SAMPLE)
+    rows = book.rows(schema.refusals)
+    assert len(rows) == 100
+    assert min(row.at for row in rows) == NOW + 8 * MINUTE
+
+
+# -- the audit
+
+
+def test_the_audit_is_a_chain_over_restarts(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=250), SetPause(True, "t", "k"))
+    book.restart(NOW)
+    book.ask(NOW, SetPause(False, "t", "k"))
+    session = book.start("u1")
+    book.ask(NOW, StopByAdmin(session.number, "key-1", "drill"), Write("notes", note("n1"), "key-1", "note", "n1"))
+    rows = book.rows(schema.audit)
+    assert [row.id for row in rows] == [1, 2, 3, 4, 5]
+    assert [row.action for row in rows] == ["limits", "pause", "resume", "stop", "note"]
+    head = ""
+    for row in rows:
+        head = link(head, tuple(row)[:-1])
+        assert row.hash == head
+
+
+def test_a_batch_that_fails_leaves_no_gap_in_the_audit(book: Book) -> None:
+    book.decide(NOW, SetPause(True, "t", "k"))
+    book.writer.begin()
+    book.writer.save(book.state)
+    book.writer.rollback()
+    book.state.undo()
+    book.ask(NOW, SetPause(True, "again", "k"))
+    assert [(row.id, row.reason) for row in book.rows(schema.audit)] == [(1, "again")]
+
+
+def note(name: str) -> dict[str, Any]:
+    """A note's row."""
+    return {"id": name, "at": NOW, "text": "deployed", "author": "key-1", "created_at": NOW}
+
+
+# -- one count
+
+
+def test_the_count_of_the_fleet_is_the_count_of_its_rows(book: Book) -> None:
+    book.ask(NOW, change(MAX_BOTS_PER_USER=9))
+    sessions = [book.start("u1", f"b{n % 3}", now=NOW + n) for n in range(7)]
+    book.ask(NOW + 9, stop(sessions[-1]), asked("u2"), asked("u2", "b1"))
+    active = book.writer.connection.execute(select(func.count()).select_from(schema.active_sessions)).scalar_one()
+    assert book.rows(schema.fleet)[0].active == active == len(book.state.sessions) == 4

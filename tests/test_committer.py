@@ -1,0 +1,517 @@
+"""The group commit on real files: nobody is answered before it is durable, nobody pays for a neighbour's fault, and an
+outage ends no session."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limiter import committer as module
+from limiter.committer import Clock, Committer, Latency
+from limiter.rules.changes import ChangeLimits, Rollback, SetPause
+from limiter.rules.limits import defaults
+from limiter.rules.quotas import LookAtUser, RecordTrade
+from limiter.rules.records import Ended, Session
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Admission, Heartbeat, Reap, Stop
+from limiter.rules.snapshots import TakeSnapshot
+from limiter.rules.state import State
+from limiter.store.engine import open_writer
+from limiter.store.writer import Writer
+from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, picture
+
+UNAVAILABLE = "storage_unavailable"
+
+
+class Time:
+    """A monotonic clock that tests push."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def pass_(self, ms: int) -> None:
+        self.seconds += ms / SECOND
+
+
+class Limiter:
+    """A committer on a real file, with a reader of its own that sees what is durable."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.time = Time()
+        writer = Writer(open_writer(f"sqlite:///{path}"))
+        clock = Clock(lambda: NOW / SECOND, self.time.monotonic)
+        state = writer.restore(defaults(), UTC, clock.now())
+        self.committer = Committer(state, writer, clock)
+        self.reader = sqlite3.connect(path)
+
+    @property
+    def state(self) -> State:
+        return self.committer.state
+
+    async def ask(self, *requests: Any) -> list[Any]:
+        """What all of them are answered, submitted at once."""
+        return list(await asyncio.gather(*map(self.committer.submit, requests), return_exceptions=True))
+
+    async def start(self, user: str, bot: str | None = None, key: str | None = None) -> Session:
+        (answer,) = await self.ask(asked(user, bot, key))
+        assert isinstance(answer, Admission), answer
+        return answer.session
+
+    def rows(self, sql: str) -> list[Any]:
+        return self.reader.execute(sql).fetchall()
+
+    def commits(self) -> int:
+        """Grows with each commit that another connection made."""
+        return int(self.rows("PRAGMA data_version")[0][0])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the database is."""
+    return tmp_path / "limiter.db"
+
+
+Test = Callable[[Callable[[Limiter], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture
+def run(path: Path) -> Test:
+    """Runs a test's coroutine with a limiter that is closed at its end."""
+
+    def run_one(test: Callable[[Limiter], Coroutine[Any, Any, None]]) -> None:
+        async def whole() -> None:
+            limiter = Limiter(path)
+            try:
+                await test(limiter)
+            finally:
+                await limiter.committer.close()
+                limiter.reader.close()
+
+        asyncio.run(whole())
+
+    return run_one
+
+
+@pytest.fixture
+def foreign_lock(path: Path) -> Iterator[Callable[[], Callable[[], None]]]:
+    """`release = foreign_lock()`: another process takes the write lock, until `release()`."""
+    program = f"""
+import sqlite3, sys
+connection = sqlite3.connect({str(path)!r}, isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+connection.execute("ROLLBACK")
+connection.close()
+print("released", flush=True)
+"""
+    holders: list[subprocess.Popen[str]] = []
+
+    def hold() -> Callable[[], None]:
+        holder = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        holders.append(holder)
+        assert holder.stdin is not None and holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        stdin, stdout = holder.stdin, holder.stdout
+
+        def release() -> None:
+            stdin.write("\n")
+            stdin.flush()
+            assert stdout.readline() == "released\n"
+
+        return release
+
+    yield hold
+    for holder in holders:
+        holder.kill()
+        holder.communicate()
+
+
+def trade(session: Session, trade_id: str) -> RecordTrade:
+    """A plain buy."""
+    return RecordTrade("r", session.number, session.secret, trade_id, "BTC", "buy", "1", "1", False)
+
+
+def change(**changes: Any) -> ChangeLimits:
+    """A change of limits that no guard holds."""
+    return ChangeLimits(changes, "tests", None, True, "key-1", CALM, 150)
+
+
+def reasons(answers: list[Any]) -> list[str]:
+    """Why each was refused; `ok` where it was not."""
+    return [answer.reason if isinstance(answer, Refusal) else "ok" for answer in answers]
+
+
+# -- durable before told, one instant a batch
+
+
+def test_what_is_answered_is_durable(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        session = await limiter.start("u1", "b1")
+        assert limiter.rows("SELECT number, user_id, bot_id FROM active_sessions") == [(session.number, "u1", "b1")]
+        await limiter.ask(trade(session, "t1"))
+        assert limiter.rows("SELECT trade_id FROM trades") == [("t1",)]
+        await limiter.ask(change(MAX_CONCURRENT_BOTS=250))
+        assert limiter.rows("SELECT value FROM limits WHERE name = 'MAX_CONCURRENT_BOTS'") == [(250.0,)]
+        await limiter.ask(Stop(session.number, session.secret))
+        assert limiter.rows("SELECT number, ended_reason FROM ended_sessions") == [(session.number, "stopped")]
+
+    run(test)
+
+
+def test_who_asks_at_once_shares_an_instant_and_a_commit_and_never_the_last_slot(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.ask(change(MAX_CONCURRENT_BOTS=30))
+        before = limiter.commits()
+        answers = await limiter.ask(*(asked(f"u{n}") for n in range(100)))
+        assert limiter.commits() == before + 1
+        admitted = [answer.session for answer in answers if isinstance(answer, Admission)]
+        assert len(admitted) == 30
+        assert len({session.started_at for session in admitted}) == 1
+        assert reasons(answers[30:]) == ["server_full"] * 70
+
+    run(test)
+
+
+def test_each_request_sees_what_those_before_it_changed(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        answers = await limiter.ask(
+            change(MAX_CONCURRENT_BOTS=0), asked("u1"), change(MAX_CONCURRENT_BOTS=1), asked("u1"), asked("u2")
+        )
+        assert reasons(answers) == ["ok", "server_full", "ok", "ok", "server_full"]
+
+    run(test)
+
+
+def test_a_slot_is_free_the_instant_its_lease_ends_whatever_the_reaper_does(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.ask(change(MAX_CONCURRENT_BOTS=1))
+        old = await limiter.start("u1")
+        limiter.time.pass_(60 * SECOND - 1)
+        assert reasons(await limiter.ask(asked("u2"))) == ["server_full"]
+        limiter.time.pass_(1)
+        await limiter.start("u2")
+        assert limiter.rows("SELECT number, ended_at, ended_reason FROM ended_sessions") == [
+            (old.number, old.expires_at, "lease_expired")
+        ]
+
+    run(test)
+
+
+def test_heartbeats_reads_repeats_and_refusals_cost_no_commit(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        session = await limiter.start("u1", "b1", "k1")
+        before = limiter.commits()
+        beat = Heartbeat(session.number, session.secret)
+        for _ in range(5):
+            answers = await limiter.ask(beat, LookAtUser("u1"), asked("u1", "b1", "k1"), asked("u1", "b2"))
+            assert reasons(answers) == ["ok", "ok", "ok", "user_limit"]
+        assert limiter.commits() == before
+        await limiter.ask(Reap())
+        assert limiter.rows("SELECT count(*) FROM refusals") == [(5,)]
+
+    run(test)
+
+
+# -- a fault takes no neighbour with it
+
+
+class Failing:
+    """A request that changes this and that, and then fails."""
+
+    def decide(self, state: State, now: int) -> None:
+        asked("poison", "b1").decide(state, now)
+        SetPause(True, "tests", "tests").decide(state, now)
+        raise ZeroDivisionError
+
+
+class Spoiling:
+    """A request whose decision is fine and whose row no database takes."""
+
+    def __init__(self, row: dict[str, Any], table: str = "notes") -> None:
+        self.row, self.table = row, table
+
+    def decide(self, state: State, now: int) -> str:
+        asked("poison", "b1").decide(state, now)
+        state.write(self.table, self.row)
+        return "decided"
+
+
+NOTE = {"id": "n1", "at": 1, "text": "t", "author": "a", "created_at": 1}
+POISON: dict[str, Any] = {
+    "fails to decide": Failing(),
+    "an object for a text": Spoiling(NOTE | {"text": object()}),
+    "a lone surrogate": Spoiling(NOTE | {"text": "\ud800"}),
+    "an integer beyond 64 bits": Spoiling(NOTE | {"at": 2**63}),
+    "a text for an integer": Spoiling(NOTE | {"at": "soon"}),
+    "nothing for a text": Spoiling(NOTE | {"text": None}),
+    "no such column": Spoiling(NOTE | {"colour": "red"}),
+    "a number that cannot be looked up": Rollback(2**70, "t", False, "k", CALM, 150),
+}
+
+
+@pytest.mark.parametrize("kind", POISON)
+def test_a_poisoned_request_fails_alone(run: Test, kind: str) -> None:
+    async def test(limiter: Limiter) -> None:
+        before = await limiter.ask(asked("first"))
+        answers = await limiter.ask(
+            *(asked(f"u{n}", "b1") for n in range(5)), POISON[kind], *(asked(f"v{n}", "b1") for n in range(5))
+        )
+        assert reasons(before + answers[:5] + answers[6:]) == ["ok"] * 11
+        assert isinstance(answers[5], Exception)
+        users = {f"u{n}" for n in range(5)} | {f"v{n}" for n in range(5)} | {"first"}
+        assert {row[0] for row in limiter.rows("SELECT user_id FROM active_sessions")} == users
+        assert limiter.state.users.keys() == users
+        assert not limiter.state.paused
+        assert limiter.committer.failing_since is None
+        assert reasons(await limiter.ask(asked("last"))) == ["ok"]
+
+    run(test)
+
+
+def test_many_poisoned_batches_harm_nobody(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        for n in range(40):
+            answers = await limiter.ask(asked(f"a{n}"), list(POISON.values())[n % len(POISON)], asked(f"b{n}"))
+            assert reasons([answers[0], answers[2]]) == ["ok", "ok"]
+        assert limiter.rows("SELECT count(*), max(number) FROM active_sessions") == [(80, 80)]
+
+    run(test)
+
+
+def test_one_who_does_not_wait_for_his_answer_harms_nobody(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        futures = [limiter.committer.submit(asked(f"u{n}")) for n in range(3)]
+        futures[1].cancel()
+        assert isinstance(await futures[0], Admission) and isinstance(await futures[2], Admission)
+        assert limiter.rows("SELECT count(*) FROM active_sessions") == [(2,)]
+
+    run(test)
+
+
+# -- outages
+
+
+def test_while_another_process_holds_the_lock_everyone_is_told_within_2_seconds_and_nothing_changes(
+    run: Test, foreign_lock: Callable[[], Callable[[], None]]
+) -> None:
+    async def test(limiter: Limiter) -> None:
+        session = await limiter.start("u1", "b1")
+        before = picture(limiter.state)
+        release = foreign_lock()
+        for requests in ([asked("u2"), trade(session, "t1")], [asked("u3")], [Stop(session.number, session.secret)]):
+            began = time.monotonic()
+            assert set(reasons(await limiter.ask(*requests))) == {UNAVAILABLE}
+            assert time.monotonic() - began < 2
+            assert picture(limiter.state) == before
+        assert limiter.committer.failing_since is not None
+        release()
+        began = time.monotonic()
+        assert reasons(await limiter.ask(asked("u2"), trade(session, "t1"))) == ["ok", "ok"]
+        assert time.monotonic() - began < 1
+        assert limiter.committer.failing_since is None
+        assert limiter.rows("SELECT count(*) FROM active_sessions") == [(2,)]
+
+    run(test)
+
+
+def test_who_comes_while_a_batch_waits_is_told_within_2_seconds_too(
+    run: Test, foreign_lock: Callable[[], Callable[[], None]]
+) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.start("u0")
+        foreign_lock()
+
+        async def timed(n: int) -> float:
+            await asyncio.sleep(n * 0.15)
+            began = time.monotonic()
+            assert reasons(await limiter.ask(asked(f"u{n}"))) == [UNAVAILABLE]
+            return time.monotonic() - began
+
+        assert max(await asyncio.gather(*(timed(n) for n in range(1, 20)))) < 2
+
+    run(test)
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(
+    run: Test, foreign_lock: Callable[[], Callable[[], None]]
+) -> None:
+    async def test(limiter: Limiter) -> None:
+        session = await limiter.start("u1", "b1")
+        release = foreign_lock()
+        waiting = asyncio.gather(*map(limiter.committer.submit, (trade(session, "t1"), asked("u2"), LookAtUser("u3"))))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        release()
+        assert reasons(list(await waiting)) == ["ok"] * 3
+        assert limiter.committer.failing_since is None
+
+    run(test)
+
+
+def test_reads_wait_for_no_other_process(run: Test, foreign_lock: Callable[[], Callable[[], None]]) -> None:
+    async def test(limiter: Limiter) -> None:
+        session = await limiter.start("u1", "b1")
+        await limiter.ask(Stop(session.number, session.secret))
+        foreign_lock()
+        began = time.monotonic()
+        (uses,), (gone,) = await limiter.ask(LookAtUser("u1")), await limiter.ask(Heartbeat(session.number, session.secret))
+        assert time.monotonic() - began < 0.5
+        assert (uses[0].used, gone.reason) == (0, "session_ended")
+
+    run(test)
+
+
+def test_heartbeats_are_answered_in_an_outage(run: Test, foreign_lock: Callable[[], Callable[[], None]]) -> None:
+    async def test(limiter: Limiter) -> None:
+        session = await limiter.start("u1", "b1")
+        foreign_lock()
+        for _ in range(3):
+            answers = await limiter.ask(asked("u2"), Heartbeat(session.number, session.secret))
+            assert reasons(answers) == [UNAVAILABLE, "ok"]
+
+    run(test)
+
+
+def test_no_lease_ends_in_an_outage_and_everyone_has_a_full_one_after_it(
+    run: Test, foreign_lock: Callable[[], Callable[[], None]]
+) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.ask(change(MAX_CONCURRENT_BOTS=2))
+        silent, told = await limiter.start("u1", "b1"), await limiter.start("u2", "b1")
+        await limiter.ask(Stop(told.number, told.secret))
+        release = foreign_lock()
+        await limiter.ask(asked("u3"))
+        for _ in range(4):
+            limiter.time.pass_(HOUR)
+            await limiter.ask(Reap())
+            assert limiter.state.capacity(limiter.committer.clock.now()).current == 1
+        release()
+        assert reasons(await limiter.ask(asked("u3"), asked("u4"))) == ["ok", "server_full"]
+        now = limiter.committer.clock.now()
+        assert limiter.state.sessions[silent.number].expires_at == now + 60 * SECOND
+        answers = await limiter.ask(Heartbeat(silent.number, silent.secret), Stop(told.number, told.secret))
+        assert isinstance(answers[0], Session)
+        assert isinstance(answers[1], Ended) and answers[1].reason == "stopped", "an end that was told is one"
+        limiter.time.pass_(60 * SECOND)
+        await limiter.ask(Reap())
+        assert limiter.state.sessions == {}
+
+    run(test)
+
+
+def test_a_lost_answer_is_asked_for_again_with_the_same_key(
+    run: Test, foreign_lock: Callable[[], Callable[[], None]]
+) -> None:
+    async def test(limiter: Limiter) -> None:
+        release = foreign_lock()
+        assert reasons(await limiter.ask(asked("u1", "b1", "k1"))) == [UNAVAILABLE]
+        release()
+        (first,), (again,) = await limiter.ask(asked("u1", "b1", "k1")), await limiter.ask(asked("u1", "b1", "k1"))
+        assert (first.created, again.created, again.session) == (True, False, first.session)
+
+    run(test)
+
+
+def test_a_full_disk_is_an_outage_and_ends_with_it(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        session = await limiter.start("u1", "b1")
+        connection = limiter.committer.writer.connection
+
+        def most_pages(n: int) -> None:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {n}").all()
+            connection.rollback()
+
+        most_pages(1)
+        before = picture(limiter.state)
+        starts = [asked(f"{n}-" + "x" * 60, "y" * 64) for n in range(300)]
+        assert set(reasons(await limiter.ask(*starts))) == {UNAVAILABLE}
+        assert picture(limiter.state) == before
+        assert reasons(await limiter.ask(Heartbeat(session.number, session.secret))) == ["ok"]
+        most_pages(2**30)
+        assert reasons(await limiter.ask(asked("u2"))) == ["ok"]
+        assert limiter.committer.failing_since is None
+        assert limiter.rows("SELECT count(*) FROM active_sessions") == [(2,)]
+
+    run(test)
+
+
+def test_the_counts_of_an_outage_are_those_of_what_happened(
+    run: Test, foreign_lock: Callable[[], Callable[[], None]]
+) -> None:
+    async def test(limiter: Limiter) -> None:
+        release = foreign_lock()
+        assert set(reasons(await limiter.ask(asked("u1"), TakeSnapshot(1.0, 2.0, None)))) == {UNAVAILABLE}
+        release()
+        await limiter.ask(asked("u1"), TakeSnapshot(1.0, 2.0, None))
+        assert limiter.rows("SELECT starts, bots_max FROM snapshots WHERE step = 5") == [(1, 1)]
+
+    run(test)
+
+
+# -- overload and the end
+
+
+def test_the_queue_is_bounded_and_one_too_many_is_told_at_once(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.ask(change(MAX_CONCURRENT_BOTS=10))
+        futures = [limiter.committer.submit(asked(f"u{n}")) for n in range(module.MAX_WAITING + 5)]
+        assert [future.done() for future in futures[-6:]] == [False, True, True, True, True, True]
+        answers = list(await asyncio.gather(*futures))
+        assert reasons(answers[-5:]) == ["overloaded"] * 5
+        assert answers[-1].retry_after_seconds
+        assert reasons(answers[:-5]).count("ok") == 10
+
+    run(test)
+
+
+def test_closing_finishes_what_waits(path: Path) -> None:
+    async def whole() -> list[Any]:
+        limiter = Limiter(path)
+        futures = [limiter.committer.submit(asked(f"u{n}")) for n in range(700)]
+        limiter.reader.close()
+        await limiter.committer.close()
+        return [future.result() for future in futures]
+
+    answers = asyncio.run(whole())
+    assert reasons(answers).count("ok") == 200
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM active_sessions").fetchone() == (200,)
+    connection.close()
+    assert not path.with_name("limiter.db-wal").exists()
+
+
+# -- clocks
+
+
+def test_no_step_of_the_wall_clock_moves_time() -> None:
+    wall, monotonic = [1000.0], [50.0]
+    clock = Clock(lambda: wall[0], lambda: monotonic[0])
+    assert clock.now() == 1_000_000
+    wall[0] += 3600
+    monotonic[0] += 1.5
+    assert clock.now() == 1_001_500
+    assert clock.step_seconds() == pytest.approx(3598.5)
+
+
+def test_durations_of_the_last_minute() -> None:
+    latency = Latency()
+    assert latency.percentile_ms(0.5, 0.99) == [None, None]
+    now = time.monotonic()
+    latency.add(now - 61, [9.0])
+    latency.add(now, [n / 1000 for n in range(1, 101)])
+    assert latency.percentile_ms(0.5, 0.99) == [51.0, 100.0]
+    assert latency.count == 101
