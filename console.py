@@ -67,9 +67,18 @@ async def answers() -> bool:
 async def start_limiter() -> asyncio.subprocess.Process:
     """Start one and wait until it answers. Raises SystemExit with its status where it ends instead."""
     where = urlsplit(limiter_url())
-    command = (sys.executable, "-m", "limiter", "serve", "--host", where.hostname or "127.0.0.1", "--port", str(where.port or 80))
+    command = (
+        sys.executable,
+        "-m",
+        "limiter",
+        "serve",
+        "--host",
+        where.hostname or "127.0.0.1",
+        "--port",
+        str(where.port or 80),
+    )
     environment = os.environ | {"LIMITER_URL": limiter_url()}
-    process = await asyncio.create_subprocess_exec(*command, env=environment, preexec_fn=dies_with_parent())  # noqa: PLW1509
+    process = await asyncio.create_subprocess_exec(*command, env=environment, preexec_fn=dies_with_parent())
     end = asyncio.get_running_loop().time() + START_SECONDS
     while not await answers():
         if process.returncode is not None:
@@ -118,7 +127,10 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     if not await answers() and urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1"):
         keeper = asyncio.create_task(keep_limiter(await start_limiter()))
     await warm
-    print(f"Console: {console_url()}/\nSign in (once, 10 minutes): {console_url()}/sign-in?link={SIGN_INS.link()}", flush=True)
+    print(
+        f"Console: {console_url()}/\nSign in (once, 10 minutes): {console_url()}/sign-in?link={SIGN_INS.link()}",
+        flush=True,
+    )
     try:
         yield
     finally:

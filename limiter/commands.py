@@ -116,8 +116,8 @@ def show_versions(answer: Answer) -> str:
             version["at"],
             version["by"],
             version["user_id"],
-            ", ".join(moves(version)),
             version["reason"],
+            ", ".join(moves(version)),
         ]
         for version in answer["versions"]
     ]
@@ -247,6 +247,71 @@ def resume(admin: Admin, reason: str) -> Answer:
     return admin.resume(reason)
 
 
+# Alerts
+
+
+@click.group()
+def alerts() -> None:
+    """Incidents and the channels that tell of them."""
+
+
+def show_alerts(answer: Answer) -> str:
+    heads = ["ID", "STATUS", "OPENED", "SECONDS", "PEAK", "REFUSED", "MESSAGE"]
+    rows = [
+        [
+            one["id"],
+            one["status"],
+            one["opened_at"],
+            round(one["duration_seconds"]),
+            f"{one['peak_bots']}/{one['peak_limit']}",
+            sum(one["refusals"].values()),
+            one["message"],
+        ]
+        for one in answer["items"]
+    ]
+    channels = [
+        f"{one['name']}: {'ok' if one['ok'] else 'failing'}, {one['pending']} waiting"
+        + (f" ({one['last_answer']})" if one["last_answer"] else "")
+        for one in answer["channels"]
+    ]
+    more = [f"More: --cursor {answer['next_cursor']}"] if answer.get("next_cursor") else []
+    return "\n".join([table(heads, rows), *more, *(channels or ["No channel: set LIMITER_ALERT_URLS."])])
+
+
+def show_test(answer: Answer) -> str:
+    told = [
+        f"{one['channel']}: {one['state']}" + (f" ({one['last_answer']})" if one["last_answer"] else "")
+        for one in answer["deliveries"]
+    ]
+    return "\n".join(told or ["No channel: set LIMITER_ALERT_URLS."])
+
+
+@alerts.command("list")
+@click.option("--state", type=click.Choice(["open", "acknowledged", "resolved"]))
+@click.option("--limit", type=int, help="At most so many; 50 where not given.")
+@click.option("--cursor", help="Go on from there.")
+@over_http(show_alerts)
+def alerts_list(admin: Admin, **query: Any) -> Answer:
+    """Incidents, newest first, and how the channels fare."""
+    return admin.alerts(**query)
+
+
+@alerts.command("ack")
+@click.argument("alert_id", metavar="ID")
+@click.option("--reason", help="What is being done; kept with the incident.")
+@over_http(lambda answer: f"Acknowledged by {answer['alert']['acknowledged_by']}: {answer['alert']['message']}")
+def alerts_ack(admin: Admin, alert_id: str, reason: str | None) -> Answer:
+    """Say that somebody looks after it."""
+    return admin.acknowledge(alert_id, reason)
+
+
+@alerts.command("test")
+@over_http(show_test)
+def alerts_test(admin: Admin) -> Answer:
+    """Send a test message to every channel."""
+    return admin.test_alert()
+
+
 def show_refusal(answer: Answer) -> str:
     why = answer["refusal"]
     text = f"{why['at']}  {why['user_id']} was refused: {why['reason']}"
@@ -263,4 +328,4 @@ def explain(admin: Admin, request_id: str) -> Answer:
     return admin.explain(request_id)
 
 
-COMMANDS = (capacity, limits, sessions, pause, resume, explain)
+COMMANDS = (capacity, limits, sessions, pause, resume, explain, alerts)

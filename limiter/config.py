@@ -6,6 +6,7 @@ the last line wins. What cannot be read stops the start: ConfigError names the v
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,16 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    """A comma inside an address belongs to it."""
+    found = (part.strip(", \t\r\n") for part in re.split(r"[\s,]+(?=[\w+.-]+://)", text))
+    return tuple(part for part in found if part)
+
+
+def _yes(text: str) -> bool:
+    return _choice("yes", "no")(text) == "yes"
+
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """One setting: the environment variable, its default as text, how it is read, what it means."""
@@ -90,7 +101,8 @@ SETTINGS: tuple[Declared, ...] = (
     Declared("LIMITER_ALLOWED_HOSTS", "", _list, "further host names a request may carry, separated by commas"),
     Declared("LIMITER_TIMEZONE", "UTC", _zone, "IANA zone in which the trade day begins at midnight"),
     Declared("LIMITER_LANG", "fr", _choice("fr", "en"), "language of sentences where the caller names none: fr or en"),
-    Declared("LIMITER_ALERT_URLS", "", _list, "Apprise addresses for alerts, separated by commas", secret=True),
+    Declared("LIMITER_ALERT_URLS", "", _addresses, "Apprise addresses for alerts, separated by commas", secret=True),
+    Declared("LIMITER_ALERT_ENDS", "no", _yes, "whether the end of an incident is told too: yes or no"),
     Declared("LIMITER_RAM_GB", "", _ram, "RAM of the box in GB; empty: detected"),
     Declared("LIMITER_LOG_FORMAT", "text", _choice("text", "json"), "form of the log lines: text or json"),
     Declared("LIMITER_KEEP_RAW_HOURS", "48", _whole, "hours that 5-second snapshots are kept"),

@@ -24,7 +24,9 @@ from limiter.api.deadline import DeadlineProtocol
 from limiter.api.server import App
 from limiter.committer import Clock, Committer, settle_memory
 from limiter.config import Config, ConfigError
+from limiter.delivery import Channel, open_channels
 from limiter.jobs import Job
+from limiter.jobs.alerts import Alerts
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
 from limiter.jobs.sampler import GIB, Sampler, ram_total_bytes
@@ -117,15 +119,19 @@ def retention(config: Config) -> Retention:
 async def run(config: Config, writer: Writer, lock: Lock) -> None:
     """Serve requests and run the jobs; at the end finish what is in flight and what waits."""
     clock = Clock()
-    state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], clock.now())
+    channels = _open_channels(config)
+    state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], clock.now(), channels)
+    state.language, state.tells_ends = config["LIMITER_LANG"], config["LIMITER_ALERT_ENDS"]
     committer = Committer(state, writer, clock)
     engine = open_reader(config["LIMITER_DATABASE_URL"])
     access = await _open_access(config, committer, engine)
     sampler = Sampler(committer)
     ram_gb = config["LIMITER_RAM_GB"] or ram_total_bytes() / GIB
     box = Box(ram_gb)
+    alerts = Alerts(committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"])
     jobs = (
         Job("sampler", sampler.run),
+        Job("alerts", alerts.run),
         Job("reaper", lambda: reap(committer)),
         Job("plan", lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
     )
@@ -154,6 +160,19 @@ async def run(config: Config, writer: Writer, lock: Lock) -> None:
         engine.dispose()  # before the writer, whose close as the last one folds the -wal file into the database
         await committer.close()
         log.info("stopped")
+
+
+def _open_channels(config: Config) -> dict[str, Channel]:
+    try:
+        return open_channels(config["LIMITER_ALERT_URLS"])
+    except ValueError as error:
+        raise ConfigError(f"LIMITER_ALERT_URLS: {error}") from error
+
+
+def _folder(config: Config) -> Path | None:
+    """The folder whose disk has to have room."""
+    path = sqlite_path(config["LIMITER_DATABASE_URL"])
+    return path.parent if path else None
 
 
 def _listen(host: str, port: int) -> socket.socket:

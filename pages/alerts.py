@@ -1,92 +1,250 @@
-"""What fired, is it over, and what happened meanwhile?"""
+"""What fired, who was told, is it over?"""
 
 import html
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
-from limiter.console import data, episodes, frame, tables, times
+from limiter.client import Refused
+from limiter.console import choices, data, events, frame, tables, times
 from limiter.console.frame import Card
 from limiter.console.times import DAY
-from limiter.console.words import lasting, number, percent, t, tn
+from limiter.console.words import lasting, number, percent, reason_text, t, tn
+from limiter.rules.capacity import Capacity
 from limiter.store import analysis
 
 sign_in = frame.begin()
+Incident = dict[str, Any]
 DAYS_SHOWN = 30
-TONES = {"LOW": "--low", "HEALTHY": "--healthy", "WARNING": "--warning", "FULL": "--full", "": "--quiet"}
-
-
-def level_text(level: float) -> str:
-    """The message of a level, as the operator's guide words it."""
-    if level >= 100:
-        return t("❌ SERVER FULL!")
-    return t("🚨 URGENT: almost full!") if level >= 95 else t("⚠️ Capacity at {n}!", n=percent(level, 0))
+STATES = {"open": t("Open now"), "acknowledged": t("Acknowledged"), "resolved": t("Resolved")}
+DELIVERY = {"sent": "✓", "failed": "✗", "pending": "…"}
 
 
 def day_bar() -> None:
     """A cell a day, tinted by the highest status that it reached."""
     now = times.now()
-    rows = data.read(analysis.hours, now - DAYS_SHOWN * DAY, now)
-    worst: dict[str, str] = {}
     order = ["", *frame.ICONS]
-    for row in rows:
+    worst: dict[str, str] = {}
+    for row in data.read(analysis.hours, now - DAYS_SHOWN * DAY, now):
         day = times.day(row.at)
-        status = episodes.status_of(row.high, row.limit)
-        worst[day] = max(worst.get(day, ""), status, key=order.index)
+        worst[day] = max(worst.get(day, ""), Capacity(row.high, row.limit).status.value, key=order.index)
     cells = []
     for back in range(DAYS_SHOWN - 1, -1, -1):
         day = times.day(now - back * DAY)
         status = worst.get(day, "")
-        said = f"{day}: {status or t('no data')}"
-        cells.append(f"<i title='{html.escape(said, quote=True)}' style='background:var({TONES[status]})'>{frame.ICONS.get(status, '')}</i>")
-    st.html(f"<div class='lim-days' role='img' aria-label='{html.escape(t('Highest status of each of the last 30 days'), quote=True)}'>{''.join(cells)}</div>")
-    with st.container(horizontal=True):
-        st.caption(times.day(now - (DAYS_SHOWN - 1) * DAY))
-        st.caption(t("○ LOW  ✓ HEALTHY  ⚠ WARNING  ⛔ FULL: the highest status of each day"))
+        said = html.escape(f"{day}: {status or t('no data')}", quote=True)
+        tint = f"var(--{status.lower()})" if status else "var(--quiet)"
+        cells.append(f"<i title='{said}' style='background:{tint}'>{frame.ICONS.get(status, '')}</i>")
+    label = html.escape(t("Highest status of each of the last 30 days"), quote=True)
+    st.html(f"<div class='lim-days' role='img' aria-label='{label}'>{''.join(cells)}</div>")
+    st.caption(
+        t("The highest status of each of the last 30 days: ○ LOW, ✓ HEALTHY, ⚠ WARNING, ⛔ FULL; empty: no data.")
+    )
 
 
-def list_episodes(found: list[episodes.Episode]) -> None:
-    """Every time the load crossed a level, newest first."""
-    rows = [
-        {
-            t("began"): times.when(one.start),
-            t("lasted"): lasting(((one.end or times.now()) - one.start) / 1000) + ("" if one.end else " · " + t("still open")),
-            t("level"): level_text(one.level),
-            t("peak"): f"{number(one.peak)} / {number(one.limit)}",
-            t("refused meanwhile"): one.refused,
-        }
-        for one in reversed(found)
+def figures(counts: Mapping[str, int], channels: Sequence[Mapping[str, Any]]) -> None:
+    """How things stand."""
+    failing = [channel["name"] for channel in channels if not channel["ok"]]
+    limits = data.read(analysis.limits)
+    threshold = float(limits.values["ALERT_THRESHOLD"] or 0) if limits else 80.0
+    frame.cards(
+        [
+            Card(t("Open now"), number(counts["open"]), t("nobody looks after them") if counts["open"] else t("all calm"), "bad" if counts["open"] else ""),
+            Card(t("Acknowledged"), number(counts["acknowledged"]), t("somebody is on it") if counts["acknowledged"] else ""),
+            Card(
+                t("Channels"), number(len(channels)),
+                t("failing: {names}", names=", ".join(failing)) if failing else t("all arrive") if channels else t("nobody is told"),
+                "said" if failing or not channels else "",
+            ),
+            Card(t("Threshold"), percent(threshold, 0), t("then 95% and 100%")),
+        ]
+    )  # fmt: skip
+
+
+def card(incident: Incident) -> None:
+    """One incident with all that belongs to it."""
+    at = times.millis(incident["opened_at"])
+    refused = sum(incident["refusals"].values())
+    with st.container(border=True):
+        st.markdown(f"**{events.incident_text(incident)}**  \n{summary(incident, at)}")
+        told = [
+            f"{DELIVERY[one['state']]} {one['channel']}" + (f" ({one['tries']}×)" if one["tries"] > 1 else "")
+            for one in incident["deliveries"]
+        ]
+        st.caption(t("Told: {list}", list=", ".join(told)) if told else t("Nobody was told: no channel is set up."))
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            span = {
+                "from": times.rfc3339(at - 600_000)[:19] + "Z",
+                "to": times.rfc3339(end_of(incident) + 600_000)[:19] + "Z",
+            }
+            st.page_link(
+                "history.py", label=t("See it in the history"), icon=":material/show_chart:", query_params=span
+            )
+            if refused:
+                st.page_link(
+                    "sessions.py", label=t("Refusals"), icon=":material/block:", query_params={"view": "refusals"}
+                )
+        with st.expander(t("Course and notes")):
+            course(incident)
+        if incident["status"] == "open" and sign_in.may_change:
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                key = f"ack-{incident['id']}"
+                st.text_input(t("What you do about it (not required)"), key=key, max_chars=500)
+                st.button(
+                    t("Acknowledge"),
+                    type="primary",
+                    key=f"{key}-button",
+                    on_click=acknowledge,
+                    args=(incident["id"], key),
+                )
+
+
+def end_of(incident: Incident) -> int:
+    """When it ended, or now."""
+    return times.millis(incident["resolved_at"]) if incident["resolved_at"] else times.now()
+
+
+def summary(incident: Incident, at: int) -> str:
+    """Since when, how long, how bad, in one line."""
+    lasted = lasting(incident["duration_seconds"])
+    parts = [
+        t("{time}, lasted {age}", time=times.when(at), age=lasted)
+        if incident["resolved_at"]
+        else t("since {time} ({age})", time=times.when(at), age=lasted)
     ]
-    if not rows:
-        st.success(t("The threshold was not crossed in 30 days."), icon=":material/check:")
+    parts.append(t("peak {n} / {limit}", n=number(incident["peak_bots"]), limit=number(incident["peak_limit"])))
+    parts += [f"{number(n)} × {reason_text(reason)}" for reason, n in incident["refusals"].items() if n]
+    if incident["acknowledged_by"]:
+        why = incident["acknowledged_reason"]
+        parts.append(t("acknowledged by {who}", who=incident["acknowledged_by"]) + (f": {why}" if why else ""))
+    return " · ".join(parts)
+
+
+def course(incident: Incident) -> None:
+    """Crossings, changes and notes in order; a note for afterwards; the whole to take away."""
+    frame.timeline(happened(incident))
+    if sign_in.may_change:
+        key = f"note-{incident['id']}"
+        with st.form(key, clear_on_submit=True, border=False):
+            st.text_area(
+                t("Note on this incident"),
+                key=f"{key}-text",
+                max_chars=500,
+                placeholder=t("Cause, what helped, what to change."),
+            )
+            st.form_submit_button(t("Add note"), on_click=add_note, args=(incident, f"{key}-text"))
+    st.download_button(
+        t("Report"), lambda: report(incident), f"incident-{incident['id']}.md", "text/markdown",
+        key=f"report-{incident['id']}", on_click="ignore", icon=":material/download:",
+    )  # fmt: skip
+
+
+def happened(incident: Incident) -> list[tuple[int, str]]:
+    """What belongs to it, oldest first."""
+    levels = {"threshold": t("threshold crossed"), "urgent": t("95% crossed"), "full": t("full")}
+    found = [
+        (times.millis(one["at"]), f"{levels.get(one['level'], one['level'])} · {one['bots']}/{one['limit']}")
+        for one in incident["crossings"]
+    ]
+    for one in incident["changes"]:
+        moved = ", ".join(
+            f"{row['name']} {events.value(row['from'])} → {events.value(row['to'])}" for row in one["changed"]
+        )
+        found.append((times.millis(one["at"]), f"{one['actor']} · {moved} · {one['reason']}"))
+    found += [(times.millis(note["at"]), f"📝 {note['text']} · {note['author']}") for note in incident["notes"]]
+    if incident["resolved_at"]:
+        found.append((times.millis(incident["resolved_at"]), t("over")))
+    return sorted(found)
+
+
+def report(incident: Incident) -> str:
+    """The incident as Markdown."""
+    at = times.millis(incident["opened_at"])
+    lines = [f"# {events.incident_text(incident)}", "", summary(incident, at), ""]
+    return "\n".join([*lines, *(f"- {times.rfc3339(when)} {text}" for when, text in happened(incident)), ""])
+
+
+def acknowledge(number_of: int, key: str) -> None:
+    """Say that somebody looks after it."""
+    try:
+        data.admin(sign_in).acknowledge(number_of, st.session_state.get(key, "").strip() or None)
+        frame.receipt(t("Acknowledged."))
+    except Refused as refused:
+        frame.receipt(str(refused), good=False)
+
+
+def add_note(incident: Incident, key: str) -> None:
+    """A note at the incident's last instant, so that it belongs to it."""
+    if text := st.session_state[key].strip():
+        at = incident["resolved_at"] or times.rfc3339(times.now())
+        try:
+            data.admin(sign_in).add_note(text, at=at)
+            frame.receipt(t("Note added."))
+        except Refused as refused:
+            frame.receipt(str(refused), good=False)
+
+
+def send_test() -> None:
+    """A message to every channel; what each answered."""
+    try:
+        answer = data.admin(sign_in, 15.0).test_alert()
+    except Refused as refused:
+        frame.receipt(str(refused), good=False)
         return
-    tables.show(rows)
-    tables.csv_button(rows, "crossings")
+    said = [f"{DELIVERY[one['state']]} {one['channel']}" for one in answer["deliveries"]]
+    frame.receipt(
+        t("Test: {list}", list=", ".join(said)) if said else t("No channel is set up: see LIMITER_ALERT_URLS."),
+        good=bool(said),
+    )
+
+
+def channels_table(channels: Sequence[Mapping[str, Any]]) -> None:
+    """The channels, how they fare, and the way to try them."""
+    st.subheader(t("Channels"), anchor=False)
+    if channels:
+        rows = [
+            {
+                t("channel"): one["name"],
+                t("state"): f"✓ {t('arrives')}" if one["ok"] else f"✗ {t('failing')}",
+                t("last answer"): one["last_answer"] or "–",
+                t("last sent"): times.when(times.millis(one["sent_at"])) if one["sent_at"] else "–",
+                t("waiting"): one["pending"],
+            }
+            for one in channels
+        ]
+        tables.show(rows)
+    else:
+        st.caption(
+            t(
+                "None yet: put Apprise addresses into LIMITER_ALERT_URLS (Telegram, Discord, e-mail and many more) and restart."
+            )
+        )
+    if sign_in.may_change:
+        st.button(t("Send a test"), key="test", icon=":material/send:", on_click=send_test, disabled=not channels)
 
 
 st.title(t("Alerts"), anchor=False)
-limits = data.read(analysis.limits)
-threshold = float(limits.values["ALERT_THRESHOLD"] or 80) if limits else 80.0
-now = times.now()
-found = episodes.find(now - DAYS_SHOWN * DAY, now, threshold)
-opened = [one for one in found if one.end is None]
-frame.cards(
-    [
-        Card(t("Open now"), number(len(opened)), level_text(opened[-1].level) if opened else t("all calm"), "bad" if opened else ""),
-        Card(t("Crossings, 30 d"), number(len(found)), t("of {n} and above", n=percent(threshold, 0))),
-        Card(t("Full, 30 d"), number(sum(one.level >= 100 for one in found)), t("times")),
-        Card(t("Longest"), lasting(max((((one.end or now) - one.start) / 1000 for one in found), default=0)), ""),
-    ]
-)
+try:
+    pages = {state: data.admin(sign_in, 5.0).alerts(state=state, limit=50) for state in STATES}
+except Refused as refused:
+    st.error(str(refused))
+    pages = {}
+if pages:
+    counts = {state: len(page["items"]) for state, page in pages.items()}
+    channels = pages["open"]["channels"]
+    figures(counts, channels)
 with st.container(border=True):
     day_bar()
-st.subheader(t("When the load crossed a level"), anchor=False)
-list_episodes(found)
-channels = len(data.settings()["LIMITER_ALERT_URLS"])
-st.info(
-    t("This page reads crossings from the history. Telling people about them and acknowledging is not part of this version yet.")
-    + " "
-    + tn("{n} channel is configured in LIMITER_ALERT_URLS.", "{n} channels are configured in LIMITER_ALERT_URLS.", channels)
-)
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.page_link("limits.py", label=t("Change the threshold"), icon=":material/tune:")
-    st.page_link("history.py", label=t("Capacity history"), icon=":material/show_chart:")
+if pages:
+    labels = {
+        state: f"{text} {counts[state]}" + ("+" if pages[state]["next_cursor"] else "")
+        for state, text in STATES.items()
+    }
+    state = choices.tabs(t("State"), "state", labels)
+    for incident in pages[state]["items"]:
+        card(incident)
+    if not counts[state]:
+        known = tn("{n} was resolved.", "{n} were resolved.", counts["resolved"])
+        st.success(t("Nothing is open.") + " " + known if state == "open" else t("None."), icon=":material/check:")
+    channels_table(channels)

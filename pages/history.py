@@ -30,7 +30,9 @@ def draw(sign_in: SignIn, span: Span) -> None:
     comfort = stats["system"]["recommended_max_bots"] if stats else None
     chart = charts.capacity(series, span, events.marks(span), comfort, height=340, brush=True)
     with st.container(border=True):
-        st.altair_chart(chart, key="bots", on_select=zoom, selection_mode="span", alt=t("Bots against the limit of each time"))
+        st.altair_chart(
+            chart, key="bots", on_select=zoom, selection_mode="span", alt=t("Bots against the limit of each time")
+        )
         if series.refused:
             st.altair_chart(charts.refusals(series, span), key="refusals", alt=t("Refusals by reason"))
         st.altair_chart(charts.box(series, span), key="box", alt=t("CPU and RAM in percent"))
@@ -49,7 +51,11 @@ def legend(series: Series) -> str:
     """What the lines are, and how exact."""
     source = {5: t("5-second snapshots"), 60: t("minute means"), 3600: t("hour means")}[series.step]
     parts = [
-        t("Line: mean over {width}, from {source}; shade: least to most.", width=lasting(series.bucket_ms / 1000), source=source),
+        t(
+            "Line: mean over {width}, from {source}; shade: least to most.",
+            width=lasting(series.bucket_ms / 1000),
+            source=source,
+        ),
         t("Dashed: the limit of that time. Dotted: comfortable for this box, and the guards. Gaps: no data."),
         t("Drag over the bots to zoom."),
     ]
@@ -66,7 +72,7 @@ def figures(series: Series, span: Span) -> None:
     highest = max((row.high for row in series.rows), default=0)
     frame.cards(
         [
-            Card(t("Peak"), number(load.peak if load.peak is not None else highest), t("at {time}", time=times.when(load.peak_at)) if load.peak_at else ""),
+            Card(t("Peak"), number(load.peak if load.peak is not None else highest), times.when(load.peak_at) if load.peak_at else ""),
             Card(t("95th percentile"), number(p95), t("of the means drawn")),
             Card(t("At 80% or more"), lasting(load.busy_seconds), share(load.busy_seconds, span), "said" if load.busy_seconds else ""),
             Card(t("Full"), lasting(load.full_seconds), share(load.full_seconds, span), "bad" if load.full_seconds else ""),
@@ -88,7 +94,9 @@ def nothing(span: Span) -> None:
         st.caption(t("The limiter takes one every 5 seconds from its first start on."))
         return
     st.write(t("First sample: {time}", time=times.when(known[0])))
-    st.button(t("Go there"), on_click=ranges.choose, args=(known[0], known[0] + span.length), icon=":material/first_page:")
+    st.button(
+        t("Go there"), on_click=ranges.choose, args=(known[0], known[0] + span.length), icon=":material/first_page:"
+    )
 
 
 def rows_of(series: Series) -> list[dict[str, Any]]:
@@ -118,10 +126,21 @@ def downloads(series: Series, span: Span) -> None:
     name = f"capacity-{times.rfc3339(span.start)[:16].replace(':', '')}"
     with st.container(horizontal=True, gap="small"):
         tables.csv_button(rows, name)
-        st.download_button("JSON", lambda: json.dumps(rows, indent=1), f"{name}.json", "application/json", on_click="ignore", icon=":material/download:")
+        st.download_button(
+            "JSON",
+            lambda: json.dumps(rows, indent=1),
+            f"{name}.json",
+            "application/json",
+            on_click="ignore",
+            icon=":material/download:",
+        )
         with st.popover("API", icon=":material/data_object:"):
             query = f"from={times.rfc3339(span.start)}&to={times.rfc3339(span.end)}&step={series.bucket_ms // 1000}"
-            st.code(f"curl -H \"Authorization: Bearer $LIMITER_KEY\" '{data.limiter_url()}/api/admin/history?{query}'", language="bash", wrap_lines=True)
+            st.code(
+                f"curl -H \"Authorization: Bearer $LIMITER_KEY\" '{data.limiter_url()}/api/admin/history?{query}'",
+                language="bash",
+                wrap_lines=True,
+            )
         with st.popover(tn("{n} row", "{n} rows", len(rows)), icon=":material/table_rows:"):
             st.dataframe(rows, hide_index=True, height=360, width=760)
 
@@ -131,13 +150,24 @@ def notes(span: Span) -> None:
     st.subheader(t("Changes and notes"), anchor=False)
     marks = sorted(events.happened(span), key=lambda row: row["at"], reverse=True)
     if marks:
-        shown = [{t("time"): times.when(row["at"]), t("kind"): row["kind"], t("what"): row["what"], t("who"): row["who"]} for row in marks]
+        shown = [
+            {t("time"): times.when(row["at"]), t("kind"): row["kind"], t("what"): row["what"], t("who"): row["who"]}
+            for row in marks
+        ]
         tables.show(shown)
     else:
         st.caption(t("No change of the limit and no note in this range."))
     if sign_in.may_change:
-        with st.form("note", clear_on_submit=True, border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input(t("New note"), key="note-text", max_chars=500, placeholder=t("What happened? It is marked on the charts at this instant."))
+        with (
+            st.form("note", clear_on_submit=True, border=False),
+            st.container(horizontal=True, vertical_alignment="bottom"),
+        ):
+            st.text_input(
+                t("New note"),
+                key="note-text",
+                max_chars=500,
+                placeholder=t("What happened? It is marked on the charts at this instant."),
+            )
             st.form_submit_button(t("Add note"), on_click=add_note, icon=":material/add:")
 
 

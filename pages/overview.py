@@ -6,7 +6,7 @@ from limiter.console import charts, data, events, frame, times
 from limiter.console.frame import Card
 from limiter.console.signins import SignIn
 from limiter.console.times import HOUR, Span
-from limiter.console.words import lasting, number, percent, t, tn
+from limiter.console.words import number, percent, t, tn
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
 from limiter.store import analysis
@@ -28,7 +28,7 @@ def now_taken(sign_in: SignIn) -> None:
     users = data.read(analysis.refused_users, now - HOUR) if refused else 0
     seldom = [silent for silent in (system["cpu_percent"], system["ram_percent"]) if silent is None]
     p99 = decisions["p99_ms"]
-    peak_at = t("at {time}", time=times.when(day.peak_at)) if day.peak_at else t("no snapshot yet")
+    peak_at = times.when(day.peak_at) if day.peak_at else t("no snapshot yet")
     frame.cards(
         [
             Card(t("Peak, 24 h"), number(day.peak) if day.peak is not None else "–", peak_at),
@@ -66,9 +66,11 @@ def last_hour(_: SignIn) -> None:
         return
     marks = events.marks(span)
     comfort = comfortable(sign_in)
-    chart = charts.capacity(series, span, marks, comfort, height=300)
+    chart = charts.capacity(series, span, marks, comfort, height=400)
     st.altair_chart(chart, key="hour", width="stretch", alt=t("Bots against the limit in the last hour"))
-    st.caption(t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL."))
+    st.caption(
+        t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL.")
+    )
 
 
 def comfortable(sign_in: SignIn) -> int | None:
@@ -91,7 +93,7 @@ def to_do(sign_in: SignIn) -> None:
         st.markdown("✓ " + t("Nothing asks for you."))
         st.page_link("limits.py", label=t("Open Limits"), icon=":material/arrow_forward:")
     st.subheader(t("Latest"), anchor=False)
-    latest = events.latest(8)
+    latest = events.latest(7)
     if latest:
         frame.timeline(latest)
     else:
@@ -109,16 +111,24 @@ def first_steps() -> None:
         st.markdown(f"**{t('No bot has started yet.')}** {t('Start one from a shell:')}")
         url = data.limiter_url()
         body = '{"user_id": "u1", "bot_id": "b1"}'
-        st.code(f"curl -X POST {url}/api/bots/start -H 'Content-Type: application/json' -d '{body}'", language="bash", wrap_lines=True)
+        st.code(
+            f"curl -X POST {url}/api/bots/start -H 'Content-Type: application/json' -d '{body}'",
+            language="bash",
+            wrap_lines=True,
+        )
         st.markdown(t("or give an unchanged bot a slot for as long as it runs:"))
         st.code("python -m limiter run --user u1 -- COMMAND", language="bash", wrap_lines=True)
-        st.caption(t("To look around first: `make demo` opens this console on four weeks of made-up history, in a database of its own."))
+        st.caption(
+            t(
+                "To look around first: `make demo` opens this console on four weeks of made-up history, in a database of its own."
+            )
+        )
 
 
 if empty():
     first_steps()
 frame.live(frame.ticking(5))(now_taken)(sign_in)
-left, right = st.columns([2.6, 1], gap="medium")
+left, right = st.columns([2.2, 1], gap="medium")
 with left, st.container(border=True):
     frame.live(frame.ticking(30))(last_hour)(sign_in)
 with right, st.container(border=True):

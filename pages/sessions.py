@@ -24,7 +24,8 @@ VIEWS = {"active": t("Active"), "suspect": t("Suspect"), "ended": t("Ended"), "r
 
 def silent(row: Row[Any], now: int) -> bool:
     """Whether two heartbeats were missed; the database hears of heartbeats every 5 s."""
-    return now - row.last_heartbeat_at > 2 * row.lease_ms // 3 + 5_000
+    quiet_ms: int = now - row.last_heartbeat_at
+    return quiet_ms > 2 * row.lease_ms // 3 + 5_000
 
 
 def figures(sign_in: SignIn) -> None:
@@ -38,10 +39,18 @@ def figures(sign_in: SignIn) -> None:
     gap = tn("{n} slot is held by a silent bot", "{n} slots are held by silent bots", sessions["suspect"])
     frame.cards(
         [
-            Card(t("Slots counted"), number(capacity["current_bots"]), t("of {limit}", limit=number(capacity["max_bots"]))),
+            Card(
+                t("Slots counted"),
+                number(capacity["current_bots"]),
+                t("of {limit}", limit=number(capacity["max_bots"])),
+            ),
             Card(t("Bots heard"), number(heard), t("within two heartbeats")),
             Card(t("Suspect bots"), number(sessions["suspect"]), gap, "said" if sessions["suspect"] else ""),
-            Card(t("Lost, 1 h"), number(sessions["expired_last_hour"]), t("slot freed after {time} of silence", time=lasting(lease))),
+            Card(
+                t("Lost, 1 h"),
+                number(sessions["expired_last_hour"]),
+                t("slot freed after {time} of silence", time=lasting(lease)),
+            ),
         ]
     )
 
@@ -69,7 +78,11 @@ def holding(view: str, user: str) -> None:
     if view == "suspect" or any(silent(row, now) for row in rows):
         release([row for row in rows if silent(row, now)], now)
     if not rows:
-        st.info(t("No bot is silent: every slot belongs to a bot that beats.") if view == "suspect" else t("No session holds a slot."))
+        st.info(
+            t("No bot is silent: every slot belongs to a bot that beats.")
+            if view == "suspect"
+            else t("No session holds a slot.")
+        )
         return
     place = st.container()
     first = page_of(len(rows)) * PAGE
@@ -138,7 +151,8 @@ def list_of(rows: Sequence[dict[str, Any]], name: str) -> None:
     """The table; a selected row opens its details."""
     where = times.zone()
     moments = {
-        column: st.column_config.DatetimeColumn(timezone=str(where), format="DD/MM HH:mm:ss") for column in (t("started"), t("ended"))
+        column: st.column_config.DatetimeColumn(timezone=str(where), format="DD/MM HH:mm:ss")
+        for column in (t("started"), t("ended"))
     }
     key = f"list-{name}-{st.session_state.get('closed', 0)}"
     found = tables.show(rows, column_config=moments, key=key, on_select="rerun", selection_mode="single-row")
@@ -166,10 +180,18 @@ def details(row: dict[str, Any], name: str) -> None:
         if own is not None:
             held = ", ".join(f"{limit} {events.value(value)}" for limit, value in own.limits.items())
             st.markdown(f"**{t('Own limits')}** · {held} · {own.reason}")
-        st.page_link("limits.py", label=t("Limits of this user"), icon=":material/tune:", query_params={"tab": "users", "of": user})
+        st.page_link(
+            "limits.py",
+            label=t("Limits of this user"),
+            icon=":material/tune:",
+            query_params={"tab": "users", "of": user},
+        )
         st.markdown(f"**{t('Before')}**")
         past = [
-            (one.ended_at, f"{one.bot_id} · {lasting((one.ended_at - one.started_at) / 1000)} · {ended_text(one.ended_reason)}")
+            (
+                one.ended_at,
+                f"{one.bot_id} · {lasting((one.ended_at - one.started_at) / 1000)} · {ended_text(one.ended_reason)}",
+            )
             for one in data.read(analysis.ended_sessions, user, 0, 6)
         ]
         past += [
@@ -187,7 +209,11 @@ def details(row: dict[str, Any], name: str) -> None:
 
 def stop(public_id: str, user: str) -> None:
     """End it; its bot is told at its next beat."""
-    act(lambda why: data.admin(sign_in).stop_session(public_id, why), "stop-reason", t("{session} of {user} is stopped.", session=public_id, user=user))
+    act(
+        lambda why: data.admin(sign_in).stop_session(public_id, why),
+        "stop-reason",
+        t("{session} of {user} is stopped.", session=public_id, user=user),
+    )
     closed()
 
 
@@ -197,11 +223,17 @@ def release(rows: Sequence[Row[Any]], now: int) -> None:
         return
     label = tn("Release {n} silent session", "Release {n} silent sessions", len(rows))
     with st.popover(label, icon=":material/cleaning_services:", type="primary"):
-        st.markdown(t("These bots have missed two heartbeats. Their slots come back by themselves when their lease ends; releasing does it now."))
+        st.markdown(
+            t(
+                "These bots have missed two heartbeats. Their slots come back by themselves when their lease ends; releasing does it now."
+            )
+        )
         frame.timeline([(row.last_heartbeat_at, f"{row.user_id} · {row.bot_id}") for row in rows[:20]])
         if len(rows) > 20:
             st.caption(tn("and {n} more", "and {n} more", len(rows) - 20))
-        typed = len(rows) <= TYPED_ABOVE or st.text_input(t("Type {n} to confirm", n=len(rows)), key="typed") == str(len(rows))
+        typed = len(rows) <= TYPED_ABOVE or st.text_input(t("Type {n} to confirm", n=len(rows)), key="typed") == str(
+            len(rows)
+        )
         reason_field("reap-reason")
         st.button(label, type="primary", key="reap", on_click=reap, disabled=not typed)
 
@@ -246,7 +278,9 @@ def refusals(user: str) -> None:
     ]
     with place:
         zone = str(times.zone())
-        tables.show(shown, column_config={t("time"): st.column_config.DatetimeColumn(timezone=zone, format="DD/MM HH:mm:ss")})
+        tables.show(
+            shown, column_config={t("time"): st.column_config.DatetimeColumn(timezone=zone, format="DD/MM HH:mm:ss")}
+        )
         tables.csv_button(shown, "refusals")
 
 

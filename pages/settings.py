@@ -1,2 +1,256 @@
+"""How is this box set up, and where does each value come from?"""
+
+import json
+import platform
+from importlib import metadata
+from typing import Any
+
 import streamlit as st
-st.write('settings')
+
+from limiter.client import Refused
+from limiter.config import SETTINGS
+from limiter.console import choices, data, frame, tables, times
+from limiter.console.events import advice_text
+from limiter.console.frame import Card
+from limiter.console.words import lasting, number, t
+from limiter.rules.capacity import Box
+from limiter.store import analysis, reader
+from limiter.store.engine import sqlite_path
+from limiter.system_limits import VPS_SIZES
+
+sign_in = frame.begin()
+TABS = {"settings": t("Settings"), "box": t("This box"), "keys": t("Keys"), "audit": t("Audit")}
+SOURCES = {"environment": t("environment"), "env_file": ".env", "default": t("default")}
+RETENTION = {
+    "LIMITER_KEEP_RAW_HOURS": t("5-second snapshots, hours"),
+    "LIMITER_KEEP_MINUTES_DAYS": t("minute snapshots, days"),
+    "LIMITER_KEEP_REFUSALS_DAYS": t("single refusals, days"),
+    "LIMITER_KEEP_REFUSALS_ROWS": t("single refusals, at most"),
+    "LIMITER_KEEP_SESSIONS_DAYS": t("ended sessions, days"),
+    "LIMITER_KEEP_TRADES_DAYS": t("trades, days"),
+}
+
+
+def shown(name: str, value: Any, secret: bool) -> str:
+    """A value as it may be shown: of a secret only whether there is one."""
+    if secret and value and not (name == "LIMITER_DATABASE_URL" and str(value).startswith("sqlite:")):
+        return t("set (hidden)")
+    if isinstance(value, tuple):
+        return ", ".join(value) or "–"
+    return "–" if value is None or value == "" else str(value)
+
+
+def effective() -> list[dict[str, Any]]:
+    """Every setting with its value and source."""
+    chosen = data.settings()
+    return [
+        {
+            "name": setting.name,
+            "value": shown(setting.name, chosen[setting.name], setting.secret),
+            "source": SOURCES.get(chosen.sources[setting.name], str(chosen.sources[setting.name])),
+            "meaning": t(setting.meaning),
+        }
+        for setting in SETTINGS
+    ]
+
+
+def configuration() -> None:
+    """What was read at the start, and from where."""
+    rows = effective()
+    st.markdown(
+        t(
+            "Read when the console started, from the environment, then `.env`, then the default; a change needs a restart. Limits are changed live on their own page."
+        )
+    )
+    titles = {"name": t("name"), "value": t("value"), "source": t("source"), "meaning": t("meaning")}
+    st.dataframe(rows, hide_index=True, height=36 + 35 * len(rows), column_config=titles)
+    with st.expander(t("Copy a diagnostic (no secrets in it)"), icon=":material/content_copy:"):
+        st.code(json.dumps(diagnostic(rows), indent=1, ensure_ascii=False), language="json")
+
+
+def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a helper at a distance needs to know; secrets are masked where `rows` were made."""
+    stats = data.live(sign_in).stats
+    limits = data.read(analysis.limits)
+    return {
+        "at": times.rfc3339(times.now()),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {
+            name: metadata.version(name)
+            for name in ("streamlit", "sqlalchemy", "starlette", "uvicorn", "altair", "pandas")
+        },
+        "schema": data.read(analysis.schema_step),
+        "rows": dict(data.read(analysis.tables)),
+        "settings": {row["name"]: [row["value"], row["source"]] for row in rows},
+        "limits": dict(limits.values) if limits else None,
+        "stats": {name: value for name, value in stats.items() if name != "top_users"} if stats else None,
+    }
+
+
+def box() -> None:
+    """RAM, advice, database, retention."""
+    stats = data.live(sign_in).stats
+    try:
+        advice: dict[str, Any] | None = data.admin(sign_in, 2.0).advice()
+    except Refused as refused:
+        advice = None
+        st.warning(str(refused))
+    path = sqlite_path(data.settings()["LIMITER_DATABASE_URL"])
+    size = sum(file.stat().st_size for file in path.parent.glob(path.name + "*")) if path is not None else 0
+    known = data.read(analysis.bounds)
+    frame.cards(
+        [
+            Card(
+                "RAM",
+                f"{number(advice['detected_ram_gb'], 1)} GB" if advice else "–",
+                t("counts as {n} GB", n=number(advice["counts_as_gb"])) if advice else "",
+            ),
+            Card(t("Comfortable"), number(advice["recommended_max_bots"]) if advice else "–", t("bots on this box")),
+            Card(t("Database"), f"{number(size / 1e6, 1)} MB", t("schema {n}", n=data.read(analysis.schema_step))),
+            Card(
+                t("History since"),
+                times.day(known[0]) if known else "–",
+                lasting((times.now() - known[0]) / 1000) if known else "",
+            ),
+            Card(
+                t("Limiter up"),
+                lasting(stats["uptime_seconds"]) if stats else "–",
+                t("version {n}", n=stats["version"]) if stats else t("no answer"),
+            ),
+        ]
+    )
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True):
+        vps(advice)
+    with right, st.container(border=True):
+        retention()
+    with st.container(border=True):
+        st.subheader(t("Backup"), anchor=False)
+        st.markdown(t("A backup is taken while everything runs; a restore needs the limiter stopped."))
+        st.code(
+            "python -m limiter backup backup.db\npython -m limiter restore backup.db\npython -m limiter check",
+            language="bash",
+        )
+
+
+def vps(advice: dict[str, Any] | None) -> None:
+    """The sizes of VPS, the detected one marked, and what speaks for a larger one."""
+    st.subheader(t("Which VPS for how many bots"), anchor=False)
+    row = Box(advice["detected_ram_gb"]).counts_as_gb if advice else None
+    sizes = [
+        {
+            "RAM": f"{size.ram_gb} GB" + (f"  ◀ {t('this box')}" if size.ram_gb == row else ""),
+            t("bots, comfortably"): size.bots,
+            t("about, a month"): f"${size.price_usd_month}",
+        }
+        for size in VPS_SIZES
+    ]
+    tables.show(sizes)
+    found = advice["advice"] if advice else []
+    if found:
+        st.markdown("  \n".join(f"{'⛔' if one['strong'] else '⚠'} {advice_text(one)}" for one in found))
+    elif advice:
+        st.caption(t("Nothing speaks for a larger box now."))
+
+
+def retention() -> None:
+    """How long things are kept, and how many rows there are."""
+    st.subheader(t("What is kept"), anchor=False)
+    chosen = data.settings()
+    tables.show(
+        [{t("what"): text, t("kept"): number(chosen[name]), t("setting"): name} for name, text in RETENTION.items()]
+    )
+    rows = dict(data.read(analysis.tables))
+    st.caption(
+        t("Now: {sessions} ended sessions, {refusals} single refusals, {trades} trades. Hours of history are kept for ever.",
+          sessions=number(rows["ended_sessions"]), refusals=number(rows["refusals"]), trades=number(rows["trades"]))
+    )  # fmt: skip
+
+
+def keys() -> None:
+    """The keys; a new one is shown once."""
+    if (made := st.session_state.pop("new-key", None)) is not None:
+        st.success(t("Copy it now: it is not shown again."))
+        st.code(made, language=None)
+    rows = [
+        {
+            t("id"): key.id,
+            t("name"): key.name or "–",
+            t("scope"): key.scope,
+            t("made"): times.when(key.created_at),
+            t("state"): t("revoked {time}", time=times.when(key.revoked_at)) if key.revoked_at else t("good"),
+        }
+        for key in data.read(reader.keys)
+    ]
+    if rows:
+        tables.show(rows)
+    if not sign_in.may_change:
+        st.caption(t("This key may read only: changes need a key of scope admin:write."))
+        return
+    left, right = st.columns(2, gap="medium")
+    with left, st.form("key", border=True):
+        st.markdown(f"**{t('Make a key')}**")
+        st.selectbox(t("Scope"), ["bots", "admin:read", "admin:write"], key="key-scope")
+        st.text_input(t("Name"), key="key-name", max_chars=64, placeholder=t("Who or what will use it"))
+        st.form_submit_button(t("Make"), type="primary", on_click=make_key)
+    with right, st.form("revoke", border=True):
+        st.markdown(f"**{t('Revoke a key')}**")
+        st.selectbox(
+            t("Key"),
+            [row[t("id")] for row in rows if row[t("state")] == t("good")],
+            key="key-id",
+            index=None,
+            placeholder=t("Choose one"),
+        )
+        st.text_input(t("Type its id to confirm"), key="key-typed")
+        st.form_submit_button(t("Revoke"), on_click=revoke_key)
+
+
+def make_key() -> None:
+    """Ask for one; it is in the answer and nowhere else."""
+    try:
+        answer = data.admin(sign_in).create_key(st.session_state["key-scope"], st.session_state["key-name"].strip())
+        st.session_state["new-key"] = answer["key"]
+    except Refused as refused:
+        frame.receipt(str(refused), good=False)
+
+
+def revoke_key() -> None:
+    """End one for good."""
+    name = st.session_state["key-id"]
+    if not name or st.session_state["key-typed"].strip() != name:
+        frame.receipt(t("The id that was typed is not the key's."), good=False)
+        return
+    try:
+        data.admin(sign_in).revoke_key(name)
+        frame.receipt(t("Key {id} opens nothing any more.", id=name))
+    except Refused as refused:
+        frame.receipt(str(refused), good=False)
+
+
+def audit() -> None:
+    """Who changed what, newest first."""
+    rows = [
+        {
+            t("time"): times.when(entry["at"]),
+            t("who"): entry["actor"],
+            t("action"): entry["action"],
+            t("target"): entry["target"],
+            t("reason"): entry["reason"],
+            t("detail"): json.dumps(entry["detail"], ensure_ascii=False) if entry["detail"] else "",
+        }
+        for entry in data.read(reader.audit, limit=500)
+    ]
+    if not rows:
+        st.info(t("Nobody has changed anything yet."))
+        return
+    tables.show(rows)
+    tables.csv_button(rows, "audit")
+    st.caption(
+        t("The newest 500. Each row is chained to the one before by a hash: `python -m limiter check` verifies it.")
+    )
+
+
+st.title(t("Settings"), anchor=False)
+{"settings": configuration, "box": box, "keys": keys, "audit": audit}[choices.tabs(t("Part"), "tab", TABS)]()

@@ -11,7 +11,7 @@ from limiter.console import charts, choices, data, frame, tables, times
 from limiter.console.forecast import NEEDED_DAYS, Forecast, forecast
 from limiter.console.frame import Card
 from limiter.console.times import DAY, DAYS, HOUR, Span
-from limiter.console.words import lasting, language, number, percent, t, tn
+from limiter.console.words import language, lasting, number, percent, reason_text, t, tn
 from limiter.store import analysis
 from limiter.store.schema import HOUR_STEP
 
@@ -44,7 +44,16 @@ def heat_map(rows: Sequence[Row[Any]], how: str) -> alt.LayerChart:
     for slot, values in shares.items():
         share = picked(values, how)
         text = percent(100 * share, 0)
-        cells.append({"day": names[slot // 24], "hour": slot % 24, "share": share, "text": f"{100 * share:.0f}", "said": text, "n": len(values)})
+        cells.append(
+            {
+                "day": names[slot // 24],
+                "hour": slot % 24,
+                "share": share,
+                "text": f"{100 * share:.0f}",
+                "said": text,
+                "n": len(values),
+            }
+        )
     base = alt.Chart(charts.table(cells)).encode(
         x=alt.X("hour:O", title=t("hour"), axis=alt.Axis(labelAngle=0)),
         y=alt.Y("day:O", sort=list(names), title=None, axis=alt.Axis(labelOverlap=False)),
@@ -54,7 +63,9 @@ def heat_map(rows: Sequence[Row[Any]], how: str) -> alt.LayerChart:
         color=alt.Color("share:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True), legend=None)
     )
     texts = base.mark_text(fontSize=11).encode(
-        text="text:N", color=alt.condition("datum.share > 0.55", alt.value("#111111"), alt.value("#FFFFFF"))
+        text="text:N",
+        opacity=alt.condition("width > 560", alt.value(1), alt.value(0)),
+        color=alt.condition("datum.share > 0.55", alt.value("#111111"), alt.value("#FFFFFF")),
     )
     return charts.finish(alt.layer(cells_of, texts), 250)  # type: ignore[no-any-return]
 
@@ -71,7 +82,9 @@ def stays(since: int) -> None:
         counts[sum(row.seconds >= bound for bound in BINS)] += 1
     edges = (0, *BINS)
     labels = [f"< {lasting(BINS[0])}"] + [f"{lasting(low)} –" for low in edges[1:]]
-    table = charts.table({"bin": label, "n": n, "order": order} for order, (label, n) in enumerate(zip(labels, counts, strict=True)))
+    table = charts.table(
+        {"bin": label, "n": n, "order": order} for order, (label, n) in enumerate(zip(labels, counts, strict=True))
+    )
     chart = alt.Chart(table).mark_bar(color="#0072B2", cornerRadiusEnd=2).encode(
         x=alt.X("bin:O", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
         y=charts.y_axis("n:Q", t("sessions"), format="d"),
@@ -90,14 +103,16 @@ def starts(rows: Sequence[Row[Any]], span: Span) -> None:
     refused = data.read(analysis.refused, HOUR_STEP, span.start, span.end, HOUR)
     sums: dict[tuple[int, str], float] = {}
     for row in rows:
-        sums[times.local(row.at).hour, t("admitted")] = sums.get((times.local(row.at).hour, t("admitted")), 0) + row.starts
+        sums[times.local(row.at).hour, t("admitted")] = (
+            sums.get((times.local(row.at).hour, t("admitted")), 0) + row.starts
+        )
     for at, reasons in refused.items():
         for reason, n in reasons.items():
             if reason in ("server_full", "user_limit", "paused", "draining"):
-                key = (times.local(at).hour, charts.reason_text(reason))
+                key = (times.local(at).hour, reason_text(reason))
                 sums[key] = sums.get(key, 0) + n
     days = max(1.0, span.length / DAY)
-    names = [t("admitted"), *(charts.reason_text(one) for one in ("server_full", "user_limit", "paused", "draining"))]
+    names = [t("admitted"), *(reason_text(one) for one in ("server_full", "user_limit", "paused", "draining"))]
     shades = ["#009E73", *(charts.REASON_COLOURS[one] for one in ("server_full", "user_limit", "paused", "draining"))]
     table = charts.table({"hour": hour, "what": what, "n": round(n / days, 2)} for (hour, what), n in sums.items())
     used = [name for name in names if any(what == name for _, what in sums)]
@@ -105,7 +120,7 @@ def starts(rows: Sequence[Row[Any]], span: Span) -> None:
         x=alt.X("hour:O", title=None, axis=alt.Axis(labelAngle=0)),
         y=charts.y_axis("n:Q", t("a day")),
         color=alt.Color(
-            "what:N", scale=alt.Scale(domain=used, range=[shades[names.index(name)] for name in used]), legend=alt.Legend(title=None, orient="top")
+            "what:N", scale=alt.Scale(domain=used, range=[shades[names.index(name)] for name in used]), legend=charts.legend(used)
         ),
         tooltip=[alt.Tooltip("hour:O", title=t("hour")), alt.Tooltip("what:N", title=" "), alt.Tooltip("n:Q", title=t("a day"))],
     )  # fmt: skip
@@ -130,7 +145,10 @@ def heavy(since: int) -> None:
         st.caption(t("Nobody has held a slot in this period."))
         return
     top = max(row[t("slot hours")] for row in rows)
-    tables.show(rows, column_config={t("slot hours"): st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=top)})
+    tables.show(
+        rows,
+        column_config={t("slot hours"): st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=top)},
+    )
     tables.csv_button(rows, "top-users")
 
 
@@ -152,10 +170,18 @@ def trades(since: int) -> None:
             alt.Tooltip("total:Q", title=t("all users")), alt.Tooltip("users:Q", title=t("users")),
         ],
     )  # fmt: skip
-    line = alt.Chart(charts.table([{"most": limit or 0}])).mark_rule(strokeDash=[6, 4], color=charts.quiet(), strokeWidth=1.6)
+    line = alt.Chart(charts.table([{"most": limit or 0}])).mark_rule(
+        strokeDash=[6, 4], color=charts.quiet(), strokeWidth=1.6
+    )
     layers = [bars, line.encode(y="most:Q")] if limit else [bars]
     st.altair_chart(charts.finish(alt.layer(*layers), 240), key="trades", alt=t("Trades a day"))
-    st.caption(t("Dashed: MAX_TRADES_PER_DAY, {n}. {total} trades in all.", n=number(limit or 0), total=number(sum(row.total for row in rows))))
+    st.caption(
+        t(
+            "Dashed: MAX_TRADES_PER_DAY, {n}. {total} trades in all.",
+            n=number(limit or 0),
+            total=number(sum(row.total for row in rows)),
+        )
+    )
 
 
 def outlook() -> None:
@@ -178,13 +204,23 @@ def outlook() -> None:
          "said": f"{number(point.middle)} ({number(point.low)} – {number(point.high)})"} for point in found.points
     )  # fmt: skip
     past = charts.table({"at": row.at, "middle": row.high} for row in rows if row.at >= span.start)
-    band = alt.Chart(ahead).mark_area(opacity=0.22, color="#0072B2").encode(x=x, y=charts.y_axis("low:Q", t("bots"), top), y2="high:Q")
+    band = (
+        alt.Chart(ahead)
+        .mark_area(opacity=0.22, color="#0072B2")
+        .encode(x=x, y=charts.y_axis("low:Q", t("bots"), top), y2="high:Q")
+    )
     middle = alt.Chart(ahead).mark_line(color="#0072B2", strokeWidth=1.8).encode(
         x=x, y=charts.y_axis("middle:Q", t("bots"), top),
         tooltip=[alt.Tooltip("when:N", title=t("time")), alt.Tooltip("said:N", title=t("bots"))],
     )  # fmt: skip
-    before = alt.Chart(past).mark_line(color=charts.ink(), strokeWidth=1.6).encode(x=x, y=charts.y_axis("middle:Q", t("bots"), top))
-    levels = alt.Chart(charts.table([{"y": limit}, {"y": 0.8 * limit}])).mark_rule(strokeDash=[6, 4], color=charts.quiet())
+    before = (
+        alt.Chart(past)
+        .mark_line(color=charts.ink(), strokeWidth=1.6)
+        .encode(x=x, y=charts.y_axis("middle:Q", t("bots"), top))
+    )
+    levels = alt.Chart(charts.table([{"y": limit}, {"y": 0.8 * limit}])).mark_rule(
+        strokeDash=[6, 4], color=charts.quiet()
+    )
     chart = alt.layer(band, before, middle, levels.encode(y=charts.y_axis("y:Q", t("bots"), top)))
     st.altair_chart(charts.finish(chart, 260), key="outlook", alt=t("The next 14 days"))
     st.markdown(advice(found, limit))
@@ -198,29 +234,46 @@ def advice(found: Forecast, limit: int) -> str:
         at = found.first_over(share * limit / 100)
         name = percent(share, 0)
         if at is None:
-            lines.append(t("{share} of {limit} is not expected in 14 days.", share=name, limit=number(limit)))
+            lines.append(t("{share} of {limit}: not expected in 14 days", share=name, limit=number(limit)))
         else:
-            lines.append(t("**{share}** of {limit} is expected on **{day}**.", share=name, limit=number(limit), day=times.day(at, weekday=True)))
+            lines.append(
+                t(
+                    "**{share}** of {limit} expected: **{day}**",
+                    share=name,
+                    limit=number(limit),
+                    day=times.day(at, weekday=True),
+                )
+            )
     if found.first_over(0.8 * limit) is not None:
         lines.append(t("Scale up before it is urgent: see the advice in Settings."))
-    return " ".join(lines)
+    return "  \n".join(lines)
 
 
 def quality(found: Forecast) -> str:
     """How wrong the method was on the week it did not see."""
     known = {"own": number(found.error, 1), "naive": number(found.naive_error, 1)}
     if found.better:
-        return t("On the last 7 days, unseen, it missed by {own} bots an hour on average; “same hour a week ago” by {naive}.", **known)
-    return t("Beware: on the last 7 days, unseen, it missed by {own} bots, more than “same hour a week ago” with {naive}.", **known)
+        return t(
+            "On the last 7 days, unseen, it missed by {own} bots an hour on average; “same hour a week ago” by {naive}.",
+            **known,
+        )
+    return t(
+        "Beware: on the last 7 days, unseen, it missed by {own} bots, more than “same hour a week ago” with {naive}.",
+        **known,
+    )
 
 
 def summary(rows: Sequence[Row[Any]], span: Span, days: int) -> None:
     """The period in figures, beside the one before."""
-    now, before = data.read(analysis.load, span.start, span.end), data.read(analysis.load, span.start - span.length, span.start)
+    now, before = (
+        data.read(analysis.load, span.start, span.end),
+        data.read(analysis.load, span.start - span.length, span.start),
+    )
     earlier = data.read(analysis.hours, span.start - span.length, span.start)
 
     def against(value: str) -> str:
-        return t("before: {value}", value=value) if earlier else tn("{n} day", "{n} days", days)
+        whole = len(earlier) >= 0.95 * days * 24
+        return t("before: {value}", value=value) if whole else tn("{n} day", "{n} days", days)
 
     mean = sum(row.mean for row in rows) / len(rows)
     mean_before = sum(row.mean for row in earlier) / len(earlier) if earlier else 0.0
@@ -228,7 +281,11 @@ def summary(rows: Sequence[Row[Any]], span: Span, days: int) -> None:
         [
             Card(t("Peak"), number(now.peak or 0), against(number(before.peak or 0))),
             Card(t("Mean"), number(mean), against(number(mean_before))),
-            Card(t("Starts"), number(sum(row.starts for row in rows)), against(number(sum(row.starts for row in earlier)))),
+            Card(
+                t("Starts"),
+                number(sum(row.starts for row in rows)),
+                against(number(sum(row.starts for row in earlier))),
+            ),
             Card(t("Refused"), number(sum(now.refusals.values())), against(number(sum(before.refusals.values())))),
             Card(t("At 80% or more"), lasting(now.busy_seconds), against(lasting(before.busy_seconds))),
         ]

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRUBBED = ("LIMITER_", "MAX_", "ALERT_THRESHOLD", "WEBSOCKET_RECONNECT", "BOT_LEASE_SECONDS")
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,63}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-START_SECONDS = 30
+START_SECONDS = 60
 EXIT_SECONDS = 10
 CAPACITY_FIELDS = {"current_bots", "max_bots", "percent_used", "available_slots", "status", "can_accept_new"}
 _users = itertools.count(1)
@@ -96,7 +96,7 @@ def watch(response: httpx.Response) -> None:
         assert response.content == b"", seen
     elif response.is_success and content_type == "application/json" and response.request.url.path != "/openapi.json":
         assert response.json()["success"] is True, seen
-    elif response.is_error and response.request.url.path == "/api/admin/health":
+    elif response.is_error and response.request.url.path in ("/api/admin/health", "/readyz"):
         assert response.json()["success"] is False, seen
     elif response.is_error:
         assert content_type == "application/problem+json", seen

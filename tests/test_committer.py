@@ -258,7 +258,7 @@ POISON: dict[str, Any] = {
     "an integer beyond 64 bits": Spoiling(NOTE | {"at": 2**63}),
     "a text for an integer": Spoiling(NOTE | {"at": "soon"}),
     "nothing for a text": Spoiling(NOTE | {"text": None}),
-    "no such column": Spoiling(NOTE | {"colour": "red"}),
+    "no such table": Spoiling(NOTE, "nowhere"),
     "a number that cannot be looked up": Rollback(2**70, "t", False, "k", CALM, 150),
 }
 
@@ -352,7 +352,8 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(
     async def test(limiter: Limiter) -> None:
         session = await limiter.start("u1", "b1")
         release = foreign_lock()
-        waiting = asyncio.gather(*map(limiter.committer.submit, (trade(session, "t1"), asked("u2"), LookAtUser("u3"))))
+        requests = trade(session, "t1"), asked("u2"), LookAtUser("u3")
+        waiting = asyncio.gather(*(limiter.committer.submit(request) for request in requests))
         await asyncio.sleep(0.3)
         assert not waiting.done()
         release()
@@ -368,7 +369,7 @@ def test_reads_wait_for_no_other_process(run: Test, foreign_lock: Callable[[], C
         await limiter.ask(Stop(session.number, session.secret))
         foreign_lock()
         began = time.monotonic()
-        (uses,), (gone,) = await limiter.ask(LookAtUser("u1")), await limiter.ask(Heartbeat(session.number, session.secret))
+        uses, gone = await limiter.ask(LookAtUser("u1"), Heartbeat(session.number, session.secret))
         assert time.monotonic() - began < 0.5
         assert (uses[0].used, gone.reason) == (0, "session_ended")
 

@@ -36,7 +36,10 @@ def test_every_setting_has_a_meaning_and_a_default_that_reads() -> None:
 def test_the_environment_goes_over_the_file_and_the_file_over_the_default(folder: Path) -> None:
     (folder / ".env").write_text("MAX_CONCURRENT_BOTS=300\nMAX_BOTS_PER_USER=3\nLIMITER_PORT=6000\nLIMITER_LANG=en\n")
     config = read({"MAX_CONCURRENT_BOTS": "400", "LIMITER_PORT": "7000"})
-    assert (config.limits["MAX_CONCURRENT_BOTS"].value, config.limits["MAX_CONCURRENT_BOTS"].source) == (400, "environment")
+    assert (config.limits["MAX_CONCURRENT_BOTS"].value, config.limits["MAX_CONCURRENT_BOTS"].source) == (
+        400,
+        "environment",
+    )
     assert (config.limits["MAX_BOTS_PER_USER"].value, config.limits["MAX_BOTS_PER_USER"].source) == (3, "env_file")
     assert config.limits["MAX_TRADES_PER_DAY"].source == "default"
     assert (config["LIMITER_PORT"], config.sources["LIMITER_PORT"]) == (7000, "environment")

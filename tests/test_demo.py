@@ -1,10 +1,14 @@
 """A week of demo history, up to the very end of an hour: made by the rules, the same for a seed, the whole story."""
 
+import asyncio
 import re
+import shutil
 import sqlite3
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +22,10 @@ from limiter import config, demo
 from limiter.api.wire import IDENTIFIER
 from limiter.demo import people
 from limiter.demo.history import History
+from limiter.demo.live import go_on
+from tests.conftest import Limiter
 
-UNTIL = 1_774_893_600_000  # a Monday evening, the day after the clocks changed in Paris
+UNTIL = 1_743_444_000_000  # a Monday evening, the day after the clocks changed in Paris
 BOTS = 158
 ENVIRONMENT = {"LIMITER_TIMEZONE": "Europe/Paris", "LIMITER_LANG": "en", "LIMITER_ENV_FILE": ""}
 
@@ -150,8 +156,27 @@ def test_has_the_whole_story(database: sqlite3.Connection) -> None:
         one(database, "SELECT max(active - max_bots) FROM refusals WHERE reason = 'server_full'") > 0
     )  # lowered under what runs
     actions = {action for (action,) in rows(database, "SELECT action FROM audit")}
-    assert actions >= {"plan", "limits", "override", "rollback", "pause", "resume", "reap", "stop", "note", "held"}
+    assert actions >= {
+        "plan",
+        "limits",
+        "override",
+        "rollback",
+        "pause",
+        "resume",
+        "reap",
+        "stop",
+        "note",
+        "held",
+        "acknowledge",
+        "alert_test",
+    }
     assert not rows(database, "SELECT 1 FROM limit_versions WHERE kind != 'start' AND length(reason) < 5")
+    incidents = dict(rows(database, "SELECT kind, count(*) FROM incidents GROUP BY kind"))
+    assert incidents.keys() == {"capacity", "feed", "plan"}
+    assert one(database, "SELECT count(*) FROM incidents WHERE resolved_at IS NULL AND kind != 'capacity'") == 0
+    assert one(database, "SELECT max(json_array_length(crossings)) FROM incidents") >= 3  # 80, 95, 100 %
+    assert set(rows(database, "SELECT channel, state FROM deliveries")) == {("discord", "sent"), ("e-mail", "sent")}
+    assert one(database, "SELECT max(tries) FROM deliveries") > 3
     heavy = rows(database, "SELECT used FROM trade_days WHERE user_id = ? AND used >= 500", people.HEAVY)
     assert len(heavy) >= 3
     assert one(database, "SELECT count(*) FROM notes") == 5
@@ -194,7 +219,7 @@ def test_usage_is_rolled_for_every_hour(database: sqlite3.Connection) -> None:
 
 
 def test_monday_evening_is_the_top_of_the_week() -> None:
-    week = [datetime(2026, 3, 2 + day, hour, 30, tzinfo=UTC) for day in range(7) for hour in range(24)]
+    week = [datetime(2025, 3, 3 + day, hour, 30, tzinfo=UTC) for day in range(7) for hour in range(24)]
     top = max(week, key=people.busy)
     assert (top.weekday(), top.hour) == (0, 18)
 
@@ -221,3 +246,39 @@ def test_a_wrong_end_or_database_is_a_sentence(tmp_path: Path) -> None:
     for url, until in (("sqlite://", None), ("postgresql://h/d", None), (f"sqlite:///{tmp_path}/x.db", "yesterday")):
         with pytest.raises(click.UsageError):
             demo.main(url, until=until)
+
+
+def test_the_command_leaves_another_database_alone(limiter: Callable[..., Limiter]) -> None:
+    own = limiter()
+    assert own.stop() == 0
+    before = own.db_path.read_bytes()
+    done = own.run("demo", "--weeks", "1", "--database-url", f"sqlite:///{own.db_path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not a demo's database" in done.stderr
+    assert own.db_path.read_bytes() == before
+
+
+def test_a_limiter_takes_it_over_and_its_bots_go_on(
+    limiter: Callable[..., Limiter], filled: tuple[Path, History]
+) -> None:
+    """Half of them leave at once: they stop over HTTP, and others come in their place."""
+    path, history = filled
+    own = limiter(serve=False)
+    shutil.copy(path, own.db_path)
+    own.serve()
+    assert own.capacity()["current_bots"] == BOTS
+    bots = demo.left(history)[:60]
+    leaving = [replace(bot, seconds=0.5) for bot in bots[:30]]
+    deadline = time.monotonic() + 30
+    seen: dict[str, int] = {}
+
+    def alive() -> bool:
+        stats = own.stats()
+        seen.update(active=stats["sessions"]["active"], tokens=stats["rates"]["tokens_last_minute"])
+        seen["stopped"] = sum(row["ended_reason"] == "stopped" for row in own.listed(status="ended", limit=40))
+        seen["come"] = sum(row["started_at"] > "2025-04" for row in own.listed(status="active", limit=40))
+        return time.monotonic() < deadline and not (seen["come"] >= 2 and seen["stopped"] >= 20 and seen["tokens"])
+
+    asyncio.run(go_on(own.url, leaving + bots[30:], [person.user_id for person in history.everyone], alive))
+    assert time.monotonic() < deadline, seen
+    assert BOTS - 30 <= seen["active"] <= BOTS

@@ -44,5 +44,10 @@ def test_more_bots_than_slots_are_refused_and_never_admitted_above_the_limit(lim
     assert rows["above the limit"].split()[-2:] == ["0", "never"]
     for what in ("trades", "signals", "tokens", "bots that crashed", "bots that fell silent"):
         assert int(rows[what].removeprefix(what).split()[0]) > 0, rows[what]
+    calls = int(rows["other calls, p50 / p99"].split()[-1])
+    granted = sum(int(rows[what].split()[-2]) for what in ("trades", "signals", "tokens"))
+    no_slot = ("refused: server_full", "refused: user_limit")
+    refused = [name for name in rows if name.startswith("refused: ") and name not in no_slot]
+    assert granted + sum(int(rows[name].removeprefix(name).split()[0]) for name in refused) == calls
     ended = {row["ended_reason"] for row in one.listed(status="ended", limit=500)}
     assert {"stopped", "replaced", "lease_expired"} <= ended

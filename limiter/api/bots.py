@@ -45,7 +45,7 @@ async def start(call: Call) -> Answer:
         request_id=call.request_id,
         user_id=str(body.user_id),
         bot_id=None if body.bot_id is None else str(body.bot_id),
-        made_bot=f"bot-{secrets.token_hex(6)}",
+        made_bot=f"bot-{secrets.token_hex(6)}" if body.bot_id is None else "",
         secret=secrets.token_urlsafe(18),
         idempotency_key=None if key is None else good(identifier("Idempotency-Key", key.decode("latin-1"))),
     )

@@ -16,6 +16,8 @@ from limiter.api.bots import capacity
 from limiter.api.call import Call, Refused, Services
 from limiter.api.wire import Answer, encode, iso, ok
 from limiter.rules.capacity import Status, advise
+from limiter.rules.deliveries import failing_channels
+from limiter.rules.incidents import CLOCK_STEP_SECONDS, DISK_BYTES
 from limiter.rules.refusals import REFUSALS, invalid
 from limiter.rules.sessions import Reap
 from limiter.store import reader
@@ -24,9 +26,7 @@ from limiter.store.engine import sqlite_path
 GIB = 1024**3
 STALL_SECONDS = 5.0
 STALE_SECONDS = 15.0
-CLOCK_STEP_SECONDS = 2.0
 WAL_BYTES = 64 * 1024**2
-DISK_BYTES = 200 * 1024**2
 TOP_USERS = 10
 ALERT_PERCENT = 90
 HOUR_MS = 3_600_000
@@ -90,6 +90,9 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
         "jobs": s.Check(not broken, "; ".join(broken) or "running"),
         "clock": s.Check(abs(step) < CLOCK_STEP_SECONDS, f"wall clock moved by {step:.1f} s since the start"),
     }
+    silent = failing_channels(committer.state)
+    told = f"{', '.join(silent)} failing" if silent else f"{len(committer.state.channels)} channels"
+    found["alerts"] = s.Check(not silent, told)
     path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
     if path is not None:
         found |= files(path)
@@ -214,6 +217,10 @@ class _Scrape:
         for name, n in state.totals.items():
             if name.startswith("ended:"):
                 ended.add_metric([name.removeprefix("ended:")], n)
+        alerts = CounterMetricFamily("limiter_alerts", "Tries to send an alert.", labels=["channel", "result"])
+        for name, n in state.totals.items():
+            if name.startswith("alerts:"):
+                alerts.add_metric(name.split(":")[1:], n)
         values = GaugeMetricFamily("limiter_limit", "Limits in force.", labels=["name"])
         for name, value in state.limits.values.items():
             if value is not None:
@@ -236,6 +243,7 @@ class _Scrape:
                 int(committer.failing_since is None),
             ),
             "limiter_clock_step_seconds": ("How far the wall clock was moved.", committer.clock.step_seconds()),
+            "limiter_incidents_open": ("Incidents that are not resolved.", len(state.incidents)),
             "limiter_requests_in_flight": ("Requests under way.", services.in_flight),
             "process_resident_memory_bytes": ("Resident memory.", psutil.Process().memory_info().rss),
         }
@@ -244,7 +252,7 @@ class _Scrape:
         return [
             *(GaugeMetricFamily(name, text, value=value) for name, (text, value) in gauges.items()),
             *(CounterMetricFamily(name, text, value=value) for name, (text, value) in counters.items()),
-            refused, ended, values, decisions,
+            refused, ended, alerts, values, decisions,
             InfoMetricFamily("limiter_build", "This program.", value={"version": services.version}),
         ]  # fmt: skip
 

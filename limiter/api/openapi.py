@@ -17,6 +17,7 @@ _INSTANT = {"type": "string", "format": "date-time"}
 QUERY: dict[str, dict[str, Any]] = {
     "user_id": {"type": "string", "pattern": IDENTIFIER},
     "status": {"enum": ["active", "suspect", "ended"]},
+    "state": {"enum": ["open", "acknowledged", "resolved"]},
     "reason": {"enum": [reason.name for reason in REFUSALS]},
     "limit": {"type": "integer", "minimum": 1, "maximum": 500},
     "cursor": _NUMBER,

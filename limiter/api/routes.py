@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from limiter.api import admin, bots, monitor, openapi, plan
+from limiter.api import admin, alerts, bots, monitor, openapi, plan
 from limiter.api import schemas as s
 from limiter.api.call import Call
 from limiter.api.wire import Answer
@@ -89,6 +89,10 @@ ROUTES: tuple[Route, ...] = (
           {200: s.RefusalsAnswer}, query=("user_id", "reason", "since", *PAGED)),
     Route("GET", "/api/admin/refusals/{request_id}", "admin:read", admin.refusal,
           {200: s.RefusalAnswer}, reasons=("not_found",)),
+    Route("GET", "/api/admin/alerts", "admin:read", alerts.alerts, {200: s.AlertsAnswer}, query=("state", *PAGED)),
+    Route("POST", "/api/admin/alerts/test", "admin:write", alerts.send_test, {200: s.AlertTestAnswer}),
+    Route("POST", "/api/admin/alerts/{id}/ack", "admin:write", alerts.acknowledge, {200: s.AlertAnswer},
+          s.AcknowledgeBody, reasons=("not_found",), needs_body=False),
     Route("GET", "/api/admin/notes", "admin:read", admin.notes, {200: s.NotesAnswer}, query=("from", "to")),
     Route("POST", "/api/admin/notes", "admin:write", admin.add_note, {201: s.NoteAnswer}, s.NoteBody),
     Route("GET", "/api/admin/audit", "admin:read", admin.audit, {200: s.AuditAnswer}, query=PAGED),

@@ -93,6 +93,10 @@ class PlanBody(Struct):
     reason: Reason
 
 
+class AcknowledgeBody(Struct):
+    reason: Reason | None = None
+
+
 class KeyBody(Struct):
     scope: Literal["bots", "admin:read", "admin:write"]
     name: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w .:@/-]*$")] = ""
@@ -395,6 +399,71 @@ class AdviceAnswer(Ok):
     recommended_max_bots: int
     price_usd_month: int | None
     advice: list[AdviceRow]
+
+
+class CrossingRow(Struct):
+    at: str
+    level: str
+    bots: int
+    limit: int
+
+
+class DeliveryRow(Struct):
+    id: int
+    at: str
+    level: str
+    title: str
+    channel: str
+    state: Literal["pending", "sent", "failed"]
+    tries: int
+    last_answer: str | None
+    tried_at: str | None
+    next_try_at: str | None
+
+
+class IncidentRow(Struct):
+    id: int
+    kind: str
+    level: str
+    status: Literal["open", "acknowledged", "resolved"]
+    message: str
+    opened_at: str
+    resolved_at: str | None
+    duration_seconds: float
+    peak_bots: int
+    peak_limit: int
+    refusals: dict[str, int]
+    acknowledged_at: str | None
+    acknowledged_by: str | None
+    acknowledged_reason: str | None
+    crossings: list[CrossingRow]
+    deliveries: list[DeliveryRow]
+    changes: list[VersionRow]
+    notes: list[Note]
+
+
+class ChannelRow(Struct):
+    name: str
+    ok: bool
+    failures: int
+    pending: int
+    last_answer: str | None
+    tried_at: str | None
+    sent_at: str | None
+
+
+class AlertsAnswer(Ok):
+    items: list[IncidentRow]
+    next_cursor: str | None
+    channels: list[ChannelRow]
+
+
+class AlertAnswer(Ok):
+    alert: IncidentRow
+
+
+class AlertTestAnswer(Ok):
+    deliveries: list[DeliveryRow]
 
 
 class PlanStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):

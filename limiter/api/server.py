@@ -3,6 +3,7 @@
 Order of refusals: host, path, method, key, content type, size, body, then what depends on state.
 """
 
+import itertools
 import logging
 import secrets
 import time
@@ -42,6 +43,8 @@ class App:
         self.language: str = services.config["LIMITER_LANG"]
         named = (services.config["LIMITER_HOST"], *services.config["LIMITER_ALLOWED_HOSTS"])
         self.hosts = {host.lower() for host in (*LOOPBACK, *named)}
+        self.usual_hosts = {f"{host}:{services.config['LIMITER_PORT']}".encode() for host in self.hosts}
+        self.prefix, self.requests = secrets.token_hex(6), itertools.count(1)  # of ids that are made here
         self.fixed: dict[str, dict[str, Route]] = {}
         patterns: dict[str, dict[str, Route]] = {}
         for route in ROUTES:
@@ -67,7 +70,7 @@ class App:
         given = headers.get(b"x-request-id")
         request_id = given.decode("latin-1") if given else ""
         if not request_id or isinstance(identifier("X-Request-ID", request_id), Refusal):
-            request_id = secrets.token_hex(8)
+            request_id = f"{self.prefix}{next(self.requests):x}"
         accepts = headers.get(b"accept-language")
         language = language_of(accepts.decode("latin-1"), self.language) if accepts else self.language
         services.in_flight += 1
@@ -112,7 +115,8 @@ class App:
         language: str,
     ) -> Answer:
         services = self.services
-        if not self._knows_host(headers.get(b"host", b"")):
+        host = headers.get(b"host", b"")
+        if host not in self.usual_hosts and not self._knows_host(host):
             raise Refused(invalid("Host", "is not a name of this server (LIMITER_ALLOWED_HOSTS)", 400))
         routes, path = self._find(scope["path"])
         method: str = scope["method"]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -109,6 +110,7 @@ def decimal(field: str, raw: msgspec.Raw) -> str | Refusal:
     return text if text.strip("0.") else invalid(field, "must be above 0")
 
 
+@lru_cache(maxsize=256)  # a batch has one instant
 def iso(at: int | None) -> str | None:
     """UTC, RFC 3339 with milliseconds and Z."""
     if at is None:

@@ -180,16 +180,17 @@ class Admin:
         return self._send("DELETE", "plan", {"reason": reason})
 
     def alerts(self, **query: Any) -> Answer:
-        """Alerts, newest first."""
+        """`state` open, acknowledged or resolved; `limit`, `cursor`: incidents, newest first, and the channels."""
         return self._get("alerts", query)
 
-    def acknowledge(self, alert_id: str | int) -> Answer:
+    def acknowledge(self, alert_id: str | int, reason: str | None = None) -> Answer:
         """Say that someone looks after that alert."""
-        return self._send("POST", f"alerts/{segment(str(alert_id))}/ack", {})
+        body = {} if reason is None else {"reason": reason}
+        return self._send("POST", f"alerts/{segment(str(alert_id))}/ack", body)
 
     def test_alert(self) -> Answer:
-        """Send a test message to every channel."""
-        return self._send("POST", "alerts/test", {})
+        """Send a test message to every channel; the answer waits some seconds for what each of them says."""
+        return self._send("POST", "alerts/test", None)
 
     def keys(self) -> Answer:
         """The keys, without their secrets."""

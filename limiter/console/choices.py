@@ -40,7 +40,9 @@ def select(label: str, key: str, options: Mapping[str, str], **more: Any) -> str
     """One of the options, from a list; the first is the default."""
     first = next(iter(options))
     _follow(key, options, first)
-    found: str = st.selectbox(label, list(options), format_func=options.__getitem__, key=key, on_change=_changed, args=(key, first), **more)
+    found: str = st.selectbox(
+        label, list(options), format_func=options.__getitem__, key=key, on_change=_changed, args=(key, first), **more
+    )
     return found
 
 
@@ -48,11 +50,14 @@ def radio(label: str, key: str, options: Mapping[str, str], **more: Any) -> str:
     """One of the options, all in view; the first is the default."""
     first = next(iter(options))
     _follow(key, options, first)
-    found: str = st.radio(label, list(options), format_func=options.__getitem__, key=key, on_change=_changed, args=(key, first), **more)
+    found: str = st.radio(
+        label, list(options), format_func=options.__getitem__, key=key, on_change=_changed, args=(key, first), **more
+    )
     return found
 
 
 def text(label: str, key: str, **more: Any) -> str:
     """A text; empty by default."""
     st.session_state[key] = st.query_params.get(key, "")
-    return st.text_input(label, key=key, on_change=_changed, args=(key, ""), label_visibility="collapsed", **more).strip()
+    found: str = st.text_input(label, key=key, on_change=_changed, args=(key, ""), label_visibility="collapsed", **more)
+    return found.strip()

@@ -1,11 +1,13 @@
 """What happened and what asks for a hand, gathered from limit changes, notes, the audit, refusals and live figures."""
 
 import json
+import re
 from typing import Any
 
 from limiter.console import charts, data, times
 from limiter.console.times import Span
-from limiter.console.words import lasting, number, reason_text, t, tn
+from limiter.console.words import language, lasting, number, reason_text, t, tn
+from limiter.rules.incidents import LEVELS
 from limiter.store import analysis, reader
 from limiter.system_limits import Value
 
@@ -56,6 +58,27 @@ def action_text(entry: dict[str, Any]) -> str:
     return said + tail
 
 
+def advice_text(advice: dict[str, Any]) -> str:
+    """One reason to take a bigger box."""
+    found, bound = number(advice["value"]), number(advice["threshold"])
+    texts = {
+        "cpu": t("CPU {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
+        "ram": t("RAM {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
+        "occupancy": t("often at 80% of the limit or more on {n} of the last 7 days", n=found),
+        "box": t("{n} bots, 120% or more of what this box carries comfortably", n=found),
+    }
+    return texts.get(advice["name"], str(advice["message"]))
+
+
+def incident_text(incident: dict[str, Any]) -> str:
+    """What fired, in the language of the run where it is a level of the occupancy."""
+    figure = re.search(r"\d+", incident["message"])
+    level = next((level for level in LEVELS if level.name == incident["level"]), None)
+    if level is None:
+        return str(incident["message"])
+    return level.sentence(language(), {"percent": figure[0] if figure else "80"})
+
+
 def latest(most: int) -> list[tuple[int, str]]:
     """The newest happenings: what persons did, who was refused, whose lease ran out."""
     found = [(entry["at"], action_text(entry)) for entry in data.read(reader.audit, limit=most)]
@@ -80,9 +103,18 @@ def to_do(stats: dict[str, Any] | None) -> list[tuple[str, str, str]]:
         if suspects := stats["sessions"]["suspect"]:
             silent = data.read(analysis.silent_since)
             age = lasting((times.now() - silent) / 1000) if silent else ""
-            text = tn("⚠ **{n} bot** has not beaten for {age}.", "⚠ **{n} bots** have not beaten, the longest for {age}.", suspects, age=age)
+            text = tn(
+                "⚠ **{n} bot** has not beaten for {age}.",
+                "⚠ **{n} bots** have not beaten, the longest for {age}.",
+                suspects,
+                age=age,
+            )
             found.append((text, "sessions.py", t("Look at them")))
         if 100 * capacity["current_bots"] >= 120 * recommended:
-            text = t("⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.", bots=number(capacity["current_bots"]), n=number(recommended))
+            text = t(
+                "⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",
+                bots=number(capacity["current_bots"]),
+                n=number(recommended),
+            )
             found.append((text, "settings.py", t("See the advice")))
     return found

@@ -73,7 +73,7 @@ def model(hours: Hours, hour_of_week: Callable[[int], int]) -> Callable[[int], f
 
     def expected(at: int) -> float:
         days = max(0.0, (at - end) / DAY)
-        growth = rise * (1 - DAMPING**days) / (1 - DAMPING)
+        growth: float = rise * (1 - DAMPING**days) / (1 - DAMPING)
         return max(0.0, profile[hour_of_week(at)] + growth)
 
     return expected

@@ -41,7 +41,9 @@ def begin() -> SignIn:
     """Who is signed in; where nobody is, the run ends here with a way to sign in."""
     sign_in = SIGN_INS.find(cookie())
     if sign_in is None:
-        st.html(f"<p>{html.escape(t('You are signed out.'))} <a href='/admin/sign-in' target='_self'>{html.escape(t('Sign in'))}</a></p>")
+        st.html(
+            f"<p>{html.escape(t('You are signed out.'))} <a href='/admin/sign-in' target='_self'>{html.escape(t('Sign in'))}</a></p>"
+        )
         st.stop()
     return sign_in
 
@@ -77,8 +79,17 @@ def header(sign_in: SignIn) -> None:
     with place:
         live(TICK_SECONDS if running else None)(figures)(sign_in)
     with st.sidebar:
-        st.caption(t("Signed in with key {name}", name=sign_in.name) + ("" if sign_in.may_change else " · " + t("read only")))
-        st.button(t("Sign out"), key="sign_out", icon=":material/logout:", type="tertiary", on_click=SIGN_INS.close, args=(sign_in,))
+        st.caption(
+            t("Signed in with key {name}", name=sign_in.name) + ("" if sign_in.may_change else " · " + t("read only"))
+        )
+        st.button(
+            t("Sign out"),
+            key="sign_out",
+            icon=":material/logout:",
+            type="tertiary",
+            on_click=SIGN_INS.close,
+            args=(sign_in,),
+        )
 
 
 def figures(sign_in: SignIn) -> None:
@@ -187,13 +198,17 @@ def facts(rows: Iterable[tuple[str, Any]]) -> None:
     lines = []
     for name, value in rows:
         text = times.when(round(value.timestamp() * 1000)) if isinstance(value, datetime) else str(value)
-        lines.append(f"<li><time style='min-width:9rem'>{html.escape(name)}</time><span>{html.escape(text)}</span></li>")
+        lines.append(
+            f"<li><time style='min-width:9rem'>{html.escape(name)}</time><span>{html.escape(text)}</span></li>"
+        )
     st.html(f"<ul class='lim-list'>{''.join(lines)}</ul>")
 
 
 def timeline(entries: Sequence[tuple[int, str]]) -> None:
     """Instants with what happened, in the order given."""
-    rows = [f"<li><time>{html.escape(times.when(at))}</time><span>{html.escape(text)}</span></li>" for at, text in entries]
+    rows = [
+        f"<li><time>{html.escape(times.when(at))}</time><span>{html.escape(text)}</span></li>" for at, text in entries
+    ]
     st.html(f"<ul class='lim-list'>{''.join(rows)}</ul>")
 
 

@@ -167,7 +167,13 @@ class Door:
         response = HTMLResponse(page, headers={"Cache-Control": "no-store"})
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
         response.set_cookie(
-            COOKIE, self.sign_ins.cookie(opened), SIGN_IN_SECONDS, path=BASE, secure=secure, httponly=True, samesite="strict"
+            COOKIE,
+            self.sign_ins.cookie(opened),
+            SIGN_IN_SECONDS,
+            path=BASE,
+            secure=secure,
+            httponly=True,
+            samesite="strict",
         )
         return response
 

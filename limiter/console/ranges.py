@@ -69,7 +69,9 @@ def _form(span: Span) -> None:
     """Two instants in the zone of the run."""
     with st.form("from-to", border=False):
         values = [
-            st.datetime_input(label, times.local(at).replace(tzinfo=None), format="DD/MM/YYYY", key=f"{name}-{at // 60_000}")
+            st.datetime_input(
+                label, times.local(at).replace(tzinfo=None), format="DD/MM/YYYY", key=f"{name}-{at // 60_000}"
+            )
             for label, name, at in ((t("From"), "from", span.start), (t("To"), "to", span.end))
         ]
         if st.form_submit_button(t("Show"), type="primary"):

@@ -30,4 +30,6 @@ def _plain(cell: Any) -> Any:
 
 def csv_button(rows: Sequence[Mapping[str, Any]], name: str, key: str | None = None) -> None:
     """Take the rows away; the file is made when it is asked for."""
-    st.download_button("CSV", lambda: csv_text(rows), f"{name}.csv", "text/csv", on_click="ignore", icon=":material/download:", key=key)
+    st.download_button(
+        "CSV", lambda: csv_text(rows), f"{name}.csv", "text/csv", on_click="ignore", icon=":material/download:", key=key
+    )

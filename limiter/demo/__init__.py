@@ -1,10 +1,12 @@
 """`python -m limiter demo`: a scratch database with weeks of plausible history, and the console on it.
 
-people.py says who comes when, story.py what the operators did, history.py drives both through the real rules into the
-database, live.py lets the bots go on while the console is open. Nothing but a demo's own database is ever replaced.
+people.py says who comes when, box.py how the VPS feels, story.py what the operators did, alarm.py what they were told;
+history.py drives it all through the real rules into the database, and live.py lets the bots go on while the console is
+open. Nothing but a demo's own database is ever replaced.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -13,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 import click
 
 from limiter import config
+from limiter.demo.alarm import CHANNELS
 from limiter.demo.history import HOUR_MS, MARK, History
 from limiter.demo.live import Left, go_on
 from limiter.demo.story import Story
@@ -112,15 +115,17 @@ def fill(
     until -= until % STEP_MS
     since = until - weeks * 7 * 24 * HOUR_MS
     writer = Writer(open_writer(url))
+    gc.disable()  # nothing here is a cycle: 16 % faster, and not a byte more
     try:
         connection: Any = writer.connection.connection.driver_connection
         # A power cut costs a demo that is made again in seconds; the limiter opens the file with FULL as ever.
         connection.execute("PRAGMA synchronous=OFF")
         zone = settings["LIMITER_TIMEZONE"]
-        history = History(writer, zone, seed=seed, since=since - since % HOUR_MS, until=until, bots=bots)
+        history = History(writer, zone, CHANNELS, seed=seed, since=since - since % HOUR_MS, until=until, bots=bots)
         Story(history, settings["LIMITER_LANG"]).begin()
         history.run(lambda _: tick())
     finally:
+        gc.enable()
         writer.close()
     return history
 
@@ -139,7 +144,7 @@ def summary(history: History, path: Path, seconds: float) -> str:
 
 
 def open_console(path: Path, history: History) -> int:
-    """The console on the demo, with its bots going on; its exit status."""
+    """The console on the demo, with its bots going on; its exit status, or 0 where a person ended it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -156,13 +161,13 @@ def open_console(path: Path, history: History) -> int:
     users = [person.user_id for person in history.everyone]
     try:
         asyncio.run(go_on(url, left(history), users, lambda: child.poll() is None))
+        return child.wait()
     except KeyboardInterrupt:
         child.terminate()
-    try:
-        return child.wait(PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_SECONDS)
         child.kill()
-        return child.wait()
+        return 0
 
 
 def left(history: History) -> list[Left]:

@@ -9,19 +9,21 @@ Beats are not simulated one by one (there would be 10 million): a bot's next is 
 
 import math
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from heapq import heappop, heappush
-from itertools import count
+from itertools import accumulate, count
 from random import Random
 from typing import Any
 
 from limiter.committer import Request
 from limiter.demo import people
+from limiter.demo.box import Box
 from limiter.demo.people import SYMBOLS, Person, poisson
 from limiter.rules.changes import Write
 from limiter.rules.guards import Readings
+from limiter.rules.incidents import watch
 from limiter.rules.limits import defaults
 from limiter.rules.quotas import SIGNALS, TOKENS, RecordTrade, Take
 from limiter.rules.records import Session
@@ -36,6 +38,7 @@ BEAT_MS = 20 * SECOND_MS
 FINE_MS = 48 * HOUR_MS  # from here on a snapshot every 5 s, as long as those are kept
 BLEND_MS, LANDING_MS = 4 * HOUR_MS, 20 * MINUTE_MS  # how long before the end its number of bots is steered to
 SUSPECTS = 3
+MANY_DRAWS = 60  # after so many in vain, look for somebody one by one
 MARK = "demo"  # the id of the note by which a demo's database is known
 FATES = {"stops": 90, "crashes": 5, "comes back": 5}  # of 100 stays
 
@@ -65,18 +68,28 @@ class Bot:
 class History:
     """The simulation: an agenda of happenings, the state they are decided on, and the writer that keeps it."""
 
-    def __init__(self, writer: Writer, zone: tzinfo, *, seed: int, since: int, until: int, bots: int) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        zone: tzinfo,
+        channels: Iterable[str] = (),
+        *,
+        seed: int,
+        since: int,
+        until: int,
+        bots: int,
+    ) -> None:
         self.writer, self.zone, self.since, self.until, self.bots = writer, zone, since, until, bots
         self.now = since
         self.chance = Random(seed)
-        self.state = writer.restore(defaults(), zone, since)
+        self.state = writer.restore(defaults(), zone, since, channels)
         self.everyone = people.people(self.chance, since, until)
+        self._keenness = list(accumulate(person.keenness for person in self.everyone))
         self.crowd: dict[int, Bot] = {}
+        self.waiting: set[Person] = set()  # who was refused and will ask again
         self.prices = dict(SYMBOLS)
         self.feed_down = False
-        self.ram_extra = 0.0
-        self.box = (6.0, 25.0, 3.0)  # CPU and RAM in percent, p99 of decisions in ms
-        self._drift = [0.0, 0.0]
+        self.box = Box()
         self._trade_ids = count(1)
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
         self._order = count()
@@ -103,8 +116,10 @@ class History:
         self._tick = tick
         while self._agenda:
             self.now, _, happening = heappop(self._agenda)
-            Reap().decide(self.state, self.now)
+            if Reap().decide(self.state, self.now):
+                watch(self.state, self.now)
             happening()
+            watch(self.state, self.now)
         self.now = self.until
         Reap().decide(self.state, self.now)
         self._land()
@@ -142,8 +157,7 @@ class History:
         left = self.until - self.now
         wish = people.wanted(self.now + 10 * MINUTE_MS, self.since, self.until, self.zone)
         wish += (self.bots - wish) * max(0.0, 1 - left / BLEND_MS)
-        waiting = sum(person.waiting for person in self.everyone)
-        missing = wish - len(self.state.sessions) - waiting
+        missing = wish - len(self.state.sessions) - len(self.waiting)
         patience = 8.0 if left > LANDING_MS else max(1.0, left / MINUTE_MS / 4)
         for _ in range(poisson(self.chance, max(0.0, missing) / patience)):
             self.after(self.chance.uniform(0, 60), self.arrive)
@@ -154,40 +168,39 @@ class History:
             self.after(self.chance.uniform(0, 60), self._second_bot)
         self._feed()
 
-    def _away(self) -> list[Person]:
-        """Who may want one more bot now."""
-        users, now = self.state.users, self.now
-        return [
-            person
-            for person in self.everyone
-            if person.joined_at <= now
-            and not person.waiting
-            and person.away_until <= now
-            and users.get(person.user_id, 0) < person.wanted
-        ]
+    def _may_come(self, person: Person) -> bool:
+        return (
+            person.joined_at <= self.now
+            and person.away_until <= self.now
+            and person not in self.waiting
+            and self.state.users.get(person.user_id, 0) < person.wanted
+        )
 
     def arrive(self) -> bool:
-        """Somebody who has no bot starts one; False where nobody is left."""
-        away = self._away()
-        if not away:
-            return False
-        (person,) = self.chance.choices(away, [person.keenness for person in away])
+        """Somebody who may have one more bot starts one; False where nobody is left."""
+        for _ in range(MANY_DRAWS):
+            (person,) = self.chance.choices(self.everyone, cum_weights=self._keenness)
+            if self._may_come(person):
+                break
+        else:
+            away = [person for person in self.everyone if self._may_come(person)]
+            if not away:
+                return False
+            person = self.chance.choice(away)
         names = (f"bot-{number}" for number in range(1, person.wanted + 1))
-        self.ask(
-            person,
-            next(name for name in names if (person.user_id, name) not in self.state.bots) if person.named else None,
-        )
+        free = (name for name in names if (person.user_id, name) not in self.state.bots)
+        self.ask(person, next(free) if person.named else None)
         return True
 
     def ask(self, person: Person, bot_id: str | None) -> None:
         """One start, and what comes of it."""
         secret = urlsafe_b64encode(self.chance.randbytes(18)).decode()
         answer = self.decide(Start(self.name(), person.user_id, bot_id, f"bot-{self.name(8)}", secret))
-        person.waiting = False
+        self.waiting.discard(person)
         if not isinstance(answer, Refusal):
             self._stay(person, answer.session)
         elif self.chance.random() < person.patience:
-            person.waiting = True
+            self.waiting.add(person)
             seconds = answer.retry_after_seconds or 60
             patient = self.chance.random() < 0.6
             wait = seconds * self.chance.uniform(1, 2) if patient else self.chance.uniform(5, 30)
@@ -232,7 +245,7 @@ class History:
     def _second_bot(self) -> None:
         """Somebody who runs all the bots that they may tries one more."""
         person = self.chance.choice(list(self.crowd.values())).person
-        if not person.waiting and person.wanted == 1:
+        if person not in self.waiting and person.wanted == 1:
             self.ask(person, "bot-2" if person.named else None)
 
     # -- what bots do
@@ -281,24 +294,17 @@ class History:
     # -- the box
 
     def snap(self) -> None:
-        """A snapshot: CPU and RAM follow the bots, with moods of their own."""
+        """A snapshot, as the sampler takes it."""
         fine = self.now >= self.until - FINE_MS
         self.at(self.now + (5 if fine else 60) * SECOND_MS, self.snap)
-        bots = len(self.state.sessions)
-        self._drift = [
-            0.97 * drift + self.chance.gauss(0, sigma) for drift, sigma in zip(self._drift, (0.8, 0.25), strict=True)
-        ]
-        cpu = 6 + 0.26 * bots + self._drift[0] - (9 if self.feed_down else 0)
-        ram = 25 + 0.22 * bots + self._drift[1] + self.ram_extra
-        p99 = 2.2 + 0.012 * bots + self.chance.expovariate(1.2)
-        self.box = (round(min(98.0, max(1.5, cpu)), 1), round(min(98.0, ram), 1), round(p99, 2))
-        self.decide(TakeSnapshot(*self.box))
+        self.box.follow(len(self.state.sessions), self.feed_down, self.chance)
+        self.decide(TakeSnapshot(self.box.cpu, self.box.ram, self.box.p99))
 
     def readings(self) -> Readings:
         """What the guards look at."""
-        cpu, ram, p99 = self.box
+        box, bots = self.box, len(self.state.sessions)
         tokens = self.state.window(TOKENS).used(self.now // 1000)
-        return Readings(cpu, ram, tokens, self.state.last_token_at, p99, 3.0, len(self.state.sessions))
+        return Readings(box.cpu, box.ram, tokens, self.state.last_token_at, box.p99, 3.0, bots)
 
     def _land(self) -> None:
         """Exactly `bots` of them at the end, all of them with a fresh beat but a few."""

@@ -33,7 +33,6 @@ class Person:
     patience: float
     named: bool
     wanted: int = 1
-    waiting: bool = False
     away_until: int = 0
 
 

@@ -7,9 +7,11 @@ Days are those of a story of four weeks; a shorter or longer one is squeezed or 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from limiter.demo.alarm import Alarm
 from limiter.demo.history import DAY_MS, MINUTE_MS, History
 from limiter.demo.people import DESK, HEAVY, LENT
 from limiter.rules.changes import Change, ChangeLimits, OverrideUser, Rollback, SetPause, Write
+from limiter.rules.incidents import CAPACITY, SendTest
 from limiter.rules.plan import ApplyPlan, SetPlan, due
 from limiter.rules.records import Step
 from limiter.rules.sessions import ReapSuspects, StopByAdmin
@@ -26,7 +28,8 @@ class Story:
 
     def __init__(self, history: History, language: str) -> None:
         self.history = history
-        self.language = language
+        self.alarm = Alarm(history)
+        self.language = history.state.language = language
         self.scale = (history.until - history.since) / (WEEKS * 7 * DAY_MS)
         began = datetime.fromtimestamp(history.since / 1000, history.zone)
         self.first = began.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -34,6 +37,8 @@ class Story:
     def begin(self) -> None:
         """Everything at its day and local hour, in this order where a short history has several at once."""
         history = self.history
+        self.alarm.begin()
+        history.after(1800, lambda: history.decide(SendTest("camille")))
         steps = [Step(self.when(*row[:2], order), row[2]) for order, row in enumerate(PLAN)]
         history.at(steps[0].at, lambda: self.plan((*steps, self.next_step())))
         for step in steps:
@@ -117,12 +122,15 @@ class Story:
         """The feed lags: bots go silent, starts are paused, the dead are reaped, it comes back."""
         history = self.history
         history.feed_down = True
+        self.alarm.broken = "e-mail"
         acts: list[tuple[float, Callable[[], object]]] = [
             (6, lambda: self.note("Flux en retard : moins de 5 tokens/min", "Feed lag: under 5 tokens/min", "samir")),
             (9, lambda: self.pause(True, "Flux en retard, on protège les actifs", "Feed lag, protecting running bots")),
+            (11, lambda: self.see("feed", "Je regarde avec le fournisseur", "Looking at it with the provider")),
             (12, lambda: self.silence(9)),
             (12.85, self.reap),
             (38, lambda: setattr(history, "feed_down", False)),
+            (64, lambda: setattr(self.alarm, "broken", None)),
             (45, lambda: self.pause(False, "Flux revenu, 390 tokens/min", "Feed is back, 390 tokens/min")),
             (130, lambda: self.note(
                 "Post-mortem : certificat du fournisseur expiré, 38 min sans flux ; alerte ajoutée",
@@ -156,17 +164,20 @@ class Story:
     def leak(self) -> None:
         """RAM climbs, the limit is lowered under what runs, the leak is found, the limit put back."""
         history = self.history
-        history.ram_extra = 82.0 - history.box[1]
+        history.box.leak = 82.0 - history.box.ram
         version = history.state.limits.version
 
         def lower() -> None:
             bots = min(150, len(history.state.sessions) * 9 // 10)
-            ram = f"{history.box[1]:.0f} %"
+            ram = f"{history.box.ram:.0f} %"
             fr, en = f"RAM à {ram}, on cherche la fuite", f"RAM at {ram}, looking for the leak"
             self.change({"MAX_CONCURRENT_BOTS": bots}, fr, en, "samir")
 
+        def seen() -> None:
+            self.see(CAPACITY, "Limite baissée exprès", "Limit lowered on purpose")
+
         def mended() -> None:
-            history.ram_extra = 0.0
+            history.box.leak = 0.0
             self.note(
                 "Fuite trouvée dans le cache des bougies, corrigée", "Leak found in the candle cache, fixed", "samir"
             )
@@ -178,7 +189,7 @@ class Story:
             history.writer.fetch(history.state, [request], history.now)
             history.decide(request)
 
-        for minutes, act in ((25, lower), (95, mended), (105, restore)):
+        for minutes, act in ((25, lower), (40, seen), (95, mended), (105, restore)):
             history.after(minutes * 60, act)
 
     def suspend(self) -> None:
@@ -206,6 +217,10 @@ class Story:
         """A user's own limits."""
         until = None if days is None else self.history.now + days * DAY_MS
         self.history.decide(OverrideUser(user_id, limits, until, self.text(fr, en), "camille"))
+
+    def see(self, kind: str, fr: str, en: str) -> None:
+        """Acknowledge what is open."""
+        self.alarm.acknowledge(kind, self.text(fr, en), "samir")
 
     def pause(self, paused: bool, fr: str, en: str) -> None:
         """Close or open the door."""

@@ -76,9 +76,10 @@ class Alerts:
         if isinstance(due, Refusal):
             self._cry()
             return
-        for delivery in due:
-            if delivery.channel not in self._sending:
-                self._sending[delivery.channel] = asyncio.create_task(self._deliver(delivery))
+        for name in dict.fromkeys(delivery.channel for delivery in due):
+            if name not in self._sending:
+                mine = [delivery for delivery in due if delivery.channel == name]
+                self._sending[name] = asyncio.create_task(self._deliver(mine))
 
     async def _observe(self) -> None:
         vitals = self._vitals()
@@ -100,10 +101,14 @@ class Alerts:
             outage_since=self._away_since if back else None,
         )
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        failure = await self._send(delivery.channel, delivery.title, delivery.body, delivery.level)
-        while isinstance(await self.committer.submit(Tried(delivery.number, failure)), Refusal):
-            await asyncio.sleep(PERIOD_SECONDS)
+    async def _deliver(self, due: list[Delivery]) -> None:
+        """One channel's messages, oldest first, as long as they get through."""
+        for delivery in due:
+            failure = await self._send(delivery.channel, delivery.title, delivery.body, delivery.level)
+            while isinstance(await self.committer.submit(Tried(delivery.number, failure)), Refusal):
+                await asyncio.sleep(PERIOD_SECONDS)
+            if failure is not None:
+                return
 
     async def _send(self, name: str, title: str, body: str, level: str) -> str | None:
         text = f"{body}\n{self.link}" if self.link else body

@@ -1,8 +1,8 @@
 """Messages on their way to channels: what is due, and what a try has come to.
 
-Promises: a message waits until it was sent, for 6 hours at most, tried again after 2, 4, 8 … 300 s; at most 100 wait
-for one channel. Not promised: that it is sent only once, for a limiter that dies between the sending and its record
-sends again. A test is tried once.
+Promises: a message is tried at once, and waits until it was sent, for 6 hours at most; a channel that fails is tried
+again after 2, 4, 8 … 300 s; at most 100 messages wait for it. Not promised: that one is sent only once, for a limiter
+that dies between the sending and its record sends again. A test is tried once.
 """
 
 from dataclasses import dataclass, replace
@@ -31,6 +31,11 @@ def tell(state: State, now: int, incident: int | None, level: str, title: str, b
     return told
 
 
+def pause_ms(failures: int) -> int:
+    """How long a channel rests after so many tries that failed in a row."""
+    return min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(failures - 1, 10)) if failures else 0
+
+
 def _settle(state: State, delivery: Delivery) -> None:
     state.put(state.deliveries, delivery.number, delivery if delivery.state == "pending" else None)
     state.put(state.changes.deliveries, delivery.number, delivery)
@@ -49,7 +54,8 @@ class Outgoing:
         for delivery in tuple(state.deliveries.values()):
             if delivery.channel not in state.channels:
                 _fail(state, delivery, "the channel is no longer configured")
-        due = (one for one in state.deliveries.values() if one.next_try_at is not None and one.next_try_at <= now)
+        rested = {name for name, one in state.channels.items() if now >= (one.tried_at or 0) + pause_ms(one.failures)}
+        due = (one for one in state.deliveries.values() if one.tries == 0 or one.channel in rested)
         return sorted(due, key=lambda one: one.number)
 
 
@@ -65,20 +71,24 @@ class Tried:
         delivery = state.deliveries.get(self.number)
         if delivery is None:
             return None
-        tries, channel = delivery.tries + 1, state.channels.get(delivery.channel, Channel())
-        tried = replace(delivery, tries=tries, tried_at=now, answer=self.failure, next_try_at=None)
+        channel = state.channels.get(delivery.channel, Channel())
+        tried = replace(delivery, tries=delivery.tries + 1, tried_at=now, answer=self.failure, next_try_at=None)
         if self.failure is None:
             tried = replace(tried, state="sent")
             channel = Channel(tried_at=now, sent_at=now)
         else:
+            channel = Channel(channel.failures + 1, self.failure, now, channel.sent_at)
             if delivery.level == TEST or now - delivery.at >= GIVE_UP_MS:
                 tried = replace(tried, state="failed")
             else:
-                pause = min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(tries - 1, 10))
-                tried = replace(tried, next_try_at=now + pause)
-            channel = Channel(channel.failures + 1, self.failure, now, channel.sent_at)
+                tried = replace(tried, next_try_at=now + pause_ms(channel.failures))
         _settle(state, tried)
         if delivery.channel in state.channels:
             state.put(state.channels, delivery.channel, channel)
         state.count(f"alerts:{delivery.channel}:{'failed' if self.failure else 'sent'}", now)
         return tried
+
+
+def failing_channels(state: State) -> list[str]:
+    """The channels that do not get through, by name."""
+    return sorted(name for name, channel in state.channels.items() if channel.failures >= FAILING_TRIES)

@@ -109,6 +109,8 @@ def watch(state: State, now: int) -> None:
     maximum, threshold = limits["MAX_CONCURRENT_BOTS"], limits["ALERT_THRESHOLD"]
     assert isinstance(maximum, int) and isinstance(threshold, int)
     incident = state.incidents.get(CAPACITY)
+    if incident is None and 100 * bots < threshold * maximum:
+        return  # no level opens below the threshold: what nearly every decision comes to
     before = incident.rank if incident is not None else 0
     after = rank(bots, maximum, threshold, before)
     if after > before:
@@ -209,7 +211,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / 1024**2}),
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
         "plan": (held is not None, {"held_by": held.held_by if held else ""}),
-        "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS), {"hours": (backup or 0) / 3600}),
+        "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
     }
 
 

@@ -288,7 +288,7 @@ def durations(tx: Connection, since: int) -> Sequence[Row[Any]]:
     return tx.execute(query).all()
 
 
-def top_users(tx: Connection, since: int, most: int = 20) -> Sequence[Row[Any]]:
+def top_users(tx: Connection, since: int, most: int = 20) -> Sequence[Any]:
     """Who held slots longest since then: user_id, starts, slot_ms, trades, refusals."""
     columns = schema.usage_hours.c
     total = func.sum(columns.slot_ms).label("slot_ms")
@@ -369,19 +369,18 @@ def last_token(tx: Connection) -> int | None:
     return tx.execute(newest).scalar()
 
 
-def minutes_over(tx: Connection, start: int, end: int, percent: float) -> list[tuple[int, int, int]]:
-    """(at, most bots, limit) of the minutes at or over so many percent, and of the minute after each such stretch."""
-    over = (100 * shots.bots_max >= percent * shots.limit_last).label("over")
-    before = func.lag(over, 1, 0).over(order_by=shots.at)
-    inner = (
-        select(shots.at, shots.bots_max, shots.limit_last, over, before.label("before"))
-        .where(shots.step == MINUTE_STEP, shots.at >= start, shots.at < end)
-        .subquery()
-    )
-    query = (
-        select(inner.c.at, inner.c.bots_max, inner.c.limit_last)
-        .where((inner.c.over == 1) | (inner.c.before == 1))
-        .order_by(inner.c.at)
-        .limit(100_000)
-    )
-    return [(row.at, row.bots_max, row.limit_last) for row in tx.execute(query)]
+def highest(tx: Connection) -> tuple[int, int | None]:
+    """The most bots ever seen at once, and when."""
+    row = tx.execute(
+        select(shots.bots_max, shots.at)
+        .where(shots.step == HOUR_STEP)
+        .order_by(shots.bots_max.desc(), shots.at.desc())
+        .limit(1)
+    ).one_or_none()
+    return (row.bots_max, row.at) if row is not None else (0, None)
+
+
+def last_full(tx: Connection) -> int | None:
+    """When somebody was last refused because the server was full."""
+    hour = select(func.max(counts.at)).where(counts.step == HOUR_STEP, counts.reason == "server_full")
+    return tx.execute(hour).scalar()

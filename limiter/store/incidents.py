@@ -106,11 +106,11 @@ def deliveries(connection: Connection, numbers: list[int]) -> dict[int, list[Del
     return found
 
 
-def tests(connection: Connection, limit: int = 20) -> list[Delivery]:
-    """The deliveries of the last test messages, newest first."""
+def numbered(connection: Connection, numbers: list[int]) -> list[Delivery]:
+    """These deliveries."""
     table = schema.deliveries
-    query = select(table).where(table.c.incident.is_(None)).order_by(table.c.number.desc()).limit(limit)
-    return [as_delivery(row) for row in connection.execute(query)]
+    rows = connection.execute(select(table).where(table.c.number.in_(numbers)).order_by(table.c.number))
+    return [as_delivery(row) for row in rows]
 
 
 def changes(connection: Connection, begin: int, end: int) -> list[Row[Any]]:

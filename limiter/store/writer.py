@@ -19,10 +19,10 @@ from limiter.rules.incidents import Acknowledge
 from limiter.rules.limits import Limits, Override, Setting
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take
 from limiter.rules.records import AuditEntry, Ended, Facts, Refused, Session, Snapshot, Step, Trade, Version
-from limiter.rules.sessions import Heartbeat, Stop, StopByAdmin
+from limiter.rules.sessions import Heartbeat, Start, Stop, StopByAdmin
 from limiter.rules.state import GAPS, State
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
-from limiter.store import incidents, schema
+from limiter.store import incidents, schema, usage
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.system_limits import LIMITS, Value
 
@@ -78,6 +78,7 @@ class Writer:
         self._singles: dict[tuple[int, str | None, str], int] = {}
         self._shared: dict[tuple[int, str | None, str], int] = {}
         self._trims = 0
+        self._rolled = 0  # hours before this one are in usage_hours
         self._after: list[Callable[[], object]] = []
         self._saved_refusals = 0
 
@@ -127,6 +128,8 @@ class Writer:
             self._save_snapshot(snapshot)
             self._save_beats(state)
             self._trim(snapshot.at)
+        if changes.snapshots:
+            self._roll_usage(changes.snapshots[-1].at)
         if changes.audit:
             self._save_audit(changes.audit)
         self._save_refusals(state.refused)
@@ -252,6 +255,17 @@ class Writer:
         if counts:
             self._execute(_UPSERT_REFUSAL_COUNT, counts)
 
+    def _roll_usage(self, now: int) -> None:
+        """One finished hour a snapshot, until none is due in this hour."""
+        current = now - now % HOUR_MS
+        if self._rolled >= current:
+            return
+        hours = [hour for hour in usage.due(self.connection, now) if hour >= self._rolled]
+        for hour in hours[:1]:
+            usage.roll(self.connection, hour)
+        rolled = hours[0] + HOUR_MS if hours else current
+        self._after.append(lambda: setattr(self, "_rolled", rolled))
+
     def _trim(self, now: int) -> None:
         """One slice of one table a snapshot."""
         keep = self.retention
@@ -274,29 +288,27 @@ class Writer:
 
     def fetch(self, state: State, requests: Iterable[Any], now: int) -> None:
         """Bring ended sessions, trades, trade days and versions that the requests name and the state has not."""
+        named = _named(state, requests, state.day(now).name)
+        if not any(named):
+            return
         self.connection.execution_options(begin="BEGIN")  # what only reads waits for no other process's lock
         try:
-            self._fetch(state, requests, now)
+            self._fetch(state, *named, state.day(now).name)
         finally:
             self.connection.rollback()
             self.connection.execution_options(begin="BEGIN IMMEDIATE")
 
-    def _fetch(self, state: State, requests: Iterable[Any], now: int) -> None:
-        day = state.day(now).name
-        numbers, trades, users = set(), set(), set()
-        for request in requests:
-            match request:
-                case Heartbeat() | Stop() | StopByAdmin() | Take() | RecordTrade():
-                    session = state.sessions.get(request.number)
-                    if session is None and request.number:
-                        numbers.add(request.number)
-                    elif session is not None and isinstance(request, RecordTrade):
-                        trades.add((session.user_id, request.trade_id))
-                        users.add(session.user_id)
-                case LookAtUser():
-                    users.add(request.user_id)
-                case Rollback() | Acknowledge():
-                    self._fetch_past(state, request)
+    def _fetch(
+        self,
+        state: State,
+        numbers: set[int],
+        trades: set[tuple[str, str]],
+        unknown: set[str],
+        past: list[Rollback | Acknowledge],
+        day: str,
+    ) -> None:
+        for request in past:
+            self._fetch_past(state, request)
         if numbers:
             for row in self._rows(_SELECT_ENDED, sorted(numbers)):
                 ended = Ended(as_session(row), row.ended_at, row.ended_reason)
@@ -307,8 +319,8 @@ class Writer:
                 columns[7] = bool(row.closes)
                 trade = Trade(*columns)
                 state.trades[trade.user_id, trade.trade_id] = trade
-        if unknown := sorted(user for user in users if (user, day) not in state.trade_days):
-            found = {row.user_id: row.used for row in self._rows(_SELECT_DAYS, unknown, day)}
+        if unknown:
+            found = {row.user_id: row.used for row in self._rows(_SELECT_DAYS, sorted(unknown), day)}
             state.trade_days.update({(user, day): found.get(user, 0) for user in unknown})
 
     def _fetch_past(self, state: State, request: Rollback | Acknowledge) -> None:
@@ -335,9 +347,7 @@ class Writer:
 
     # -- the start
 
-    def restore(
-        self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()
-    ) -> State:
+    def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
         """The state as the database has it, every lease renewed in full, rates and counts of the last hour kept.
 
         Saves what environment and defaults say now, as a version of its own where values in force changed by it.
@@ -449,6 +459,29 @@ class Writer:
             state.windows.setdefault(("hour", "ended:lease_expired"), Window(HOUR_SECONDS)).add(
                 min(at // 1000, second), 1
             )
+
+
+def _named(
+    state: State, requests: Iterable[Any], day: str
+) -> tuple[set[int], set[tuple[str, str]], set[str], list[Rollback | Acknowledge]]:
+    """Sessions, trades, users and the rest that a batch asks about and memory does not answer; nothing, mostly."""
+    numbers, trades, users, past = set(), set(), set(), []
+    for request in requests:
+        match request:
+            case Start():
+                continue
+            case Heartbeat() | Stop() | StopByAdmin() | Take() | RecordTrade():
+                session = state.sessions.get(request.number)
+                if session is None and request.number:
+                    numbers.add(request.number)
+                elif session is not None and isinstance(request, RecordTrade):
+                    trades.add((session.user_id, request.trade_id))
+                    users.add(session.user_id)
+            case LookAtUser():
+                users.add(request.user_id)
+            case Rollback() | Acknowledge():
+                past.append(request)
+    return numbers, trades, {user for user in users if (user, day) not in state.trade_days}, past
 
 
 def link(head: str, row: tuple[Any, ...]) -> str:

@@ -46,7 +46,7 @@ HOSTILE_VALUES = {
     "reversed surrogates": b'"\\udc00\\ud800"',
     "NUL": b'"a\\u0000b"',
     "integer of 5000 digits": b"9" * 5000,
-    "float of 5000 digits": b"1." + b"9" * 5000,
+    "float of 5000 digits": b"0." + b"3" * 5000,
     "exponent": b"1e999999999",
     "minus zero": b"-0.0",
     "true": b"true",
@@ -124,14 +124,13 @@ def test_a_hostile_count_is_refused(server: Limiter, name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE_VALUES)
 def test_a_hostile_limit_is_refused(server: Limiter, name: str) -> None:
-    if name == "null":
-        pytest.skip("null takes a live change back")
+    if name in ("null", "minus zero"):
+        pytest.skip("null takes a live change back, and zero is zero however it is written")
+    before = server.limits()
     headers = {"Authorization": f"Bearer {server.admin_key}", "Content-Type": "application/json"}
     text = b'{"changes": {"MAX_BOTS_PER_USER": %s}, "reason": "test"}' % HOSTILE_VALUES[name]
-    if name == "minus zero":
-        pytest.skip("zero is within the range, however it is written")
     refused_politely(server.client.patch("/api/admin/limits", content=text, headers=headers))
-    assert server.limits()["MAX_BOTS_PER_USER"] == 1
+    assert server.limits() == before
 
 
 # -- size and type ---------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def tour(server: Limiter) -> None:
     server.client.get("/api/admin/capacity", headers={"Host": "evil.example"})
     server.client.patch("/api/admin/limits", json={})
     server.set_limits(MAX_BOTS_PER_USER=2)
-    server.admin("PATCH", "/api/admin/limits", {"changes": {}, "reason": "stale", "version": -1})
+    server.admin("PATCH", "/api/admin/limits", {"changes": {}, "reason": "stale", "version": 0})
     server.patch(MAX_BOTS_PER_USER=-1)
     version = granted(server.client.get("/api/admin/limits"))["version"]
     server.admin("POST", "/api/admin/limits/preview", {"changes": {"MAX_CONCURRENT_BOTS": 300}})

@@ -165,7 +165,7 @@ def test_a_killed_wrapper_takes_the_command_with_it_and_the_lease_frees_the_slot
     assert lives(bot.command_pid)
     bot.process.kill()
     bot.end()
-    wait_until(lambda: not lives(bot.command_pid), 2, "the command is gone too")
+    wait_until(lambda: not lives(bot.command_pid), 5, "the command is gone too")
     assert bot.holds_a_slot
     wait_until(lambda: not bot.holds_a_slot, 7, "the lease frees the slot")
 
@@ -180,7 +180,7 @@ def test_a_lost_slot_stops_the_command(one: Limiter, tmp_path: Path) -> None:
     bot = Wrapped(one, tmp_path, "trap 'echo closing; exit 4' TERM; while :; do sleep 0.05; done")
     (row,) = one.listed(user_id=bot.user)
     one.admin("POST", f"/api/admin/sessions/{row['public_id']}/stop", {"reason": "test"})
-    status, out, err = bot.end(5)
+    status, out, err = bot.end(10)
     assert (status, out) == (4, "closing\n")
     assert "admin_stop" in err
 

@@ -1,4 +1,4 @@
-"""What persons change: versions, sources, guards, rollback, a user's own limits, the pause. All or nothing, and kept."""
+"""What persons change: versions, sources, guards, rollback, a user's own limits, the pause. All or nothing; kept."""
 
 from dataclasses import replace
 from typing import Any
@@ -47,7 +47,13 @@ def test_a_change_says_what_it_changed_and_keeps_who_when_and_why() -> None:
     answer = changed(change(state, {"MAX_CONCURRENT_BOTS": 250, "ALERT_THRESHOLD": 80}, readings=CALM))
     assert answer.changed == (("MAX_CONCURRENT_BOTS", 200, 250), ("ALERT_THRESHOLD", 80, 80))
     (version,) = state.changes.versions
-    assert (version.version, version.at, version.actor, version.kind, version.reason) == (2, NOW, "key-1", "limits", "tests")
+    assert (version.version, version.at, version.actor, version.kind, version.reason) == (
+        2,
+        NOW,
+        "key-1",
+        "limits",
+        "tests",
+    )
     assert version.in_force["MAX_CONCURRENT_BOTS"] == (250, "live")
     assert version.in_force["MAX_TRADES_PER_DAY"] == (500, "default")
     setting = state.limits.settings["MAX_CONCURRENT_BOTS"]
@@ -97,7 +103,9 @@ def test_a_guard_holds_a_raise_and_all_that_came_with_it() -> None:
     assert state.limits.version == 1
 
 
-@pytest.mark.parametrize("changes", [{"MAX_CONCURRENT_BOTS": 200}, {"MAX_CONCURRENT_BOTS": 100}, {"MAX_BOTS_PER_USER": 9}])
+@pytest.mark.parametrize(
+    "changes", [{"MAX_CONCURRENT_BOTS": 200}, {"MAX_CONCURRENT_BOTS": 100}, {"MAX_BOTS_PER_USER": 9}]
+)
 def test_guards_hold_nothing_but_a_raise(changes: dict[str, Change]) -> None:
     changed(change(new_state(), changes, readings=HOT))
 
@@ -167,7 +175,10 @@ def test_a_configured_value_that_has_changed_since_comes_back_as_a_live_one() ->
     state.limits = Limits(2, defaults() | {"MAX_CONCURRENT_BOTS": Setting(110, "live")}, defaults())
     state.versions[1] = first
     changed(rollback(state, 1))
-    assert (state.limits.values["MAX_CONCURRENT_BOTS"], state.limits.settings["MAX_CONCURRENT_BOTS"].source) == (120, "live")
+    assert (state.limits.values["MAX_CONCURRENT_BOTS"], state.limits.settings["MAX_CONCURRENT_BOTS"].source) == (
+        120,
+        "live",
+    )
 
 
 def test_a_rollback_that_raises_is_held_by_the_guards() -> None:

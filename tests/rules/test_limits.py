@@ -11,7 +11,9 @@ def test_a_user_without_own_limits_gets_the_systems() -> None:
 
 
 def test_own_limits_go_over_the_systems_and_only_those_named() -> None:
-    held = limits({"vip": override(MAX_BOTS_PER_USER=5, MAX_SIGNALS_PER_MINUTE_PER_USER=None)}, MAX_SIGNALS_PER_MINUTE_PER_USER=3)
+    held = limits(
+        {"vip": override(MAX_BOTS_PER_USER=5, MAX_SIGNALS_PER_MINUTE_PER_USER=None)}, MAX_SIGNALS_PER_MINUTE_PER_USER=3
+    )
     assert held.of("vip", NOW)["MAX_BOTS_PER_USER"] == 5
     assert held.of("vip", NOW)["MAX_SIGNALS_PER_MINUTE_PER_USER"] is None
     assert held.of("vip", NOW)["MAX_TRADES_PER_DAY"] == 500

@@ -1,5 +1,5 @@
-"""The rules against a model that is a few dicts and lists, under a clock that the test pushes: in whatever order requests
-come, the state admits, refuses, counts and forgets as the model does, and a batch that fails leaves no trace.
+"""The rules against a model that is a few dicts and lists, under a clock that the test pushes: in whatever order
+requests come, the state admits, refuses, counts and forgets as the model does, and a batch that fails leaves no trace.
 
 Every step is one batch as the committer makes it: fetch, reap, decide, and where it fails, undo.
 """
@@ -60,7 +60,7 @@ class Model(RuleBasedStateMachine):
         bots=st.integers(1, 4), per_user=st.integers(1, 3), lease=st.sampled_from((5, 30, 60)), trades=st.integers(1, 3)
     )
     def begin(self, bots: int, per_user: int, lease: int, trades: int) -> None:
-        self.limits = {
+        self.limits: dict[str, Any] = {
             "MAX_CONCURRENT_BOTS": bots, "MAX_BOTS_PER_USER": per_user, "BOT_LEASE_SECONDS": lease,
             "MAX_TRADES_PER_DAY": trades, TOKENS: 7, SIGNALS: 6, OWN_SIGNALS: 4,
         }  # fmt: skip
@@ -282,9 +282,9 @@ class Model(RuleBasedStateMachine):
     def mixed(self, user: str, pick: int) -> list[Any]:
         """A batch of everything that can be undone."""
         requests: list[Any] = [
-            asked(user, "b1", "k1"), asked(user, "b1", "k9"), asked(user), Take("r", "tokens", 2), SetPause(not self.paused, "t", "k"),
-            ChangeLimits({"MAX_CONCURRENT_BOTS": 9}, "t", None, False, "k", CALM, 150), asked("new", "b1"),
-            OverrideUser(user, {}, None, "t", "k"), TakeSnapshot(None, None, None), ReapSuspects("k", "t"),
+            asked(user, "b1", "k1"), asked(user, "b1", "k9"), asked(user), asked("new", "b1"), Take("r", "tokens", 2),
+            ChangeLimits({"MAX_CONCURRENT_BOTS": 9}, "t", None, False, "k", CALM, 150), ReapSuspects("k", "t"),
+            SetPause(not self.paused, "t", "k"), OverrideUser(user, {}, None, "t", "k"), TakeSnapshot(None, None, None),
         ]  # fmt: skip
         if self.known:
             one = self.any_session(pick)

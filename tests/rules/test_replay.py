@@ -1,4 +1,4 @@
-"""Demand decided again: without changes it refuses what was refused; with a changed limit, what that limit would have."""
+"""Demand decided again: without changes it refuses what was refused; with a changed limit, what that would have."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from tests.rules.world import HOUR, NOW, SECOND, asked, decide, new_state, stop
 STAY = 600 * SECOND
 
 
-def demands(steps: list[tuple[str, str | None, int]], stop_after: int | None = None, **limits: int) -> list[Demand]:
-    """What these starts (user, bot, seconds since the one before) leave behind under these limits, as the store reads it
-    back. Each session is stopped after so many others; None: they stay."""
+def demands(steps: list[tuple[str, str | None, int]], stop_after: int | None = None, **limits: Any) -> list[Demand]:
+    """What these starts (user, bot, seconds since the one before) leave behind under these limits, as the store reads
+    it back. Each session is stopped after so many others; None: they stay."""
     state, now = new_state(BOT_LEASE_SECONDS=86_400, **limits), NOW
     admitted: list[tuple[Session, bool]] = []
     ends: dict[int, int] = {}
@@ -48,7 +48,8 @@ def again(found: list[Demand], own_limit: tuple[str, ...] = (), **changes: Any) 
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(("u1", "u2", "u3")), st.sampled_from((None, "b1", "b2")), st.integers(0, 400)), max_size=40
+    st.tuples(st.sampled_from(("u1", "u2", "u3")), st.sampled_from((None, "b1", "b2")), st.integers(0, 400)),
+    max_size=40,
 )
 
 

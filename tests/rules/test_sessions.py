@@ -5,6 +5,7 @@ import pytest
 from limiter.rules.changes import SetPause
 from limiter.rules.records import Ended
 from limiter.rules.sessions import Admission, Heartbeat, Reap, ReapSuspects, Stop, StopByAdmin
+from limiter.rules.state import State
 from tests.rules.world import (
     HOUR,
     NOW,
@@ -84,10 +85,12 @@ def test_a_users_own_limit_goes_over_the_systems() -> None:
     assert refused(start(state, "vip", now=NOW + 9 * SECOND), "user_limit").shown == {"active": 3, "limit": 3}
 
 
-@pytest.mark.parametrize("name", ["MAX_CONCURRENT_BOTS", "MAX_BOTS_PER_USER"])
-def test_a_limit_of_0_refuses_every_new_start(name: str) -> None:
-    state = new_state(**{name: 0})
-    refusal = refused(start(state, "u1"), "server_full" if name == "MAX_CONCURRENT_BOTS" else "user_limit")
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(new_state(MAX_CONCURRENT_BOTS=0), "server_full"), (new_state(MAX_BOTS_PER_USER=0), "user_limit")],
+)
+def test_a_limit_of_0_refuses_every_new_start(state: State, reason: str) -> None:
+    refusal = refused(start(state, "u1"), reason)
     assert "0/0" in refusal.sentence("fr")
     assert not state.capacity(NOW).can_accept_new
 
@@ -251,7 +254,9 @@ def test_a_session_counts_until_its_lease_ends_and_not_after() -> None:
 def test_an_end_by_lease_is_the_instant_of_the_lease_whenever_it_is_noticed() -> None:
     state = new_state()
     session = admitted(state, "u1")
-    assert decide(state, Stop(session.number, session.secret), NOW + HOUR) == Ended(session, NOW + LEASE, "lease_expired")
+    assert decide(state, Stop(session.number, session.secret), NOW + HOUR) == Ended(
+        session, NOW + LEASE, "lease_expired"
+    )
 
 
 def test_leases_end_one_by_one_in_their_order() -> None:
@@ -341,6 +346,12 @@ def test_a_refusal_keeps_what_it_was_decided_on() -> None:
     decide(state, request)
     (kept,) = state.refused
     assert (kept.request_id, kept.at, kept.user_id, kept.bot_id) == (request.request_id, NOW, "u2", "b9")
-    assert (kept.reason, kept.limit, kept.value, kept.count, kept.version) == ("server_full", "MAX_CONCURRENT_BOTS", 1, 1, 1)
+    assert (kept.reason, kept.limit, kept.value, kept.count, kept.version) == (
+        "server_full",
+        "MAX_CONCURRENT_BOTS",
+        1,
+        1,
+        1,
+    )
     assert kept.facts is not None
     assert (kept.facts.active, kept.facts.max_bots, kept.facts.user_active, kept.facts.user_max) == (1, 1, 0, 1)

@@ -1,5 +1,5 @@
-"""What a batch changed can be taken back, whole or from a mark, and leaves no trace; figures of the last hour and of freed
-slots are what happened."""
+"""What a batch changed can be taken back, whole or from a mark, and leaves no trace; figures of the last hour and of
+freed slots are what happened."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import pytest
 from limiter.rules.changes import ChangeLimits, OverrideUser, SetPause, Write
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import Session
-from limiter.rules.sessions import Reap, ReapSuspects, Start, Stop, StopByAdmin
+from limiter.rules.sessions import Admission, Reap, ReapSuspects, Stop, StopByAdmin
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
 from tests.rules.world import (
@@ -92,6 +92,7 @@ def test_one_request_is_undone_alone() -> None:
     state = new_state()
     state.begin()
     first = asked("u1", "b1", "k1").decide(state, NOW)
+    assert isinstance(first, Admission)
     before = picture(state)
     mark = state.mark()
     for request in (asked("u1", "b1", "k2"), asked("u2"), SetPause(True, "tests", "key-1")):
@@ -155,7 +156,9 @@ def freed(gaps: list[float]) -> int | None:
         ([40.0] * 11 + [59.0] * 20, 59),
     ],
 )
-def test_the_advice_is_the_median_of_the_last_20_gaps_between_30_and_600_seconds(gaps: list[float], seconds: int) -> None:
+def test_the_advice_is_the_median_of_the_last_20_gaps_between_30_and_600_seconds(
+    gaps: list[float], seconds: int
+) -> None:
     assert freed(gaps) == seconds
 
 

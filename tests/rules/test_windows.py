@@ -75,15 +75,16 @@ def test_a_day_begins_at_midnight_in_the_operators_zone() -> None:
     assert day_of(day.begins - 1, PARIS).name == "2026-07-01"
 
 
-@pytest.mark.parametrize(
-    ("date", "hours"), [((2026, 3, 29), 23), ((2026, 10, 25), 25), ((2026, 6, 1), 24)]
-)
+@pytest.mark.parametrize(("date", "hours"), [((2026, 3, 29), 23), ((2026, 10, 25), 25), ((2026, 6, 1), 24)])
 def test_days_on_which_the_clocks_change(date: tuple[int, int, int], hours: int) -> None:
     day = day_of(ms(*date, 12), PARIS)
     assert day.ends - day.begins == hours * HOUR_SECONDS * 1000
 
 
-@given(st.integers(ms(2020, 1, 1), ms(2035, 1, 1)), st.sampled_from(("UTC", "Europe/Paris", "America/Sao_Paulo", "Asia/Kathmandu")))
+@given(
+    st.integers(ms(2020, 1, 1), ms(2035, 1, 1)),
+    st.sampled_from(("UTC", "Europe/Paris", "America/Sao_Paulo", "Asia/Kathmandu")),
+)
 def test_every_instant_is_in_its_day_and_days_join(now: int, zone: str) -> None:
     day = day_of(now, ZoneInfo(zone))
     assert day.begins <= now < day.ends

@@ -1,4 +1,4 @@
-"""A state without a database, and the requests that tests ask it most. Time is an argument: `NOW` and what is added to it."""
+"""A state without a database, and the requests that tests ask it most. Time is an argument: `NOW` and what is added."""
 
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
@@ -84,7 +84,13 @@ def beat(state: State, session: Session, now: int) -> Any:
 
 def trade(state: State, session: Session, trade_id: str, now: int = NOW, **fields: Any) -> Any:
     """What a trade is answered; `fields` go over a plain buy."""
-    told = {"symbol": "BTC/USDT", "side": "buy", "quantity": "1", "price": "100", "closes": False} | fields
+    told: dict[str, Any] = {
+        "symbol": "BTC/USDT",
+        "side": "buy",
+        "quantity": "1",
+        "price": "100",
+        "closes": False,
+    } | fields
     return decide(state, RecordTrade(f"request-{trade_id}", session.number, session.secret, trade_id, **told), now)
 
 

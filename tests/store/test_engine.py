@@ -151,6 +151,18 @@ def foreign(path: Path) -> None:
     connection.close()
 
 
+def empty_beside_wal(path: Path) -> None:
+    """An empty file and the -wal file that a killed process left."""
+    cut(path, 0)
+    path.with_name(path.name + "-wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(28))
+
+
+def gone_beside_wal(path: Path) -> None:
+    """No file, and the -wal file that a killed process left."""
+    empty_beside_wal(path)
+    path.unlink()
+
+
 def run(path: Path, *statements: str) -> None:
     """Statements on the file, by hand."""
     connection = sqlite3.connect(path)
@@ -160,15 +172,10 @@ def run(path: Path, *statements: str) -> None:
     connection.close()
 
 
-def left_wal(path: Path) -> None:
-    """A -wal file, as a killed process leaves it."""
-    path.with_name(path.name + "-wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(28))
-
-
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "emptied": (lambda path: cut(path, 0), "is empty"),
-    "emptied beside its WAL": (lambda path: (cut(path, 0), left_wal(path)), "is empty but its -wal file is there"),
-    "gone beside its WAL": (lambda path: (path.unlink(), left_wal(path)), "is gone but its -wal file is there"),
+    "emptied beside its WAL": (empty_beside_wal, "is empty but its -wal file is there"),
+    "gone beside its WAL": (gone_beside_wal, "is gone but its -wal file is there"),
     "a text": (lambda path: path.write_text("MAX_CONCURRENT_BOTS=200\n" * 500), "damaged or not a SQLite database"),
     "cut to its header": (lambda path: cut(path, 100), "damaged|empty"),
     "cut in half": (lambda path: cut(path, path.stat().st_size // 2), "damaged"),
@@ -226,7 +233,9 @@ def test_the_file_behind_a_url() -> None:
 def test_a_network_file_system_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mounts = f"disk / ext4 rw 0 0\nhost:/share {tmp_path}/share nfs4 rw 0 0\n"
     read_text = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda self, *a: mounts if str(self) == "/proc/mounts" else read_text(self, *a))
+    monkeypatch.setattr(
+        Path, "read_text", lambda self, *a: mounts if str(self) == "/proc/mounts" else read_text(self, *a)
+    )
     with pytest.raises(StoreError, match="network file system"):
         open_writer(f"sqlite:///{tmp_path}/share/limiter.db")
     open_writer(f"sqlite:///{tmp_path}/local/limiter.db").dispose()
@@ -387,13 +396,17 @@ def test_the_audit_only_grows(opened: Callable[..., Engine], statement: str) -> 
     writer = opened()
     with writer.begin() as tx:
         tx.execute(
-            schema.audit.insert().values(id=1, at=1, actor="a", action="b", target="c", reason="d", detail="{}", hash="e")
+            schema.audit.insert().values(
+                id=1, at=1, actor="a", action="b", target="c", reason="d", detail="{}", hash="e"
+            )
         )
     with pytest.raises(DBAPIError, match="only grows"), writer.begin() as tx:
         tx.exec_driver_sql(statement)
 
 
-def test_a_plain_copy_of_file_and_wal_opens(url: str, path: Path, tmp_path: Path, opened: Callable[..., Engine]) -> None:
+def test_a_plain_copy_of_file_and_wal_opens(
+    url: str, path: Path, tmp_path: Path, opened: Callable[..., Engine]
+) -> None:
     """What a killed machine leaves on the disk: the file, and a WAL that was never checkpointed."""
     with opened().begin() as tx:
         tx.execute(schema.fleet.update().values(next_number=42))

@@ -33,7 +33,7 @@ SAMPLE = TakeSnapshot(10.0, 20.0, 1.5)
 
 
 class Book:
-    """A writer with its state on a real file, batches asked of it one by one, and killed and restored as often as liked."""
+    """A writer with its state on a real file, asked batch by batch, and killed and restored as often as liked."""
 
     def __init__(self, url: str, **limits: int) -> None:
         self.url = url
@@ -93,7 +93,13 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 def trade(session: Session, trade_id: str, **fields: Any) -> RecordTrade:
     """A plain buy; `fields` go over it."""
-    told = {"symbol": "BTC/USDT", "side": "buy", "quantity": "1.50", "price": "100", "closes": False} | fields
+    told: dict[str, Any] = {
+        "symbol": "BTC/USDT",
+        "side": "buy",
+        "quantity": "1.50",
+        "price": "100",
+        "closes": False,
+    } | fields
     return RecordTrade("request", session.number, session.secret, trade_id, **told)
 
 
@@ -132,7 +138,9 @@ def test_everything_that_decisions_depend_on_comes_back(book: Book) -> None:
     at = NOW + 30 * SECOND
     book.ask(at, trade(sessions[0], "t1"), trade(sessions[1], "t2"), trade(sessions[2], "t1"))
     book.ask(at, Take("r", "signals", 7, sessions[0].number, sessions[0].secret), Take("r", "tokens", 9))
-    book.ask(at, OverrideUser("u2", {"MAX_BOTS_PER_USER": 5}, at + HOUR, "tests", "key-1"), SetPause(True, "t", "key-1"))
+    book.ask(
+        at, OverrideUser("u2", {"MAX_BOTS_PER_USER": 5}, at + HOUR, "tests", "key-1"), SetPause(True, "t", "key-1")
+    )
     book.ask(at, SAMPLE)
     before = book.state
     book.restart(at + 10 * SECOND)
@@ -256,7 +264,9 @@ def test_a_rollback_finds_any_version_after_a_restart(book: Book) -> None:
 
 
 def test_own_limits_of_a_user_are_kept_and_taken_back(book: Book) -> None:
-    book.ask(NOW, OverrideUser("vip", {"MAX_BOTS_PER_USER": 5, "MAX_SIGNALS_PER_MINUTE_PER_USER": None}, None, "t", "k"))
+    book.ask(
+        NOW, OverrideUser("vip", {"MAX_BOTS_PER_USER": 5, "MAX_SIGNALS_PER_MINUTE_PER_USER": None}, None, "t", "k")
+    )
     book.restart(NOW)
     assert book.state.limits.of("vip", NOW)["MAX_BOTS_PER_USER"] == 5
     book.ask(NOW, OverrideUser("vip", {}, None, "over", "k"))
@@ -473,7 +483,9 @@ def test_rollups_are_sums_least_and_most_of_the_snapshots(
         for row in book.rows(schema.snapshots, schema.snapshots.c.step == step):
             of = [shot for shot in shots if shot.at - shot.at % (step * 1000) == row.at]
             check_rollup(row, of)
-            counts = book.rows(schema.refusal_counts, schema.refusal_counts.c.step == step, schema.refusal_counts.c.at == row.at)
+            counts = book.rows(
+                schema.refusal_counts, schema.refusal_counts.c.step == step, schema.refusal_counts.c.at == row.at
+            )
             wanted: Counter[str] = Counter()
             for shot in of:
                 wanted.update(shot.refusals)
@@ -526,7 +538,7 @@ def test_rows_are_trimmed_slice_by_slice_when_their_time_is_over(book: Book) -> 
     tables = (schema.refusals, schema.ended_sessions, schema.trades, schema.rate_seconds)
 
     def kept(at: int) -> list[int]:
-        for _ in range(9):
+        for _ in range(10):
             book.ask(at, SAMPLE)
         steps = Counter(row.step for row in book.rows(schema.snapshots, schema.snapshots.c.at < NOW + MINUTE))
         counts = Counter(row.step for row in book.rows(schema.refusal_counts))
@@ -546,7 +558,7 @@ def test_refusals_are_trimmed_to_their_number_too(book: Book) -> None:
     book.ask(NOW, change(MAX_CONCURRENT_BOTS=0))
     for minute in range(10):
         book.ask(NOW + minute * MINUTE, *(asked(f"u{n}") for n in range(50)))
-    for _ in range(9):
+    for _ in range(10):
         book.ask(NOW + 10 * MINUTE, SAMPLE)
     rows = book.rows(schema.refusals)
     assert len(rows) == 100

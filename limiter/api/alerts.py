@@ -1,0 +1,124 @@
+"""What operators ask about alerts: incidents with all that belongs to them, acknowledging one, proving the channels."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from limiter.api import schemas as s
+from limiter.api.call import Call, Refused
+from limiter.api.wire import Answer, iso, ok
+from limiter.rules.deliveries import failing_channels
+from limiter.rules.incidents import Acknowledge, SendTest
+from limiter.rules.records import Delivery, Incident
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Reap
+from limiter.store import incidents, reader
+
+PAGE = 50
+TEST_SECONDS = 8.0  # how long a test waits for what the channels answer
+NUMBER_DIGITS = 15
+
+
+async def alerts(call: Call) -> Answer:
+    """Incidents, newest first, and how the channels fare."""
+    state = call.wanted_choice("state", ("open", "acknowledged", "resolved"))
+    size = call.wanted_number("limit", 1, reader.MAX_PAGE) or PAGE
+    await call.decide(Reap())
+    now = call.now()
+    rows = await call.read(_rows, now, state, call.wanted_number("cursor", 0, 2**53), size + 1)
+    more = str(rows[size - 1].id) if len(rows) > size else None
+    return ok(s.AlertsAnswer(rows[:size], more, _channels(call)))
+
+
+async def acknowledge(call: Call) -> Answer:
+    """Say that somebody looks after it; the first to say so is kept."""
+    digits = call.path["id"]
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= NUMBER_DIGITS):
+        raise Refused(Refusal("not_found"))
+    reason = call.body.reason if call.body is not None else None
+    incident: Incident = await call.decide(Acknowledge(int(digits), reason or "", call.actor.name))
+    (row,) = await call.read(_complete, [incident], call.now())
+    return ok(s.AlertAnswer(row))
+
+
+async def send_test(call: Call) -> Answer:
+    """Send a message to every channel, and wait some seconds for what they answer."""
+    sent: list[Delivery] = await call.decide(SendTest(call.actor.name))
+    numbers, deadline = {one.number for one in sent}, time.monotonic() + TEST_SECONDS
+    while numbers & call.services.committer.state.deliveries.keys() and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    await call.decide(Reap())  # durable before it is read
+    found = await call.read(incidents.numbered, sorted(numbers))
+    return ok(s.AlertTestAnswer([_delivery(one) for one in found]))
+
+
+def _rows(connection: Connection, now: int, status: str | None, before: int | None, limit: int) -> list[s.IncidentRow]:
+    return _complete(connection, incidents.incidents(connection, status, before, limit), now)
+
+
+def _complete(connection: Connection, found: list[Incident], now: int) -> list[s.IncidentRow]:
+    """The incidents with deliveries, and the changes of limits and notes that fall into them."""
+    if not found:
+        return []
+    begin, end = min(one.opened_at for one in found), max(one.resolved_at or now for one in found)
+    told = incidents.deliveries(connection, [one.number for one in found])
+    changes = incidents.changes(connection, begin, end)
+    notes = reader.notes(connection, begin, end + 1)
+    return [_incident(one, now, told.get(one.number, []), changes, notes) for one in found]
+
+
+def _incident(incident: Incident, now: int, told: list[Delivery], changes: Any, notes: Any) -> s.IncidentRow:
+    end = incident.resolved_at or now
+
+    def inside(rows: list[Row[Any]]) -> list[Row[Any]]:
+        return [row for row in rows if incident.opened_at <= row.at <= end]
+
+    return s.IncidentRow(
+        id=incident.number,
+        kind=incident.kind,
+        level=incident.crossings[-1].level,
+        status=incident.status,
+        message=incident.message,
+        opened_at=str(iso(incident.opened_at)),
+        resolved_at=iso(incident.resolved_at),
+        duration_seconds=(end - incident.opened_at) / 1000,
+        peak_bots=incident.peak,
+        peak_limit=incident.peak_limit,
+        refusals=dict(incident.refusals),
+        acknowledged_at=iso(incident.acknowledged_at),
+        acknowledged_by=incident.acknowledged_by,
+        acknowledged_reason=incident.acknowledged_reason,
+        crossings=[s.CrossingRow(str(iso(one.at)), one.level, one.bots, one.limit) for one in incident.crossings],
+        deliveries=[_delivery(one) for one in told],
+        changes=[_version(row) for row in inside(changes)],
+        notes=[
+            s.Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at))) for row in inside(notes)
+        ],
+    )
+
+
+def _version(row: Row[Any]) -> s.VersionRow:
+    moved = [s.Moved(*one) for one in json.loads(row.changed)]
+    return s.VersionRow(row.version, str(iso(row.at)), row.actor, row.kind, row.reason, row.user_id, moved)
+
+
+def _delivery(one: Delivery) -> s.DeliveryRow:
+    return s.DeliveryRow(
+        one.number, str(iso(one.at)), one.level, one.title, one.channel, one.state, one.tries, one.answer,
+        iso(one.tried_at), iso(one.next_try_at),
+    )  # fmt: skip
+
+
+def _channels(call: Call) -> list[s.ChannelRow]:
+    state = call.services.committer.state
+    failing, waiting = failing_channels(state), [one.channel for one in state.deliveries.values()]
+    return [
+        s.ChannelRow(
+            name, name not in failing, one.failures, waiting.count(name), one.answer,
+            iso(one.tried_at), iso(one.sent_at),
+        )
+        for name, one in state.channels.items()
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""The parts of the page Limits: the system's limits with preview and undo, users' own limits, versions."""

@@ -1,0 +1,93 @@
+"""The system's limits as fields, and what somebody typed into them; others' changes meanwhile are told, never lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from limiter.console import events, times
+from limiter.console.signins import SignIn
+from limiter.console.tuning.describe import meaning, sources
+from limiter.console.words import t
+from limiter.rules.limits import Limits
+from limiter.system_limits import CATALOGUE, Limit, Value
+
+
+def base(limits: Limits) -> Limits:
+    """The limits that the fields were filled from; they stay while somebody types, whatever others change."""
+    kept: Limits | None = st.session_state.get("edited-limits")
+    if kept is None or (kept.version != limits.version and not changes_of(kept)):
+        st.session_state["edited-limits"] = kept = limits
+        st.session_state.pop("preview", None)
+    return kept
+
+
+def field_key(limits: Limits, name: str) -> str:
+    """The field's key: a new version brings new fields."""
+    return f"{name}-v{limits.version}-{st.session_state.get('undone', 0)}"
+
+
+def changes_of(limits: Limits) -> dict[str, Value | str]:
+    """What the fields say other than the values in force."""
+    found: dict[str, Value | str] = {}
+    for limit in CATALOGUE:
+        key = field_key(limits, limit.name)
+        if key not in st.session_state:
+            continue
+        value = st.session_state[key]
+        if value is None and not limit.optional:
+            continue
+        if value != limits.values[limit.name]:
+            found[limit.name] = "none" if value is None else int(value) if value == int(value) else value
+    return found
+
+
+def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[str], None]) -> None:
+    """One limit: its value, unit, meaning, and where the value comes from."""
+    setting, configured = limits.settings[limit.name], limits.configured[limit.name]
+    kind: type[int] | type[float] = int if limit.whole else float
+    more: dict[str, Any] = {
+        "min_value": kind(limit.minimum),
+        "max_value": kind(limit.maximum),
+        "value": None if setting.value is None else kind(setting.value),
+        "step": 10 if limit.name == "MAX_CONCURRENT_BOTS" else 1 if limit.whole else 0.5,
+        "format": "%d" if limit.whole else "%.1f",
+    }
+    st.number_input(
+        limit.name,
+        key=field_key(limits, limit.name),
+        help=meaning(limit.name),
+        placeholder=t("no limit"),
+        disabled=not sign_in.may_change,
+        **more,
+    )
+    said = [limit.unit, sources()[setting.source]]
+    if setting.source != "live" and setting.value != limit.default:
+        said.append(t("default {value}", value=events.value(limit.default)))
+    if setting.changed_by and setting.source == "live" and setting.changed_at:
+        said.append(f"{setting.changed_by}, {times.when(setting.changed_at)}")
+    st.caption(" · ".join(said))
+    if limits.hidden(limit.name):
+        st.caption(
+            t(
+                "⚠ hides {value} of the {source}",
+                value=events.value(configured.value),
+                source=sources()[configured.source],
+            )
+        )
+        if sign_in.may_change:
+            st.button(
+                t("Take the live change back"),
+                key=f"back-{limit.name}",
+                type="tertiary",
+                icon=":material/undo:",
+                on_click=take_back,
+                args=(limit.name,),
+            )
+
+
+def start_over() -> None:
+    """Forget what was typed."""
+    st.session_state.pop("edited-limits", None)
+    st.session_state.pop("preview", None)
+    st.session_state["undone"] = st.session_state.get("undone", 0) + 1

@@ -1,0 +1,59 @@
+"""The system's limits: fields, guards, preview, and what others changed meanwhile."""
+
+import streamlit as st
+
+from limiter.console import data, frame, times
+from limiter.console.signins import SignIn
+from limiter.console.tuning import fields, preview
+from limiter.console.tuning.guards import guards
+from limiter.console.words import t
+from limiter.rules.limits import Limits
+from limiter.store import reader
+from limiter.system_limits import CATALOGUE
+
+
+def draw(sign_in: SignIn, limits: Limits) -> None:
+    """The form, the preview, and what they lead to."""
+    kept = fields.base(limits)
+    if kept.version != limits.version:
+        conflict(limits)
+    left, right = st.columns([2.1, 1], gap="medium")
+    with left, st.container(border=True):
+        for row in range(0, len(CATALOGUE), 3):
+            for column, limit in zip(
+                st.columns(3, vertical_alignment="bottom"), CATALOGUE[row : row + 3], strict=False
+            ):
+                with column:
+                    fields.field(sign_in, kept, limit, lambda name: preview.propose(sign_in, {name: None}))
+        if sign_in.may_change:
+            st.button(
+                t("Preview"),
+                type="primary",
+                key="preview-button",
+                icon=":material/preview:",
+                on_click=preview.propose,
+                args=(sign_in,),
+            )
+        else:
+            st.caption(t("This key may read only: changes need a key of scope admin:write."))
+    with right, st.container(border=True):
+        st.subheader(t("Guards"), anchor=False)
+        frame.live(frame.ticking(10))(guards)(sign_in)
+    if "preview" in st.session_state:
+        preview.draw(sign_in, kept)
+
+
+def conflict(limits: Limits) -> None:
+    """Somebody else changed the limits while this form was being filled."""
+    newest = data.read(reader.limit_versions, limit=1)[0]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(
+            t(
+                "Version {version} by {who} at {time}: “{why}”. Reload before you apply yours.",
+                version=newest["version"],
+                who=newest["actor"],
+                time=times.when(newest["at"]),
+                why=newest["reason"],
+            )
+        )
+        st.button(t("Reload"), key="reload", icon=":material/refresh:", on_click=fields.start_over)

@@ -1,0 +1,79 @@
+"""Who may import whom: read from the imports, so that the layers of docs/architecture.md stay true."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IMPURE = {"time", "os", "random", "secrets", "logging", "sqlalchemy", "starlette", "streamlit", "uvicorn", "asyncio"}
+# layer: the layers of ours that it may import
+ALLOWED = {
+    "limiter.system_limits": set[str](),
+    "limiter.rules": {"limiter.system_limits"},
+    "limiter.config": {"limiter.rules", "limiter.system_limits"},
+    "limiter.access": {"limiter.rules", "limiter.system_limits"},
+    "limiter.client": {"limiter.rules", "limiter.system_limits"},
+    "limiter.runner": {"limiter.client"},
+    "limiter.store": {"limiter.rules", "limiter.system_limits"},
+    "limiter.delivery": {"limiter.rules", "limiter.config"},
+    "limiter.committer": {"limiter.rules", "limiter.store"},
+    "limiter.jobs": {"limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.delivery"},
+    "limiter.api": {
+        "limiter", "limiter.rules", "limiter.store", "limiter.committer", "limiter.access", "limiter.config",
+        "limiter.jobs", "limiter.system_limits",
+    },
+    "limiter.console": {
+        "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.access", "limiter.config",
+    },
+    "pages": {"limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.config", "limiter.console"},
+}  # fmt: skip
+WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.upkeep", "limiter.demo"}
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    """Each module of ours by its dotted name."""
+    for folder in ("limiter", "pages"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            yield name, path
+
+
+def imported(path: Path) -> set[str]:
+    """What a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, f"{path}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+def layer(module: str) -> str | None:
+    """The layer that a module belongs to."""
+    return next((one for one in ALLOWED if module == one or module.startswith(one + ".")), None)
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])
+def test_layers(module: str, path: Path) -> None:
+    own = layer(module)
+    if own is None:  # __main__, serve, upkeep, demo, simulate: they wire or stand outside
+        return
+    found = {name for name in imported(path) if name == "limiter" or name.startswith(("limiter.", "pages."))}
+    reached = {layer(name) or name for name in found} - {own, "limiter"}
+    assert reached <= ALLOWED[own], f"{module} may not import {sorted(reached - ALLOWED[own])}"
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])
+def test_rules_are_pure(module: str, path: Path) -> None:
+    if module.startswith("limiter.rules") or module == "limiter.system_limits":
+        assert not {name.partition(".")[0] for name in imported(path)} & IMPURE
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])
+def test_only_the_committer_writes(module: str, path: Path) -> None:
+    uses_writer = any(name == "limiter.store.writer.Writer" for name in imported(path))
+    assert not uses_writer or any(module == one or module.startswith(one + ".") for one in WRITERS)

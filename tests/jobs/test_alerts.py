@@ -1,0 +1,294 @@
+"""Alerts on their whole way, in one process: real commits to a real file, real posts to a server on this machine."""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limiter.committer import Clock, Committer
+from limiter.delivery import open_channels
+from limiter.jobs import alerts as module
+from limiter.jobs.alerts import Alerts, free_bytes
+from limiter.jobs.sampler import Sampler
+from limiter.rules.incidents import Acknowledge, SendTest
+from limiter.rules.limits import Setting, defaults
+from limiter.rules.records import Delivery
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Admission, Stop
+from limiter.store import incidents as store
+from limiter.store.engine import open_reader, open_writer, reading
+from limiter.store.writer import Writer
+from tests.rules.world import NOW, SECOND, asked
+from tests.webhook import Webhook
+
+# Apprise's mail plugin imports a module that Python deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
+
+THRESHOLD, URGENT, FULL = "⚠️ Capacité à 80 % !", "🚨 URGENT : Presque plein !", "❌ SERVEUR PLEIN !"
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A server that takes what channels post."""
+    with Webhook() as server:
+        yield server
+
+
+class Limiter:
+    """A committer on a real file with a job that delivers; time passes when the test says so."""
+
+    def __init__(self, path: Path, addresses: list[str], link: str = "") -> None:
+        self.path = path
+        self.seconds = 0.0
+        channels = open_channels(addresses)
+        clock = Clock(lambda: NOW / SECOND, lambda: self.seconds)
+        limits = {**defaults(), "MAX_CONCURRENT_BOTS": Setting(20, "environment")}
+        writer = Writer(open_writer(f"sqlite:///{path}"))
+        self.committer = Committer(writer.restore(limits, UTC, clock.now(), channels), writer, clock)
+        self.sampler = Sampler(self.committer)
+        self.alerts = Alerts(self.committer, self.sampler, channels, path.parent, link)
+
+    async def start(self, bots: int) -> None:
+        for answer in await asyncio.gather(*(self.committer.submit(asked(f"u{n}")) for n in range(bots))):
+            assert isinstance(answer, Admission), answer
+
+    async def stop(self, bots: int) -> None:
+        for session in list(self.committer.state.sessions.values())[:bots]:
+            await self.committer.submit(Stop(session.number, session.secret))
+
+    async def deliver(self, seconds: float = 0) -> None:
+        """A round of the job after so many seconds, and whatever it began, to its end."""
+        self.seconds += seconds
+        await self.alerts.round()
+        await asyncio.gather(*self.alerts._sending.values())
+
+    def kept(self) -> list[Delivery]:
+        """Every delivery as the file has it."""
+        engine = open_reader(f"sqlite:///{self.path}")
+        with reading(engine) as connection:
+            found = store.numbered(connection, list(range(1, 100)))
+        engine.dispose()
+        return found
+
+    async def close(self) -> None:
+        await self.committer.close()
+
+
+Test = Callable[[Limiter], Coroutine[Any, Any, None]]
+
+
+def run(test: Test, path: Path, *addresses: str, link: str = "") -> None:
+    """The test's coroutine, with a limiter that is closed at its end."""
+
+    async def whole() -> None:
+        limiter = Limiter(path, list(addresses), link)
+        try:
+            await test(limiter)
+        finally:
+            await limiter.close()
+
+    asyncio.run(whole())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the database is."""
+    return tmp_path / "limiter.db"
+
+
+def test_each_crossing_arrives_once(path: Path, webhook: Webhook) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(20)  # in few batches: none hides a crossing
+        await limiter.deliver()
+        await limiter.deliver()
+
+    run(test, path, webhook.address("/hook"))
+    assert webhook.titles("/hook") == [THRESHOLD, URGENT, FULL]
+    assert [post["type"] for post in webhook.posts("/hook")] == ["warning", "failure", "failure"]
+    assert webhook.posts("/hook")[2]["message"] == "20/20 bots actifs (100,0 %), 0 places libres."
+
+
+def test_every_message_ends_with_the_link(path: Path, webhook: Webhook) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.deliver()
+
+    run(test, path, webhook.address("/hook"), link="https://bots.example/admin")
+    assert webhook.posts("/hook")[0]["message"].endswith("\nhttps://bots.example/admin")
+
+
+def test_one_channel_that_fails_does_not_hold_up_another(path: Path, webhook: Webhook) -> None:
+    webhook.statuses["/bad"] = 500
+
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(20)
+        await limiter.deliver()
+        for _ in range(2):
+            await limiter.deliver(1)
+        assert webhook.titles("/hook") == [THRESHOLD, URGENT, FULL]
+        assert webhook.titles("/bad") == [THRESHOLD, URGENT, FULL], "each is tried at once"
+        webhook.statuses["/bad"] = 200
+        await limiter.deliver(7.9)
+        assert len(webhook.titles("/bad")) == 3, "then the channel rests for 8 s"
+        await limiter.deliver(0.2)
+        assert webhook.titles("/bad") == [THRESHOLD, URGENT, FULL] * 2
+        assert webhook.titles("/hook") == [THRESHOLD, URGENT, FULL]
+
+    run(test, path, webhook.address("/hook"), webhook.address("/bad"))
+
+
+def test_the_outcome_is_in_the_database_without_secrets(path: Path, webhook: Webhook) -> None:
+    webhook.statuses["/hush-hush-token"] = 401
+
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.deliver()
+        (one,) = limiter.kept()
+        assert (one.channel, one.state, one.tries, one.next_try_at) == ("json", "pending", 1, NOW + 2 * SECOND)
+        assert one.answer is not None and "401" in one.answer and "hush" not in one.answer
+
+    run(test, path, webhook.address("/hush-hush-token"))
+    assert "hush" not in path.read_bytes().decode("latin-1")
+
+
+def test_what_waits_survives_a_restart_and_what_was_told_is_not_told_again(path: Path, webhook: Webhook) -> None:
+    webhook.statuses["/bad"] = 500
+    addresses = (webhook.address("/hook"), webhook.address("/bad"))
+
+    async def before(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.deliver()
+
+    async def after(limiter: Limiter) -> None:
+        assert limiter.committer.state.incidents["capacity"].rank == 1
+        assert limiter.committer.state.channels["json-2"].failures == 1
+        webhook.statuses["/bad"] = 200
+        await limiter.start(0)
+        await limiter.deliver(10)
+        await limiter.stop(1)
+        await limiter.deliver(10)
+
+    run(before, path, *addresses)
+    run(after, path, *addresses)
+    assert webhook.titles("/hook") == [THRESHOLD]
+    assert webhook.titles("/bad") == [THRESHOLD, THRESHOLD]
+
+
+def test_an_incident_that_is_over_can_be_acknowledged(path: Path) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.stop(2)
+        answer = await limiter.committer.submit(Acknowledge(1, "seen", "ana"))
+        assert (answer.status, answer.acknowledged_by) == ("resolved", "ana")
+        assert isinstance(await limiter.committer.submit(Acknowledge(2, "seen", "ana")), Refusal)
+
+    run(test, path)
+
+
+def test_a_dead_and_a_silent_channel_delay_no_decision(path: Path, webhook: Webhook) -> None:
+    webhook.delays["/silent"] = 3.0
+    webhook.delays["/slow"] = 0.5
+
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.alerts.round()
+        worst = 0.0
+        for n in range(200):
+            began = time.perf_counter()
+            await limiter.committer.submit(asked(f"v{n}"))
+            worst = max(worst, time.perf_counter() - began)
+        assert worst < 0.5
+        assert not limiter.alerts._sending["json"].done(), "still waiting for its answer"
+        await asyncio.gather(*limiter.alerts._sending.values())
+
+    run(test, path, webhook.address("/silent"), webhook.address("/slow"), "json://127.0.0.1:9/dead-channel")
+
+
+def test_a_try_that_never_ends_is_given_up_and_not_doubled(
+    path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limiter.delivery.TRY_SECONDS", 0.2)
+    webhook.delays["/silent"] = 2.0
+
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.deliver()
+        (one,) = limiter.kept()
+        assert (one.state, one.tries, one.answer) == ("pending", 1, "no answer for 0 s")
+        await limiter.deliver(3)
+        (one,) = limiter.kept()
+        assert (one.tries, one.answer) == (2, "the try before has not come back")
+
+    run(test, path, webhook.address("/silent"))
+    assert webhook.titles("/silent") == [THRESHOLD]
+
+
+def test_a_test_message_reaches_every_channel_once(path: Path, webhook: Webhook) -> None:
+    webhook.statuses["/bad"] = 404
+
+    async def test(limiter: Limiter) -> None:
+        await limiter.committer.submit(SendTest("ana"))
+        await limiter.deliver()
+        await limiter.deliver(600)
+        assert [(one.channel, one.state, one.tries) for one in limiter.kept()] == [
+            ("json", "sent", 1),
+            ("json-2", "failed", 1),
+        ]
+
+    run(test, path, webhook.address("/hook"), webhook.address("/bad"))
+    assert webhook.titles("/hook") == ["🔔 Message d'essai du limiteur"]
+
+
+def test_an_outage_is_told_from_memory_once_and_recorded_afterwards(
+    path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OUTAGE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "OBSERVE_SECONDS", 0.0)
+
+    async def test(limiter: Limiter) -> None:
+        other = sqlite3.connect(path)
+        other.execute("BEGIN IMMEDIATE")
+        assert isinstance(await limiter.committer.submit(asked("u1")), Refusal)
+        deadline = time.monotonic() + 20
+        while not webhook.titles("/hook"):
+            assert time.monotonic() < deadline
+            await limiter.deliver(1)
+        await limiter.deliver(1)
+        other.rollback()
+        other.close()
+        while limiter.committer.failing_since is not None:
+            await limiter.deliver(1)
+        await limiter.deliver(1)
+        engine = open_reader(f"sqlite:///{path}")
+        with reading(engine) as connection:
+            (incident,) = store.incidents(connection)
+        engine.dispose()
+        assert (incident.kind, incident.status) == ("storage", "resolved")
+        assert incident.resolved_at is not None and incident.resolved_at > incident.opened_at
+
+    run(test, path, webhook.address("/hook"))
+    assert webhook.titles("/hook") == ["⛔ Base de données indisponible : démarrages refusés"]
+
+
+def test_the_room_on_the_disk(tmp_path: Path) -> None:
+    free = free_bytes(tmp_path)
+    assert free is not None and free > 0
+    assert free_bytes(None) is None
+    assert free_bytes(tmp_path / "nowhere") is None
+
+
+def test_no_thread_outlives_its_try(path: Path, webhook: Webhook) -> None:
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(20)
+        await limiter.deliver()
+
+    run(test, path, webhook.address("/hook"))
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("alert-") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
