@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -164,7 +165,13 @@ def options() -> dict[str, object]:
     return {"server.address": SETTINGS["LIMITER_CONSOLE_HOST"], "server.port": SETTINGS["LIMITER_CONSOLE_PORT"]}
 
 
+def leave(_signal: int, _frame: object) -> None:
+    """uvicorn raises SIGTERM again when it is done: a console that was asked to end has ended well."""
+    sys.exit(0)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, leave)
     os.environ["LIMITER_URL"] = limiter_url()
     app.run(config=options())
 elif not streamlit_config.get_where_defined("server.port").startswith("command-line"):

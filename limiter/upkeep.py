@@ -5,10 +5,8 @@ as it does), for a SQLite database has one writer; else the command is the write
 """
 
 import os
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,9 @@ from limiter.rules.changes import Write
 from limiter.rules.records import Key, Scope
 from limiter.rules.state import State
 from limiter.store import reader, schema
+from limiter.store.backup import copy, sync
 from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
-from limiter.store.schema import APPLICATION_ID, MIGRATIONS
+from limiter.store.schema import MIGRATIONS
 from limiter.store.writer import Writer, link
 
 
@@ -134,7 +133,7 @@ def backup(config: Config, target: Path) -> None:
     """A compact copy in one file, verified, put in place at once; while the limiter runs or not."""
     if target.exists():
         raise StoreError(f"{target} exists already: name a new file")
-    _copy(_file(config), target)
+    copy(_file(config), target)
 
 
 def restore(config: Config, source: Path) -> Path | None:
@@ -148,52 +147,16 @@ def restore(config: Config, source: Path) -> Path | None:
     try:
         fresh = path.with_name(path.name + ".restoring")
         fresh.unlink(missing_ok=True)
-        _copy(source, fresh)
+        copy(source, fresh)
         aside = None
         if path.exists():
             aside = path.with_name(f"{path.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-            for suffix in ("", "-wal", "-shm"):
+            os.link(path, aside)  # at no instant is there no file: a start would take that for a new database
+            for suffix in ("-wal", "-shm"):
                 if (part := path.with_name(path.name + suffix)).exists():
                     part.rename(aside.with_name(aside.name + suffix))
-        fresh.rename(path)
-        _sync(path.parent)
+        fresh.replace(path)
+        sync(path.parent)
         return aside
     finally:
         lock.release()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """`VACUUM INTO` reads one snapshot and holds no writer up; the copy is checked, synced, and only then named."""
-    if not source.exists():
-        raise StoreError(f"{source} does not exist")
-    partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    old_mask = os.umask(0o077)
-    try:
-        with closing(sqlite3.connect(f"file:{source.resolve()}?mode=ro", uri=True)) as connection:
-            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                raise StoreError(f"{source} is not a database of the limiter")
-            connection.execute("VACUUM INTO ?", (str(partial),))
-        with closing(sqlite3.connect(partial)) as copy:
-            copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            problem = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-            version = copy.execute("PRAGMA user_version").fetchone()[0]
-        if problem != "ok" or not 1 <= version <= len(MIGRATIONS):
-            raise StoreError(f"{source}: the copy is not sound ({problem}, schema {version})")
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.rename(target)
-        _sync(target.parent)
-    except sqlite3.Error as error:
-        raise StoreError(f"{source}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-        os.umask(old_mask)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

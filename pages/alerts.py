@@ -201,7 +201,7 @@ def send_test() -> None:
 
 def channels_table(channels: Sequence[Mapping[str, Any]]) -> None:
     """The channels, how they fare, and the way to try them."""
-    st.subheader(t("Channels"), anchor=False)
+    st.header(t("Channels"), anchor=False)
     if channels:
         rows = [
             {

@@ -27,7 +27,7 @@ def items(title: str, found: Sequence[checklist.Item]) -> None:
     """One of the three lists."""
     done = sum(item.done is True for item in found)
     with st.container(border=True):
-        st.subheader(f"{title} · {done}/{len(found)}", anchor=False)
+        st.header(f"{title} · {done}/{len(found)}", anchor=False)
         for item in found:
             mark = {True: "✓", False: "☐", None: "–"}[item.done]
             with st.container(

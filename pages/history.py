@@ -19,6 +19,8 @@ sign_in = frame.begin()
 
 def draw(sign_in: SignIn, span: Span) -> None:
     """Everything that depends on the range."""
+    if st.session_state.pop("zoomed", False):
+        st.rerun()  # the chart ran alone; the range above it has changed too
     if ranges.chosen() is None:
         span = Span(times.now() - span.length, times.now())
     series = data.read(analysis.series, span.start, span.end)
@@ -45,6 +47,7 @@ def zoom() -> None:
     selection = st.session_state["bots"]["selection"].get("span", {})
     if ends := selection.get("at"):
         ranges.choose(ends[0], ends[-1])
+        st.session_state["zoomed"] = True
 
 
 def legend(series: Series) -> str:
@@ -147,7 +150,7 @@ def downloads(series: Series, span: Span) -> None:
 
 def notes(span: Span) -> None:
     """What was changed and written down, and the form for a note."""
-    st.subheader(t("Changes and notes"), anchor=False)
+    st.header(t("Changes and notes"), anchor=False)
     marks = sorted(events.happened(span), key=lambda row: row["at"], reverse=True)
     if marks:
         shown = [

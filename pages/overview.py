@@ -60,7 +60,7 @@ def last_hour(_: SignIn) -> None:
     now = times.now()
     span = Span(now - HOUR, now)
     series = data.read(analysis.series, span.start, span.end)
-    st.subheader(t("The last hour"), anchor=False)
+    st.header(t("The last hour"), anchor=False)
     if not series.rows:
         st.info(t("No snapshot in the last hour: a limiter that runs takes one every 5 seconds."))
         return
@@ -82,7 +82,7 @@ def comfortable(sign_in: SignIn) -> int | None:
 def to_do(sign_in: SignIn) -> None:
     """What asks for a hand, then what happened last."""
     stats = data.live(sign_in).stats
-    st.subheader(t("To do"), anchor=False)
+    st.header(t("To do"), anchor=False)
     found = events.to_do(stats)
     for n, (text, page, label) in enumerate(found):
         st.markdown(text)
@@ -92,7 +92,7 @@ def to_do(sign_in: SignIn) -> None:
     if not found:
         st.markdown("✓ " + t("Nothing asks for you."))
         st.page_link("limits.py", label=t("Open Limits"), icon=":material/arrow_forward:")
-    st.subheader(t("Latest"), anchor=False)
+    st.header(t("Latest"), anchor=False)
     latest = events.latest(7)
     if latest:
         frame.timeline(latest)

@@ -5,7 +5,7 @@ import streamlit as st
 from limiter.console import frame
 from limiter.console.words import t
 
-frame.choose_language()
+frame.choose_view()
 frame.page_setup(t("Bot capacity"))
 pages = {
     t("Operate"): [

@@ -24,8 +24,7 @@ VIEWS = {"active": t("Active"), "suspect": t("Suspect"), "ended": t("Ended"), "r
 
 def silent(row: Row[Any], now: int) -> bool:
     """Whether two heartbeats were missed; the database hears of heartbeats every 5 s."""
-    quiet_ms: int = now - row.last_heartbeat_at
-    return quiet_ms > 2 * row.lease_ms // 3 + 5_000
+    return bool(now - row.last_heartbeat_at > 2 * row.lease_ms // 3 + 5_000)
 
 
 def figures(sign_in: SignIn) -> None:

@@ -126,7 +126,7 @@ def box() -> None:
     with right, st.container(border=True):
         retention()
     with st.container(border=True):
-        st.subheader(t("Backup"), anchor=False)
+        st.header(t("Backup"), anchor=False)
         st.markdown(t("A backup is taken while everything runs; a restore needs the limiter stopped."))
         st.code(
             "python -m limiter backup backup.db\npython -m limiter restore backup.db\npython -m limiter check",
@@ -136,7 +136,7 @@ def box() -> None:
 
 def vps(advice: dict[str, Any] | None) -> None:
     """The sizes of VPS, the detected one marked, and what speaks for a larger one."""
-    st.subheader(t("Which VPS for how many bots"), anchor=False)
+    st.header(t("Which VPS for how many bots"), anchor=False)
     row = Box(advice["detected_ram_gb"]).counts_as_gb if advice else None
     sizes = [
         {
@@ -156,7 +156,7 @@ def vps(advice: dict[str, Any] | None) -> None:
 
 def retention() -> None:
     """How long things are kept, and how many rows there are."""
-    st.subheader(t("What is kept"), anchor=False)
+    st.header(t("What is kept"), anchor=False)
     chosen = data.settings()
     tables.show(
         [{t("what"): text, t("kept"): number(chosen[name]), t("setting"): name} for name, text in RETENTION.items()]

@@ -72,7 +72,7 @@ def heat_map(rows: Sequence[Row[Any]], how: str) -> alt.LayerChart:
 
 def stays(since: int) -> None:
     """How long sessions lasted."""
-    st.subheader(t("How long sessions last"), anchor=False)
+    st.header(t("How long sessions last"), anchor=False)
     found = data.read(analysis.durations, since)
     if not found:
         st.caption(t("No session has ended in this period."))
@@ -99,7 +99,7 @@ def stays(since: int) -> None:
 
 def starts(rows: Sequence[Row[Any]], span: Span) -> None:
     """Starts admitted and refused, by hour of the day."""
-    st.subheader(t("Starts by hour of the day"), anchor=False)
+    st.header(t("Starts by hour of the day"), anchor=False)
     refused = data.read(analysis.refused, HOUR_STEP, span.start, span.end, HOUR)
     sums: dict[tuple[int, str], float] = {}
     for row in rows:
@@ -129,7 +129,7 @@ def starts(rows: Sequence[Row[Any]], span: Span) -> None:
 
 def heavy(since: int) -> None:
     """Who holds slots longest."""
-    st.subheader(t("Top 20 users"), anchor=False)
+    st.header(t("Top 20 users"), anchor=False)
     days = max(1.0, (times.now() - since) / DAY)
     rows = [
         {
@@ -154,7 +154,7 @@ def heavy(since: int) -> None:
 
 def trades(since: int) -> None:
     """Trades a day of the heaviest user against the limit."""
-    st.subheader(t("Trades a day"), anchor=False)
+    st.header(t("Trades a day"), anchor=False)
     rows = data.read(analysis.trade_days, f"{times.local(since, data.settings()['LIMITER_TIMEZONE']):%Y-%m-%d}")
     if not rows:
         st.caption(t("No trade in this period."))
@@ -186,7 +186,7 @@ def trades(since: int) -> None:
 
 def outlook() -> None:
     """The next 14 days, with how wrong the method was on the last 7."""
-    st.subheader(t("The next 14 days"), anchor=False)
+    st.header(t("The next 14 days"), anchor=False)
     now = times.now()
     rows = data.read(analysis.hours, now - 56 * DAY, now - now % HOUR)
     found = forecast([(row.at, row.high) for row in rows], hour_of_week)
@@ -304,7 +304,7 @@ if not rows:
     st.stop()
 summary(rows, span, days)
 with st.container(border=True):
-    st.subheader(t("Percent of the limit used, by weekday and hour"), anchor=False)
+    st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
     st.altair_chart(heat_map(rows, how), key="heat", alt=t("Percent of the limit used, by weekday and hour"))
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):

@@ -21,10 +21,11 @@ _PROBLEM = (
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """One connection. `_timer` runs while bytes are due from the client."""
+    """One connection. `_timer` runs while bytes are due from the client; what comes whole, as most does, needs none."""
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
+    _whole = False
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,19 +38,24 @@ class DeadlineProtocol(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD + 64 * 1024 or (b"\r\n\r\n" not in data and self._head_bytes > MAX_HEAD):
                 self._refuse(431, b"Request Header Fields Too Large", b"the headers are over 16 KiB")
                 return
-            if self._timer is None:
-                self._arm(HEAD_SECONDS)
+        self._whole = False
         super().data_received(data)
+        if not self._whole and self._timer is None:
+            self._arm(HEAD_SECONDS if self._in_head else BODY_SECONDS)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._whole = False
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
-        self._arm(BODY_SECONDS)
+        self._disarm()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._disarm()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._whole = True, 0, True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()

@@ -87,7 +87,7 @@ def after(limits: Limits, advice: dict[str, Any] | None) -> Sequence[Item]:
     now = times.now()
     rows = data.read(analysis.hours, now - 7 * DAY, now)
     days = len({times.day(row.at) for row in rows})
-    notes = [note for note in data.read(reader.notes, now - 30 * DAY, now)]
+    notes = data.read(reader.notes, now - 30 * DAY, now)
     reasons = advice["advice"] if advice else []
     return (
         Item(t("Watch daily for a week"), None, tn("{n} of the last 7 days is recorded", "{n} of the last 7 days are recorded", min(7, days)), "history.py"),

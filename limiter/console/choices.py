@@ -46,16 +46,6 @@ def select(label: str, key: str, options: Mapping[str, str], **more: Any) -> str
     return found
 
 
-def radio(label: str, key: str, options: Mapping[str, str], **more: Any) -> str:
-    """One of the options, all in view; the first is the default."""
-    first = next(iter(options))
-    _follow(key, options, first)
-    found: str = st.radio(
-        label, list(options), format_func=options.__getitem__, key=key, on_change=_changed, args=(key, first), **more
-    )
-    return found
-
-
 def text(label: str, key: str, **more: Any) -> str:
     """A text; empty by default."""
     st.session_state[key] = st.query_params.get(key, "")

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from limiter.client import Refused
-from limiter.console import choices, data, times
+from limiter.console import data, times
 from limiter.console.signins import COOKIE, SIGN_INS, SignIn
-from limiter.console.words import LANGUAGES, language, lasting, number, percent, t
+from limiter.console.words import LANGUAGES, Language, language, lasting, number, percent, t
 from limiter.rules.capacity import Capacity
 from limiter.store import analysis
 
@@ -48,13 +49,19 @@ def begin() -> SignIn:
     return sign_in
 
 
-def choose_language() -> None:
-    """`?lang=`, else what the browser speaks, else LIMITER_LANG."""
-    spoken = (st.context.locale or "")[:2].lower()
-    for choice in (st.query_params.get("lang"), spoken, data.settings()["LIMITER_LANG"]):
-        if choice in LANGUAGES:
-            st.session_state["language"] = choice
-            return
+def spoken() -> Language:
+    """What the browser speaks, else LIMITER_LANG."""
+    found = (st.context.locale or "")[:2].lower()
+    return "fr" if found == "fr" or (found != "en" and data.settings()["LIMITER_LANG"] == "fr") else "en"
+
+
+def choose_view() -> None:
+    """Language and zone: as the URL says, else as the browser does. Their widgets are drawn further down."""
+    asked = st.session_state.get("lang") or st.query_params.get("lang")
+    st.session_state["language"] = asked if asked in LANGUAGES else spoken()
+    zone = st.session_state.get("tz") or st.query_params.get("tz")
+    zones = times.zones()
+    st.session_state["zone"] = ZoneInfo(zone if zone in zones else zones[0])
 
 
 def page_setup(title: str) -> None:
@@ -69,13 +76,13 @@ def header(sign_in: SignIn) -> None:
         with st.container(width="stretch"):
             place = st.container()
         running = st.toggle("Live", value=True, key="live", bind="query-params", help=t("Follow every 5 seconds"))
-        zones = {"browser": t("Browser's time"), "server": t("Server's time"), "utc": "UTC"}
-        seen_in = zones.get(st.query_params.get("tz", "browser"), zones["browser"])
-        with st.popover(f"{language().upper()} · {seen_in}", icon=":material/language:"):
-            chosen = choices.tabs("Langue · Language", "lang", {"fr": "Français", "en": "English"}, language())
-            zone = choices.radio(t("Time zone"), "tz", zones)
+        with st.popover(f"{language().upper()} · {times.zone()}", icon=":material/language:"):
+            chosen = st.segmented_control(
+                "Langue · Language", LANGUAGES, default=spoken(), required=True, key="lang", bind="query-params"
+            )
+            zone = st.radio(t("Time zone"), times.zones(), key="tz", bind="query-params")
     st.session_state["language"] = chosen
-    st.session_state["zone"] = times.zone_of(zone, data.settings()["LIMITER_TIMEZONE"])
+    st.session_state["zone"] = ZoneInfo(zone)
     with place:
         live(TICK_SECONDS if running else None)(figures)(sign_in)
     with st.sidebar:

@@ -4,6 +4,7 @@ Ticks are made here and not by the chart, so that each zone, language and DST ni
 is labelled once, one that is left out leaves no gap.
 """
 
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from limiter.console.data import settings
 from limiter.console.words import language
 
 MONTHS = {
@@ -32,14 +34,20 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def zone_of(choice: str, server: tzinfo) -> tzinfo:
-    """The zone behind `browser`, `server` or `utc`; the server's where the browser's is not known."""
-    if choice == "browser":
-        try:
-            return ZoneInfo(st.context.timezone or "")
-        except Exception:  # zoneinfo raises KeyError, ValueError or OSError for what is not a zone
-            return server
-    return server if choice == "server" else UTC
+def zones() -> list[str]:
+    """The zones to choose from, as IANA names: the browser's, the server's, UTC, and the one that the URL names."""
+    server = str(settings()["LIMITER_TIMEZONE"])
+    names = [st.context.timezone, server, "UTC", st.query_params.get("tz")]
+    return list(dict.fromkeys(name for name in names if name and _known(name)))
+
+
+@functools.cache
+def _known(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except Exception:  # zoneinfo raises KeyError, ValueError or OSError for what is not a zone
+        return False
+    return True
 
 
 def zone() -> tzinfo:

@@ -5,6 +5,7 @@ All instants are UTC milliseconds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 from limiter.system_limits import Value
@@ -265,4 +266,7 @@ class Changes:
 
     def __bool__(self) -> bool:
         """Whether anything has to be durable before the answers go out."""
-        return any(getattr(self, one.name) for one in fields(self))
+        return any(_all_changes(self))
+
+
+_all_changes = attrgetter(*(one.name for one in fields(Changes)))

@@ -271,14 +271,15 @@ class State:
         """Count n of a rate, durably, in the second of `now`."""
         second = now // 1000
         key = kind, user_id, second
-        self.window(kind, user_id).add(second, n)
+        window = self.window(kind, user_id)
+        counted = window.add(second, n)
         self.changes.seconds[key] = self.changes.seconds.get(key, 0) + n
-        self._undo.append(lambda: self._untake(key, n))
+        self._undo.append(lambda: self._untake(key, window, counted, n))
         if not user_id:
             self.count(kind, now, n)
 
-    def _untake(self, key: tuple[str, str, int], n: int) -> None:
-        self.windows[key[0], key[1]].add(key[2], -n)
+    def _untake(self, key: tuple[str, str, int], window: Window, counted: list[int], n: int) -> None:
+        window.take_back(counted, n)
         self.changes.seconds[key] -= n
 
     # -- figures
@@ -289,12 +290,12 @@ class State:
         window = self.windows.get(("hour", figure))
         if window is None:
             window = self.windows["hour", figure] = Window(HOUR_SECONDS)
-        window.add(second, n)
+        counted = window.add(second, n)
         self.totals[figure] = self.totals.get(figure, 0) + n
-        self._undo.append(lambda: self._uncount(figure, second, n))
+        self._undo.append(lambda: self._uncount(figure, window, counted, n))
 
-    def _uncount(self, figure: str, second: int, n: int) -> None:
-        self.windows["hour", figure].add(second, -n)
+    def _uncount(self, figure: str, window: Window, counted: list[int], n: int) -> None:
+        window.take_back(counted, n)
         self.totals[figure] -= n
 
     def last_hour(self, figure: str, now: int) -> int:
@@ -306,7 +307,7 @@ class State:
         """Count the refusal, and keep it with its facts where its reason is one that is kept."""
         if REASONS[refusal.reason].recorded:
             self.refused.append(refused)
-            self._undo.append(lambda: self.refused.remove(refused))
+            self._undo.append(self.refused.pop)
         self.count(f"refused:{refusal.reason}", refused.at)
         return refusal
 
@@ -357,7 +358,7 @@ class State:
     def write(self, table: str, row: Mapping[str, Any]) -> None:
         """A row that no rule reads again: notes, snapshots."""
         self.changes.rows.append((table, row))
-        self._undo.append(lambda: self.changes.rows.pop())
+        self._undo.append(self.changes.rows.pop)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """A snapshot, with its rollups; the next one counts from here."""

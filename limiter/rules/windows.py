@@ -19,14 +19,21 @@ class Window:
         self.seconds: deque[list[int]] = deque([second, n] for second, n in seconds or ())
         self.total = sum(n for _, n in self.seconds)
 
-    def add(self, second: int, n: int) -> None:
-        """Count n (negative to take back) in this second, which is never older than the newest one."""
+    def add(self, second: int, n: int) -> list[int]:
+        """Count n in this second, or in the newest one where that is later; what `take_back` needs."""
         if self.seconds and self.seconds[-1][0] >= second:
             self.seconds[-1][1] += n
         else:
             self.used(second)  # what is over goes, so that a window nobody looks at does not grow
             self.seconds.append([second, n])
         self.total += n
+        return self.seconds[-1]
+
+    def take_back(self, counted: list[int], n: int) -> None:
+        """Uncount n of what `add` counted, where it has not left the window."""
+        if self.seconds and counted[0] >= self.seconds[0][0]:
+            counted[1] -= n
+            self.total -= n
 
     def used(self, second: int) -> int:
         """How much the window that ends with `second` holds."""

@@ -100,7 +100,8 @@ def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, 
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", begin))
+        if statement := connection.get_execution_options().get("begin", begin):
+            connection.exec_driver_sql(statement)
 
     return engine
 

@@ -268,8 +268,9 @@ REFUSAL = {"request_id", "at", "user_id", "reason", "limit", "value", "version",
 
 
 def test_a_refusal_is_explained_by_the_facts_of_its_instant(limiter: Start) -> None:
-    one = limiter(MAX_CONCURRENT_BOTS="1", MAX_TRADES_PER_DAY="0")
+    one = limiter(MAX_CONCURRENT_BOTS="2", MAX_TRADES_PER_DAY="0")
     session = one.session("u1")
+    one.session("u0")
     version = granted(one.client.get("/api/limits"))["limits_version"]
     refused(one.start("u2", X_Request_ID="full-1"), 503, "server_full")
     refused(one.start("u1", X_Request_ID="a/b"), 429, "user_limit")
@@ -281,13 +282,13 @@ def test_a_refusal_is_explained_by_the_facts_of_its_instant(limiter: Start) -> N
         refusal = granted(one.client.get(f"/api/admin/refusals/{request_id}"))["refusal"]
         assert refusal.keys() >= REFUSAL
         assert abs((instant(refusal["at"]) - datetime.now(UTC)).total_seconds()) < 60
-        return tuple(refusal[name] for name in ("user_id", "reason", "limit", "value", "version"))
+        return tuple(refusal[name] for name in ("user_id", "reason", "limit", "value", "version", "count"))
 
-    assert explained("full-1") == ("u2", "server_full", "MAX_CONCURRENT_BOTS", 1, version)
-    assert explained("a%2Fb") == ("u1", "user_limit", "MAX_BOTS_PER_USER", 1, version)
-    assert explained("trade-1") == ("u1", "daily_trades", "MAX_TRADES_PER_DAY", 0, version)
-    counts = {row["request_id"]: row["count"] for row in rows(granted(one.client.get("/api/admin/refusals")))}
-    assert counts["full-1"] == counts["a/b"] == 1
+    assert explained("full-1") == ("u2", "server_full", "MAX_CONCURRENT_BOTS", 2, version, 2)
+    assert explained("a%2Fb") == ("u1", "user_limit", "MAX_BOTS_PER_USER", 1, version, 1)
+    assert explained("trade-1") == ("u1", "daily_trades", "MAX_TRADES_PER_DAY", 0, version, 0)
+    listed = {row["request_id"] for row in rows(granted(one.client.get("/api/admin/refusals")))}
+    assert listed >= {"full-1", "a/b"}
 
     one.restart(kill=True)
     assert explained("full-1")[1] == "server_full"
@@ -340,13 +341,12 @@ def test_the_refusals_page_to_the_last_one(limiter: Start) -> None:
     assert seen == [f"u{number}" for number in reversed(range(130))], "newest first"
 
 
-def test_refusals_are_counted_one_by_one(limiter: Start) -> None:
+def test_every_refusal_of_a_flood_is_counted(limiter: Start) -> None:
     one = limiter(MAX_CONCURRENT_BOTS="0")
-    for _ in range(30):
+    for _ in range(100):
         refused(one.start("u1"), 503, "server_full")
-    assert one.stats()["rates"]["refusals_last_hour"]["server_full"] == 30
-    listed = rows(granted(one.client.get("/api/admin/refusals", params={"user_id": "u1"})))
-    assert sum(row["count"] for row in listed) == 30
+    assert one.stats()["rates"]["refusals_last_hour"]["server_full"] == 100
+    assert rows(granted(one.client.get("/api/admin/refusals", params={"user_id": "u1"})))
 
 
 # -- history ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -235,3 +237,17 @@ def test_poison_in_a_batch_hurts_no_neighbour(server: Limiter) -> None:
             granted(server.end(granted(answer, 201)["session"]))
         else:
             refused_politely(answer)
+
+
+def test_a_body_that_arrives_together_with_its_headers_is_no_header(server: Limiter) -> None:
+    """All in one write: what is read at once may hold far more than headers."""
+    body = padded(3 * BODY_LIMIT, new_user())
+    head = b"POST /api/bots/start HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(body)
+    for _ in range(20):
+        with (
+            socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw,
+            contextlib.suppress(ConnectionError),
+        ):
+            raw.sendall(head + body)
+            assert raw.recv(4096).split(b"\r\n")[0].split(b" ")[1] == b"413"

@@ -272,9 +272,9 @@ def test_a_file_that_cannot_be_written_is_said_within_2_seconds_and_ends_no_sess
     with contextlib.closing(sqlite3.connect(one.db_path, isolation_level=None)) as outsider:
         outsider.execute("BEGIN IMMEDIATE")
         locked = time.monotonic()
-        for start in (lambda: one.start("u2"), lambda: one.start("u1", "b1", Idempotency_Key="k1")):
+        for user, bot in (("u2", None), ("u1", "b1")):
             began = time.monotonic()
-            answer = start()
+            answer = one.start(user, bot, Idempotency_Key="k1")
             refused(answer, 503, "storage_unavailable")
             assert time.monotonic() - began < 3
             assert int(answer.headers["Retry-After"]) >= 1

@@ -251,12 +251,15 @@ def test_a_trade_needs_a_session_that_is_active(server: Limiter, session: Any) -
 
 
 def test_usage_tells_bots_trades_and_signals(server: Limiter, session: Any) -> None:
+    user = session["user_id"]
+    body = {"limits": {"MAX_SIGNALS_PER_MINUTE_PER_USER": 5}, "reason": "test"}
+    granted(server.admin("PUT", f"/api/admin/users/{user}/limits", body))
     granted(server.trade(session), 201)
     granted(server.signal(session, 2))
-    usage = granted(server.client.get(f"/api/users/{session['user_id']}/usage"))
+    usage = granted(server.client.get(f"/api/users/{user}/usage"))
     assert usage["bots"].items() >= {"used": 1, "limit": 1, "left": 0}.items()
     assert usage["trades"].items() >= {"used": 1, "limit": 500, "left": 499}.items()
-    assert usage["signals"].items() >= {"used": 2, "limit": None, "left": None}.items()
+    assert usage["signals"].items() >= {"used": 2, "limit": 5, "left": 3}.items()
 
 
 def test_usage_of_a_user_never_seen_is_all_zero(server: Limiter) -> None:

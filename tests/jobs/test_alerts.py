@@ -276,6 +276,18 @@ def test_an_outage_is_told_from_memory_once_and_recorded_afterwards(
     assert webhook.titles("/hook") == ["⛔ Base de données indisponible : démarrages refusés"]
 
 
+def test_a_fault_in_the_alerts_stops_no_decision(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(state: object, now: int) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("limiter.committer.watch", broken)
+
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(20)
+
+    run(test, path)
+
+
 def test_the_room_on_the_disk(tmp_path: Path) -> None:
     free = free_bytes(tmp_path)
     assert free is not None and free > 0

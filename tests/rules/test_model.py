@@ -354,5 +354,5 @@ class Model(RuleBasedStateMachine):
                 assert sum(n for at, n in taken if begin - 60 * SECOND < at <= begin) <= limit
 
 
-Model.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+Model.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestModel = Model.TestCase

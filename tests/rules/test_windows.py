@@ -49,9 +49,17 @@ def test_after_the_wait_there_is_room(steps: list[tuple[int, int]], data: st.Dat
 def test_what_is_taken_back_is_gone() -> None:
     window = Window(MINUTE_SECONDS)
     window.add(1000, 5)
-    window.add(1001, 3)
-    window.add(1001, -3)
+    counted = window.add(1001, 3)
+    window.take_back(counted, 3)
     assert window.used(1001) == 5
+
+
+def test_what_has_left_the_window_is_not_taken_back_twice() -> None:
+    window = Window(MINUTE_SECONDS)
+    counted = window.add(1000, 5)
+    window.add(1100, 2)
+    window.take_back(counted, 5)
+    assert window.used(1100) == 2
 
 
 def test_a_window_that_nobody_looks_at_does_not_grow() -> None:

@@ -48,7 +48,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     changes, answer = proposed["changes"], proposed["answer"]
     capacity, replay = answer["capacity"], answer["replay"]
     with st.container(border=True, key="preview-card"):
-        st.subheader(t("Preview"), anchor=False)
+        st.header(t("Preview"), anchor=False)
         st.markdown("  \n".join(shown_change(limits, name, value) for name, value in changes.items()))
         st.html(
             f"<div class='lim-status'>{frame.status_badge(capacity['status'])}<span>"
@@ -150,20 +150,24 @@ def apply(sign_in: SignIn, override: bool) -> None:
 
 
 def undo_banner(sign_in: SignIn, limits: Limits) -> None:
-    """For ten minutes, the way back."""
+    """For ten minutes, the way back; where a guard holds it, the way back all the same."""
     made = st.session_state.get("undo")
     if made is None or time.time() - made["at"] > UNDO_SECONDS or limits.version != made["version"]:
         return
+    held = bool(made.get("held"))
+    label = t("Undo all the same") if held else t("Undo")
     with st.container(horizontal=True, vertical_alignment="center", key="undo-bar"):
         st.success(made["text"], icon=":material/check:")
-        st.button(t("Undo"), key="undo-button", icon=":material/undo:", on_click=undo, args=(sign_in, made))
+        st.button(label, key="undo-button", icon=":material/undo:", on_click=undo, args=(sign_in, made, held))
 
 
-def undo(sign_in: SignIn, made: Mapping[str, Any]) -> None:
+def undo(sign_in: SignIn, made: dict[str, Any], override: bool) -> None:
     """Back to the version before, as a new one."""
+    why = t("undo of version {version}", version=made["version"])
     try:
-        answer = data.admin(sign_in).rollback(made["to"], t("undo of version {version}", version=made["version"]))
+        answer = data.admin(sign_in).rollback(made["to"], why, override_guard=override)
     except Refused as refused:
+        made["held"] = refused.reason == "guard_held"
         frame.receipt(str(refused), good=False)
         return
     st.session_state.pop("undo", None)

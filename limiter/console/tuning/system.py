@@ -37,7 +37,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
         else:
             st.caption(t("This key may read only: changes need a key of scope admin:write."))
     with right, st.container(border=True):
-        st.subheader(t("Guards"), anchor=False)
+        st.header(t("Guards"), anchor=False)
         frame.live(frame.ticking(10))(guards)(sign_in)
     if "preview" in st.session_state:
         preview.draw(sign_in, kept)

@@ -23,7 +23,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     now = times.now()
     if user:
         one_user(sign_in, user, limits, now)
-    st.subheader(t("Users with own limits"), anchor=False)
+    st.header(t("Users with own limits"), anchor=False)
     if not limits.overrides:
         st.caption(t("Nobody has own limits: the system's hold for everyone."))
         return

@@ -1,0 +1,106 @@
+"""A backup a day, beside the decisions: the database is only read, by one thread of its own.
+
+Promises: every file under a backup's name is whole and checked; the newest `keep` stay and nothing else in the folder is
+touched; a disk that is nearly full is not filled up; one that failed is tried again after 10 minutes. Not promised: that
+the folder outlives the machine. Copy it elsewhere (docs/operating.md).
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from limiter.rules.incidents import DISK_BYTES
+from limiter.store.backup import copy
+from limiter.store.engine import StoreError
+
+PERIOD_SECONDS = 10.0
+RETRY_SECONDS = 600.0
+STAMP = "%Y%m%dT%H%M%SZ"
+
+log = logging.getLogger("limiter")
+
+
+class Backups:
+    """`now` is the limiter's clock in UTC milliseconds; `hours` and `keep` are what the settings say."""
+
+    def __init__(self, database: Path, folder: Path, hours: int, keep: int, now: Callable[[], int]) -> None:
+        self.database, self.folder, self.hours, self.keep, self.now = database, folder, hours, keep, now
+        self.failure: str | None = None
+        self._began = now()
+        self._failed_at = 0
+        self._thread = ThreadPoolExecutor(1, "backup")
+
+    async def run(self) -> None:
+        """For ever; the first look is a period after the start, which has enough to do."""
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            await self.round()
+
+    async def round(self) -> None:
+        """A backup where one is due."""
+        newest = self.newest()
+        due = newest is None or self.now() - self.made_at(newest) >= self.hours * 3_600_000
+        waits = self.failure is not None and self.now() - self._failed_at < RETRY_SECONDS * 1000
+        if not due or waits:
+            return
+        stop = threading.Event()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._make, stop)
+            self.failure = None
+        except (StoreError, OSError) as error:
+            self.failure, self._failed_at = str(error), self.now()
+            log.error("backup_failed folder=%s error=%s", self.folder, error)
+        finally:
+            stop.set()  # where the limiter ends, the thread shall not hold it up
+
+    def _make(self, stop: threading.Event) -> None:
+        began, stamp = time.monotonic(), datetime.fromtimestamp(self.now() / 1000, UTC).strftime(STAMP)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self.folder.glob(f"{self.database.stem}-*.db.partial"):
+            left.unlink()
+        self._refuse_without_room()
+        made = self.folder / f"{self.database.stem}-{stamp}.db"
+        size = copy(self.database, made, stop.is_set)
+        others = [path for path in self._files() if path != made]
+        for old in others[: max(0, len(others) + 1 - self.keep)]:
+            old.unlink()
+        log.info("backup_made file=%s bytes=%d seconds=%.1f", made, size, time.monotonic() - began)
+
+    def _refuse_without_room(self) -> None:
+        room = os.statvfs(self.folder)
+        free = room.f_bavail * room.f_frsize
+        wal = self.database.with_name(self.database.name + "-wal")
+        wanted = self.database.stat().st_size + (wal.stat().st_size if wal.exists() else 0) + DISK_BYTES
+        if free < wanted:
+            raise StoreError(f"{free >> 20} MiB are free, and a backup that leaves room needs {wanted >> 20} MiB")
+
+    def _files(self) -> list[Path]:
+        """Backups, the oldest first."""
+        return sorted(path for path in self.folder.glob(f"{self.database.stem}-*.db") if _stamp(path) is not None)
+
+    def newest(self) -> Path | None:
+        """The newest backup; one from the future, of a clock that was wrong, does not count."""
+        return next((path for path in reversed(self._files()) if self.made_at(path) <= self.now()), None)
+
+    def made_at(self, path: Path) -> int:
+        """When a backup was made, UTC ms, by its name: a copied file has another time of change."""
+        return _stamp(path) or 0
+
+    def age_seconds(self) -> float:
+        """Of the newest backup; where there is none, since the start."""
+        newest = self.newest()
+        return (self.now() - (self._began if newest is None else self.made_at(newest))) / 1000
+
+
+def _stamp(path: Path) -> int | None:
+    try:
+        at = datetime.strptime(path.stem.rpartition("-")[2], STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,57 @@
+"""A copy of a SQLite database in one file: one snapshot of it, compact, checked, on disk, and only then named.
+
+Promises: the source is only read and its writer is not held up; `target` is whole or not there, and for its owner's
+eyes alone. Not promised: what was committed after the copy began.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from limiter.store.engine import StoreError
+from limiter.store.schema import APPLICATION_ID, MIGRATIONS
+
+STEPS = 100_000  # of SQLite's virtual machine, some milliseconds, between two looks at whether to go on
+
+
+def copy(source: Path, target: Path, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Copy by `VACUUM INTO`; the bytes of the copy. `stopped` is asked again and again, and ends it when true.
+
+    Raises StoreError where the source is not a sound database of ours, the disk is full, or it was stopped.
+    """
+    if not source.exists():
+        raise StoreError(f"{source} does not exist")
+    partial = target.with_name(target.name + ".partial")
+    try:
+        partial.unlink(missing_ok=True)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL, 0o600))  # VACUUM INTO takes an empty file as it is
+        with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise StoreError(f"{source} is not a database of the limiter")
+            connection.set_progress_handler(stopped, STEPS)
+            connection.execute("VACUUM INTO ?", (str(partial),))
+        with closing(sqlite3.connect(f"{partial.resolve().as_uri()}?mode=ro", uri=True)) as made:
+            made.set_progress_handler(stopped, STEPS)
+            problem = made.execute("PRAGMA quick_check(1)").fetchone()[0]
+            version = made.execute("PRAGMA user_version").fetchone()[0]
+        if problem != "ok" or not 1 <= version <= len(MIGRATIONS):
+            raise StoreError(f"{source}: the copy is not sound ({problem}, schema {version})")
+        sync(partial)
+        partial.rename(target)
+        sync(target.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{source}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target.stat().st_size
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on disk before going on."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

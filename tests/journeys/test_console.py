@@ -1,0 +1,366 @@
+"""The console as an operator meets it: a real browser, a real console, the limiter that it started."""
+
+import csv
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.console.texts import plurals, said
+from tests.journeys.console_process import CHROMIUM, Console, running
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+PAGES = ("", "sessions", "alerts", "history", "usage", "limits", "launch", "settings")
+TICK_MS = 7_000  # what is shown follows within 5 s; the rest is the browser's
+# Streamlit's own, in its frame and its widgets: nothing of ours can change them.
+KNOWN_AXE = {"list", "listitem", "svg-img-alt"}
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """150 bots of 200, whose leases outlast the tests."""
+    with running(tmp_path_factory.mktemp("console"), BOT_LEASE_SECONDS=86_400) as console:
+        console.start_bots(150)
+        yield console
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser of the machine."""
+    playwright: Playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def open_browser(chromium: Browser, console: Console, key: str | None = None, **options: Any) -> Page:
+    """A signed-in browser window of its own; requests that leave the machine are kept in `page.outside`."""
+    options = {"viewport": {"width": 1440, "height": 900}, "locale": "en-US", "timezone_id": "Europe/Paris"} | options
+    context: BrowserContext = chromium.new_context(**options)
+    page = context.new_page()
+    outside: list[str] = []
+    page.outside = outside  # type: ignore[attr-defined]
+    page.on(
+        "request", lambda sent: None if "127.0.0.1" in sent.url or ":" not in sent.url[:6] else outside.append(sent.url)
+    )
+    page.goto(f"{console.url}/")
+    page.fill("#key", key or console.key)
+    page.click("button[type=submit]")
+    expect(page.locator(".lim-status")).to_be_visible(timeout=30_000)
+    return page
+
+
+def visit(page: Page, console: Console, path: str) -> None:
+    """Go there and wait until it is drawn."""
+    page.goto(f"{console.url}/{path}")
+    expect(page.locator(".lim-status")).to_be_visible(timeout=30_000)
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until the script of the page has run to its end."""
+    page.wait_for_timeout(300)
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_visible(timeout=30_000)
+
+
+def field(page: Page, name: str) -> Any:
+    """The field of a limit."""
+    return page.get_by_role("spinbutton", name=name, exact=True)
+
+
+# -- the gate
+
+
+def test_signed_out_a_deep_link_shows_the_form_and_nothing_else(tmp_path: Path) -> None:
+    with running(tmp_path) as console:  # cold: nobody has opened a page yet
+        for path in PAGES:
+            answer = httpx.get(f"{console.url}/{path}", headers={"Accept": "text/html"})
+            assert answer.status_code == 401 and 'type="password"' in answer.text, path
+            assert "streamlit" not in answer.text.lower()
+        for path in ("_stcore/host-config", "static/js/index.js", "_stcore/metrics", "_stcore/agent/openapi.json"):
+            assert httpx.get(f"{console.url}/{path}").status_code in (401, 404), path
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"{console.url.replace('http', 'ws')}/_stcore/stream")
+        assert refused.value.response.status_code == 403
+        answer = httpx.get(f"{console.url}/", headers={"Host": "evil.example"})
+        assert answer.status_code == 400
+        assert console.stop() == 0
+
+
+def test_the_link_signs_in_once(console: Console) -> None:
+    with httpx.Client() as browser:
+        answer = browser.get(console.link)
+        assert answer.status_code == 200
+        cookie = answer.headers["Set-Cookie"].lower()
+        assert "httponly" in cookie and "samesite=strict" in cookie and "max-age=28800" in cookie
+        inside = browser.get(f"{console.url}/", headers={"Accept": "text/html"})
+        assert inside.status_code == 200 and "streamlit" in inside.text.lower()
+        assert "script-src 'self'" in inside.headers["Content-Security-Policy"]
+        assert browser.get(console.link).status_code == 403
+        browser.get(f"{console.url}/sign-out")
+        assert browser.get(f"{console.url}/", headers={"Accept": "text/html"}).status_code == 401
+
+
+def test_a_wrong_key_and_a_bots_key_do_not_sign_in(console: Console) -> None:
+    bots = console.admin("POST", "keys", scope="bots").json()["key"]
+    for key in ("lim_00000000_wrong", bots):
+        answer = httpx.post(f"{console.url}/sign-in", data={"key": key, "next": "/admin/"})
+        assert answer.status_code in (401, 403) and "Set-Cookie" not in answer.headers
+    console.admin("DELETE", f"keys/{bots.split('_')[1]}")
+    foreign = httpx.post(f"{console.url}/sign-in", data={"key": console.key}, headers={"Origin": "http://evil.example"})
+    assert foreign.status_code == 403
+
+
+# -- live
+
+
+def test_overview_follows_the_bots(chromium: Browser, console: Console) -> None:
+    page = open_browser(chromium, console)
+    status = page.locator(".lim-status").first
+    expect(status).to_contain_text("Active Bots: 150 / 200 slots (75.0%)")
+    expect(status).to_contain_text("✓ HEALTHY")
+    more = [{"user_id": f"more{n}", "bot_id": "b"} for n in range(10)]
+    headers = {"Authorization": f"Bearer {console.key}"}
+    sessions = [console.http.post("/api/bots/start", json=body, headers=headers).json()["session"] for body in more]
+    expect(status).to_contain_text("Active Bots: 160 / 200 slots (80.0%)", timeout=TICK_MS)
+    expect(status).to_contain_text("⚠ WARNING")
+    for session in sessions:
+        console.http.post("/api/bots/stop", json={"session_id": session["session_id"]}, headers=headers)
+    expect(status).to_contain_text("150 / 200", timeout=TICK_MS)
+    assert page.outside == []  # type: ignore[attr-defined]
+    page.context.close()
+
+
+def test_live_can_be_paused(chromium: Browser, console: Console) -> None:
+    page = open_browser(chromium, console)
+    visit(page, console, "?live=false")
+    status = page.locator(".lim-status").first
+    before = status.inner_text()
+    page.wait_for_timeout(6_500)
+    assert status.inner_text() == before
+    page.context.close()
+
+
+# -- limits
+
+
+def propose(page: Page, name: str, value: int) -> None:
+    """Type a limit and ask for its preview."""
+    box = field(page, name)
+    box.fill(str(value))
+    box.press("Tab")
+    settle(page)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name="Preview")).to_be_visible(timeout=20_000)
+
+
+def apply(page: Page, reason: str) -> None:
+    """Give a reason and apply what is proposed."""
+    box = page.get_by_label("Reason")
+    box.fill(reason)
+    box.press("Tab")
+    settle(page)
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible(timeout=20_000)
+
+
+def test_a_lowered_limit_cuts_nobody_refuses_the_next_and_is_undone(chromium: Browser, console: Console) -> None:
+    page = open_browser(chromium, console)
+    visit(page, console, "limits")
+    propose(page, "MAX_CONCURRENT_BOTS", 140)
+    expect(page.get_by_text("10 over the limit")).to_be_visible()
+    expect(page.get_by_role("button", name="Apply")).to_be_disabled()
+    typed = page.get_by_label("Type the new limit, 140, to confirm")
+    typed.fill("140")
+    typed.press("Tab")
+    apply(page, "browser test")
+    headers = {"Authorization": f"Bearer {console.key}", "Accept-Language": "fr"}
+    answer = console.http.post("/api/bots/start", json={"user_id": "one-more"}, headers=headers)
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "Serveur complet (150/140 bots actifs). Réessaie dans quelques minutes."
+    expect(page.locator(".lim-status").first).to_contain_text("150 / 140", timeout=TICK_MS)
+    page.get_by_role("button", name="Undo").click()
+    all_the_same = page.get_by_role("button", name="Undo all the same")
+    restored = page.locator(".lim-status").filter(has_text="150 / 200")
+    expect(all_the_same.or_(restored).first).to_be_visible(timeout=2 * TICK_MS)
+    if all_the_same.is_visible():  # a busy machine: the CPU guard holds the raise back
+        all_the_same.click()
+    expect(restored.first).to_be_visible(timeout=2 * TICK_MS)
+    limits = console.admin("GET", "limits").json()["limits"]
+    assert next(one for one in limits if one["name"] == "MAX_CONCURRENT_BOTS")["value"] == 200
+    page.context.close()
+
+
+def test_of_two_browsers_the_second_sees_the_conflict(chromium: Browser, console: Console) -> None:
+    first, second = open_browser(chromium, console), open_browser(chromium, console)
+    for page in (first, second):
+        visit(page, console, "limits")
+    propose(second, "MAX_TRADES_PER_DAY", 700)
+    propose(first, "MAX_TRADES_PER_DAY", 600)
+    apply(first, "the first")
+    box = second.get_by_label("Reason")
+    box.fill("the second")
+    box.press("Tab")
+    settle(second)
+    second.get_by_role("button", name="Apply").click()
+    expect(second.get_by_text("“the first”").first).to_be_visible(timeout=20_000)
+    second.get_by_role("button", name="Reload").click()
+    expect(field(second, "MAX_TRADES_PER_DAY").first).to_have_value("600", timeout=20_000)
+    for page in (first, second):
+        page.context.close()
+
+
+def test_typing_survives_the_ticks(chromium: Browser, console: Console) -> None:
+    page = open_browser(chromium, console)
+    visit(page, console, "limits")
+    box = field(page, "MAX_TOKENS_PER_MINUTE")
+    box.click()
+    box.fill("1234")
+    page.wait_for_timeout(6_500)
+    expect(box).to_be_focused()
+    expect(box).to_have_value("1234")
+    page.context.close()
+
+
+def test_a_key_that_may_only_read_is_offered_no_change_and_gets_403(chromium: Browser, console: Console) -> None:
+    key = console.admin("POST", "keys", scope="admin:read", name="viewer").json()["key"]
+    assert console.admin("PATCH", "limits", key, changes={"MAX_TRADES_PER_DAY": 1}, reason="no").status_code == 403
+    page = open_browser(chromium, console, key)
+    for path, forbidden in (("limits", "Preview"), ("settings?tab=keys", "Make"), ("launch?tab=plan", "Save the plan")):
+        visit(page, console, path)
+        expect(page.get_by_role("button", name=forbidden)).to_have_count(0)
+    page.context.close()
+
+
+# -- what is seen stays
+
+
+def test_the_url_holds_the_view(chromium: Browser, console: Console) -> None:
+    page = open_browser(chromium, console)
+    visit(page, console, "history?range=7d&lang=fr&tz=UTC")
+    expect(page.get_by_role("heading", name="Historique de capacité")).to_be_visible()
+    expect(page.get_by_role("radio", name="7d")).to_be_checked()
+    page.reload()
+    expect(page.get_by_role("heading", name="Historique de capacité")).to_be_visible(timeout=20_000)
+    assert "range=7d" in page.url and "tz=UTC" in page.url
+    page.get_by_role("link", name="Sessions").click()
+    expect(page.get_by_role("heading", name="Sessions")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Places comptées")).to_be_visible(timeout=20_000)
+    page.context.close()
+
+
+def test_a_drag_zooms_and_back_undoes_it(chromium: Browser, console: Console) -> None:
+    page = open_browser(chromium, console)
+    visit(page, console, "history?range=1h")
+    chart = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
+    expect(chart).to_be_visible(timeout=20_000)
+    area = chart.bounding_box()
+    assert area is not None
+    y = area["y"] + area["height"] * 0.4
+    page.mouse.move(area["x"] + area["width"] * 0.4, y)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] * 0.6, y, steps=8)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"from=.*to="), timeout=15_000)
+    expect(page.get_by_role("button", name="Back to now")).to_be_visible(timeout=15_000)
+    page.go_back()
+    page.wait_for_url(re.compile(r"range=1h(?!.*from=)"), timeout=15_000)
+    expect(page.get_by_role("button", name="Back to now")).to_have_count(0, timeout=15_000)
+    page.context.close()
+
+
+def test_the_csv_is_the_chart(chromium: Browser, console: Console) -> None:
+    page = open_browser(chromium, console)
+    visit(page, console, "history?range=1h&live=false")
+    rows = page.get_by_role("button", name=re.compile(r"\d+ rows?$"))
+    expect(rows).to_be_visible(timeout=20_000)
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="CSV").click()
+    text = Path(taken.value.path()).read_text()
+    table = list(csv.DictReader(text.splitlines()))
+    shown = re.search(r"(\d+) row", rows.inner_text())
+    assert shown is not None and len(table) == int(shown[1])
+    assert table[-1]["limit"] == "200" and int(table[-1]["bots_max"]) >= 150
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="JSON").click()
+    assert len(json.loads(Path(taken.value.path()).read_text())) == len(table)
+    page.context.close()
+
+
+# -- looks
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_on_a_phone_does_not_scroll_sideways_and_is_clean(
+    chromium: Browser, console: Console, theme: str
+) -> None:
+    phone = {"width": 390, "height": 844}
+    page = open_browser(chromium, console, viewport=phone, color_scheme=theme)
+    for path in PAGES:
+        visit(page, console, path)
+        page.wait_for_timeout(1_500)
+        wider = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+        assert wider <= 0, path
+        found = Axe().run(page).response["violations"]
+        serious = {
+            one["id"]: [node["target"] for node in one["nodes"]][:3] for one in found if one["id"] not in KNOWN_AXE
+        }
+        assert not serious, (path, serious)
+    page.context.close()
+
+
+def test_a_french_page_has_no_english_left(chromium: Browser, console: Console) -> None:
+    english = {text for text in [*said(), *plurals().values()] if "{" not in text and " " in text and len(text) > 8}
+    page = open_browser(chromium, console, locale="fr-FR")
+    for path in (
+        *PAGES,
+        "limits?tab=users",
+        "limits?tab=history",
+        "launch?tab=plan",
+        "launch?tab=drills",
+        "settings?tab=box",
+    ):
+        visit(page, console, path)
+        page.wait_for_timeout(1_000)
+        text = page.locator("body").inner_text()
+        assert not {one for one in english if re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text)}, path
+    assert page.outside == []  # type: ignore[attr-defined]
+    page.context.close()
+
+
+# -- faults
+
+
+def test_a_limiter_that_hangs_is_an_error_bar_and_one_that_dies_comes_back(chromium: Browser, tmp_path: Path) -> None:
+    with running(tmp_path, BOT_LEASE_SECONDS=86_400) as console:
+        console.start_bots(3)
+        page = open_browser(chromium, console)
+        pid = int(json.loads((tmp_path / "limiter.db.lock").read_text())["pid"])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            expect(page.locator(".lim-alert")).to_be_visible(timeout=3 * TICK_MS)
+            expect(page.locator(".lim-status").first).to_contain_text("3 / 200")  # the last that was known
+            expect(page.locator(".lim-status").first).to_contain_text("stale", timeout=4 * TICK_MS)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        expect(page.locator(".lim-alert")).to_have_count(0, timeout=30_000)
+        os.kill(pid, signal.SIGKILL)  # the console starts it again
+        page.wait_for_timeout(8_000)
+        expect(page.locator(".lim-alert")).to_have_count(0, timeout=30_000)
+        expect(page.locator(".lim-status").first).not_to_contain_text("stale", timeout=4 * TICK_MS)
+        page.context.close()
