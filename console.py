@@ -125,7 +125,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     keeper = None
     # Charts bring pandas and Altair, seconds of import that the first page shall not wait for.
     warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts"))
-    if not await answers() and urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1"):
+    here = urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1")
+    if SETTINGS["LIMITER_CONSOLE_STARTS"] and here and not await answers():
         keeper = asyncio.create_task(keep_limiter(await start_limiter()))
     await warm
     print(

@@ -13,7 +13,9 @@ from starlette.routing import Route
 async def answer(request: Request) -> Response:
     """Parse, answer."""
     body = msgspec.json.decode(await request.body())
-    return Response(msgspec.json.encode({"success": True, "user_id": body.get("user_id")}), 201, None, "application/json")
+    return Response(
+        msgspec.json.encode({"success": True, "user_id": body.get("user_id")}), 201, None, "application/json"
+    )
 
 
 app = Starlette(routes=[Route("/api/bots/start", answer, methods=["POST"])])

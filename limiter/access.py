@@ -6,6 +6,7 @@ for a known and an unknown id. Wrong keys are counted by address: 20 in 60 s, th
 
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ SCOPES: tuple[Scope, ...] = ("bots", "admin:read", "admin:write")
 WRONG_KEYS = 20
 WRONG_SECONDS = 60
 MAX_ADDRESSES = 10_000
+
+log = logging.getLogger("limiter")
 
 
 def make_key(scope: Scope, name: str, now: int, key_id: str | None = None) -> tuple[str, Key]:
@@ -56,6 +59,7 @@ class Access:
     keys: dict[str, Key] = field(default_factory=dict)
     control: Key | None = None
     monotonic: Callable[[], float] = time.monotonic
+    wrong: int = 0
     _wrong: dict[str, Window] = field(default_factory=dict)
 
     def load(self, keys: Iterable[Key]) -> None:
@@ -90,10 +94,13 @@ class Access:
 
     def _count_wrong(self, address: str) -> Refusal:
         second = int(self.monotonic())
+        self.wrong += 1
         if len(self._wrong) > MAX_ADDRESSES:
             self._wrong = {host: window for host, window in self._wrong.items() if window.used(second)}
         window = self._wrong.setdefault(address, Window(WRONG_SECONDS))
         if window.used(second) >= WRONG_KEYS:
             return Refusal("too_many_attempts", {}, window.wait(second, 1))
         window.add(second, 1)
+        if window.used(second) == WRONG_KEYS:
+            log.warning("wrong_keys address=%s count=%d seconds=%d", address, WRONG_KEYS, WRONG_SECONDS)
         return Refusal("unauthorized")

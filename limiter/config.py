@@ -48,6 +48,19 @@ def _whole(text: str) -> int:
     return number
 
 
+def _web(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return text
+
+
+def _hours_of_a_day(text: str) -> int:
+    hours = int(text)
+    if not 1 <= hours <= 24:
+        raise ValueError("must be 1 to 24")
+    return hours
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in choices:
@@ -98,11 +111,16 @@ SETTINGS: tuple[Declared, ...] = (
     Declared("LIMITER_CONSOLE_HOST", "127.0.0.1", str, "address the console listens on"),
     Declared("LIMITER_CONSOLE_PORT", "8501", _port, "port of the console"),
     Declared("LIMITER_CONSOLE_URL", "", str, "public address of the console; empty: http://<host>:<port>/admin"),
+    Declared("LIMITER_CONSOLE_STARTS", "yes", _yes, "whether the console starts a limiter where none runs: yes or no"),
     Declared("LIMITER_ALLOWED_HOSTS", "", _list, "further host names a request may carry, separated by commas"),
     Declared("LIMITER_TIMEZONE", "UTC", _zone, "IANA zone in which the trade day begins at midnight"),
     Declared("LIMITER_LANG", "fr", _choice("fr", "en"), "language of sentences where the caller names none: fr or en"),
     Declared("LIMITER_ALERT_URLS", "", _addresses, "Apprise addresses for alerts, separated by commas", secret=True),
     Declared("LIMITER_ALERT_ENDS", "no", _yes, "whether the end of an incident is told too: yes or no"),
+    Declared("LIMITER_PING_URL", "", _web, "address called each minute, for a monitor of silence", secret=True),
+    Declared("LIMITER_BACKUP_DIR", "", str, "folder of backups; empty: backups/ beside the database; none: none"),
+    Declared("LIMITER_BACKUP_HOURS", "24", _hours_of_a_day, "hours between two backups, 24 at most"),
+    Declared("LIMITER_BACKUP_KEEP", "7", _whole, "backups that are kept"),
     Declared("LIMITER_RAM_GB", "", _ram, "RAM of the box in GB; empty: detected"),
     Declared("LIMITER_LOG_FORMAT", "text", _choice("text", "json"), "form of the log lines: text or json"),
     Declared("LIMITER_KEEP_RAW_HOURS", "48", _whole, "hours that 5-second snapshots are kept"),

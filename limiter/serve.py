@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,9 +28,11 @@ from limiter.config import Config, ConfigError
 from limiter.delivery import Channel, open_channels
 from limiter.jobs import Job
 from limiter.jobs.alerts import Alerts
+from limiter.jobs.backups import Backups
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
 from limiter.jobs.sampler import GIB, Sampler, ram_total_bytes
+from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
 from limiter.rules.capacity import Box
 from limiter.rules.changes import Write
 from limiter.rules.records import Key
@@ -62,6 +65,7 @@ def set_up_logging(form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name whole addresses, secrets in them too
 
 
 def is_loopback(host: str) -> bool:
@@ -128,16 +132,22 @@ async def run(config: Config, writer: Writer, lock: Lock) -> None:
     sampler = Sampler(committer)
     ram_gb = config["LIMITER_RAM_GB"] or ram_total_bytes() / GIB
     box = Box(ram_gb)
-    alerts = Alerts(committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"])
+    backups = _backups(config, clock)
+    alerts = Alerts(
+        committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"],
+        backups.age_seconds if backups else None,
+    )  # fmt: skip
     jobs = (
         Job("sampler", sampler.run),
         Job("alerts", alerts.run),
         Job("reaper", lambda: reap(committer)),
         Job("plan", lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
+        *([Job("backups", backups.run)] if backups else []),
+        *_watchdogs(config, committer),
     )
     services = Services(
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
-        time.monotonic(), __version__,
+        time.monotonic(), __version__, backups,
     )  # fmt: skip
     listening = _listen(config["LIMITER_HOST"], config["LIMITER_PORT"])
     server = _server(App(services))
@@ -149,9 +159,11 @@ async def run(config: Config, writer: Writer, lock: Lock) -> None:
     lock.describe(url=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}", key=text)  # noqa: S104
     _log_start(config, committer, host, port)
     settle_memory()
+    tell_systemd("READY=1")
     try:
         await server.serve([listening])
     finally:
+        tell_systemd("STOPPING=1")
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -173,6 +185,23 @@ def _folder(config: Config) -> Path | None:
     """The folder whose disk has to have room."""
     path = sqlite_path(config["LIMITER_DATABASE_URL"])
     return path.parent if path else None
+
+
+def _backups(config: Config, clock: Clock) -> Backups | None:
+    """None where the settings want none."""
+    path, folder = sqlite_path(config["LIMITER_DATABASE_URL"]), config["LIMITER_BACKUP_DIR"]
+    if path is None or folder == "none":
+        return None
+    where = Path(folder) if folder else path.parent / "backups"
+    return Backups(path, where, config["LIMITER_BACKUP_HOURS"], config["LIMITER_BACKUP_KEEP"], clock.now)
+
+
+def _watchdogs(config: Config, committer: Committer) -> Iterator[Job]:
+    """Signs of life, for those who wait for them."""
+    if seconds := watchdog_seconds():
+        yield Job("watchdog", lambda: feed_watchdog(committer, seconds))
+    if url := config["LIMITER_PING_URL"]:
+        yield Job("ping", lambda: ping(committer, url))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -148,15 +148,15 @@ def restore(config: Config, source: Path) -> Path | None:
         fresh = path.with_name(path.name + ".restoring")
         fresh.unlink(missing_ok=True)
         copy(source, fresh)
-        aside = None
-        if path.exists():
-            aside = path.with_name(f"{path.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        aside = path.with_name(f"{path.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        found = path.exists()
+        if found:
             os.link(path, aside)  # at no instant is there no file: a start would take that for a new database
-            for suffix in ("-wal", "-shm"):
-                if (part := path.with_name(path.name + suffix)).exists():
-                    part.rename(aside.with_name(aside.name + suffix))
+        for suffix in ("-wal", "-shm"):
+            if (part := path.with_name(path.name + suffix)).exists():
+                part.rename(aside.with_name(aside.name + suffix))
         fresh.replace(path)
         sync(path.parent)
-        return aside
+        return aside if found else None
     finally:
         lock.release()

@@ -380,9 +380,12 @@ def test_heartbeats_are_answered_in_an_outage(run: Test, foreign_lock: Callable[
     async def test(limiter: Limiter) -> None:
         session = await limiter.start("u1", "b1")
         foreign_lock()
+        await limiter.ask(asked("u2"))
         for _ in range(3):
+            began = time.monotonic()
             answers = await limiter.ask(asked("u2"), Heartbeat(session.number, session.secret))
             assert reasons(answers) == [UNAVAILABLE, "ok"]
+            assert time.monotonic() - began < module.LOCK_SECONDS, "an outage that is known is not waited for"
 
     run(test)
 

@@ -13,6 +13,7 @@ from limiter.api.wire import identifier, instant
 from limiter.committer import Committer, Request
 from limiter.config import Config
 from limiter.jobs import Job
+from limiter.jobs.backups import Backups
 from limiter.jobs.sampler import Sampler
 from limiter.rules.capacity import Box
 from limiter.rules.refusals import Refusal, invalid
@@ -50,6 +51,7 @@ class Services:
     box: Box
     started_at: float
     version: str
+    backups: Backups | None = None
     in_flight: int = 0
 
 

@@ -1,5 +1,6 @@
 """What monitors and dashboards ask: capacity, stats, health, history, advice, metrics."""
 
+import contextlib
 import csv
 import io
 import os
@@ -15,16 +16,16 @@ from limiter.api import schemas as s
 from limiter.api.bots import capacity
 from limiter.api.call import Call, Refused, Services
 from limiter.api.wire import Answer, encode, iso, ok
+from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules.capacity import Status, advise
 from limiter.rules.deliveries import failing_channels
-from limiter.rules.incidents import CLOCK_STEP_SECONDS, DISK_BYTES
+from limiter.rules.incidents import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
 from limiter.rules.refusals import REFUSALS, invalid
 from limiter.rules.sessions import Reap
 from limiter.store import reader
 from limiter.store.engine import sqlite_path
 
 GIB = 1024**3
-STALL_SECONDS = 5.0
 STALE_SECONDS = 15.0
 WAL_BYTES = 64 * 1024**2
 TOP_USERS = 10
@@ -81,7 +82,8 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
     database = "writable" if failing is None else f"not writable for {time.monotonic() - failing:.0f} s"
     age = time.monotonic() - sampler.taken_at
     step = committer.clock.step_seconds()
-    broken = [f"{job.name}: {job.failure}" for job in services.jobs if job.failure]
+    # Who asks needs no key: what failed is named, the text of the exception stays in the log.
+    broken = [f"{job.name}: {job.failure.partition(':')[0]}" for job in services.jobs if job.failure]
     found = {
         "database": s.Check(failing is None, database),
         "decisions": s.Check(stalled < STALL_SECONDS, f"batch under way for {stalled:.1f} s" if stalled else "idle"),
@@ -96,22 +98,31 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
     path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
     if path is not None:
         found |= files(path)
+    if (backups := services.backups) is not None:
+        age = backups.age_seconds()
+        last = "none yet" if backups.made_at() is None else f"last {age / 3600:.1f} h ago"
+        told = f"{last}, and then one failed: see the log" if backups.failure else last
+        found["backup"] = s.Check(backups.failure is None and age < BACKUP_SECONDS, told)
     return found, all(found[name].ok for name in ("database", "decisions", "accepting"))
 
 
 def files(path: Path) -> dict[str, s.Check]:
     """The write-ahead log and the disk under the database."""
     try:
-        wal = path.with_name(path.name + "-wal")
-        size = wal.stat().st_size if wal.exists() else 0
-        room = os.statvfs(path.parent)
-        free = room.f_bavail * room.f_frsize
+        wal, free = sizes(path)
     except OSError as error:
-        return {"files": s.Check(False, str(error))}
+        return {"disk": s.Check(False, error.strerror or "cannot be read")}
     return {
-        "wal": s.Check(size < WAL_BYTES, f"{size / 1024**2:.1f} MiB"),
+        "wal": s.Check(wal < WAL_BYTES, f"{wal / 1024**2:.1f} MiB"),
         "disk": s.Check(free > DISK_BYTES, f"{free / 1024**3:.1f} GiB free"),
     }
+
+
+def sizes(path: Path) -> tuple[int, int]:
+    """Bytes of the write-ahead log, and bytes free under the database."""
+    wal = path.with_name(path.name + "-wal")
+    room = os.statvfs(path.parent)
+    return wal.stat().st_size if wal.exists() else 0, room.f_bavail * room.f_frsize
 
 
 async def health(call: Call) -> Answer:
@@ -230,6 +241,7 @@ class _Scrape:
             "limiter_trades": ("Trades counted.", state.totals.get("trades", 0)),
             "limiter_tokens": ("Tokens taken.", state.totals.get("tokens", 0)),
             "limiter_signals": ("Signals taken.", state.totals.get("signals", 0)),
+            "limiter_wrong_keys": ("Wrong keys that were sent.", services.access.wrong),
         }
         gauges = {
             "limiter_bots_active": ("Bots that hold a slot.", held.current),
@@ -247,6 +259,14 @@ class _Scrape:
             "limiter_requests_in_flight": ("Requests under way.", services.in_flight),
             "process_resident_memory_bytes": ("Resident memory.", psutil.Process().memory_info().rss),
         }
+        path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
+        with contextlib.suppress(OSError):
+            if path is not None:
+                wal, free = sizes(path)
+                gauges["limiter_wal_bytes"] = ("Size of the write-ahead log.", wal)
+                gauges["limiter_disk_free_bytes"] = ("Room under the database.", free)
+        if services.backups is not None:
+            gauges["limiter_backup_age_seconds"] = ("Age of the newest backup.", services.backups.age_seconds())
         decisions = SummaryMetricFamily("limiter_decision_seconds", "From the queue to the durable answer.")
         decisions.add_metric([], committer.latency.count, committer.latency.sum_seconds)
         return [

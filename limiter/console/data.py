@@ -32,7 +32,7 @@ def settings() -> config.Config:
     return config.read()
 
 
-@st.cache_resource(show_spinner=False, max_entries=2)
+@st.cache_resource(show_spinner=False, max_entries=2, on_release=Engine.dispose)
 def _engine(url: str, inode: int) -> Engine:
     return open_reader(url)
 
@@ -46,7 +46,7 @@ def read(query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs
         return query(tx, *args, **kwargs)
 
 
-@st.cache_resource(show_spinner=False, max_entries=20)
+@st.cache_resource(show_spinner=False, max_entries=20, on_release=Admin.close)
 def _admin(url: str, key: str, lang: str, timeout: float) -> Admin:
     return Admin(url, key, language=lang, timeout=timeout)
 

@@ -28,7 +28,8 @@ def choose(start: float, end: float) -> None:
     """Stand still on this range."""
     first, last = int(min(start, end)), int(max(start, end))
     last = max(last, first + SHORTEST)
-    st.query_params["from"], st.query_params["to"] = (times.rfc3339(at)[:19] + "Z" for at in (first, last))
+    # Both at once: each change of the URL is one step back.
+    st.query_params.update({"from": times.rfc3339(first)[:19] + "Z", "to": times.rfc3339(last)[:19] + "Z"})
 
 
 def forget() -> None:

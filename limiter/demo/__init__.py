@@ -151,6 +151,7 @@ def open_console(path: Path, history: History) -> int:
         "LIMITER_RAM_GB": RAM_GB,
         **os.environ,
         "LIMITER_DATABASE_URL": f"sqlite:///{path.resolve()}",
+        "LIMITER_BACKUP_DIR": "none",
         "LIMITER_HOST": "127.0.0.1",
         "LIMITER_PORT": str(port),
         "LIMITER_URL": url,

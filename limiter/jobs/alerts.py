@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from limiter.committer import Committer
@@ -38,7 +38,10 @@ def free_bytes(folder: Path | None) -> int | None:
 
 
 class Alerts:
-    """`folder` is where the database lies, whose disk is watched; `link` ends every message where there is one."""
+    """`folder` is where the database lies, whose disk is watched; `link` ends every message where there is one.
+
+    `backup_age` is that of the newest backup in seconds; None where none are made.
+    """
 
     def __init__(
         self,
@@ -47,12 +50,14 @@ class Alerts:
         channels: Mapping[str, Channel],
         folder: Path | None = None,
         link: str = "",
+        backup_age: Callable[[], float] | None = None,
     ) -> None:
         self.committer = committer
         self.sampler = sampler
         self.channels = channels
         self.folder = folder
         self.link = link
+        self.backup_age = backup_age
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._observed_at = float("-inf")
         self._away_since: int | None = None
@@ -97,7 +102,7 @@ class Alerts:
             else self.sampler.monotonic() - self.sampler.taken_at,
             clock_step_seconds=self.committer.clock.step_seconds(),
             disk_free_bytes=free_bytes(self.folder),
-            backup_age_seconds=None,
+            backup_age_seconds=self.backup_age() if self.backup_age is not None else None,
             outage_since=self._away_since if back else None,
         )
 

@@ -1,8 +1,8 @@
 """A backup a day, beside the decisions: the database is only read, by one thread of its own.
 
-Promises: every file under a backup's name is whole and checked; the newest `keep` stay and nothing else in the folder is
-touched; a disk that is nearly full is not filled up; one that failed is tried again after 10 minutes. Not promised: that
-the folder outlives the machine. Copy it elsewhere (docs/operating.md).
+Promises: every file under a backup's name is whole and checked; the newest `keep` stay, and nothing else in the folder
+is touched; a disk that is nearly full is not filled up; one that failed is tried again after 10 minutes. Not promised:
+that the folder outlives the machine. Copy it elsewhere (docs/operating.md).
 """
 
 import asyncio
@@ -44,8 +44,8 @@ class Backups:
 
     async def round(self) -> None:
         """A backup where one is due."""
-        newest = self.newest()
-        due = newest is None or self.now() - self.made_at(newest) >= self.hours * 3_600_000
+        made_at = self.made_at()
+        due = made_at is None or self.now() - made_at >= self.hours * 3_600_000
         waits = self.failure is not None and self.now() - self._failed_at < RETRY_SECONDS * 1000
         if not due or waits:
             return
@@ -67,7 +67,7 @@ class Backups:
         self._refuse_without_room()
         made = self.folder / f"{self.database.stem}-{stamp}.db"
         size = copy(self.database, made, stop.is_set)
-        others = [path for path in self._files() if path != made]
+        others = [path for _, path in self._kept() if path != made]
         for old in others[: max(0, len(others) + 1 - self.keep)]:
             old.unlink()
         log.info("backup_made file=%s bytes=%d seconds=%.1f", made, size, time.monotonic() - began)
@@ -80,22 +80,20 @@ class Backups:
         if free < wanted:
             raise StoreError(f"{free >> 20} MiB are free, and a backup that leaves room needs {wanted >> 20} MiB")
 
-    def _files(self) -> list[Path]:
-        """Backups, the oldest first."""
-        return sorted(path for path in self.folder.glob(f"{self.database.stem}-*.db") if _stamp(path) is not None)
+    def _kept(self) -> list[tuple[int, Path]]:
+        """Backups with the instant that their name says, the oldest first: a copied file has another time of change."""
+        files = ((_stamp(path), path) for path in self.folder.glob(f"{self.database.stem}-*.db"))
+        return sorted((at, path) for at, path in files if at is not None)
 
-    def newest(self) -> Path | None:
-        """The newest backup; one from the future, of a clock that was wrong, does not count."""
-        return next((path for path in reversed(self._files()) if self.made_at(path) <= self.now()), None)
-
-    def made_at(self, path: Path) -> int:
-        """When a backup was made, UTC ms, by its name: a copied file has another time of change."""
-        return _stamp(path) or 0
+    def made_at(self) -> int | None:
+        """When the newest was made, UTC ms; one from the future, of a clock that was wrong, does not count."""
+        now = self.now()
+        return max((at for at, _ in self._kept() if at <= now), default=None)
 
     def age_seconds(self) -> float:
-        """Of the newest backup; where there is none, since the start."""
-        newest = self.newest()
-        return (self.now() - (self._began if newest is None else self.made_at(newest))) / 1000
+        """Of the newest; where there is none, since the start."""
+        made_at = self.made_at()
+        return (self.now() - (self._began if made_at is None else made_at)) / 1000
 
 
 def _stamp(path: Path) -> int | None:

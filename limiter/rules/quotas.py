@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from limiter.rules import sessions
+from limiter.rules.limits import USER_LIMITS
 from limiter.rules.records import Ended, Refused, Trade
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
@@ -126,14 +127,15 @@ class LookAtUser:
     user_id: str
 
     def decide(self, state: State, now: int) -> tuple[Use, Use, Use]:
-        """The three uses; of the two limits of signals, the one with the least left."""
+        """The three uses; what others use of the system's limits is not his."""
         limits = state.limits.of(self.user_id, now)
-        bots, trades = limits["MAX_BOTS_PER_USER"], limits["MAX_TRADES_PER_DAY"]
-        assert isinstance(bots, int) and isinstance(trades, int)
+        bots, trades, signals = (limits[name] for name in USER_LIMITS)
+        assert isinstance(bots, int) and isinstance(trades, int) and not isinstance(signals, float)
+        window = state.windows.get((SIGNALS, self.user_id))
         return (
             Use(state.user_active(self.user_id), bots),
             Use(state.trades_today(self.user_id, now), trades),
-            tightest(rate_uses(state, SIGNALS, self.user_id, now))[2],
+            Use(window.used(now // 1000) if window else 0, signals),
         )
 
 

@@ -128,8 +128,8 @@ def load(tx: Connection, start: int, end: int) -> Load:
     peak_at = None
     if row.peak is not None:
         peak_at = tx.execute(select(func.max(shots.at)).where(*inside, shots.bots_max == row.peak)).scalar()
-    reasons = select(counts.reason, func.sum(counts.n)).where(counts.step == step, counts.at >= first, counts.at < end)
-    by_reason = dict(tx.execute(reasons.group_by(counts.reason)).tuples().all())
+    reasons = select(counts.reason, func.sum(counts.n).label("n")).where(counts.step == step, counts.at >= first, counts.at < end)
+    by_reason = {row.reason: row.n for row in tx.execute(reasons.group_by(counts.reason))}
     return Load(row.peak, peak_at, row.busy, row.full, by_reason, row.samples)
 
 
@@ -172,7 +172,7 @@ def trades_of(tx: Connection, users: Sequence[str], day: str) -> dict[str, int]:
     """Trades of those users on that trade day."""
     columns = schema.trade_days.c
     query = select(columns.user_id, columns.used).where(columns.day == day, columns.user_id.in_(users))
-    return dict(tx.execute(query).tuples().all())
+    return {row.user_id: row.used for row in tx.execute(query)}
 
 
 def refusals(tx: Connection, user: str, reason: str, offset: int, size: int) -> Sequence[Row[Any]]:

@@ -29,7 +29,7 @@ from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.system_limits import LIMITS, Value
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
-SINGLE_REFUSALS_PER_USER = 20  # a minute and reason; later ones share a row that counts them
+SINGLE_REFUSALS_PER_USER = 100  # a minute and reason; later ones share a row that counts them
 SINGLE_REFUSALS = 2_000  # a minute, all users
 TRIM_ROWS = 500  # a slice, so that no deletion holds the writer up
 

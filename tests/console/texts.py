@@ -23,9 +23,9 @@ def calls(*names: str) -> Iterator[tuple[Path, ast.Call]]:
     """Calls of those functions with a text."""
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
-                if isinstance(node.args[0], ast.Constant):
-                    yield path, node
+            named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+            if isinstance(node, ast.Call) and named and isinstance(node.args[0], ast.Constant):
+                yield path, node
 
 
 def said() -> dict[str, str]:

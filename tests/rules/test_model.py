@@ -248,7 +248,7 @@ class Model(RuleBasedStateMachine):
         bots, trades, signals = self.ask(LookAtUser(user))
         assert (bots.used, bots.limit) == (len(self.of(user)), self.user_max(user))
         assert trades.used == self.days[user, day_of(self.now, self.state.zone).name]
-        assert signals.used in (self.used("signals"), self.used("signals", user))
+        assert (signals.used, signals.limit) == (self.used("signals", user), self.limits[OWN_SIGNALS])
 
     # -- operators
 

@@ -237,20 +237,24 @@ def test_never_more_than_the_limit_in_any_60_seconds(steps: list[tuple[int, int]
 
 
 def test_what_a_user_uses_is_read_at_one_instant() -> None:
-    state = new_state(MAX_BOTS_PER_USER=2)
+    state = new_state(MAX_BOTS_PER_USER=2, MAX_SIGNALS_PER_MINUTE_PER_USER=9)
     session = admitted(state, "u1")
     trade(state, session, "t1")
     signal(state, session, 4)
+    signal(state, admitted(state, "u2"), 5)
     bots, trades, signals = decide(state, LookAtUser("u1"))
     assert bots.as_dict() == {"used": 1, "limit": 2, "left": 1}
     assert trades.as_dict() == {"used": 1, "limit": 500, "left": 499}
-    assert signals.as_dict() == {"used": 4, "limit": 100, "left": 96}
+    assert signals.as_dict() == {"used": 4, "limit": 9, "left": 5}
     assert not state.changes
 
 
 def test_a_user_never_seen_uses_nothing_and_is_not_remembered() -> None:
     state = new_state()
-    assert [use.used for use in decide(state, LookAtUser("nobody"))] == [0, 0, 0]
+    signal(state, admitted(state, "u1"), 5)
+    uses = decide(state, LookAtUser("nobody"))
+    assert [use.used for use in uses] == [0, 0, 0]
+    assert uses[2].as_dict() == {"used": 0, "limit": None, "left": None}, "no limit of his own"
     assert not state.windows.get(("signals", "nobody"))
     assert not state.changes
 

@@ -136,6 +136,7 @@ def test_everything_that_decisions_depend_on_comes_back(book: Book) -> None:
         gone = book.start(f"gone-{n}", now=NOW + n * SECOND)
         book.ask(NOW + n * SECOND, stop(gone))
     at = NOW + 30 * SECOND
+    sessions[2] = book.start("u2", "b1", now=at)
     book.ask(at, trade(sessions[0], "t1"), trade(sessions[1], "t2"), trade(sessions[2], "t1"))
     book.ask(at, Take("r", "signals", 7, sessions[0].number, sessions[0].secret), Take("r", "tokens", 9))
     book.ask(
@@ -151,7 +152,7 @@ def test_everything_that_decisions_depend_on_comes_back(book: Book) -> None:
         del figures["totals"]
     assert now == then
     assert [vars_of(one) for one in book.state.sessions.values()] == [vars_of(one) for one in before.sessions.values()]
-    assert book.state.last_hour("starts", at) == 28
+    assert book.state.last_hour("starts", at) == 29
     assert book.state.last_token_at is not None
 
 

@@ -1,0 +1,195 @@
+"""What no caller sees: decisions, samples and the console's queries in this process, with the real writer and files."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import uvloop
+
+from benchmarks import servers
+from benchmarks.over_http import Effort, Findings, Say
+from limiter import config
+from limiter.committer import Clock, Committer, settle_memory
+from limiter.rules.sessions import Admission, Heartbeat, Start, Stop
+from limiter.rules.snapshots import TakeSnapshot
+from limiter.store import analysis, reader
+from limiter.store.engine import open_reader, open_writer, reading
+from limiter.store.writer import Writer
+
+DAY_MS = 86_400_000
+DAYS = 90
+BATCH = 64
+NOW = int(time.time() * 1000)
+
+
+def url(path: Path) -> str:
+    """The database URL of a file."""
+    return f"sqlite:///{path}"
+
+
+@contextmanager
+def committer(path: Path) -> Iterator[tuple[Committer, Callable[[Awaitable[Any]], Any]]]:
+    """The writer of the product on this file, and what runs a coroutine beside it."""
+    limits = config.read({"MAX_CONCURRENT_BOTS": "1000000", "BOT_LEASE_SECONDS": "86400"})
+    writer, clock = Writer(open_writer(url(path))), Clock()
+    one = Committer(writer.restore(limits.limits, limits["LIMITER_TIMEZONE"], clock.now()), writer, clock)
+    settle_memory()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+
+        async def wait(what: Awaitable[Any]) -> Any:
+            return await what
+
+        yield one, lambda what: runner.run(wait(what))
+        runner.run(one.close())
+
+
+def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -> Path:
+    """A database with so many ended and running sessions, and 90 days of samples where asked."""
+    open_writer(url(path)).dispose()
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("PRAGMA synchronous=OFF")
+        file.execute("BEGIN IMMEDIATE")
+        series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+        common = "i, hex(randomblob(12)), 'u' || (i % 5000), 'b' || i, 'b' || i, NULL"
+        facts = "100, 200, 0, 1, 1"
+        if ended:
+            file.execute(
+                f"INSERT INTO ended_sessions {series} SELECT {common}, ? + i * 1000, 60000, ? + i * 1000 + 5000,"
+                f" ? + i * 1000 + 65000, {facts}, ? + i * 1000 + 30000, 'stopped' FROM n",
+                (ended, *(NOW - ended * 1000 - 60_000,) * 4),
+            )
+        if active:
+            file.execute(
+                f"INSERT INTO active_sessions {series} SELECT {common.replace('i, hex', f'{ended} + i, hex', 1)},"
+                f" ?, 86400000, ?, ?, {facts} FROM n",
+                (active, NOW, NOW, NOW + DAY_MS),
+            )
+        file.execute("UPDATE fleet SET active = ?, next_number = ?", (active, ended + active + 1))
+        for step in (5, 60, 3600) if snapshots else ():
+            n = step // 5
+            file.execute(
+                f"INSERT INTO snapshots {series} SELECT ?, ? - i * ?, {n}, 90, 170, {n} * 140, 3, 200, {n},"
+                f" {n} * 31.5, 60, {n}, {n} * 45.5, 55, 4.5, {n} * 70, {n} * 8, {n} * 2, {n}, {n} FROM n",
+                (DAYS * 86_400 // step, step, NOW - NOW % (step * 1000), step * 1000),
+            )
+            file.execute(
+                f"INSERT INTO refusal_counts {series} SELECT ?, ? - i * ?, 'server_full', {n} FROM n",
+                (DAYS * 86_400 // step, step, NOW - NOW % (step * 1000), step * 1000),
+            )
+        file.execute("COMMIT")
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        file.execute("ANALYZE")
+    return path
+
+
+def timed(what: Callable[[], object], times: int) -> list[float]:
+    """Milliseconds of each, sorted."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        what()
+        taken.append((time.perf_counter() - began) * 1000)
+    return sorted(taken)
+
+
+def decision_ms(path: Path, times: int) -> float:
+    """The median of a batch of 64 starts, durable; the bots stop again in between."""
+    with committer(path) as (one, run):
+
+        async def many(requests: list[Any]) -> list[Any]:
+            futures = [one.submit(request) for request in requests]
+            return [await future for future in futures]
+
+        taken = []
+        for number in range(times):
+            wanted = [Start("r", f"new{number}-{n}", "b1", "", "s" * 24) for n in range(BATCH)]
+            began = time.perf_counter()
+            admitted: list[Admission] = run(many(wanted))
+            taken.append((time.perf_counter() - began) * 1000)
+            run(many([Stop(one.session.number, one.session.secret) for one in admitted]))
+        return median(taken)
+
+
+def decisions(found: Findings, effort: Effort, say: Say, ended: int = 1_000_000) -> None:
+    """What a batch of 64 starts costs with a long history, and with many bots."""
+    with servers.scratch() as folder:
+        say(f"filling databases: {ended} ended sessions, 10 000 bots …")
+        files = {
+            "bare": make(folder / "bare.db", active=200),
+            "ended": make(folder / "ended.db", ended, active=200),
+            "active": make(folder / "active.db", active=10_000),
+        }
+        seen: dict[str, list[float]] = {name: [] for name in files}
+        for number in range(effort.rounds):
+            for name, path in files.items():
+                seen[name].append(decision_ms(path, 150))
+                say(f"decisions, {name}, round {number + 1}: {seen[name][-1]:.3f} ms a batch of {BATCH}")
+    found.rounds["decisions"] = [{name: times[n] for name, times in seen.items()} for n in range(effort.rounds)]
+    found.notes.append(f"decisions: the long history has {ended} ended sessions")
+    for name in ("ended", "active"):
+        found.values[f"decisions_{name}"] = median(a / b for a, b in zip(seen[name], seen["bare"], strict=True))
+
+
+def beats(found: Findings, effort: Effort, say: Say) -> None:
+    """500 heartbeats in one batch, of 10 000 bots."""
+    with servers.scratch() as folder, committer(make(folder / "beats.db", active=10_000)) as (one, run):
+        live = list(one.state.sessions.values())
+        chosen = [live[n * len(live) // 500] for n in range(500)]
+
+        async def many() -> None:
+            for future in [one.submit(Heartbeat(session.number, session.secret)) for session in chosen]:
+                await future
+
+        found.values["beats_500"] = median(timed(lambda: run(many()), 200 * effort.rounds))
+    say(f"500 heartbeats: {found.values['beats_500']:.2f} ms")
+
+
+def console(found: Findings, effort: Effort, say: Say) -> None:
+    """The console's queries, and the sample that feeds them, over 90 days of samples every 5 s."""
+    with servers.scratch() as folder:
+        say(f"filling a database with {DAYS} days of samples …")
+        path = make(folder / "console.db", ended=20_000, active=150, snapshots=True)
+        engine = open_reader(url(path))
+
+        def chart() -> None:
+            with reading(engine) as tx:
+                analysis.series(tx, NOW - DAYS * DAY_MS, NOW)
+
+        def page() -> None:
+            for query in (
+                analysis.newest,
+                lambda tx: analysis.load(tx, NOW - DAY_MS, NOW),
+                lambda tx: analysis.refused_users(tx, NOW - 3_600_000),
+                lambda tx: analysis.series(tx, NOW - DAY_MS, NOW),
+                lambda tx: analysis.limit_changes(tx, NOW - DAY_MS, NOW),
+                lambda tx: reader.notes(tx, NOW - DAY_MS, NOW),
+                lambda tx: reader.audit(tx, limit=20),
+                lambda tx: analysis.refusals(tx, "", "", 0, 20),
+                lambda tx: analysis.lost_sessions(tx, 20),
+            ):
+                with reading(engine) as tx:
+                    query(tx)
+
+        times = 20 * effort.rounds
+        chart()
+        page()
+        found.values["chart"], found.values["page"] = median(timed(chart, times)), median(timed(page, times))
+        engine.dispose()
+        with committer(path) as (one, run):
+            samples = timed(lambda: run(one.submit(TakeSnapshot(30.0, 40.0, 2.0))), 100 * effort.rounds)
+        found.values["sample"] = median(samples)
+        found.notes.append(f"sample: p99 {samples[int(0.99 * len(samples))]:.2f} ms, its fsync included")
+    for name in ("chart", "page", "sample"):
+        say(f"{name}: {found.values[name]:.2f} ms")
+
+
+CASES: dict[str, Callable[[Findings, Effort, Say], None]] = {
+    "decisions": decisions,
+    "batch-of-beats": beats,
+    "console": console,
+}

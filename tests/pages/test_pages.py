@@ -1,0 +1,74 @@
+"""Every page with data, on an empty database, and where database or limiter are away."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import Open, World
+
+PAGES = {
+    "overview": None,
+    "sessions": "Sessions",
+    "alerts": "Alerts",
+    "history": "Capacity history",
+    "usage": "Usage patterns",
+    "limits": "Limits",
+    "checklist": "Launch",
+    "settings": "Settings",
+}
+
+
+def text_of(app: AppTest) -> str:
+    """All that a page says."""
+    parts = [element.value for kind in (app.title, app.header, app.markdown, app.caption, app.info, app.success) for element in kind]
+    return "\n".join([*map(str, parts), *(element.proto.body for element in app.get("html"))])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_data(open_page: Open, busy: World, page: str) -> None:
+    app = open_page(busy, page)
+    assert not app.exception and not app.error, (app.exception, app.error)
+    if PAGES[page]:
+        assert app.title[0].value == PAGES[page]
+    assert "Active Bots: " in text_of(app)
+    assert "could not be drawn" not in text_of(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_on_an_empty_database(open_page: Open, empty: World, page: str) -> None:
+    app = open_page(empty, page)
+    assert not app.exception, app.exception
+    assert "could not be drawn" not in text_of(app)
+    assert "Active Bots: 0 / 200 slots (0.0%)" in text_of(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_database_each_part_says_so_with_an_id_and_a_retry(open_page: Open, tmp_path: Path, page: str) -> None:
+    app = open_page(World(tmp_path, "http://127.0.0.1:9"), page)
+    assert not app.exception, app.exception
+    if page not in ("overview", "settings"):
+        assert "could not be drawn" in text_of(app) or "has not started" in text_of(app)
+        assert any(button.label == "Retry" for button in app.button)
+    assert "Traceback" not in text_of(app) and str(tmp_path) not in text_of(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_the_limiter_the_last_data_stay(open_page: Open, busy: World, page: str) -> None:
+    app = open_page(World(busy.folder, "http://127.0.0.1:9"), page)
+    assert not app.exception, app.exception
+    assert "No limiter answers" in text_of(app)
+    assert "could not be drawn" not in text_of(app)
+
+
+def test_in_french(open_page: Open, busy: World) -> None:
+    app = open_page(busy, "sessions", locale="fr-FR")
+    assert "Places comptées" in text_of(app) and "Bots actifs : " in text_of(app)
+
+
+def test_signed_out_a_page_says_nothing(open_page: Open, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(busy, "sessions")
+    monkeypatch.setattr("limiter.console.frame.cookie", lambda: None)
+    app.run()
+    assert not app.title and not app.get("arrow_data_frame")
+    assert "You are signed out" in text_of(app)
