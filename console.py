@@ -1,6 +1,6 @@
-"""Launches the console: the gate in front of Streamlit, a limiter of its own where none answers, a one-time sign-in link.
+"""Launches the console: the gate in front of Streamlit, a limiter where none answers, a one-time sign-in link.
 
-`python console.py` or `streamlit run console.py`. Stops only the limiter that it started, and starts it again if it dies.
+`python console.py` or `streamlit run console.py`. Stops only the limiter that it started; starts it again if it dies.
 """
 
 import asyncio

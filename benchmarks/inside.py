@@ -3,8 +3,9 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,8 +15,8 @@ import uvloop
 from benchmarks import servers
 from benchmarks.over_http import Effort, Findings, Say
 from limiter import config
-from limiter.committer import Clock, Committer, settle_memory
-from limiter.rules.sessions import Admission, Heartbeat, Start, Stop
+from limiter.committer import Clock, Committer, Request, settle_memory
+from limiter.rules.sessions import Heartbeat, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.store import analysis, reader
 from limiter.store.engine import open_reader, open_writer, reading
@@ -32,19 +33,35 @@ def url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The product's committer on one file, without HTTP."""
+
+    committer: Committer
+    runner: asyncio.Runner
+
+    def decide(self, requests: Sequence[Request]) -> tuple[list[Any], float]:
+        """The answers of one batch, durable, and the milliseconds it took from first question to last answer."""
+
+        async def ask() -> tuple[list[Any], float]:
+            began = time.perf_counter()
+            futures = [self.committer.submit(request) for request in requests]
+            answers = [await future for future in futures]
+            return answers, (time.perf_counter() - began) * 1000
+
+        return self.runner.run(ask())
+
+
 @contextmanager
-def committer(path: Path) -> Iterator[tuple[Committer, Callable[[Awaitable[Any]], Any]]]:
-    """The writer of the product on this file, and what runs a coroutine beside it."""
-    limits = config.read({"MAX_CONCURRENT_BOTS": "1000000", "BOT_LEASE_SECONDS": "86400"})
+def desk(path: Path) -> Iterator[Desk]:
+    """One open on this file."""
+    settings = config.read({"MAX_CONCURRENT_BOTS": "1000000", "BOT_LEASE_SECONDS": "86400"})
     writer, clock = Writer(open_writer(url(path))), Clock()
-    one = Committer(writer.restore(limits.limits, limits["LIMITER_TIMEZONE"], clock.now()), writer, clock)
+    state = writer.restore(settings.limits, settings["LIMITER_TIMEZONE"], clock.now())
     settle_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-
-        async def wait(what: Awaitable[Any]) -> Any:
-            return await what
-
-        yield one, lambda what: runner.run(wait(what))
+        one = Committer(state, writer, clock)
+        yield Desk(one, runner)
         runner.run(one.close())
 
 
@@ -88,30 +105,23 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
 
 
 def timed(what: Callable[[], object], times: int) -> list[float]:
-    """Milliseconds of each, sorted."""
+    """Milliseconds of each."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
         what()
         taken.append((time.perf_counter() - began) * 1000)
-    return sorted(taken)
+    return taken
 
 
 def decision_ms(path: Path, times: int) -> float:
     """The median of a batch of 64 starts, durable; the bots stop again in between."""
-    with committer(path) as (one, run):
-
-        async def many(requests: list[Any]) -> list[Any]:
-            futures = [one.submit(request) for request in requests]
-            return [await future for future in futures]
-
+    with desk(path) as one:
         taken = []
         for number in range(times):
-            wanted = [Start("r", f"new{number}-{n}", "b1", "", "s" * 24) for n in range(BATCH)]
-            began = time.perf_counter()
-            admitted: list[Admission] = run(many(wanted))
-            taken.append((time.perf_counter() - began) * 1000)
-            run(many([Stop(one.session.number, one.session.secret) for one in admitted]))
+            admitted, ms = one.decide([Start("r", f"new{number}-{n}", "b1", "", "s" * 24) for n in range(BATCH)])
+            taken.append(ms)
+            one.decide([Stop(admission.session.number, admission.session.secret) for admission in admitted])
         return median(taken)
 
 
@@ -137,15 +147,11 @@ def decisions(found: Findings, effort: Effort, say: Say, ended: int = 1_000_000)
 
 def beats(found: Findings, effort: Effort, say: Say) -> None:
     """500 heartbeats in one batch, of 10 000 bots."""
-    with servers.scratch() as folder, committer(make(folder / "beats.db", active=10_000)) as (one, run):
-        live = list(one.state.sessions.values())
+    with servers.scratch() as folder, desk(make(folder / "beats.db", active=10_000)) as one:
+        live = list(one.committer.state.sessions.values())
         chosen = [live[n * len(live) // 500] for n in range(500)]
-
-        async def many() -> None:
-            for future in [one.submit(Heartbeat(session.number, session.secret)) for session in chosen]:
-                await future
-
-        found.values["beats_500"] = median(timed(lambda: run(many()), 200 * effort.rounds))
+        beating = [Heartbeat(session.number, session.secret) for session in chosen]
+        found.values["beats_500"] = median(one.decide(beating)[1] for _ in range(200 * effort.rounds))
     say(f"500 heartbeats: {found.values['beats_500']:.2f} ms")
 
 
@@ -180,8 +186,9 @@ def console(found: Findings, effort: Effort, say: Say) -> None:
         page()
         found.values["chart"], found.values["page"] = median(timed(chart, times)), median(timed(page, times))
         engine.dispose()
-        with committer(path) as (one, run):
-            samples = timed(lambda: run(one.submit(TakeSnapshot(30.0, 40.0, 2.0))), 100 * effort.rounds)
+        with desk(path) as one:
+            taking = [TakeSnapshot(30.0, 40.0, 2.0)]
+            samples = sorted(one.decide(taking)[1] for _ in range(100 * effort.rounds))
         found.values["sample"] = median(samples)
         found.notes.append(f"sample: p99 {samples[int(0.99 * len(samples))]:.2f} ms, its fsync included")
     for name in ("chart", "page", "sample"):

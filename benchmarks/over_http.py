@@ -68,7 +68,7 @@ def count_over(server: Server, cap: int, *loads: Load) -> int:
 
     wrk drops what is under way when its time is over: those starts count in the file and not in its figures.
     """
-    key = (server.folder / "admin.key").read_text().strip()
+    key = (server.folder / "reader.key").read_text()
     answer = httpx.get(f"{server.url}/api/admin/capacity", headers={"Authorization": f"Bearer {key}"}, timeout=10)
     told = answer.json()["capacity"]["current_bots"]
     with contextlib.closing(sqlite3.connect(f"{(server.folder / 'limiter.db').as_uri()}?mode=ro", uri=True)) as file:

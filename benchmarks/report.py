@@ -105,8 +105,8 @@ def markdown(found: Findings, box: dict[str, Any]) -> str:
         f" and an empty database after a warm-up · load average before {box['load_before']}",
         "",
         "The no-op is a Starlette POST that reads JSON and answers JSON, on uvicorn with httptools and uvloop. The"
-        " limiter is whole: keys checked, bodies validated, request ids, metrics, `synchronous=FULL`, every start durable"
-        " before its answer. Read ratios, not rates.",
+        " limiter is whole: keys checked, bodies validated, request ids, metrics, `synchronous=FULL`, every start"
+        " durable before its answer. Read ratios, not rates.",
         "",
         "| figure | measured | goal | floor | |",
         "|---|---|---|---|---|",

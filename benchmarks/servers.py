@@ -47,11 +47,6 @@ class Server:
     key: str
     pid: int
 
-    def get(self, path: str) -> httpx.Response:
-        """One GET with the key."""
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        return httpx.get(self.url + path, headers=headers, timeout=10)
-
 
 def free_port() -> int:
     """A port that nothing listens on."""
@@ -101,17 +96,22 @@ def wait_for(url: str, running: subprocess.Popen[bytes], folder: Path) -> None:
 
 @contextlib.contextmanager
 def limiter(folder: Path, **environment: str) -> Iterator[Server]:
-    """The whole product with keys on: what is sent carries one of scope `bots`, the admin's figures one that reads."""
+    """The whole product with keys on: `key` is one of scope `bots`; one of `admin:read` is in the file reader.key."""
     port, database = free_port(), f"sqlite:///{folder / 'limiter.db'}"
     env = NO_CAP | {"LIMITER_DATABASE_URL": database} | environment
-    made = subprocess.run(
-        [sys.executable, "-m", "limiter", "keys", "create", "--scope", "bots"],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | env, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    bots, reads = (make_key(scope, folder, database) for scope in ("bots", "admin:read"))
+    (folder / "reader.key").write_text(reads)
     command = [sys.executable, "-m", "limiter", "serve", "--port", str(port)]
     with process(command, folder, **env) as running:
         wait_for(f"http://127.0.0.1:{port}/readyz", running, folder)
-        yield Server(f"http://127.0.0.1:{port}", folder, made.stdout.strip(), running.pid)
+        yield Server(f"http://127.0.0.1:{port}", folder, bots, running.pid)
+
+
+def make_key(scope: str, folder: Path, database: str) -> str:
+    """A key in a database that no limiter has open."""
+    command = [sys.executable, "-m", "limiter", "keys", "create", "--scope", scope]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "LIMITER_DATABASE_URL": database}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def uvicorn(python: str, app: str, port: int) -> list[str]:

@@ -6,12 +6,13 @@ as it does), for a SQLite database has one writer; else the command is the write
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DatabaseError
 
 from limiter.access import make_key
 from limiter.config import Config
@@ -110,23 +111,29 @@ def migrate(config: Config) -> int:
 def check(config: Config) -> list[str]:
     """What is wrong with the database: damage, a count that drifted, a broken audit chain. Empty where it is sound."""
     engine = open_reader(config["LIMITER_DATABASE_URL"])
-    found: list[str] = []
-    with reading(engine, seconds=600) as connection:
-        integrity = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
-        found += [f"integrity: {line}" for line in integrity if line != "ok"]
-        counted = connection.execute(select(func.count()).select_from(schema.active_sessions)).scalar_one()
-        kept = connection.execute(select(schema.fleet.c.active)).scalar_one()
-        if counted != kept:
-            found.append(f"count: {counted} live sessions, but the counter says {kept}")
-        head = ""
-        for row in connection.execute(select(schema.audit).order_by(schema.audit.c.id)):
-            *columns, hash_ = row
-            head = link(head, tuple(columns))
-            if head != hash_:
-                found.append(f"audit: row {row.id} or the one before it was changed")
-                break
-    engine.dispose()
-    return found
+    try:
+        with reading(engine, seconds=600) as connection:
+            return list(_faults(connection))
+    except DatabaseError as error:
+        return [f"integrity: {error.orig}"]
+    finally:
+        engine.dispose()
+
+
+def _faults(connection: Connection) -> Iterator[str]:
+    integrity = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
+    yield from (f"integrity: {line}" for line in integrity if line != "ok")
+    counted = connection.execute(select(func.count()).select_from(schema.active_sessions)).scalar_one()
+    kept = connection.execute(select(schema.fleet.c.active)).scalar_one()
+    if counted != kept:
+        yield f"count: {counted} live sessions, but the counter says {kept}"
+    head = ""
+    for row in connection.execute(select(schema.audit).order_by(schema.audit.c.id)):
+        *columns, hash_ = row
+        head = link(head, tuple(columns))
+        if head != hash_:
+            yield f"audit: row {row.id} or the one before it was changed"
+            return
 
 
 def backup(config: Config, target: Path) -> None:

@@ -50,16 +50,30 @@ def figures(counts: Mapping[str, int], channels: Sequence[Mapping[str, Any]]) ->
     threshold = float(limits.values["ALERT_THRESHOLD"] or 0) if limits else 80.0
     frame.cards(
         [
-            Card(t("Open now"), number(counts["open"]), t("nobody looks after them") if counts["open"] else t("all calm"), "bad" if counts["open"] else ""),
-            Card(t("Acknowledged"), number(counts["acknowledged"]), t("somebody is on it") if counts["acknowledged"] else ""),
             Card(
-                t("Channels"), number(len(channels)),
-                t("failing: {names}", names=", ".join(failing)) if failing else t("all arrive") if channels else t("nobody is told"),
+                t("Open now"),
+                number(counts["open"]),
+                t("nobody looks after them") if counts["open"] else t("all calm"),
+                "bad" if counts["open"] else "",
+            ),
+            Card(
+                t("Acknowledged"),
+                number(counts["acknowledged"]),
+                t("somebody is on it") if counts["acknowledged"] else "",
+            ),
+            Card(
+                t("Channels"),
+                number(len(channels)),
+                t("failing: {names}", names=", ".join(failing))
+                if failing
+                else t("all arrive")
+                if channels
+                else t("nobody is told"),
                 "said" if failing or not channels else "",
             ),
             Card(t("Threshold"), percent(threshold, 0), t("then 95% and 100%")),
         ]
-    )  # fmt: skip
+    )
 
 
 def card(incident: Incident) -> None:
@@ -135,9 +149,14 @@ def course(incident: Incident) -> None:
             )
             st.form_submit_button(t("Add note"), on_click=add_note, args=(incident, f"{key}-text"))
     st.download_button(
-        t("Report"), lambda: report(incident), f"incident-{incident['id']}.md", "text/markdown",
-        key=f"report-{incident['id']}", on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
+        t("Report"),
+        lambda: report(incident),
+        f"incident-{incident['id']}.md",
+        "text/markdown",
+        key=f"report-{incident['id']}",
+        on_click="ignore",
+        icon=":material/download:",
+    )
 
 
 def happened(incident: Incident) -> list[tuple[int, str]]:
@@ -217,7 +236,8 @@ def channels_table(channels: Sequence[Mapping[str, Any]]) -> None:
     else:
         st.caption(
             t(
-                "None yet: put Apprise addresses into LIMITER_ALERT_URLS (Telegram, Discord, e-mail and many more) and restart."
+                "None yet: put Apprise addresses into LIMITER_ALERT_URLS "
+                "(Telegram, Discord, e-mail and many more) and restart."
             )
         )
     if sign_in.may_change:

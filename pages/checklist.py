@@ -101,12 +101,17 @@ def edit(steps: Sequence[Mapping[str, Any]]) -> None:
         {"at": [times.local(at).replace(tzinfo=None) for at, _ in draft], "bots": [bots for _, bots in draft]}
     ).astype({"at": "datetime64[ns]", "bots": "Int64"})
     edited = st.data_editor(
-        table, num_rows="dynamic", hide_index=True, key=f"plan-{len(draft)}-{st.session_state.get('plan-n', 0)}",
+        table,
+        num_rows="dynamic",
+        hide_index=True,
+        key=f"plan-{len(draft)}-{st.session_state.get('plan-n', 0)}",
         column_config={
             "at": st.column_config.DatetimeColumn(t("time"), format="DD/MM/YYYY HH:mm", required=True),
-            "bots": st.column_config.NumberColumn("MAX_CONCURRENT_BOTS", min_value=0, max_value=1_000_000, step=1, required=True),
+            "bots": st.column_config.NumberColumn(
+                "MAX_CONCURRENT_BOTS", min_value=0, max_value=1_000_000, step=1, required=True
+            ),
         },
-    )  # fmt: skip
+    )
     rows = [
         (at, bots)
         for at, bots in zip(edited["at"], edited["bots"], strict=True)
@@ -169,7 +174,8 @@ def exercises(limits: Limits) -> None:
     }
     st.markdown(
         t(
-            "The limiter's own rules decide, under the limits in force, in memory: nothing reaches the running limiter and no session is left."
+            "The limiter's own rules decide, under the limits in force, in memory: "
+            "nothing reaches the running limiter and no session is left."
         )
         + " "
         + t("To drive the real one: `python -m limiter simulate --bots 250`.")

@@ -75,13 +75,31 @@ def figures(series: Series, span: Span) -> None:
     highest = max((row.high for row in series.rows), default=0)
     frame.cards(
         [
-            Card(t("Peak"), number(load.peak if load.peak is not None else highest), times.when(load.peak_at) if load.peak_at else ""),
+            Card(
+                t("Peak"),
+                number(load.peak if load.peak is not None else highest),
+                times.when(load.peak_at) if load.peak_at else "",
+            ),
             Card(t("95th percentile"), number(p95), t("of the means drawn")),
-            Card(t("At 80% or more"), lasting(load.busy_seconds), share(load.busy_seconds, span), "said" if load.busy_seconds else ""),
-            Card(t("Full"), lasting(load.full_seconds), share(load.full_seconds, span), "bad" if load.full_seconds else ""),
-            Card(t("Refused"), number(refused), reason_text(top[0]) + f" {number(top[1])}" if top else t("nobody was turned away")),
+            Card(
+                t("At 80% or more"),
+                lasting(load.busy_seconds),
+                share(load.busy_seconds, span),
+                "said" if load.busy_seconds else "",
+            ),
+            Card(
+                t("Full"),
+                lasting(load.full_seconds),
+                share(load.full_seconds, span),
+                "bad" if load.full_seconds else "",
+            ),
+            Card(
+                t("Refused"),
+                number(refused),
+                reason_text(top[0]) + f" {number(top[1])}" if top else t("nobody was turned away"),
+            ),
         ]
-    )  # fmt: skip
+    )
 
 
 def share(seconds: float, span: Span) -> str:

@@ -33,21 +33,36 @@ def now_taken(sign_in: SignIn) -> None:
         [
             Card(t("Peak, 24 h"), number(day.peak) if day.peak is not None else "–", peak_at),
             Card(
-                t("Refused, 1 h"), number(refused),
-                tn("{n} user", "{n} users", users) if refused else t("nobody was turned away"), "said" if refused else "",
+                t("Refused, 1 h"),
+                number(refused),
+                tn("{n} user", "{n} users", users) if refused else t("nobody was turned away"),
+                "said" if refused else "",
             ),
             Card(
-                t("Suspect bots"), number(sessions["suspect"]),
-                t("two heartbeats missed") if sessions["suspect"] else t("every bot is heard"), "said" if sessions["suspect"] else "",
+                t("Suspect bots"),
+                number(sessions["suspect"]),
+                t("two heartbeats missed") if sessions["suspect"] else t("every bot is heard"),
+                "said" if sessions["suspect"] else "",
             ),
-            Card("CPU", percent(system["cpu_percent"], 0), t("raises held above {n}", n=percent(CPU_PERCENT, 0)), tone(system["cpu_percent"], CPU_PERCENT)),
-            Card("RAM", percent(system["ram_percent"], 0), t("raises held above {n}", n=percent(RAM_PERCENT, 0)), tone(system["ram_percent"], RAM_PERCENT)),
             Card(
-                t("Decision, p99"), f"{number(p99, 1)} ms" if p99 is not None else "–",
+                "CPU",
+                percent(system["cpu_percent"], 0),
+                t("raises held above {n}", n=percent(CPU_PERCENT, 0)),
+                tone(system["cpu_percent"], CPU_PERCENT),
+            ),
+            Card(
+                "RAM",
+                percent(system["ram_percent"], 0),
+                t("raises held above {n}", n=percent(RAM_PERCENT, 0)),
+                tone(system["ram_percent"], RAM_PERCENT),
+            ),
+            Card(
+                t("Decision, p99"),
+                f"{number(p99, 1)} ms" if p99 is not None else "–",
                 tn("{n} in the last minute", "{n} in the last minute", decisions["count"]) if not seldom else "",
             ),
         ]
-    )  # fmt: skip
+    )
 
 
 def tone(value: float | None, threshold: float) -> str:
@@ -120,7 +135,8 @@ def first_steps() -> None:
         st.code("python -m limiter run --user u1 -- COMMAND", language="bash", wrap_lines=True)
         st.caption(
             t(
-                "To look around first: `make demo` opens this console on four weeks of made-up history, in a database of its own."
+                "To look around first: `make demo` opens this console "
+                "on four weeks of made-up history, in a database of its own."
             )
         )
 

@@ -224,7 +224,8 @@ def release(rows: Sequence[Row[Any]], now: int) -> None:
     with st.popover(label, icon=":material/cleaning_services:", type="primary"):
         st.markdown(
             t(
-                "These bots have missed two heartbeats. Their slots come back by themselves when their lease ends; releasing does it now."
+                "These bots have missed two heartbeats. "
+                "Their slots come back by themselves when their lease ends; releasing does it now."
             )
         )
         frame.timeline([(row.last_heartbeat_at, f"{row.user_id} · {row.bot_id}") for row in rows[:20]])

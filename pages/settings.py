@@ -59,7 +59,8 @@ def configuration() -> None:
     rows = effective()
     st.markdown(
         t(
-            "Read when the console started, from the environment, then `.env`, then the default; a change needs a restart. Limits are changed live on their own page."
+            "Read when the console started, from the environment, then `.env`, then the default; "
+            "a change needs a restart. Limits are changed live on their own page."
         )
     )
     titles = {"name": t("name"), "value": t("value"), "source": t("source"), "meaning": t("meaning")}
@@ -163,9 +164,14 @@ def retention() -> None:
     )
     rows = dict(data.read(analysis.tables))
     st.caption(
-        t("Now: {sessions} ended sessions, {refusals} single refusals, {trades} trades. Hours of history are kept for ever.",
-          sessions=number(rows["ended_sessions"]), refusals=number(rows["refusals"]), trades=number(rows["trades"]))
-    )  # fmt: skip
+        t(
+            "Now: {sessions} ended sessions, {refusals} single refusals, {trades} trades. "
+            "Hours of history are kept for ever.",
+            sessions=number(rows["ended_sessions"]),
+            refusals=number(rows["refusals"]),
+            trades=number(rows["trades"]),
+        )
+    )
 
 
 def keys() -> None:

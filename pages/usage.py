@@ -57,8 +57,13 @@ def heat_map(rows: Sequence[Row[Any]], how: str) -> alt.LayerChart:
     base = alt.Chart(charts.table(cells)).encode(
         x=alt.X("hour:O", title=t("hour"), axis=alt.Axis(labelAngle=0)),
         y=alt.Y("day:O", sort=list(names), title=None, axis=alt.Axis(labelOverlap=False)),
-        tooltip=[alt.Tooltip("day:N", title=t("day")), alt.Tooltip("hour:O", title=t("hour")), alt.Tooltip("said:N", title=t("used")), alt.Tooltip("n:Q", title=t("hours seen"))],
-    )  # fmt: skip
+        tooltip=[
+            alt.Tooltip("day:N", title=t("day")),
+            alt.Tooltip("hour:O", title=t("hour")),
+            alt.Tooltip("said:N", title=t("used")),
+            alt.Tooltip("n:Q", title=t("hours seen")),
+        ],
+    )
     cells_of = base.mark_rect(cornerRadius=2).encode(
         color=alt.Color("share:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True), legend=None)
     )
@@ -85,11 +90,17 @@ def stays(since: int) -> None:
     table = charts.table(
         {"bin": label, "n": n, "order": order} for order, (label, n) in enumerate(zip(labels, counts, strict=True))
     )
-    chart = alt.Chart(table).mark_bar(color="#0072B2", cornerRadiusEnd=2).encode(
-        x=alt.X("bin:O", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
-        y=charts.y_axis("n:Q", t("sessions"), format="d"),
-        tooltip=[alt.Tooltip("bin:N", title=t("lasted")), alt.Tooltip("n:Q", title=t("sessions"))],
-    )  # fmt: skip
+    chart = (
+        alt.Chart(table)
+        .mark_bar(color="#0072B2", cornerRadiusEnd=2)
+        .encode(
+            x=alt.X(
+                "bin:O", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=False)
+            ),
+            y=charts.y_axis("n:Q", t("sessions"), format="d"),
+            tooltip=[alt.Tooltip("bin:N", title=t("lasted")), alt.Tooltip("n:Q", title=t("sessions"))],
+        )
+    )
     st.altair_chart(charts.finish(chart, 240), key="stays", alt=t("How long sessions last"))
     middle = sorted(row.seconds for row in found)[len(found) // 2]
     lost = sum(row.ended_reason == "lease_expired" for row in found)
@@ -116,14 +127,24 @@ def starts(rows: Sequence[Row[Any]], span: Span) -> None:
     shades = ["#009E73", *(charts.REASON_COLOURS[one] for one in ("server_full", "user_limit", "paused", "draining"))]
     table = charts.table({"hour": hour, "what": what, "n": round(n / days, 2)} for (hour, what), n in sums.items())
     used = [name for name in names if any(what == name for _, what in sums)]
-    chart = alt.Chart(table).mark_bar().encode(
-        x=alt.X("hour:O", title=None, axis=alt.Axis(labelAngle=0)),
-        y=charts.y_axis("n:Q", t("a day")),
-        color=alt.Color(
-            "what:N", scale=alt.Scale(domain=used, range=[shades[names.index(name)] for name in used]), legend=charts.legend(used)
-        ),
-        tooltip=[alt.Tooltip("hour:O", title=t("hour")), alt.Tooltip("what:N", title=" "), alt.Tooltip("n:Q", title=t("a day"))],
-    )  # fmt: skip
+    chart = (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=alt.X("hour:O", title=None, axis=alt.Axis(labelAngle=0)),
+            y=charts.y_axis("n:Q", t("a day")),
+            color=alt.Color(
+                "what:N",
+                scale=alt.Scale(domain=used, range=[shades[names.index(name)] for name in used]),
+                legend=charts.legend(used),
+            ),
+            tooltip=[
+                alt.Tooltip("hour:O", title=t("hour")),
+                alt.Tooltip("what:N", title=" "),
+                alt.Tooltip("n:Q", title=t("a day")),
+            ],
+        )
+    )
     st.altair_chart(charts.finish(chart, 240), key="starts", alt=t("Starts by hour of the day"))
 
 
@@ -162,14 +183,20 @@ def trades(since: int) -> None:
     limits = data.read(analysis.limits)
     limit = limits.values["MAX_TRADES_PER_DAY"] if limits else None
     table = charts.table({"day": row.day, "most": row.most, "total": row.total, "users": row.users} for row in rows)
-    bars = alt.Chart(table).mark_bar(color="#0072B2", cornerRadiusEnd=2).encode(
-        x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=True)),
-        y=charts.y_axis("most:Q", t("trades of the heaviest user"), format="d"),
-        tooltip=[
-            alt.Tooltip("day:N", title=t("day")), alt.Tooltip("most:Q", title=t("heaviest user")),
-            alt.Tooltip("total:Q", title=t("all users")), alt.Tooltip("users:Q", title=t("users")),
-        ],
-    )  # fmt: skip
+    bars = (
+        alt.Chart(table)
+        .mark_bar(color="#0072B2", cornerRadiusEnd=2)
+        .encode(
+            x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=True)),
+            y=charts.y_axis("most:Q", t("trades of the heaviest user"), format="d"),
+            tooltip=[
+                alt.Tooltip("day:N", title=t("day")),
+                alt.Tooltip("most:Q", title=t("heaviest user")),
+                alt.Tooltip("total:Q", title=t("all users")),
+                alt.Tooltip("users:Q", title=t("users")),
+            ],
+        )
+    )
     line = alt.Chart(charts.table([{"most": limit or 0}])).mark_rule(
         strokeDash=[6, 4], color=charts.quiet(), strokeWidth=1.6
     )
@@ -200,19 +227,31 @@ def outlook() -> None:
     x = charts.x_axis(span)
     top = max([limit * 1.15] + [point.high * 1.05 for point in found.points])
     ahead = charts.table(
-        {"at": point.at, "middle": point.middle, "low": point.low, "high": point.high, "when": times.when(point.at),
-         "said": f"{number(point.middle)} ({number(point.low)} – {number(point.high)})"} for point in found.points
-    )  # fmt: skip
+        {
+            "at": point.at,
+            "middle": point.middle,
+            "low": point.low,
+            "high": point.high,
+            "when": times.when(point.at),
+            "said": f"{number(point.middle)} ({number(point.low)} – {number(point.high)})",
+        }
+        for point in found.points
+    )
     past = charts.table({"at": row.at, "middle": row.high} for row in rows if row.at >= span.start)
     band = (
         alt.Chart(ahead)
         .mark_area(opacity=0.22, color="#0072B2")
         .encode(x=x, y=charts.y_axis("low:Q", t("bots"), top), y2="high:Q")
     )
-    middle = alt.Chart(ahead).mark_line(color="#0072B2", strokeWidth=1.8).encode(
-        x=x, y=charts.y_axis("middle:Q", t("bots"), top),
-        tooltip=[alt.Tooltip("when:N", title=t("time")), alt.Tooltip("said:N", title=t("bots"))],
-    )  # fmt: skip
+    middle = (
+        alt.Chart(ahead)
+        .mark_line(color="#0072B2", strokeWidth=1.8)
+        .encode(
+            x=x,
+            y=charts.y_axis("middle:Q", t("bots"), top),
+            tooltip=[alt.Tooltip("when:N", title=t("time")), alt.Tooltip("said:N", title=t("bots"))],
+        )
+    )
     before = (
         alt.Chart(past)
         .mark_line(color=charts.ink(), strokeWidth=1.6)
@@ -254,7 +293,8 @@ def quality(found: Forecast) -> str:
     known = {"own": number(found.error, 1), "naive": number(found.naive_error, 1)}
     if found.better:
         return t(
-            "On the last 7 days, unseen, it missed by {own} bots an hour on average; “same hour a week ago” by {naive}.",
+            "On the last 7 days, unseen, it missed by {own} bots an hour on average; "
+            "“same hour a week ago” by {naive}.",
             **known,
         )
     return t(

@@ -52,13 +52,15 @@ def accept(changes: Mapping[str, Any], allowed: tuple[str, ...] = tuple(LIMITS))
     accepted: dict[str, Change] = {}
     for name, value in changes.items():
         if name not in allowed:
-            raise Refused(invalid(f"changes.{name}", "is not a limit that can be set here"))
+            raise Refused(invalid(f"changes.{name}", "is not a limit that can be set here", "limite inconnue ici"))
         try:
             accepted[name] = "back" if value is None else LIMITS[name].accept(value)
         except TypeError as error:
-            raise Refused(invalid(f"changes.{name}", str(error), 400)) from error
+            raise Refused(invalid(f"changes.{name}", str(error), "nombre attendu", 400)) from error
         except ValueError as error:
-            raise Refused(invalid(f"changes.{name}", str(error))) from error
+            limit = LIMITS[name]
+            french = f"valeur attendue de {limit.minimum} à {limit.maximum} {limit.unit}"
+            raise Refused(invalid(f"changes.{name}", str(error), french)) from error
     return accepted
 
 
@@ -161,11 +163,13 @@ async def set_user_limits(call: Call) -> Answer:
     user_id = call.name("user_id")
     accepted = accept(body.limits, USER_LIMITS)
     if any(value is None for value in body.limits.values()):
-        raise Refused(invalid("limits", "leave a limit out where the system's value shall hold"))
+        raise Refused(
+            invalid("limits", "leave a limit out where the system's value shall hold", "null n'est pas permis ici")
+        )
     values: dict[str, Value] = {name: value for name, value in accepted.items() if value != "back"}
     until = None if body.until is None else good(instant("until", body.until))
     if until is not None and until <= call.now():
-        raise Refused(invalid("until", "is in the past"))
+        raise Refused(invalid("until", "is in the past", "est déjà passé"))
     held = await call.decide(OverrideUser(user_id, values, until, body.reason, call.actor.name))
     return user_limits_answer(call, user_id, held)
 
@@ -225,7 +229,7 @@ async def stop_session(call: Call) -> Answer:
     public_id = call.path["public_id"]
     digits = public_id[1:]
     if public_id[:1] != "s" or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-        raise Refused(Refusal("not_found"))
+        raise Refused(Refusal("session_unknown"))
     ended: Ended = await call.decide(StopByAdmin(int(digits), call.actor.name, call.body.reason))
     return ok(s.SessionAnswer(ended_session(ended, call.now())))
 

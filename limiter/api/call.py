@@ -99,7 +99,7 @@ class Call:
         """One of some words, where it is there."""
         value = self.query.get(field)
         if value is not None and value not in choices:
-            raise Refused(invalid(field, f"must be one of {', '.join(choices)}"))
+            raise Refused(invalid(field, f"must be one of {', '.join(choices)}", f"attendu : {', '.join(choices)}"))
         return value
 
     def wanted_instant(self, field: str) -> int | None:
@@ -113,5 +113,7 @@ class Call:
         if value is None:
             return None
         if not (value.isascii() and value.isdigit() and len(value) <= 18 and low <= int(value) <= high):
-            raise Refused(invalid(field, f"must be a whole number from {low} to {high}"))
+            raise Refused(
+                invalid(field, f"must be a whole number from {low} to {high}", f"entier attendu de {low} à {high}")
+            )
         return int(value)

@@ -25,37 +25,45 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
-    _whole = False
     _head_bytes = 0
+    _parsed = False
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._arm(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD + 64 * 1024 or (b"\r\n\r\n" not in data and self._head_bytes > MAX_HEAD):
-                self._refuse(431, b"Request Header Fields Too Large", b"the headers are over 16 KiB")
-                return
-        self._whole = False
+        if self._in_head and self._timer is None:
+            self._arm(HEAD_SECONDS)
+        self._parsed = False
         super().data_received(data)
-        if not self._whole and self._timer is None:
-            self._arm(HEAD_SECONDS if self._in_head else BODY_SECONDS)
+        if self._in_head and not self._parsed:
+            self._count(len(data))  # a header so long that it is not over yet
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._whole = False
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        super().on_headers_complete()
-        self._disarm()
+        if not self._refused:
+            super().on_headers_complete()
+            self._arm(BODY_SECONDS)
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._disarm()
-        self._in_head, self._head_bytes, self._whole = True, 0, True
+        if not self._refused:
+            super().on_message_complete()
+            self._disarm()
+            self._in_head, self._head_bytes, self._parsed = True, 0, True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -70,11 +78,18 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
+    def _count(self, size: int) -> None:
+        self._parsed = True
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD:
+            self._refuse(431, b"Request Header Fields Too Large", b"the headers are over 16 KiB")
+
     def _expire(self) -> None:
         self._refuse(408, b"Request Timeout", b"the request came too slowly")
 
     def _refuse(self, status: int, title: bytes, why: bytes) -> None:
         self._disarm()
+        self._refused = True
         transport: Any = self.transport
         if transport is None or transport.is_closing():
             return

@@ -163,7 +163,7 @@ async def history(call: Call) -> Answer:
     if begin is None:
         begin = (end - HOUR_MS) // (step * 1000) * step * 1000
     if begin >= end:
-        raise Refused(invalid("from", "must be before `to`"))
+        raise Refused(invalid("from", "must be before `to`", "doit précéder `to`"))
     buckets = await call.read(reader.history, begin, end, step * 1000)
     if form == "csv":
         return Answer(200, as_csv(buckets), b"text/csv; charset=utf-8")

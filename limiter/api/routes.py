@@ -12,7 +12,7 @@ import msgspec
 from limiter.api import admin, alerts, bots, monitor, openapi, plan
 from limiter.api import schemas as s
 from limiter.api.call import Call
-from limiter.api.wire import Answer
+from limiter.api.wire import Answer, Body
 
 Handler = Callable[[Call], Awaitable[Answer]]
 
@@ -30,11 +30,11 @@ class Route:
     query: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     needs_body: bool = True
-    decoder: msgspec.json.Decoder[Any] | None = field(init=False, default=None)
+    reader: Body[Any] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if self.body is not None:
-            object.__setattr__(self, "decoder", msgspec.json.Decoder(self.body))
+            object.__setattr__(self, "reader", Body(self.body))
 
 
 SESSION = ("session_unknown", "session_ended")
@@ -81,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
           {200: s.SessionsAnswer}, query=("status", "user_id", *PAGED)),
     Route("POST", "/api/admin/sessions/{public_id}/stop", "admin:write", admin.stop_session,
           {200: s.SessionAnswer}, s.ReasonBody,
-          reasons=("not_found",)),
+          reasons=("session_unknown",)),
     Route("POST", "/api/admin/sessions/reap", "admin:write", admin.reap_sessions, {200: s.ReapAnswer}, s.ReasonBody),
     Route("POST", "/api/admin/pause", "admin:write", admin.pause, {200: s.PauseAnswer}, s.ReasonBody),
     Route("POST", "/api/admin/resume", "admin:write", admin.resume, {200: s.PauseAnswer}, s.ReasonBody),

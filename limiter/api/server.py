@@ -16,12 +16,18 @@ from starlette.routing import compile_path
 from limiter.access import ANONYMOUS
 from limiter.api.call import Call, Refused, Services
 from limiter.api.routes import ROUTES, Route
-from limiter.api.wire import Answer, decode, identifier, language_of, problem
+from limiter.api.wire import Answer, identifier, language_of, problem
 from limiter.rules.refusals import Refusal, invalid
 
 MAX_BODY = 64 * 1024
 MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+_STRANGE_HOST = invalid(
+    "Host", "is not a name of this server (LIMITER_ALLOWED_HOSTS)", "n'est pas un nom de ce serveur", 400
+)
+_NOT_JSON = invalid("Content-Type", "must be application/json", "application/json attendu", 415)
+_TOO_LARGE = invalid("body", f"is over {MAX_BODY // 1024} KiB", f"dépasse {MAX_BODY // 1024} Kio", 413)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -117,7 +123,7 @@ class App:
         services = self.services
         host = headers.get(b"host", b"")
         if host not in self.usual_hosts and not self._knows_host(host):
-            raise Refused(invalid("Host", "is not a name of this server (LIMITER_ALLOWED_HOSTS)", 400))
+            raise Refused(_STRANGE_HOST)
         routes, path = self._find(scope["path"])
         method: str = scope["method"]
         route = routes.get("GET" if method == "HEAD" else method)
@@ -136,11 +142,11 @@ class App:
             call.actor = who
         if services.in_flight > MAX_IN_FLIGHT and route.scope is not None:
             raise Refused(Refusal("overloaded", {}, 2))
-        if route.decoder is not None and (route.needs_body or headers.get(b"content-length", b"0") != b"0"):
+        if route.reader is not None and (route.needs_body or headers.get(b"content-length", b"0") != b"0"):
             kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if kind != b"application/json":
-                raise Refused(invalid("Content-Type", "must be application/json", 415))
-            body = decode(await _read(headers, receive), route.decoder)
+                raise Refused(_NOT_JSON)
+            body = route.reader.decode(await _read(headers, receive))
             if isinstance(body, Refusal):
                 raise Refused(body)
             call.body = body
@@ -169,7 +175,7 @@ async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """The body, refused as soon as it is over the cap."""
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > MAX_BODY:
-        raise Refused(invalid("body", f"is over {MAX_BODY // 1024} KiB", 413))
+        raise Refused(_TOO_LARGE)
     body = b""
     while True:
         message = await receive()
@@ -178,7 +184,7 @@ async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         part: bytes = message.get("body", b"")
         body += part
         if len(body) > MAX_BODY:
-            raise Refused(invalid("body", f"is over {MAX_BODY // 1024} KiB", 413))
+            raise Refused(_TOO_LARGE)
         if not message.get("more_body"):
             return body
 

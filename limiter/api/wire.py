@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
+from msgspec import structs
 
 from limiter.rules.refusals import REASONS, Refusal, invalid
 
@@ -19,6 +21,7 @@ IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,63}$"
 _IDENTIFIER = re.compile(IDENTIFIER[:-1] + r"\Z", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,20}(\.\d{1,18})?", re.ASCII)
 _FIELD = re.compile(r"`\$\.?([^`]*)`|required field `([^`]*)`")
+_GRAMMAR = "does not fit the grammar", "n'a pas la forme permise"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 # `$` lets a newline pass in Python; the schema shows the pattern of the contract.
@@ -29,7 +32,7 @@ Identifier = (
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"\S")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 
-T = TypeVar("T")
+B = TypeVar("B", bound=msgspec.Struct)
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
 
@@ -64,7 +67,7 @@ def problem(refusal: Refusal, request_id: str, language: str) -> Answer:
         "error": sentence,
         "reason": reason.name,
         "request_id": request_id,
-        **{name: iso(fact) if name.endswith("_at") else fact for name, fact in refusal.shown.items()},
+        **{name: iso(fact) if name.endswith("_at") else fact for name, fact in refusal.shown(language).items()},
     }
     headers: tuple[tuple[bytes, bytes], ...] = ((b"content-language", language.encode()),)
     if refusal.retry_after_seconds is not None:
@@ -74,28 +77,65 @@ def problem(refusal: Refusal, request_id: str, language: str) -> Answer:
     return Answer(status, encode(body), b"application/problem+json", headers)
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
-    """The body as the decoder's type, or the refusal that says which field is wrong and why."""
-    try:
-        body.decode()  # msgspec does not look into texts that it skips
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
+class Body(Generic[B]):
+    """A type of body, and how it is read: strictly, and where that fails, once more for its bare types.
+
+    msgspec tells the first thing that is wrong; of several, a wrong type comes before a wrong value.
+    """
+
+    def __init__(self, kind: type[B]) -> None:
+        self.kind = kind
+        self._strict = msgspec.json.Decoder(kind)
+        fields = [(one.encode_name, _bare(one.type), msgspec.field(default=None)) for one in structs.fields(kind)]
+        self._bare = msgspec.json.Decoder(msgspec.defstruct("Bare", fields))
+
+    def decode(self, body: bytes) -> B | Refusal:
+        """The body, or the refusal that says which field is wrong and why."""
+        try:
+            body.decode()  # msgspec does not look into texts that it skips
+            return self._strict.decode(body)
+        except msgspec.ValidationError as error:
+            return self._explain(body, error)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            return invalid("body", f"is not valid JSON ({str(error)[:100]})", "n'est pas du JSON valide", 400)
+
+    def _explain(self, body: bytes, error: msgspec.ValidationError) -> Refusal:
+        if "missing required field" not in str(error):
+            try:
+                self._bare.decode(body)
+            except msgspec.ValidationError as wrong_type:
+                error = wrong_type
         text = str(error)
         found = _FIELD.search(text)
         field = next((group for group in found.groups() if group), "body") if found else "body"
-        wrong_kind = "missing required field" in text or ", got `" in text
-        message = text.split(" - at `", 1)[0]
-        return invalid(field, "does not fit the grammar" if "regex" in message else message, 400 if wrong_kind else 422)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        if "out of range" in str(error):
-            return invalid("body", str(error))
-        return invalid("body", f"is not valid JSON ({str(error)[:100]})", 400)
+        said = text.split(" - at `", 1)[0]
+        if "missing required field" in text:
+            return invalid(field, "is missing", "manque", 400)
+        if ", got `" in text:
+            return invalid(field, f"has the wrong type: {said[0].lower()}{said[1:]}", "n'a pas le bon type", 400)
+        if "regex" in text:
+            return invalid(field, *_GRAMMAR)
+        return invalid(field, f"is out of range: {said[0].lower()}{said[1:]}", "est hors limites")
+
+
+def _bare(kind: Any) -> Any:
+    """The type without its bounds and patterns; what is kept raw is a number or a text."""
+    if kind is msgspec.Raw:
+        return int | float | str
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _bare(get_args(kind)[0])
+    if origin is Literal:
+        return str
+    if origin in (Union, UnionType):
+        return Union[tuple(_bare(one) for one in get_args(kind))]  # noqa: UP007 - made at run time
+    return kind
 
 
 def identifier(field: str, value: str | int) -> str | Refusal:
     """A name from a path, a query or a header; a JSON integer is taken as text."""
     text = str(value)
-    return text if _IDENTIFIER.match(text) else invalid(field, "does not fit the grammar")
+    return text if _IDENTIFIER.match(text) else invalid(field, *_GRAMMAR)
 
 
 def decimal(field: str, raw: msgspec.Raw) -> str | Refusal:
@@ -104,10 +144,14 @@ def decimal(field: str, raw: msgspec.Raw) -> str | Refusal:
     if text.startswith('"'):
         text = msgspec.json.decode(text, type=str)
     elif not re.match(r"-?\d", text):
-        return invalid(field, "must be a number or a text", 400)
+        return invalid(field, "must be a number or a text", "nombre ou texte attendu", 400)
     if not _DECIMAL.fullmatch(text):
-        return invalid(field, "must be a positive decimal of at most 20 digits and 18 decimals")
-    return text if text.strip("0.") else invalid(field, "must be above 0")
+        return invalid(
+            field,
+            "must be a decimal of at most 20 digits and 18 decimals",
+            "décimal attendu (20 chiffres, 18 décimales)",
+        )
+    return text if text.strip("0.") else invalid(field, "must be above 0", "doit dépasser 0")
 
 
 @lru_cache(maxsize=256)  # a batch has one instant
@@ -126,7 +170,9 @@ def instant(field: str, text: str) -> int | Refusal:
             return round(datetime.fromisoformat(text.upper().replace("Z", "+00:00")).timestamp() * 1000)
     except (ValueError, OverflowError):
         pass
-    return invalid(field, "must be an RFC 3339 instant such as 2026-11-24T12:00:00Z")
+    return invalid(
+        field, "must be an instant such as 2026-11-24T12:00:00Z", "instant attendu, tel 2026-11-24T12:00:00Z"
+    )
 
 
 def language_of(header: str, default: str) -> str:

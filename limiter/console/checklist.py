@@ -32,23 +32,46 @@ def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
     fits = comfort is not None and 100 * maximum <= 134 * comfort
     return (
         Item(
-            t("Set MAX_CONCURRENT_BOTS to what the VPS carries"), fits,
-            t("{n} set; {comfort} are comfortable for this box", n=number(maximum), comfort=number(comfort) if comfort is not None else "?"), "limits.py",
+            t("Set MAX_CONCURRENT_BOTS to what the VPS carries"),
+            fits,
+            t(
+                "{n} set; {comfort} are comfortable for this box",
+                n=number(maximum),
+                comfort=number(comfort) if comfort is not None else "?",
+            ),
+            "limits.py",
         ),
         Item(
-            t("Try it with 10 bots"), highest >= 10,
-            t("most at once so far: {n}, on {day}", n=number(highest), day=times.day(highest_at)) if highest_at else t("no bot seen yet"), "sessions.py",
+            t("Try it with 10 bots"),
+            highest >= 10,
+            t("most at once so far: {n}, on {day}", n=number(highest), day=times.day(highest_at))
+            if highest_at
+            else t("no bot seen yet"),
+            "sessions.py",
         ),
-        Item(t("See that /admin shows the right figures"), stats is not None, t("you are looking at it") if stats else t("the limiter does not answer"), "overview.py"),
         Item(
-            t("Try “server full” with MAX + 1 bots"), full_at is not None,
-            t("last refused for a full server: {time}", time=times.when(full_at)) if full_at else t("never refused for a full server; run the exercise below"), "sessions.py",
+            t("See that /admin shows the right figures"),
+            stats is not None,
+            t("you are looking at it") if stats else t("the limiter does not answer"),
+            "overview.py",
         ),
         Item(
-            t("Set up alerts to the outside"), channels > 0,
-            tn("{n} channel in LIMITER_ALERT_URLS", "{n} channels in LIMITER_ALERT_URLS", channels) + " · " + t("have a monitor call /api/admin/health as well"), "alerts.py",
+            t("Try “server full” with MAX + 1 bots"),
+            full_at is not None,
+            t("last refused for a full server: {time}", time=times.when(full_at))
+            if full_at
+            else t("never refused for a full server; run the exercise below"),
+            "sessions.py",
         ),
-    )  # fmt: skip
+        Item(
+            t("Set up alerts to the outside"),
+            channels > 0,
+            tn("{n} channel in LIMITER_ALERT_URLS", "{n} channels in LIMITER_ALERT_URLS", channels)
+            + " · "
+            + t("have a monitor call /api/admin/health as well"),
+            "alerts.py",
+        ),
+    )
 
 
 def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
@@ -65,21 +88,40 @@ def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
     system = stats["system"] if stats else None
     calm = system is not None and (system["cpu_percent"] or 0) <= 70 and (system["ram_percent"] or 0) <= 80
     return (
-        Item(t("Look at /admin every hour"), None, t("watched by itself: {percent} of the last 24 h are recorded", percent=percent(covered, 0)), "overview.py"),
         Item(
-            t("Write down the peaks"), day.peak is not None,
-            t("peak of 24 h: {n} at {time}", n=number(day.peak or 0), time=times.when(day.peak_at)) if day.peak_at else t("no snapshot yet"), "history.py",
+            t("Look at /admin every hour"),
+            None,
+            t("watched by itself: {percent} of the last 24 h are recorded", percent=percent(covered, 0)),
+            "overview.py",
         ),
         Item(
-            t("Check CPU and RAM of the VPS"), calm,
-            t("CPU {cpu}, RAM {ram}; scale up above 70 and 80", cpu=percent(system["cpu_percent"], 0), ram=percent(system["ram_percent"], 0)) if system else t("the limiter does not answer"),
+            t("Write down the peaks"),
+            day.peak is not None,
+            t("peak of 24 h: {n} at {time}", n=number(day.peak or 0), time=times.when(day.peak_at))
+            if day.peak_at
+            else t("no snapshot yet"),
             "history.py",
         ),
         Item(
-            t("Adjust MAX where needed"), None,
-            tn("{n} change so far", "{n} changes so far", len(changes)) + (f" · {times.when(changes[0]['at'])}, {changes[0]['actor']}" if changes else ""), "limits.py",
+            t("Check CPU and RAM of the VPS"),
+            calm,
+            t(
+                "CPU {cpu}, RAM {ram}; scale up above 70 and 80",
+                cpu=percent(system["cpu_percent"], 0),
+                ram=percent(system["ram_percent"], 0),
+            )
+            if system
+            else t("the limiter does not answer"),
+            "history.py",
         ),
-    )  # fmt: skip
+        Item(
+            t("Adjust MAX where needed"),
+            None,
+            tn("{n} change so far", "{n} changes so far", len(changes))
+            + (f" · {times.when(changes[0]['at'])}, {changes[0]['actor']}" if changes else ""),
+            "limits.py",
+        ),
+    )
 
 
 def after(limits: Limits, advice: dict[str, Any] | None) -> Sequence[Item]:
@@ -90,14 +132,26 @@ def after(limits: Limits, advice: dict[str, Any] | None) -> Sequence[Item]:
     notes = data.read(reader.notes, now - 30 * DAY, now)
     reasons = advice["advice"] if advice else []
     return (
-        Item(t("Watch daily for a week"), None, tn("{n} of the last 7 days is recorded", "{n} of the last 7 days are recorded", min(7, days)), "history.py"),
-        Item(t("Study when people come"), None, tn("{n} hour of history", "{n} hours of history", len(rows)), "usage.py"),
         Item(
-            t("Scale up if often above 80%"), not reasons if advice else None,
-            " · ".join(advice_text(one) for one in reasons) or t("nothing speaks for a larger box now"), "settings.py",
+            t("Watch daily for a week"),
+            None,
+            tn("{n} of the last 7 days is recorded", "{n} of the last 7 days are recorded", min(7, days)),
+            "history.py",
         ),
         Item(
-            t("Document incidents"), None,
-            tn("{n} note in 30 days", "{n} notes in 30 days", len(notes)) + (f" · {times.when(notes[0].at)}: {notes[0].text}" if notes else ""), "history.py",
+            t("Study when people come"), None, tn("{n} hour of history", "{n} hours of history", len(rows)), "usage.py"
         ),
-    )  # fmt: skip
+        Item(
+            t("Scale up if often above 80%"),
+            not reasons if advice else None,
+            " · ".join(advice_text(one) for one in reasons) or t("nothing speaks for a larger box now"),
+            "settings.py",
+        ),
+        Item(
+            t("Document incidents"),
+            None,
+            tn("{n} note in 30 days", "{n} notes in 30 days", len(notes))
+            + (f" · {times.when(notes[0].at)}: {notes[0].text}" if notes else ""),
+            "history.py",
+        ),
+    )

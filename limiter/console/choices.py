@@ -30,9 +30,16 @@ def tabs(label: str, key: str, options: Mapping[str, str], default: str | None =
     first = default or next(iter(options))
     _follow(key, options, first)
     found = st.segmented_control(
-        label, list(options), format_func=options.__getitem__, key=key, required=True, on_change=_changed, args=(key, first),
-        label_visibility="collapsed", **more,
-    )  # fmt: skip
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        required=True,
+        on_change=_changed,
+        args=(key, first),
+        label_visibility="collapsed",
+        **more,
+    )
     return found or first
 
 

@@ -1,7 +1,7 @@
 """Exercises: does "full" really refuse? Decided by the limiter's own rules under the limits in force, in memory.
 
 Promises: the same `decide` as a real start, on a state of its own; nothing reaches the limiter, no session is left.
-Does not promise anything about the network or the disk: for those, drive the real one with `python -m limiter simulate`.
+Does not promise anything about network or disk: for those, drive the real one with `python -m limiter simulate`.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""What every page stands in: sign-in check, language and zone, the live header, error cards, cards and lists of figures.
+"""What every page stands in: sign-in check, language and zone, the live header, error cards, figures, lists.
 
-Promises: `begin` stops a run that nobody is signed in for, by the same check as the gate; an error is shown as a card with
-an id and a retry, its details in the log only. Markup is made here alone, and whatever came from outside is escaped.
+Promises: `begin` stops a run that nobody is signed in for, by the same check as the gate; an error is shown as a card
+with an id and a retry, its details in the log only. What came from outside is escaped where markup is made.
 """
 
 import functools
@@ -43,7 +43,8 @@ def begin() -> SignIn:
     sign_in = SIGN_INS.find(cookie())
     if sign_in is None:
         st.html(
-            f"<p>{html.escape(t('You are signed out.'))} <a href='/admin/sign-in' target='_self'>{html.escape(t('Sign in'))}</a></p>"
+            f"<p>{html.escape(t('You are signed out.'))}"
+            f" <a href='/admin/sign-in' target='_self'>{html.escape(t('Sign in'))}</a></p>"
         )
         st.stop()
     return sign_in
@@ -118,8 +119,10 @@ def figures(sign_in: SignIn) -> None:
     badge = status_badge(capacity["status"])
     slots = t(
         "Active Bots: {current} / {limit} slots ({percent})",
-        current=number(capacity["current_bots"]), limit=number(capacity["max_bots"]), percent=percent(capacity["percent_used"]),
-    )  # fmt: skip
+        current=number(capacity["current_bots"]),
+        limit=number(capacity["max_bots"]),
+        percent=percent(capacity["percent_used"]),
+    )
     free = t("{n} free", n=number(capacity["available_slots"]))
     at = times.clock(times.now() - round(now.age_seconds * 1000))
     seen = t("updated {time}", time=at)
@@ -133,7 +136,8 @@ def figures(sign_in: SignIn) -> None:
     if not capacity["can_accept_new"] and capacity["status"] != "FULL":
         tail = f"<span class='lim-badge lim-FULL'>⏸ {html.escape(t('starts are paused'))}</span>" + tail
     st.html(
-        f"<div class='lim-status'>{badge}<span class='lim-num'><b>{html.escape(slots)}</b> · {html.escape(free)}</span>{tail}</div>"
+        f"<div class='lim-status'>{badge}"
+        f"<span class='lim-num'><b>{html.escape(slots)}</b> · {html.escape(free)}</span>{tail}</div>"
     )
 
 
@@ -247,8 +251,10 @@ def capacity_bar(capacity: Capacity, comfort: int | None, threshold: float) -> N
     below.append(t("alert from {percent}", percent=percent(threshold, 0)))
     dark = " lim-dark" if is_dark() else ""
     st.html(
-        f"<div class='lim-bar{dark}' role='img' aria-label='{html.escape(said, quote=True)}'><div class='lim-scale'>{tints}"
-        f"<div class='lim-fill' style='width:{share(capacity.current)}'></div>{line}</div><div class='lim-marks'>{scale}</div>"
+        f"<div class='lim-bar{dark}' role='img' aria-label='{html.escape(said, quote=True)}'>"
+        f"<div class='lim-scale'>{tints}"
+        f"<div class='lim-fill' style='width:{share(capacity.current)}'></div>{line}</div>"
+        f"<div class='lim-marks'>{scale}</div>"
         f"<div class='lim-quiet'>{html.escape(' · '.join(below))}</div></div>"
     )
 

@@ -1,4 +1,4 @@
-"""What stands in front of the console: no page, no asset and no websocket without a sign-in, and headers on every answer.
+"""What stands in front of the console: no page, asset or websocket without a sign-in, and headers on every answer.
 
 ASGI middleware around Streamlit for `http` and `websocket` alike, and the two routes that make and end a sign-in.
 Promises: signed out, a deep link shows the sign-in form and nothing of its page. Whether somebody may change something

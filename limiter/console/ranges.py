@@ -87,4 +87,4 @@ def _instant(value: datetime) -> float:
 
 def caption(span: Span) -> str:
     """The range in words."""
-    return f"{times.day(span.start, weekday=True)} {times.local(span.start):%H:%M} – {times.day(span.end, weekday=True)} {times.local(span.end):%H:%M}"
+    return " – ".join(f"{times.day(at, weekday=True)} {times.local(at):%H:%M}" for at in (span.start, span.end))

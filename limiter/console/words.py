@@ -20,8 +20,13 @@ ENTRY = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d\])?) (".*")$|^(".*")$')
 
 
 @functools.cache
-def catalog(path: Path = CATALOG) -> Mapping[str, tuple[str, ...]]:
-    """The .po file: English text → its translations, singular and, where there is one, plural."""
+def catalog() -> Mapping[str, tuple[str, ...]]:
+    """The French texts."""
+    return read(CATALOG)
+
+
+def read(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """A .po file: English text → its translations, singular and, where there is one, plural."""
     found: dict[str, tuple[str, ...]] = {}
     entry: dict[str, str] = {}
     at = ""

@@ -30,9 +30,9 @@ class SetPlan:
         for step in sorted(self.steps, key=lambda one: one.at):
             before = known.get((step.at, step.max_bots))
             if before is None and step.at < now - GRACE_MS:
-                return invalid("steps", "a step lies in the past")
+                return invalid("steps", "a step lies in the past", "une étape est déjà passée")
             if kept and kept[-1].at == step.at:
-                return invalid("steps", "two steps have the same time")
+                return invalid("steps", "two steps have the same time", "deux étapes ont la même heure")
             kept.append(before or step)
         if tuple(kept) != state.plan:
             state.set_plan(tuple(kept))

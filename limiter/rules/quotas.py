@@ -176,7 +176,7 @@ class Take:
     def _above(self, uses: list[tuple[str, str, Use]]) -> Refusal | None:
         for name, _, use in uses:
             if use.limit is not None and self.count > use.limit:
-                return invalid("count", f"must not be above {name} ({use.limit})")
+                return invalid("count", f"must not be above {name} ({use.limit})", f"dépasse {name} ({use.limit})")
         return None
 
     def _refuse(

@@ -127,6 +127,18 @@ REASONS: dict[str, Reason] = {reason.name: reason for reason in REFUSALS}
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """A text in both languages."""
+
+    fr: str
+    en: str
+
+    def told(self, language: str) -> str:
+        """The text in `fr` or `en`."""
+        return self.en if language == "en" else self.fr
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A refused request: why, with the facts of that instant; `retry_after_seconds` where trying again makes sense.
 
@@ -144,15 +156,23 @@ class Refusal:
         reason = REASONS[self.reason]
         limit = self.facts.get("limit")
         plural = "s" if isinstance(limit, int) and limit > 1 else ""
-        return (reason.en if language == "en" else reason.fr).format_map({**self.facts, "s": plural})
+        sentence = reason.en if language == "en" else reason.fr
+        return sentence.format_map({**_told(self.facts, language), "s": plural})
 
-    @property
-    def shown(self) -> dict[str, Any]:
+    def shown(self, language: str) -> dict[str, Any]:
         """The facts that the caller is told beside the sentence."""
-        return {name: self.facts[name] for name in REASONS[self.reason].facts if name in self.facts}
+        facts = {name: self.facts[name] for name in REASONS[self.reason].facts if name in self.facts}
+        if "errors" in facts:
+            facts["errors"] = [_told(error, language) for error in facts["errors"]]
+        return facts
 
 
-def invalid(field_name: str, message: str, status: int = 422) -> Refusal:
+def _told(facts: Mapping[str, Any], language: str) -> dict[str, Any]:
+    return {name: fact.told(language) if isinstance(fact, Words) else fact for name, fact in facts.items()}
+
+
+def invalid(field_name: str, en: str, fr: str, status: int = 422) -> Refusal:
     """A request that cannot be taken: which field, and why."""
+    message = Words(fr, en)
     errors = [{"field": field_name, "message": message}]
     return Refusal("invalid_request", {"field": field_name, "message": message, "errors": errors}, status=status)

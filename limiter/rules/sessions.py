@@ -181,10 +181,10 @@ class StopByAdmin:
     reason: str
 
     def decide(self, state: State, now: int) -> Ended | Refusal:
-        """End it; one that is over already answers with its own end, one never known is not found."""
+        """End it; one that is over already answers with its own end, one never known is unknown."""
         session = state.sessions.get(self.number)
         if session is None:
-            return state.ended.get(self.number) or Refusal("not_found")
+            return state.ended.get(self.number) or Refusal("session_unknown")
         detail = {"user_id": session.user_id, "bot_id": session.bot_id}
         state.audit(AuditEntry(now, self.actor, "stop", session.public_id, self.reason, detail))
         return state.end(session, now, "admin_stop")

@@ -128,7 +128,9 @@ def load(tx: Connection, start: int, end: int) -> Load:
     peak_at = None
     if row.peak is not None:
         peak_at = tx.execute(select(func.max(shots.at)).where(*inside, shots.bots_max == row.peak)).scalar()
-    reasons = select(counts.reason, func.sum(counts.n).label("n")).where(counts.step == step, counts.at >= first, counts.at < end)
+    reasons = select(counts.reason, func.sum(counts.n).label("n")).where(
+        counts.step == step, counts.at >= first, counts.at < end
+    )
     by_reason = {row.reason: row.n for row in tx.execute(reasons.group_by(counts.reason))}
     return Load(row.peak, peak_at, row.busy, row.full, by_reason, row.samples)
 

@@ -50,9 +50,7 @@ class Lock:
         """Take it, or raise StoreError with the owner's pid."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not self._locks(handle):
             handle.close()
             pid = self.owner().get("pid", "?")
             raise StoreError(
@@ -61,6 +59,18 @@ class Lock:
             ) from None
         self._file = handle
         self.describe(**owner)
+
+    @staticmethod
+    def _locks(handle: Any) -> bool:
+        """Try for a moment: who only asks for the owner holds it for less."""
+        for _ in range(10):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return True
+        return False
 
     def describe(self, **owner: str) -> None:
         """Write down who holds it."""

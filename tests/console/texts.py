@@ -1,6 +1,7 @@
 """The English texts that the console says, found by reading the code: what the French catalog must have."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def calls(*names: str) -> Iterator[tuple[Path, ast.Call]]:
                 yield path, node
 
 
+@functools.cache
 def said() -> dict[str, str]:
     """Text → the file that says it first. `t("…")` has one text; `tn("one", "many", n)` is known by its first."""
     found: dict[str, str] = {}
@@ -37,6 +39,7 @@ def said() -> dict[str, str]:
     return found | {setting.meaning: "limiter/config.py" for setting in SETTINGS}
 
 
+@functools.cache
 def plurals() -> dict[str, str]:
     """The texts of `tn`: one → many."""
     return {text_of(node.args[0]): text_of(node.args[1]) for _, node in calls("tn")}

@@ -1,4 +1,4 @@
-"""A console for tests that stand outside: `python console.py` with the limiter that it starts, on a real SQLite file."""
+"""A console for tests that stand outside: `python console.py` and the limiter that it starts, on a real SQLite file."""
 
 from __future__ import annotations
 

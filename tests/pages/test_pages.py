@@ -21,7 +21,11 @@ PAGES = {
 
 def text_of(app: AppTest) -> str:
     """All that a page says."""
-    parts = [element.value for kind in (app.title, app.header, app.markdown, app.caption, app.info, app.success) for element in kind]
+    parts = [
+        element.value
+        for kind in (app.title, app.header, app.markdown, app.caption, app.info, app.success)
+        for element in kind
+    ]
     return "\n".join([*map(str, parts), *(element.proto.body for element in app.get("html"))])
 
 
@@ -44,7 +48,9 @@ def test_on_an_empty_database(open_page: Open, empty: World, page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_without_a_database_each_part_says_so_with_an_id_and_a_retry(open_page: Open, tmp_path: Path, page: str) -> None:
+def test_without_a_database_each_part_says_so_with_an_id_and_a_retry(
+    open_page: Open, tmp_path: Path, page: str
+) -> None:
     app = open_page(World(tmp_path, "http://127.0.0.1:9"), page)
     assert not app.exception, app.exception
     if page not in ("overview", "settings"):

@@ -86,7 +86,7 @@ def test_a_stale_version_changes_nothing_and_is_told_the_current_one() -> None:
     state = new_state()
     change(state, {"MAX_BOTS_PER_USER": 2}, version=1)
     before = picture(state)
-    assert refused(change(state, {"MAX_BOTS_PER_USER": 3}, version=1), "version_conflict").shown == {"version": 2}
+    assert refused(change(state, {"MAX_BOTS_PER_USER": 3}, version=1), "version_conflict").shown("en") == {"version": 2}
     assert picture(state) == before
     changed(change(state, {"MAX_BOTS_PER_USER": 3}, version=2))
 
@@ -98,7 +98,7 @@ def test_a_stale_version_is_told_before_a_guard() -> None:
 def test_a_guard_holds_a_raise_and_all_that_came_with_it() -> None:
     state = new_state()
     refusal = refused(change(state, {"MAX_CONCURRENT_BOTS": 201, "ALERT_THRESHOLD": 70}, readings=HOT), "guard_held")
-    (guard,) = refusal.shown["guards"]
+    (guard,) = refusal.shown("en")["guards"]
     assert (guard["name"], guard["value"], guard["threshold"], guard["held"]) == ("cpu", 91.0, 80, True)
     assert state.limits.version == 1
 

@@ -169,7 +169,7 @@ class Model(RuleBasedStateMachine):
             stay.until = self.now + stay.lease
         else:
             end = self.stored_ends[session.number]
-            assert answer.shown == {"ended_at": end.at, "ended_reason": end.reason}
+            assert answer.shown("en") == {"ended_at": end.at, "ended_reason": end.reason}
 
     @precondition(lambda self: self.known)
     @rule(pick=PICK, by_admin=st.booleans())
@@ -258,7 +258,7 @@ class Model(RuleBasedStateMachine):
         version = self.version - stale
         answer = self.ask(ChangeLimits(changes, "tests", version, False, "key-1", CALM, 150))
         if stale:
-            assert isinstance(answer, Refusal) and answer.shown == {"version": self.version}
+            assert isinstance(answer, Refusal) and answer.shown("en") == {"version": self.version}
             return
         assert isinstance(answer, Changed)
         assert {row[0] for row in answer.changed} == {name for name, n in changes.items() if self.limits[name] != n}

@@ -41,7 +41,7 @@ def test_trades_are_counted_to_the_limit_and_refused_above() -> None:
     ]
     assert first.resets_at == MIDNIGHT
     refusal = refused(trade(state, session, "t3", NOW + 1), "daily_trades")
-    assert refusal.shown == {"limit": 2, "used": 2, "resets_at": MIDNIGHT}
+    assert refusal.shown("en") == {"limit": 2, "used": 2, "resets_at": MIDNIGHT}
     assert refusal.retry_after_seconds == 12 * 3600
     assert refusal.sentence("fr") == "Limite atteinte : 2/2 trades aujourd'hui."
 
@@ -146,7 +146,7 @@ def test_tokens_are_taken_all_or_none() -> None:
     state = new_state(MAX_TOKENS_PER_MINUTE=10)
     assert taken(tokens(state, 7)).as_dict() == {"used": 7, "limit": 10, "left": 3}
     refusal = refused(tokens(state, 4), "token_rate")
-    assert refusal.shown == {"limit": 10, "used": 7}
+    assert refusal.shown("en") == {"limit": 10, "used": 7}
     assert refusal.retry_after_seconds == 60
     assert taken(tokens(state, 3)).left == 0
 
@@ -165,7 +165,7 @@ def test_the_wait_is_until_enough_has_left_the_window() -> None:
 def test_a_count_above_the_limit_can_never_be_taken(limit: int) -> None:
     refusal = refused(tokens(new_state(MAX_TOKENS_PER_MINUTE=limit), limit + 1), "invalid_request")
     assert "MAX_TOKENS_PER_MINUTE" in refusal.sentence("en")
-    assert refusal.shown["errors"][0]["field"] == "count"
+    assert refusal.shown("en")["errors"][0]["field"] == "count"
 
 
 def test_a_count_above_the_systems_limit_is_told_before_the_session() -> None:
@@ -186,11 +186,11 @@ def test_where_two_limits_apply_the_figures_are_of_the_one_with_the_least_left()
     state = new_state(MAX_SIGNALS_PER_MINUTE=10, MAX_SIGNALS_PER_MINUTE_PER_USER=4)
     one, two = admitted(state, "u1"), admitted(state, "u2")
     assert taken(signal(state, one, 3)).as_dict() == {"used": 3, "limit": 4, "left": 1}
-    assert refused(signal(state, one, 2), "signal_rate").shown == {"limit": 4, "used": 3}
+    assert refused(signal(state, one, 2), "signal_rate").shown("en") == {"limit": 4, "used": 3}
     assert taken(signal(state, two, 4)).as_dict() == {"used": 4, "limit": 4, "left": 0}
     three = admitted(state, "u3")
     assert taken(signal(state, three, 2)).as_dict() == {"used": 9, "limit": 10, "left": 1}
-    assert refused(signal(state, three, 2), "signal_rate").shown == {"limit": 10, "used": 9}
+    assert refused(signal(state, three, 2), "signal_rate").shown("en") == {"limit": 10, "used": 9}
     refused(signal(state, three, 5), "invalid_request")
 
 
@@ -201,7 +201,7 @@ def test_where_both_limits_hold_a_signal_back_the_wait_is_the_longer_one() -> No
     for session in (two, three):
         signal(state, session, 2, NOW + 30 * SECOND)
     refusal = refused(signal(state, one, 5, NOW + 40 * SECOND), "signal_rate")
-    assert refusal.shown == {"limit": 5, "used": 5}, "the user has the least left"
+    assert refusal.shown("en") == {"limit": 5, "used": 5}, "the user has the least left"
     assert refusal.retry_after_seconds == 21
     signal(state, two, 1, NOW + 40 * SECOND)
     state.limits = new_state(MAX_SIGNALS_PER_MINUTE=5, MAX_SIGNALS_PER_MINUTE_PER_USER=5).limits

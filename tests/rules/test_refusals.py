@@ -100,12 +100,14 @@ def test_sentences(reason: str, facts: dict[str, Any], fr: str, en: str) -> None
 
 def test_only_declared_facts_are_shown() -> None:
     refusal = Refusal("server_full", {"current": 3, "max": 3, "capacity": {"current_bots": 3}})
-    assert refusal.shown == {"capacity": {"current_bots": 3}}
-    assert Refusal("user_limit", {"active": 1, "limit": 1}).shown == {"active": 1, "limit": 1}
+    assert refusal.shown("en") == {"capacity": {"current_bots": 3}}
+    assert Refusal("user_limit", {"active": 1, "limit": 1}).shown("en") == {"active": 1, "limit": 1}
 
 
 def test_what_cannot_be_taken_names_its_field() -> None:
-    refusal = invalid("user_id", "is missing", 400)
+    refusal = invalid("user_id", "is missing", "manque", 400)
     assert refusal.status == 400
-    assert refusal.shown == {"errors": [{"field": "user_id", "message": "is missing"}]}
+    assert refusal.shown("en") == {"errors": [{"field": "user_id", "message": "is missing"}]}
+    assert refusal.shown("fr") == {"errors": [{"field": "user_id", "message": "manque"}]}
+    assert refusal.sentence("fr") == "Demande invalide : user_id : manque"
     assert refusal.sentence("en") == "Invalid request: user_id: is missing"

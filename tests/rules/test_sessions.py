@@ -48,7 +48,7 @@ def test_the_slot_after_the_last_is_refused_with_the_figures() -> None:
     admitted(state, "u1"), admitted(state, "u2")
     refusal = refused(start(state, "u3"), "server_full")
     assert refusal.sentence("fr") == "Serveur complet (2/2 bots actifs). Réessaie dans quelques minutes."
-    assert refusal.shown["capacity"] == state.capacity(NOW).as_dict()
+    assert refusal.shown("en")["capacity"] == state.capacity(NOW).as_dict()
     assert refusal.retry_after_seconds == 30
 
 
@@ -56,7 +56,7 @@ def test_a_user_at_his_limit_is_refused_with_the_figures() -> None:
     state = new_state()
     admitted(state, "u1", "b1")
     refusal = refused(start(state, "u1", "b2"), "user_limit")
-    assert refusal.shown == {"active": 1, "limit": 1}
+    assert refusal.shown("en") == {"active": 1, "limit": 1}
     assert refusal.retry_after_seconds and refusal.retry_after_seconds > 0
 
 
@@ -80,9 +80,9 @@ def test_draining_is_told_before_paused_and_paused_before_the_limits() -> None:
 def test_a_users_own_limit_goes_over_the_systems() -> None:
     state = new_state(overrides={"vip": override(NOW + 10 * SECOND, MAX_BOTS_PER_USER=3)})
     admitted(state, "vip"), admitted(state, "vip")
-    assert refused(start(state, "vip", now=NOW + 10 * SECOND), "user_limit").shown == {"active": 2, "limit": 1}
+    assert refused(start(state, "vip", now=NOW + 10 * SECOND), "user_limit").shown("en") == {"active": 2, "limit": 1}
     admitted(state, "vip", now=NOW + 9 * SECOND)
-    assert refused(start(state, "vip", now=NOW + 9 * SECOND), "user_limit").shown == {"active": 3, "limit": 3}
+    assert refused(start(state, "vip", now=NOW + 9 * SECOND), "user_limit").shown("en") == {"active": 3, "limit": 3}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_another_start_of_an_active_bot_takes_over_its_slot_also_when_full() -> 
     assert list(state.sessions) == [new.number]
     assert state.ended[old.number] == Ended(old, NOW + 1, "replaced")
     gone = refused(Heartbeat(old.number, old.secret).decide(state, NOW + 2), "session_ended")
-    assert gone.shown == {"ended_at": NOW + 1, "ended_reason": "replaced"}
+    assert gone.shown("en") == {"ended_at": NOW + 1, "ended_reason": "replaced"}
 
 
 def test_a_replacement_needs_no_slot() -> None:
@@ -231,7 +231,7 @@ def test_a_stop_of_an_ended_session_tells_its_own_end() -> None:
     state.begin()
     first = state.end(session, NOW + 1, "admin_stop")
     assert Stop(session.number, session.secret).decide(state, NOW + 9) == first
-    assert refused(Heartbeat(session.number, session.secret).decide(state, NOW + 9), "session_ended").shown == {
+    assert refused(Heartbeat(session.number, session.secret).decide(state, NOW + 9), "session_ended").shown("en") == {
         "ended_at": NOW + 1,
         "ended_reason": "admin_stop",
     }
@@ -312,7 +312,7 @@ def test_an_operator_stops_one_session_and_it_is_kept_who_did() -> None:
     (entry,) = state.changes.audit
     assert (entry.actor, entry.action, entry.target, entry.reason) == ("key-1", "stop", session.public_id, "drill")
     assert StopByAdmin(session.number, "key-1", "again").decide(state, NOW + 1) == ended
-    refused(decide(state, StopByAdmin(99, "key-1", "drill")), "not_found")
+    refused(decide(state, StopByAdmin(99, "key-1", "drill")), "session_unknown")
 
 
 def test_suspects_missed_two_heartbeats_and_still_count() -> None:

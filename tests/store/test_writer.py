@@ -312,7 +312,7 @@ def test_the_operators_stop_finds_an_ended_session(book: Book) -> None:
     book.ask(NOW, stop(session))
     book.restart(NOW)
     assert book.ask(NOW, StopByAdmin(session.number, "key-1", "t"))[0].reason == "stopped"
-    assert book.ask(NOW, StopByAdmin(99, "key-1", "t")) == [Refusal("not_found")]
+    assert book.ask(NOW, StopByAdmin(99, "key-1", "t")) == [Refusal("session_unknown")]
 
 
 def test_trades_of_today_are_counted_over_a_restart_and_over_midnight(book: Book) -> None:

@@ -52,7 +52,8 @@ def guard_line(guard: Guard | Mapping[str, Any]) -> str:
     if row["value"] is None:
         return f"– {guard_names()[row['name']]} · {t('no reading')}"
     broken = {"≥": "<", "≤": ">"}[sign]
-    figures = f"{number(row['value'], 0 if row['value'] >= 10 else 1)} {broken if row['held'] else sign} {number(row['threshold'])} {unit}"
+    found = number(row["value"], 0 if row["value"] >= 10 else 1)
+    figures = f"{found} {broken if row['held'] else sign} {number(row['threshold'])} {unit}"
     return f"{'✗' if row['held'] else '✓'} {guard_names()[row['name']]} **{figures.strip()}**"
 
 

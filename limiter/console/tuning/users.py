@@ -53,14 +53,21 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
             given = own.limits.get(name) if own is not None and held else None
             with column:
                 values[name] = st.number_input(
-                    name, int(limit.minimum), limit.maximum, int(given) if given is not None else None, 1,
+                    name,
+                    int(limit.minimum),
+                    limit.maximum,
+                    int(given) if given is not None else None,
+                    1,
                     key=f"own-{name}-{user}-{limits.version}",
-                    placeholder=t("system: {value}", value=events.value(limits.values[name])), help=meaning(name),
-                )  # fmt: skip
+                    placeholder=t("system: {value}", value=events.value(limits.values[name])),
+                    help=meaning(name),
+                )
         until = st.datetime_input(
-            t("Until (empty: for good)"), None if own is None or own.until is None else times.local(own.until).replace(tzinfo=None),
-            format="DD/MM/YYYY", key=f"own-until-{user}-{limits.version}",
-        )  # fmt: skip
+            t("Until (empty: for good)"),
+            None if own is None or own.until is None else times.local(own.until).replace(tzinfo=None),
+            format="DD/MM/YYYY",
+            key=f"own-until-{user}-{limits.version}",
+        )
         if not sign_in.may_change:
             return
         reason_field("own-reason")

@@ -1,0 +1,115 @@
+"""The console's reads against figures that were written by hand."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from limiter.rules.limits import defaults
+from limiter.store import analysis, schema
+from limiter.store.engine import open_reader, open_writer, reading
+
+HOUR, MINUTE = 3_600_000, 60_000
+START = 1_790_000_000_000 // HOUR * HOUR
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[tuple[Engine, Engine]]:
+    """A writer and a reader of one file."""
+    url = f"sqlite:///{tmp_path / 'limiter.db'}"
+    writer = open_writer(url)
+    reader = open_reader(url)
+    yield writer, reader
+    reader.dispose()
+    writer.dispose()
+
+
+def snapshot(tx: Connection, step: int, at: int, bots: int, limit: int = 100, n: int = 1) -> None:
+    """One row of that resolution."""
+    row: dict[str, Any] = {column.name: 0 for column in schema.snapshots.c}
+    row |= {
+        "step": step,
+        "at": at,
+        "n": n,
+        "bots_min": bots,
+        "bots_max": bots,
+        "bots_sum": bots * n,
+        "limit_last": limit,
+    }
+    row |= {"cpu_n": n, "cpu_sum": 40.0 * n, "cpu_max": 50.0, "ram_max": None, "p99_max": None, "starts": 2}
+    tx.execute(schema.snapshots.insert(), row)
+
+
+def test_a_series_leaves_gaps_out_and_takes_the_rows_that_fit(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    with writer.begin() as tx:
+        for minute in (*range(60), *range(90, 120)):
+            snapshot(tx, 60, START + minute * MINUTE, minute, n=12)
+        for hour in range(2):
+            snapshot(tx, 3600, START + hour * HOUR, 100, n=720)
+        tx.execute(schema.refusal_counts.insert(), {"step": 60, "at": START, "reason": "server_full", "n": 3})
+    with reading(reader) as tx:
+        found = analysis.series(tx, START, START + 2 * HOUR)
+        assert (found.step, found.bucket_ms) == (60, MINUTE)
+        assert [row.at for row in found.rows][58:62] == [START + m * MINUTE for m in (58, 59, 90, 91)]
+        first = found.rows[0]
+        assert (first.low, first.mean, first.high, first.limit, first.cpu, first.ram) == (0, 0.0, 0, 100, 40.0, None)
+        assert found.refused == {START: {"server_full": 3}}
+        coarse = analysis.series(tx, START, START + 2 * HOUR, points=10)
+        assert coarse.bucket_ms == 900_000 and coarse.rows[1].mean == 22.0 and coarse.rows[1].high == 29
+        assert analysis.series(tx, START + 5 * HOUR, START + 6 * HOUR).rows == []
+        assert analysis.bounds(tx) == (START, START + 119 * MINUTE)
+
+
+def test_a_load_counts_minutes_from_80_percent_and_at_100(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    with writer.begin() as tx:
+        for minute, bots in enumerate((79, 80, 99, 100, 101, 10)):
+            snapshot(tx, 60, START + minute * MINUTE, bots)
+        tx.execute(
+            schema.refusal_counts.insert(), {"step": 60, "at": START + 4 * MINUTE, "reason": "server_full", "n": 7}
+        )
+    with reading(reader) as tx:
+        found = analysis.load(tx, START, START + HOUR)
+    assert (found.peak, found.peak_at, found.samples) == (101, START + 4 * MINUTE, 6)
+    assert (found.busy_seconds, found.full_seconds) == (240, 120)
+    assert found.refusals == {"server_full": 7}
+
+
+def test_limit_changes_are_those_of_the_system(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    row = {"at": START, "actor": "alice", "kind": "limits", "reason": "peak", "user_id": None, "in_force": "{}"}
+    changes = (
+        [["MAX_CONCURRENT_BOTS", None, 100]],
+        [["MAX_CONCURRENT_BOTS", 100, 150]],
+        [["MAX_TRADES_PER_DAY", 1, 2]],
+    )
+    with writer.begin() as tx:
+        for version, changed in enumerate(changes, 1):
+            tx.execute(schema.limit_versions.insert(), {**row, "version": version, "changed": json.dumps(changed)})
+    with reading(reader) as tx:
+        found = analysis.limit_changes(tx, START, START + 1)
+        assert [(one["version"], one["before"], one["after"]) for one in found] == [(2, 100, 150)]
+        assert analysis.limits(tx) is None  # the limiter has written none yet
+    with writer.begin() as tx:
+        for name, setting in defaults().items():
+            values = {"name": name, "value": setting.value, "configured": setting.value}
+            tx.execute(schema.limits.insert(), {**values, "source": "default", "configured_source": "default"})
+    with reading(reader) as tx:
+        limits = analysis.limits(tx)
+    assert limits is not None and limits.version == 3 and limits.values["MAX_CONCURRENT_BOTS"] == 200
+
+
+def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -> None:
+    _, reader = database
+    with reading(reader) as tx:
+        assert analysis.bounds(tx) is None and analysis.newest(tx) is None and analysis.highest(tx) == (0, None)
+        assert analysis.load(tx, START, START + HOUR).peak is None
+        assert not analysis.series(tx, START, START + HOUR).rows and not analysis.hours(tx, START, START + HOUR)
+        assert analysis.count_ended(tx) == 0 and analysis.count_refusals(tx, "", "") == 0
+        assert not analysis.top_users(tx, 0) and not analysis.trade_days(tx, "") and not analysis.overrides(tx)
+        assert analysis.last_token(tx) is None and analysis.last_full(tx) is None and analysis.silent_since(tx) is None
+        assert all(n == 0 for _, n in analysis.tables(tx))
