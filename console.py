@@ -67,17 +67,8 @@ async def answers() -> bool:
 
 async def start_limiter() -> asyncio.subprocess.Process:
     """Start one and wait until it answers. Raises SystemExit with its status where it ends instead."""
-    where = urlsplit(limiter_url())
-    command = (
-        sys.executable,
-        "-m",
-        "limiter",
-        "serve",
-        "--host",
-        where.hostname or "127.0.0.1",
-        "--port",
-        str(where.port or 80),
-    )
+    port = str(urlsplit(limiter_url()).port or 80)
+    command = (sys.executable, "-m", "limiter", "serve", "--host", SETTINGS["LIMITER_HOST"], "--port", port)
     environment = os.environ | {"LIMITER_URL": limiter_url()}
     process = await asyncio.create_subprocess_exec(*command, env=environment, preexec_fn=dies_with_parent())
     end = asyncio.get_running_loop().time() + START_SECONDS
@@ -127,7 +118,10 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts"))
     here = urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1")
     if SETTINGS["LIMITER_CONSOLE_STARTS"] and here and not await answers():
-        keeper = asyncio.create_task(keep_limiter(await start_limiter()))
+        try:
+            keeper = asyncio.create_task(keep_limiter(await start_limiter()))
+        except SystemExit as ended:  # it has said why; uvicorn would bury that under a traceback
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
     await warm
     print(
         f"Console: {console_url()}/\nSign in (once, 10 minutes): {console_url()}/sign-in?link={SIGN_INS.link()}",
@@ -167,12 +161,13 @@ def options() -> dict[str, object]:
 
 
 def leave(_signal: int, _frame: object) -> None:
-    """uvicorn raises SIGTERM again when it is done: a console that was asked to end has ended well."""
+    """uvicorn raises its signal again when it is done: a console that was asked to end has ended well."""
     sys.exit(0)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
     os.environ["LIMITER_URL"] = limiter_url()
     app.run(config=options())
 elif not streamlit_config.get_where_defined("server.port").startswith("command-line"):

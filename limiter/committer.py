@@ -3,7 +3,8 @@ by one commit, and only then is anybody answered.
 
 Promises: an answer is durable before it is given (a heartbeat's need not be: a restart renews every lease); one request
 that fails takes no neighbour with it; where the database does not take the batch, every change of it is undone and all
-of it but heartbeats is refused `storage_unavailable` within 2 s, and no lease ends until it does again. Not promised:
+of it but heartbeats is refused `storage_unavailable` within 2 s, and no lease ends until it does again; on a full disk
+the ballast is given up, and what gives slots back or is done by operators goes on. Not promised:
 that what was refused in time did not become durable after all; who asks again with the same bot_id or Idempotency-Key
 gets what is his.
 
@@ -31,17 +32,22 @@ from sqlalchemy.exc import (
 )
 
 from limiter.rules.incidents import watch
+from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Heartbeat, reap
+from limiter.rules.sessions import Heartbeat, Start, reap
+from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
-from limiter.store.engine import is_busy
+from limiter.store.ballast import Ballast
+from limiter.store.engine import is_busy, is_full
 from limiter.store.writer import Writer
 
 ANSWER_SECONDS = 1.8  # what waits longer is refused: the contract says within 2 s
 LOCK_SECONDS = 1.5  # how long a batch tries for the write lock
 LOCK_SECONDS_FAILING = 0.1  # and while it was refused before: what waits behind must have its answer in time too
+ROOM_SECONDS = 1.0  # how often a full disk is looked at
 MAX_WAITING = 4096  # requests in the queue; more are refused as `overloaded`
 MAX_BATCH = 512
+TAKES_ROOM = (Start, RecordTrade, Take, TakeSnapshot)  # what waits for better times on a full disk
 UNAVAILABLE = Refusal("storage_unavailable", {}, 5)
 POISON = (DataError, IntegrityError, InterfaceError, ProgrammingError)  # what the database says of rows, not of itself
 
@@ -97,15 +103,18 @@ class Latency:
 class Committer:
     """Owns the state and its writer. All methods are called in the event loop."""
 
-    def __init__(self, state: State, writer: Writer, clock: Clock) -> None:
+    def __init__(self, state: State, writer: Writer, clock: Clock, ballast: Ballast | None = None) -> None:
         self.state = state
         self.writer = writer
         self.clock = clock
         self.latency = Latency()
+        self.ballast = ballast
         self.failing_since: float | None = None
+        self.full_since = time.monotonic() if ballast is not None and ballast.given_up else None
         self.busy_since: float | None = None
         self._waiting: deque[tuple[Request, asyncio.Future[Any], float]] = deque()
         self._flying: list[tuple[Request, asyncio.Future[Any], float]] = []
+        self._looked_at = 0.0
         self._alone = 0  # so many of those that wait are decided one by one, to find the one that spoiled their batch
         self._thread = ThreadPoolExecutor(1, "commit")
         self._worker: asyncio.Task[None] | None = None
@@ -135,11 +144,18 @@ class Committer:
         """How long the batch in flight has been under way; 0 where none is."""
         return time.monotonic() - self.busy_since if self.busy_since is not None else 0.0
 
+    @property
+    def away_since(self) -> float | None:
+        """Since when no start can be written, for a fault or a full disk, in monotonic seconds; None where it can."""
+        return self.full_since if self.failing_since is None else self.failing_since
+
     async def _run(self) -> None:
         if self._timer is None:
             self._expire()
         try:
             while self._waiting:
+                if self.full_since is not None:
+                    await self._look_for_room()
                 size = 1 if self._alone else min(MAX_BATCH, len(self._waiting))
                 self._alone = max(0, self._alone - 1)
                 self._flying = [self._waiting.popleft() for _ in range(size)]
@@ -164,19 +180,26 @@ class Committer:
                 await self._make_durable()
         except Exception as error:
             self._undo()
-            if not _is_outage(error):
-                if len(batch) > 1:
-                    self._alone += len(batch)
-                    self._waiting.extendleft(reversed(batch))
-                    return
-                log.exception("request_failed request=%s", type(batch[0][0]).__name__ if batch else "none")
-                answers = [error] * len(batch)
-            else:
+            if await self._is_to_be_decided_again(error, len(batch)):
+                self._waiting.extendleft(reversed(batch))
+                return
+            if _is_outage(error):
                 self._fail(error)
                 answers = [self._unavailable(request, now) for request, _, _ in batch]
+            else:
+                log.exception("request_failed request=%s", type(batch[0][0]).__name__ if batch else "none")
+                answers = [error] * len(batch)
         else:
             self._succeed()
         self._answer(batch, answers)
+
+    async def _is_to_be_decided_again(self, error: Exception, size: int) -> bool:
+        """Room was made on the disk, or one request spoiled the batch: then each is decided alone."""
+        if _is_outage(error):
+            return is_full(error) and await self._make_room()
+        if size > 1:
+            self._alone += size
+        return size > 1
 
     def _answer(self, batch: list[tuple[Request, asyncio.Future[Any], float]], answers: list[Any]) -> None:
         at = time.monotonic()
@@ -190,6 +213,8 @@ class Committer:
                 future.set_result(answer)
 
     def _decide(self, request: Request, now: int) -> Any:
+        if self.full_since is not None and isinstance(request, TAKES_ROOM):
+            return UNAVAILABLE
         mark = self.state.mark()
         try:
             return request.decide(self.state, now)
@@ -227,6 +252,23 @@ class Committer:
         self.writer.save(self.state)
         await loop.run_in_executor(self._thread, self.writer.commit)
         self.writer.committed(self.state)
+
+    async def _make_room(self) -> bool:
+        if self.ballast is None or not self.ballast.give_up():
+            return False
+        self.full_since = time.monotonic()
+        log.error("disk_full: the ballast is given up; bots can stop, none can start until there is room again")
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.writer.fold_log)
+        return True
+
+    async def _look_for_room(self) -> None:
+        since, at = self.full_since, time.monotonic()
+        if self.ballast is None or since is None or at < self._looked_at + ROOM_SECONDS:
+            return
+        self._looked_at = at
+        if await asyncio.get_running_loop().run_in_executor(self._thread, self.ballast.put_back):
+            self.full_since = None
+            log.warning("disk_has_room after=%.1fs", time.monotonic() - since)
 
     def _wait_for_lock(self) -> None:
         end = time.monotonic() + (LOCK_SECONDS if self.failing_since is None else LOCK_SECONDS_FAILING)

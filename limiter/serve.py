@@ -39,8 +39,10 @@ from limiter.rules.records import Key
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Reap
 from limiter.store import reader
+from limiter.store.ballast import Ballast
 from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
-from limiter.store.writer import Retention, Writer
+from limiter.store.retention import Retention
+from limiter.store.writer import Writer
 
 DRAIN_SECONDS = 8  # for what is in flight at SIGTERM; the exit follows within 10 s
 BACKLOG = 2048
@@ -101,9 +103,11 @@ def serve(config: Config) -> None:
     lock = Lock(path)
     lock.acquire()
     try:
+        ballast = Ballast(path)
+        ballast.take()
         writer = Writer(open_writer(url), retention(config))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(config, writer, lock))
+            runner.run(run(config, writer, lock, ballast))
     finally:
         lock.release()
 
@@ -120,13 +124,13 @@ def retention(config: Config) -> Retention:
     )
 
 
-async def run(config: Config, writer: Writer, lock: Lock) -> None:
+async def run(config: Config, writer: Writer, lock: Lock, ballast: Ballast) -> None:
     """Serve requests and run the jobs; at the end finish what is in flight and what waits."""
     clock = Clock()
     channels = _open_channels(config)
     state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], clock.now(), channels)
     state.language, state.tells_ends = config["LIMITER_LANG"], config["LIMITER_ALERT_ENDS"]
-    committer = Committer(state, writer, clock)
+    committer = Committer(state, writer, clock, ballast)
     engine = open_reader(config["LIMITER_DATABASE_URL"])
     access = await _open_access(config, committer, engine)
     sampler = Sampler(committer)
@@ -265,6 +269,8 @@ async def _open_access(config: Config, committer: Committer, engine: Engine) -> 
         log.info("first_key file=%s", path)
         found = read_keys()
     access.load(found)
+    if access.open and (hosts := config["LIMITER_ALLOWED_HOSTS"]):
+        log.warning("open_door hosts=%s: behind a proxy anybody can ask, for no bots key was made", ",".join(hosts))
     if not access.local and not any(key.scope == "bots" and key.revoked_at is None for key in found):
         raise ConfigError(
             f"LIMITER_HOST: {config['LIMITER_HOST']} is not loopback, so bots need a key: "

@@ -66,6 +66,10 @@ class Limit:
             raise ValueError(f"{self.name} must be {self.accepted}")
         return int(number) if number == int(number) else float(number)
 
+    def holds(self, value: Value) -> bool:
+        """Whether a value is within the bounds."""
+        return self.optional if value is None else self.minimum <= value <= self.maximum
+
     @property
     def accepted(self) -> str:
         """The bounds in words, for error messages and the docs table."""

@@ -23,7 +23,8 @@ from limiter.store import reader, schema
 from limiter.store.backup import copy, sync
 from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
 from limiter.store.schema import MIGRATIONS
-from limiter.store.writer import Writer, link
+from limiter.store.rows import link
+from limiter.store.writer import Writer
 
 
 def _file(config: Config) -> Path:

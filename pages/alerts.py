@@ -1,6 +1,7 @@
 """What fired, who was told, is it over?"""
 
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,10 +83,8 @@ def card(incident: Incident) -> None:
     refused = sum(incident["refusals"].values())
     with st.container(border=True):
         st.markdown(f"**{events.incident_text(incident)}**  \n{summary(incident, at)}")
-        told = [
-            f"{DELIVERY[one['state']]} {one['channel']}" + (f" ({one['tries']}×)" if one["tries"] > 1 else "")
-            for one in incident["deliveries"]
-        ]
+        sent = Counter(f"{DELIVERY[one['state']]} {one['channel']}" for one in incident["deliveries"])
+        told = [f"{text} ×{n}" if n > 1 else text for text, n in sent.items()]
         st.caption(t("Told: {list}", list=", ".join(told)) if told else t("Nobody was told: no channel is set up."))
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             span = {

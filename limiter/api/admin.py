@@ -20,7 +20,7 @@ from limiter.rules.records import Ended, Key, Session
 from limiter.rules.refusals import REASONS, Refusal, invalid
 from limiter.rules.sessions import Reap, ReapSuspects, StopByAdmin
 from limiter.store import reader
-from limiter.store.writer import as_session
+from limiter.store.rows import as_session
 from limiter.system_limits import CATALOGUE, LIMITS, Value
 
 PAGE = 50

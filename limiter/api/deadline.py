@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol with the deadlines that it lacks: a head or a body that comes too slowly, and a connection
 that says nothing, are answered 408 and closed; a head over 16 KiB, 431.
 
-Without them a half-sent request stays open for ever, and holds up the exit on SIGTERM.
+Without them a half-sent request stays open for ever, and holds up the exit on SIGTERM. An answer goes out in one write
+instead of two: a sixth of what a request costs is the system call.
 """
 
 import asyncio
@@ -20,6 +21,35 @@ _PROBLEM = (
 )
 
 
+class JoinedWrites(asyncio.Transport):
+    """A transport that holds the head of an answer back until its body comes. No head is held when `close` returns."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
 class DeadlineProtocol(HttpToolsProtocol):
     """One connection. `_timer` runs while bytes are due from the client; what comes whole, as most does, needs none."""
 
@@ -27,19 +57,25 @@ class DeadlineProtocol(HttpToolsProtocol):
     _in_head = True
     _head_bytes = 0
     _parsed = False
+    _whole = False
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = self._joined = JoinedWrites(transport)
         self._arm(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head and self._timer is None:
-            self._arm(HEAD_SECONDS)
-        self._parsed = False
+        self._parsed = self._whole = False
         super().data_received(data)
         if self._in_head and not self._parsed:
             self._count(len(data))  # a header so long that it is not over yet
+        if not self._whole and not self._refused and self._timer is None:
+            self._arm(HEAD_SECONDS if self._in_head else BODY_SECONDS)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._whole = False
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -53,7 +89,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._in_head = False
         if not self._refused:
             super().on_headers_complete()
-            self._arm(BODY_SECONDS)
+            self._disarm()
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:
@@ -63,7 +99,11 @@ class DeadlineProtocol(HttpToolsProtocol):
         if not self._refused:
             super().on_message_complete()
             self._disarm()
-            self._in_head, self._head_bytes, self._parsed = True, 0, True
+            self._in_head, self._head_bytes, self._parsed, self._whole = True, 0, True, True
+
+    def on_response_complete(self) -> None:
+        self._joined.flush()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()

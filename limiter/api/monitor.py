@@ -78,14 +78,16 @@ async def stats(call: Call) -> Answer:
 def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
     """Each check with its detail, and whether decisions can be made: the sampler's snapshot is a write that proves it."""
     committer, sampler = services.committer, services.sampler
-    stalled, failing = committer.stalled_seconds(), committer.failing_since
-    database = "writable" if failing is None else f"not writable for {time.monotonic() - failing:.0f} s"
+    stalled, away = committer.stalled_seconds(), committer.away_since
+    database = "writable" if away is None else f"not writable for {time.monotonic() - away:.0f} s"
+    if committer.failing_since is None and committer.full_since is not None:
+        database = "the disk is full: bots can stop, none can start"
     age = time.monotonic() - sampler.taken_at
     step = committer.clock.step_seconds()
     # Who asks needs no key: what failed is named, the text of the exception stays in the log.
     broken = [f"{job.name}: {job.failure.partition(':')[0]}" for job in services.jobs if job.failure]
     found = {
-        "database": s.Check(failing is None, database),
+        "database": s.Check(away is None, database),
         "decisions": s.Check(stalled < STALL_SECONDS, f"batch under way for {stalled:.1f} s" if stalled else "idle"),
         "accepting": s.Check(not committer.state.draining, "draining" if committer.state.draining else "accepting"),
         "snapshots": s.Check(age < STALE_SECONDS, f"last {age:.0f} s ago"),
@@ -251,8 +253,8 @@ class _Scrape:
             "limiter_paused": ("1 while starts are paused.", int(state.paused)),
             "limiter_snapshot_age_seconds": ("Age of the last snapshot.", time.monotonic() - services.sampler.taken_at),
             "limiter_database_writable": (
-                "0 while the database refuses batches.",
-                int(committer.failing_since is None),
+                "0 while the database takes no start.",
+                int(committer.away_since is None),
             ),
             "limiter_clock_step_seconds": ("How far the wall clock was moved.", committer.clock.step_seconds()),
             "limiter_incidents_open": ("Incidents that are not resolved.", len(state.incidents)),

@@ -96,25 +96,44 @@ def latest(most: int) -> list[tuple[int, str]]:
 def to_do(stats: dict[str, Any] | None) -> list[tuple[str, str, str]]:
     """What asks for a hand: text, page, label of the way there; the most pressing first."""
     found = []
+    if data.read(analysis.paused):
+        found.append((t("⏸ Starts are **paused**: every start is refused."), "limits.py", t("Open Limits")))
+    for row in data.read(analysis.unattended):
+        crossings = json.loads(row.crossings)
+        known = {"message": row.message, "level": crossings[-1][1] if crossings else ""}
+        text = f"{incident_text(known)} · {t('since {time}', time=times.when(row.opened_at))}"
+        found.append((text, "alerts.py", t("Acknowledge")))
     if stats is not None:
-        capacity, recommended = stats["capacity"], stats["system"]["recommended_max_bots"]
-        if capacity["status"] == "FULL":
-            found.append((t("⛔ **Full**: every new user is refused."), "limits.py", t("Open Limits")))
-        if suspects := stats["sessions"]["suspect"]:
-            silent = data.read(analysis.silent_since)
-            age = lasting((times.now() - silent) / 1000) if silent else ""
-            text = tn(
-                "⚠ **{n} bot** has not beaten for {age}.",
-                "⚠ **{n} bots** have not beaten, the longest for {age}.",
-                suspects,
-                age=age,
-            )
-            found.append((text, "sessions.py", t("Look at them")))
-        if 100 * capacity["current_bots"] >= 120 * recommended:
-            text = t(
-                "⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",
-                bots=number(capacity["current_bots"]),
-                n=number(recommended),
-            )
-            found.append((text, "settings.py", t("See the advice")))
+        found += of_figures(stats)
+    step = data.read(analysis.coming_step)
+    if step is not None:
+        known = {"n": number(step.max_bots), "time": times.when(step.at)}
+        text = t("Launch plan: **{n}** bots, {time}", **known)
+        if step.status == "held":
+            text = t("⚠ Launch plan held: **{n}** bots since {time} ({why})", why=step.held_by or "", **known)
+        found.append((text, "checklist.py", t("See the plan")))
+    return found
+
+
+def of_figures(stats: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What the live figures ask for."""
+    found = []
+    if suspects := stats["sessions"]["suspect"]:
+        silent = data.read(analysis.silent_since)
+        age = lasting((times.now() - silent) / 1000) if silent else ""
+        text = tn(
+            "⚠ **{n} bot** has not beaten for {age}.",
+            "⚠ **{n} bots** have not beaten, the longest for {age}.",
+            suspects,
+            age=age,
+        )
+        found.append((text, "sessions.py", t("Look at them")))
+    bots, recommended = stats["capacity"]["current_bots"], stats["system"]["recommended_max_bots"]
+    if 100 * bots >= 120 * recommended:
+        text = t(
+            "⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",
+            bots=number(bots),
+            n=number(recommended),
+        )
+        found.append((text, "settings.py", t("See the advice")))
     return found

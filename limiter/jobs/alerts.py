@@ -94,7 +94,7 @@ class Alerts:
                 self._away_since = None
 
     def _vitals(self) -> Vitals:
-        back = self._away_since is not None and self.committer.failing_since is None
+        back = self._away_since is not None and self.committer.away_since is None
         return Vitals(
             # After an outage the samples are late for a cause that is told already.
             sample_age_seconds=0.0
@@ -126,7 +126,7 @@ class Alerts:
 
     def _cry(self) -> None:
         """The database is away, and with it every record of what was told: tell it once an outage."""
-        since = self.committer.failing_since
+        since = self.committer.away_since
         if since is None or self._away_since is not None or time.monotonic() - since < OUTAGE_SECONDS:
             return
         self._away_since = self.committer.clock.now() - int((time.monotonic() - since) * 1000)

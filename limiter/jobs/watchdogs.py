@@ -52,7 +52,7 @@ async def ping(committer: Committer, url: str, seconds: float = PING_SECONDS) ->
 
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS, follow_redirects=True) as http:
         while True:
-            if committer.failing_since is None and committer.stalled_seconds() < STALL_SECONDS:
+            if committer.away_since is None and committer.stalled_seconds() < STALL_SECONDS:
                 try:
                     answer = await http.get(url)
                     if not answer.is_success:

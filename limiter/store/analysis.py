@@ -386,3 +386,25 @@ def last_full(tx: Connection) -> int | None:
     """When somebody was last refused because the server was full."""
     hour = select(func.max(counts.at)).where(counts.step == HOUR_STEP, counts.reason == "server_full")
     return tx.execute(hour).scalar()
+
+
+# -- what asks for a hand
+
+
+def paused(tx: Connection) -> bool:
+    """Whether starts are paused."""
+    return bool(tx.execute(select(schema.fleet.c.paused)).scalar())
+
+
+def coming_step(tx: Connection) -> Row[Any] | None:
+    """The first step of the launch plan that is not applied: at, max_bots, status, held_by."""
+    table = schema.plan_steps
+    query = select(table).where(table.c.status != "applied").order_by(table.c.at).limit(1)
+    return tx.execute(query).one_or_none()
+
+
+def unattended(tx: Connection, most: int = 5) -> Sequence[Row[Any]]:
+    """Open incidents that nobody has acknowledged, newest first: level is the kind's own."""
+    table = schema.incidents
+    query = select(table).where(table.c.resolved_at.is_(None), table.c.acknowledged_at.is_(None))
+    return tx.execute(query.order_by(table.c.opened_at.desc()).limit(most)).all()

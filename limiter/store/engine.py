@@ -255,4 +255,13 @@ def migrate(engine: Engine) -> int:
 
 def is_busy(error: OperationalError) -> bool:
     """Whether another process holds the write lock."""
-    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk had no room for the batch."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _code(error: Exception) -> int | None:
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None)

@@ -5,12 +5,10 @@ Statements are Core's, compiled once. Those of every batch go to the driver's ow
 of one start took 145 µs of CPU instead of 60, by the ORM 8 to 17 times as much at 100 rows. Its errors are Core's.
 """
 
-import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import Engine, Row, Table, func, select
@@ -18,53 +16,18 @@ from sqlalchemy.exc import DBAPIError
 
 from limiter.rules.changes import Rollback
 from limiter.rules.incidents import Acknowledge
-from limiter.rules.limits import Limits, Override, Setting
+from limiter.rules.limits import Setting
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take
-from limiter.rules.records import AuditEntry, Ended, Facts, Refused, Session, Snapshot, Step, Trade, Version
+from limiter.rules.records import AuditEntry, Ended, Refused, Snapshot, Trade, Version
 from limiter.rules.sessions import Heartbeat, Start, Stop, StopByAdmin
-from limiter.rules.state import GAPS, State
-from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
-from limiter.store import incidents, schema, usage
+from limiter.rules.state import State
+from limiter.store import incidents, restore, schema, usage
+from limiter.store.flood import Flood
+from limiter.store.retention import HOUR_MS, Retention
+from limiter.store.rows import as_session, limit_value, link, session_row, trade_row
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
-from limiter.system_limits import LIMITS, Value
 
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
-SINGLE_REFUSALS_PER_USER = 100  # a minute and reason; later ones share a row that counts them
-SINGLE_REFUSALS = 2_000  # a minute, all users
-TRIM_ROWS = 500  # a slice, so that no deletion holds the writer up
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long rows are kept: hours of raw snapshots, days of the rest, rows of refusals."""
-
-    raw_hours: int = 48
-    minutes_days: int = 90
-    refusals_days: int = 90
-    refusals_rows: int = 200_000
-    sessions_days: int = 400
-    trades_days: int = 400
-
-
-def session_row(session: Session) -> tuple[Any, ...]:
-    """The row of a live session, in the order of its table."""
-    return (
-        session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
-        session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
-        *astuple_facts(session.facts),
-    )  # fmt: skip
-
-
-def astuple_facts(facts: Facts) -> tuple[int, int, int, int, int]:
-    """Its columns; dataclasses.astuple copies deeply and costs 10 times as much."""
-    return facts.active, facts.max_bots, facts.user_active, facts.user_max, facts.version
-
-
-def as_session(row: Row[Any]) -> Session:
-    """A session from its row."""
-    columns: list[Any] = list(row)
-    columns[10:] = [Facts(*columns[10:15])]
-    return Session(*columns)
+log = logging.getLogger("limiter")
 
 
 class Writer:
@@ -80,10 +43,8 @@ class Writer:
         self._driver_errors: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.retention = retention
         self._inserts = {name: str(table.insert().compile(dialect=self.dialect)) for name, table in self._tables()}
-        self._next_refusal = 1
         self._audit: tuple[int, str] = (0, "")
-        self._singles: dict[tuple[int, str | None, str], int] = {}
-        self._shared: dict[tuple[int, str | None, str], int] = {}
+        self._flood = Flood()
         self._trims = 0
         self._rolled = 0  # hours before this one are in usage_hours
         self._after: list[Callable[[], object]] = []
@@ -117,7 +78,7 @@ class Writer:
         if changes.started or changes.ended or changes.pause or changes.probe:
             self._execute(_UPDATE_FLEET, [(len(state.sessions), state.next_number, int(state.paused))])
         if changes.trades:
-            self._execute(_INSERT_TRADE, [_trade_row(trade) for trade in changes.trades])
+            self._execute(_INSERT_TRADE, [trade_row(trade) for trade in changes.trades])
             self._execute(_UPSERT_DAY, [(day, user, used) for (user, day), used in changes.trade_days.items()])
         if changes.seconds:
             rows = [(second, kind, user, n) for (kind, user, second), n in changes.seconds.items()]
@@ -156,6 +117,14 @@ class Writer:
         self.connection.rollback()
         self._driver.rollback()
         self._after.clear()
+
+    def fold_log(self) -> None:
+        """Move the write-ahead log into the database and give its room back, as far as readers and the disk let it."""
+        try:
+            self._execute("PRAGMA wal_checkpoint(TRUNCATE)", [()])
+            self._cursor.fetchall()
+        except DBAPIError as error:
+            log.warning("log_not_folded error=%s", error.orig)
 
     def committed(self, state: State) -> None:
         """Move on what this object remembers of the database, now that the batch is durable."""
@@ -228,43 +197,13 @@ class Writer:
         self._after.append(lambda: setattr(self, "_audit", (number, head)))
 
     def _save_refusals(self, refused: list[Refused]) -> None:
-        """Each with its facts, as long as no user floods; from then on a minute's rest shares a row that counts it."""
         self._saved_refusals = len(refused)
-        if not refused:
-            return
-        minute = refused[-1].at // MINUTE_MS
-        singles = {key: n for key, n in self._singles.items() if key[0] >= minute}
-        shared = {key: number for key, number in self._shared.items() if key[0] >= minute}
-        inserts: dict[int, list[Any]] = {}
-        updates: dict[int, list[Any]] = {}
-        number = self._next_refusal
-        for one in refused:
-            everyone = (one.at // MINUTE_MS, None, "")
-            key = (one.at // MINUTE_MS, one.user_id, one.reason)
-            if singles.get(everyone, 0) >= SINGLE_REFUSALS:
-                key = (key[0], None, one.reason)
-                flooded = True
-            else:
-                flooded = singles.get(key, 0) >= SINGLE_REFUSALS_PER_USER
-            if flooded and key in shared:
-                row = inserts.get(shared[key]) or updates.setdefault(shared[key], [shared[key], 0])
-                row[1:] = _refusal_row(one, row[-1] + 1)
-                continue
-            if flooded:
-                shared[key] = number
-            else:
-                singles[key] = singles.get(key, 0) + 1
-                singles[everyone] = singles.get(everyone, 0) + 1
-            inserts[number] = [number, *_refusal_row(one, 1)]
-            number += 1
-        self._many("refusals", [tuple(row) for row in inserts.values()])
-        if updates:
-            self._execute(_UPDATE_REFUSAL, [(*row[1:], row[0]) for row in updates.values()])
-
-        def after() -> None:
-            self._next_refusal, self._singles, self._shared = number, singles, shared
-
-        self._after.append(after)
+        if refused:
+            after, inserts, updates = self._flood.place(refused)
+            self._many("refusals", inserts)
+            if updates:
+                self._execute(_UPDATE_REFUSAL, updates)
+            self._after.append(lambda: setattr(self, "_flood", after))
 
     def _save_snapshot(self, s: Snapshot) -> None:
         cpu, ram = s.cpu_percent, s.ram_percent
@@ -291,20 +230,9 @@ class Writer:
 
     def _trim(self, now: int) -> None:
         """One slice of one table a snapshot."""
-        keep = self.retention
-        slices: tuple[tuple[str, tuple[int, ...]], ...] = (
-            (_TRIM_SNAPSHOTS, (RAW_STEP, now - keep.raw_hours * HOUR_MS)),
-            (_TRIM_SNAPSHOTS, (MINUTE_STEP, now - keep.minutes_days * DAY_MS)),
-            (_TRIM_COUNTS, (RAW_STEP, now - keep.raw_hours * HOUR_MS)),
-            (_TRIM_COUNTS, (MINUTE_STEP, now - keep.minutes_days * DAY_MS)),
-            (_TRIM_REFUSALS, (now - keep.refusals_days * DAY_MS,)),
-            (_TRIM_REFUSAL_ROWS, (self._next_refusal - keep.refusals_rows,)),
-            (_TRIM_ENDED, (now - keep.sessions_days * DAY_MS,)),
-            (_TRIM_TRADES, (now - keep.trades_days * DAY_MS,)),
-            (_TRIM_SECONDS, (now // 1000 - 2 * MINUTE_SECONDS,)),
-            (_TRIM_DELIVERIES, (now - keep.refusals_days * DAY_MS,)),
-        )
-        self._execute(*_one(slices[self._trims % len(slices)]))
+        slices = self.retention.slices(now, self._flood.next_id)
+        sql, values = slices[self._trims % len(slices)]
+        self._execute(sql, [values])
         self._trims += 1
 
     # -- what a batch names
@@ -356,7 +284,7 @@ class Writer:
         ).one_or_none()
         if row is not None:
             in_force = {
-                name: (_value(name, value), source) for name, (value, source) in json.loads(row.in_force).items()
+                name: (limit_value(name, value), source) for name, (value, source) in json.loads(row.in_force).items()
             }
             changed = tuple((str(name), before, after) for name, before, after in json.loads(row.changed))
             state.versions[version] = Version(
@@ -369,117 +297,22 @@ class Writer:
     # -- the start
 
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
-        """The state as the database has it, every lease renewed in full, rates and counts of the last hour kept.
+        """The state as the database has it (see store/restore.py).
 
         Saves what environment and defaults say now, as a version of its own where values in force changed by it.
         """
-        state = State(self._restore_limits(configured, now), zone)
-        connection = self.connection
-        fleet = connection.execute(select(schema.fleet)).one()
-        state.next_number, state.paused = fleet.next_number, bool(fleet.paused)
-        for row in connection.execute(select(schema.active_sessions)):
-            state.restore(as_session(row))
-        state.renew_all(now)
-        incidents.restore(connection, state, channels)
-        plan = select(schema.plan_steps).order_by(schema.plan_steps.c.at)
-        state.plan = tuple(Step(*row) for row in connection.execute(plan))
-        ended = schema.ended_sessions.c
-        freed = (
-            select(ended.ended_at)
-            .where(ended.ended_reason != "replaced")
-            .order_by(ended.ended_at.desc())
-            .limit(GAPS + 1)
-        )
-        state.freed.extend(reversed(connection.execute(freed).scalars().all()))
-        days, today = schema.trade_days.c, state.day(now).name
-        for row in connection.execute(select(days.user_id, days.used).where(days.day == today)):
-            state.trade_days[row.user_id, today] = row.used
-        self._restore_windows(state, now)
-        tokens = select(func.max(schema.snapshots.c.at)).where(
-            schema.snapshots.c.step == MINUTE_STEP, schema.snapshots.c.tokens > 0
-        )
-        state.last_token_at = connection.execute(tokens).scalar()
-        self._next_refusal = (
-            connection.execute(select(func.coalesce(func.max(schema.refusals.c.id), 0))).scalar_one() + 1
-        )
-        last = connection.execute(
-            select(schema.audit.c.id, schema.audit.c.hash).order_by(schema.audit.c.id.desc()).limit(1)
-        ).first()
-        self._audit = (last.id, last.hash) if last else (0, "")
-        connection.rollback()
-        return state
-
-    def _restore_limits(self, configured: Mapping[str, Setting], now: int) -> Limits:
-        settings, stored = dict(configured), {}
-        for row in self.connection.execute(select(schema.limits)):
-            if row.name not in LIMITS:
-                continue
-            stored[row.name] = (_value(row.name, row.value), row.source)
-            changed = (row.changed_at, row.changed_by)
-            if row.source == "live":
-                settings[row.name] = Setting(_value(row.name, row.value), "live", *changed)
-            elif (configured[row.name].value, configured[row.name].source) == stored[row.name]:
-                settings[row.name] = Setting(configured[row.name].value, configured[row.name].source, *changed)
-        overrides = {
-            row.user_id: Override(json.loads(row.limits), row.reason, row.until, row.changed_at, row.changed_by)
-            for row in self.connection.execute(select(schema.overrides))
-        }
-        version = self.connection.execute(
-            select(func.coalesce(func.max(schema.limit_versions.c.version), 0))
-        ).scalar_one()
+        limits, versions = restore.read_limits(self.connection, configured, now)
         self.connection.rollback()
-        moved = [n for n, setting in settings.items() if stored.get(n) != (setting.value, setting.source)]
-        versions = []
-        if moved:
-            moves: tuple[tuple[str, Value, Value], ...] = tuple(
-                (n, stored[n][0] if n in stored else None, settings[n].value) for n in moved
-            )
-            in_force = {n: (setting.value, setting.source) for n, setting in settings.items()}
-            reason = "configuration" if version else "first start"
-            version += 1
-            versions = [Version(version, now, "start", "start", reason, None, moves, in_force)]
-        limits = Limits(version, settings, configured, overrides)
         self.begin()
         self._save_versions(State(limits), versions, [])
         self.commit()
-        return limits
-
-    def _restore_windows(self, state: State, now: int) -> None:
-        """The last minute of rates, and the last hour of counts. What a clock that went back left in the future of
-        `now` is moved to it: it holds for a minute, as promised, and not until that future comes."""
-        second = now // 1000
-        seconds = schema.rate_seconds
-        rows = self.connection.execute(
-            select(seconds).where(seconds.c.second >= second - MINUTE_SECONDS).order_by(seconds.c.second)
-        ).all()
-        for row in rows:
-            state.window(row.kind, row.user_id).add(min(row.second, second), row.n)
-        shots = schema.snapshots
-        since = (second - HOUR_SECONDS) * 1000
-        recent = select(shots).where(shots.c.step == RAW_STEP, shots.c.at >= since).order_by(shots.c.at)
-        counts = schema.refusal_counts
-        refused = select(counts).where(counts.c.step == RAW_STEP, counts.c.at >= since).order_by(counts.c.at)
-        figures = chain(
-            (
-                (name, row.at, getattr(row, name))
-                for row in self.connection.execute(recent)
-                for name in ("starts", "trades")
-            ),
-            ((f"refused:{row.reason}", row.at, row.n) for row in self.connection.execute(refused)),
-        )
-        for figure, at, n in figures:
-            if n:
-                state.windows.setdefault(("hour", figure), Window(HOUR_SECONDS)).add(min(at // 1000, second), n)
-        ended = schema.ended_sessions.c
-        expired = (
-            select(ended.ended_at)
-            .where(ended.ended_at >= since, ended.ended_reason == "lease_expired")
-            .order_by(ended.ended_at)
-        )
-        for at in self.connection.execute(expired).scalars():
-            state.windows.setdefault(("hour", "ended:lease_expired"), Window(HOUR_SECONDS)).add(
-                min(at // 1000, second), 1
-            )
+        state = restore.read_state(self.connection, limits, zone, now, channels)
+        refusals, audit = schema.refusals.c, schema.audit.c
+        self._flood = Flood((self.connection.execute(select(func.max(refusals.id))).scalar() or 0) + 1)
+        last = self.connection.execute(select(audit.id, audit.hash).order_by(audit.id.desc()).limit(1)).first()
+        self._audit = (last.id, last.hash) if last else (0, "")
+        self.connection.rollback()
+        return state
 
 
 def _named(
@@ -503,34 +336,6 @@ def _named(
             case Rollback() | Acknowledge():
                 past.append(request)
     return numbers, trades, {user for user in users if (user, day) not in state.trade_days}, past
-
-
-def link(head: str, row: tuple[Any, ...]) -> str:
-    """The hash of an audit row, chained to the one before it."""
-    return hashlib.sha256((head + json.dumps(row, separators=(",", ":"))).encode()).hexdigest()
-
-
-def _value(name: str, value: float | None) -> Value:
-    return None if value is None else LIMITS[name].accept(value)
-
-
-def _one(slice_: tuple[str, tuple[int, ...]]) -> tuple[str, list[tuple[Any, ...]]]:
-    return slice_[0], [slice_[1]]
-
-
-def _trade_row(trade: Trade) -> tuple[Any, ...]:
-    return (
-        trade.trade_id, trade.user_id, trade.number, trade.symbol, trade.side, trade.quantity, trade.price,
-        int(trade.closes), trade.at, trade.day,
-    )  # fmt: skip
-
-
-def _refusal_row(one: Refused, repeats: int) -> tuple[Any, ...]:
-    facts = one.facts
-    return (
-        one.request_id, one.at, one.user_id, one.bot_id, one.reason, one.limit, one.value, one.count, one.version,
-        *((facts.active, facts.max_bots, facts.user_active, facts.user_max) if facts else (None,) * 4), repeats,
-    )  # fmt: skip
 
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
@@ -567,27 +372,6 @@ _UPSERT_REFUSAL_COUNT = (
     "INSERT INTO refusal_counts (step, at, reason, n) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (step, at, reason) DO UPDATE SET n = n + excluded.n"
 )
-_TRIM_SNAPSHOTS = (
-    "DELETE FROM snapshots WHERE (step, at) IN"
-    f" (SELECT step, at FROM snapshots WHERE step = ? AND at < ? ORDER BY at LIMIT {TRIM_ROWS})"
-)
-_TRIM_COUNTS = _TRIM_SNAPSHOTS.replace("snapshots", "refusal_counts")
-_TRIM_REFUSALS = (
-    f"DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE at < ? ORDER BY at LIMIT {TRIM_ROWS})"
-)
-_TRIM_REFUSAL_ROWS = (
-    f"DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE id < ? ORDER BY id LIMIT {TRIM_ROWS * 10})"
-)
-_TRIM_ENDED = (
-    "DELETE FROM ended_sessions WHERE number IN"
-    f" (SELECT number FROM ended_sessions WHERE ended_at < ? ORDER BY ended_at LIMIT {TRIM_ROWS})"
-)
-_TRIM_TRADES = f"DELETE FROM trades WHERE id IN (SELECT id FROM trades WHERE at < ? ORDER BY at LIMIT {TRIM_ROWS})"
-_TRIM_DELIVERIES = (
-    "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries"
-    f" WHERE state IN ('sent', 'failed') AND at < ? LIMIT {TRIM_ROWS})"
-)
-_TRIM_SECONDS = "DELETE FROM rate_seconds WHERE second < ?"
 _SELECT_ENDED = f"SELECT * FROM ended_sessions WHERE number {_AMONG}"
 _SELECT_TRADES = (
     "SELECT t.trade_id, t.user_id, t.number, t.symbol, t.side, t.quantity, t.price, t.closes, t.at, t.day"

@@ -51,7 +51,10 @@ def tables() -> dict[str, str]:
 
 def env_example() -> str:
     """Every variable with its default, commented out."""
-    lines = ["# Copy to .env and take the # away where you want another value. Environment variables go over this file.", ""]
+    lines = [
+        "# Copy to .env and take the # away where you want another value. Environment variables go over this file.",
+        "",
+    ]
     for one in CATALOGUE:
         lines += [f"# {one.meaning}", f"#{one.name}={spelled(one.default)}{one.suffix}", ""]
     for setting in SETTINGS:

@@ -70,6 +70,7 @@ def main() -> None:
             context = browser.new_context(viewport=WIDE, locale="en-US", timezone_id="Europe/Paris")  # type: ignore[arg-type]
             page = context.new_page()
             page.goto(link)
+            page.locator(".lim-status").first.wait_for(timeout=60_000)
             for name, path in PICTURES.items():
                 settle(page, f"{base}/{path}")
                 page.screenshot(path=IMAGES / f"{name}.png")

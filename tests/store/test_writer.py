@@ -21,10 +21,12 @@ from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Reap, Stop, StopByAdmin, reap
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.store import schema, writer
+from limiter.store import flood, schema
 from limiter.store.engine import open_writer
+from limiter.store.retention import Retention
+from limiter.store.rows import link
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
-from limiter.store.writer import Retention, Writer, link
+from limiter.store.writer import Writer
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, asked, picture
 
 UTC = ZoneInfo("UTC")
@@ -425,7 +427,7 @@ def test_a_flood_stays_bounded_and_its_counts_stay_exact(
         kept[row.at // MINUTE, row.user_id] += row.repeats
     assert kept == sent
     singles = Counter((row.at // MINUTE, row.user_id) for row in rows if row.repeats == 1)
-    assert all(n <= writer.SINGLE_REFUSALS_PER_USER + 1 for n in singles.values())
+    assert all(n <= flood.SINGLE_REFUSALS_PER_USER + 1 for n in singles.values())
     book.close()
 
 
@@ -435,7 +437,7 @@ def test_a_flood_of_a_hundred_thousand_refusals_is_some_two_thousand_rows(book: 
         book.ask(NOW + batch, *(asked(f"u{n}") for n in range(500)))
     rows = book.rows(schema.refusals)
     assert sum(row.repeats for row in rows) == 100_000
-    assert len(rows) <= writer.SINGLE_REFUSALS + writer.SINGLE_REFUSALS // writer.SINGLE_REFUSALS_PER_USER + 1
+    assert len(rows) <= flood.SINGLE_REFUSALS + flood.SINGLE_REFUSALS // flood.SINGLE_REFUSALS_PER_USER + 1
     assert len({row.id for row in rows}) == len(rows)
 
 

@@ -3,12 +3,13 @@
 import streamlit as st
 
 from limiter.console import data, frame, times
+from limiter.console.actions import act, reason_field
 from limiter.console.signins import SignIn
 from limiter.console.tuning import fields, preview
 from limiter.console.tuning.guards import guards
 from limiter.console.words import t
 from limiter.rules.limits import Limits
-from limiter.store import reader
+from limiter.store import analysis, reader
 from limiter.system_limits import CATALOGUE
 
 
@@ -19,9 +20,9 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
         conflict(limits)
     left, right = st.columns([2.1, 1], gap="medium")
     with left, st.container(border=True):
-        for row in range(0, len(CATALOGUE), 3):
+        for row in range(0, len(CATALOGUE), 2):
             for column, limit in zip(
-                st.columns(3, vertical_alignment="bottom"), CATALOGUE[row : row + 3], strict=False
+                st.columns(2, vertical_alignment="bottom"), CATALOGUE[row : row + 2], strict=False
             ):
                 with column:
                     fields.field(sign_in, kept, limit, lambda name: preview.propose(sign_in, {name: None}))
@@ -39,6 +40,8 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     with right, st.container(border=True):
         st.header(t("Guards"), anchor=False)
         frame.live(frame.ticking(10))(guards)(sign_in)
+        if sign_in.may_change:
+            door(sign_in)
     if "preview" in st.session_state:
         preview.draw(sign_in, kept)
 
@@ -57,3 +60,20 @@ def conflict(limits: Limits) -> None:
             )
         )
         st.button(t("Reload"), key="reload", icon=":material/refresh:", on_click=fields.start_over)
+
+
+def door(sign_in: SignIn) -> None:
+    """Close the door for starts, or open it again; running bots are untouched."""
+    paused = data.read(analysis.paused)
+    label = t("Resume starts") if paused else t("Pause starts")
+    with st.popover(label, icon=":material/play_arrow:" if paused else ":material/pause:"):
+        st.markdown(t("Running bots go on; while paused, every start is refused, over a restart too."))
+        reason_field("door-reason")
+        st.button(label, type="primary", key="door", on_click=turn, args=(sign_in, paused))
+
+
+def turn(sign_in: SignIn, paused: bool) -> None:
+    """Pause or resume."""
+    limiter = data.admin(sign_in)
+    said = t("Starts are admitted again.") if paused else t("Starts are paused.")
+    act(limiter.resume if paused else limiter.pause, "door-reason", said)

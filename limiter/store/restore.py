@@ -1,0 +1,110 @@
+"""What the start reads: the limits in force and the state of before, as the database has them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+from itertools import chain
+
+from sqlalchemy import Connection, func, select
+
+from limiter.rules.limits import Limits, Override, Setting
+from limiter.rules.records import Step, Version
+from limiter.rules.state import GAPS, State
+from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
+from limiter.store import incidents, schema
+from limiter.store.rows import as_session, limit_value
+from limiter.store.schema import MINUTE_STEP, RAW_STEP
+from limiter.system_limits import LIMITS, Value
+
+
+def read_limits(connection: Connection, configured: Mapping[str, Setting], now: int) -> tuple[Limits, list[Version]]:
+    """The limits in force, and the version to record where environment or defaults say something new.
+
+    A live value that is out of its bounds by now (they are narrower than they were) does not hold any more.
+    """
+    settings, stored = dict(configured), {}
+    for row in connection.execute(select(schema.limits)):
+        if row.name not in LIMITS:
+            continue
+        value = limit_value(row.name, row.value)
+        stored[row.name] = (value, row.source)
+        changed = (row.changed_at, row.changed_by)
+        if row.source == "live" and LIMITS[row.name].holds(value):
+            settings[row.name] = Setting(value, "live", *changed)
+        elif (configured[row.name].value, configured[row.name].source) == stored[row.name]:
+            settings[row.name] = Setting(configured[row.name].value, configured[row.name].source, *changed)
+    overrides = {
+        row.user_id: Override(json.loads(row.limits), row.reason, row.until, row.changed_at, row.changed_by)
+        for row in connection.execute(select(schema.overrides))
+    }
+    version = connection.execute(select(func.coalesce(func.max(schema.limit_versions.c.version), 0))).scalar_one()
+    moved = [n for n, setting in settings.items() if stored.get(n) != (setting.value, setting.source)]
+    versions = []
+    if moved:
+        moves: tuple[tuple[str, Value, Value], ...] = tuple(
+            (n, stored[n][0] if n in stored else None, settings[n].value) for n in moved
+        )
+        in_force = {n: (setting.value, setting.source) for n, setting in settings.items()}
+        reason = "configuration" if version else "first start"
+        version += 1
+        versions = [Version(version, now, "start", "start", reason, None, moves, in_force)]
+    return Limits(version, settings, configured, overrides), versions
+
+
+def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, channels: Iterable[str]) -> State:
+    """The state under these limits, every lease renewed in full, rates and counts of the last hour kept."""
+    state = State(limits, zone)
+    fleet = connection.execute(select(schema.fleet)).one()
+    state.next_number, state.paused = fleet.next_number, bool(fleet.paused)
+    for row in connection.execute(select(schema.active_sessions)):
+        state.restore(as_session(row))
+    state.renew_all(now)
+    incidents.restore(connection, state, channels)
+    plan = select(schema.plan_steps).order_by(schema.plan_steps.c.at)
+    state.plan = tuple(Step(*row) for row in connection.execute(plan))
+    ended = schema.ended_sessions.c
+    freed = (
+        select(ended.ended_at).where(ended.ended_reason != "replaced").order_by(ended.ended_at.desc()).limit(GAPS + 1)
+    )
+    state.freed.extend(reversed(connection.execute(freed).scalars().all()))
+    days, today = schema.trade_days.c, state.day(now).name
+    for row in connection.execute(select(days.user_id, days.used).where(days.day == today)):
+        state.trade_days[row.user_id, today] = row.used
+    _read_windows(connection, state, now)
+    tokens = select(func.max(schema.snapshots.c.at)).where(
+        schema.snapshots.c.step == MINUTE_STEP, schema.snapshots.c.tokens > 0
+    )
+    state.last_token_at = connection.execute(tokens).scalar()
+    return state
+
+
+def _read_windows(connection: Connection, state: State, now: int) -> None:
+    """The last minute of rates, and the last hour of counts. What a clock that went back left in the future of
+    `now` is moved to it: it holds for a minute, as promised, and not until that future comes."""
+    second = now // 1000
+    seconds = schema.rate_seconds
+    rows = connection.execute(
+        select(seconds).where(seconds.c.second >= second - MINUTE_SECONDS).order_by(seconds.c.second)
+    ).all()
+    for row in rows:
+        state.window(row.kind, row.user_id).add(min(row.second, second), row.n)
+    shots = schema.snapshots
+    since = (second - HOUR_SECONDS) * 1000
+    recent = select(shots).where(shots.c.step == RAW_STEP, shots.c.at >= since).order_by(shots.c.at)
+    counts = schema.refusal_counts
+    refused = select(counts).where(counts.c.step == RAW_STEP, counts.c.at >= since).order_by(counts.c.at)
+    figures = chain(
+        ((name, row.at, getattr(row, name)) for row in connection.execute(recent) for name in ("starts", "trades")),
+        ((f"refused:{row.reason}", row.at, row.n) for row in connection.execute(refused)),
+    )
+    for figure, at, n in figures:
+        if n:
+            state.windows.setdefault(("hour", figure), Window(HOUR_SECONDS)).add(min(at // 1000, second), n)
+    ended = schema.ended_sessions.c
+    expired = (
+        select(ended.ended_at)
+        .where(ended.ended_at >= since, ended.ended_reason == "lease_expired")
+        .order_by(ended.ended_at)
+    )
+    for at in connection.execute(expired).scalars():
+        state.windows.setdefault(("hour", "ended:lease_expired"), Window(HOUR_SECONDS)).add(min(at // 1000, second), 1)

@@ -1,0 +1,63 @@
+"""Values as rows, and rows as values. No SQL here."""
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import Row
+
+from limiter.rules.records import Facts, Refused, Session, Trade
+from limiter.system_limits import LIMITS, Value
+
+
+def session_row(session: Session) -> tuple[Any, ...]:
+    """The row of a live session, in the order of its table."""
+    return (
+        session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
+        session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
+        *facts_row(session.facts),
+    )  # fmt: skip
+
+
+def facts_row(facts: Facts) -> tuple[int, int, int, int, int]:
+    """Its columns; dataclasses.astuple copies deeply and costs 10 times as much."""
+    return facts.active, facts.max_bots, facts.user_active, facts.user_max, facts.version
+
+
+def as_session(row: Row[Any]) -> Session:
+    """A session from its row."""
+    columns: list[Any] = list(row)
+    columns[10:] = [Facts(*columns[10:15])]
+    return Session(*columns)
+
+
+def trade_row(trade: Trade) -> tuple[Any, ...]:
+    """The row of a trade, but its id."""
+    return (
+        trade.trade_id, trade.user_id, trade.number, trade.symbol, trade.side, trade.quantity, trade.price,
+        int(trade.closes), trade.at, trade.day,
+    )  # fmt: skip
+
+
+def refusal_row(one: Refused, repeats: int) -> tuple[Any, ...]:
+    """The row of a refusal, but its id; it stands for `repeats` of them."""
+    facts = one.facts
+    return (
+        one.request_id, one.at, one.user_id, one.bot_id, one.reason, one.limit, one.value, one.count, one.version,
+        *((facts.active, facts.max_bots, facts.user_active, facts.user_max) if facts else (None,) * 4), repeats,
+    )  # fmt: skip
+
+
+def link(head: str, row: tuple[Any, ...]) -> str:
+    """The hash of an audit row, chained to the one before it."""
+    return hashlib.sha256((head + json.dumps(row, separators=(",", ":"))).encode()).hexdigest()
+
+
+def limit_value(name: str, value: float | None) -> Value:
+    """A limit's value as it was stored: SQLite keeps 200 as 200.0. One that is out of bounds by now stays as it is."""
+    if value is None:
+        return None
+    try:
+        return LIMITS[name].accept(value)
+    except ValueError:
+        return value
