@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.14 python3.13 python3.12; 
 PY      := .venv/bin/python
 RUNTIME := .venv/.runtime
 DEV     := .venv/.dev
-CODE    := $(wildcard console.py limiter pages tests benchmarks examples)
+CODE    := $(wildcard console.py limiter pages tests benchmarks drills examples)
 # How many tests run at once, and what else pytest is told: make test WORKERS=0 PYTEST="-k capacity -x"
 WORKERS ?= 2
 PYTEST  ?=

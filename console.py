@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -123,6 +124,9 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         except SystemExit as ended:  # it has said why; uvicorn would bury that under a traceback
             os._exit(ended.code if isinstance(ended.code, int) else 1)
     await warm
+    # Streamlit collects garbage after every run of a script; what is loaded by now shall not be walked each time.
+    gc.collect()
+    gc.freeze()
     print(
         f"Console: {console_url()}/\nSign in (once, 10 minutes): {console_url()}/sign-in?link={SIGN_INS.link()}",
         flush=True,

@@ -20,6 +20,7 @@ from benchmarks.load import BEAT, Load, drive
 from benchmarks.servers import HERE, NO_CAP, Server, tool
 
 CAP = 1500  # of the server that is to be full
+NAIVE_CAP = 50  # of the naive peer, which admits a hundred a second
 BEATING = 512  # sessions that beat
 Kind = Callable[..., contextlib.AbstractContextManager[Server]]
 Say = Callable[[str], object]
@@ -170,14 +171,11 @@ def peers(found: Findings, effort: Effort, say: Say) -> None:
         loads = compare(found, say, "peers", kinds | (more if clients == 64 else {}), clients, effort)
         for key in loads.keys() - {"noop", "limiter"}:
             found.values[f"{key}_{clients}"] = ratio(loads, "limiter", key)
-    with servers.scratch() as folder, servers.flask_sqlite(folder, MAX_CONCURRENT_BOTS=str(CAP)) as naive:
+    with servers.scratch() as folder, servers.flask_sqlite(folder, MAX_CONCURRENT_BOTS=str(NAIVE_CAP)) as naive:
         drive(naive, 64, 3)
         with contextlib.closing(sqlite3.connect(folder / "naive.db")) as file:
             (kept,) = file.execute("SELECT count(*) FROM bot").fetchone()
-        if kept >= CAP:
-            found.notes.append(
-                f"Flask + SQLAlchemy + SQLite with a cap of {CAP} held {kept} bots after 3 s of 64 clients"
-            )
+    found.notes.append(f"Flask + SQLAlchemy + SQLite with a cap of {NAIVE_CAP} held {kept} bots under 64 clients")
 
 
 def probe(found: Findings, effort: Effort, say: Say) -> None:

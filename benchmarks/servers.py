@@ -163,7 +163,10 @@ def fastapi_redis(folder: Path, **environment: str) -> Iterator[Server]:
     """FastAPI with redis.asyncio, Redis with appendfsync always."""
     port = free_port()
     command = uvicorn(peers_python(), "benchmarks.peers.fastapi_redis:app", port)
-    with redis(folder, **environment) as url, process(command, folder, **NO_CAP, REDIS_URL=url) as running:
+    with (
+        redis(folder, **environment) as url,
+        process(command, folder, **(NO_CAP | {"REDIS_URL": url} | environment)) as running,
+    ):
         wait_for(f"http://127.0.0.1:{port}/", running, folder)
         yield Server(f"http://127.0.0.1:{port}", folder, "", running.pid)
 
@@ -181,7 +184,10 @@ def flask_redis(folder: Path, **environment: str) -> Iterator[Server]:
     """Flask on gunicorn threads, Redis with appendfsync always."""
     port = free_port()
     command = gunicorn("benchmarks.peers.flask_redis:app", port)
-    with redis(folder, **environment) as url, process(command, folder, **NO_CAP, REDIS_URL=url) as running:
+    with (
+        redis(folder, **environment) as url,
+        process(command, folder, **(NO_CAP | {"REDIS_URL": url} | environment)) as running,
+    ):
         wait_for(f"http://127.0.0.1:{port}/", running, folder)
         yield Server(f"http://127.0.0.1:{port}", folder, "", running.pid)
 
@@ -192,6 +198,6 @@ def flask_sqlite(folder: Path, **environment: str) -> Iterator[Server]:
     port = free_port()
     command = gunicorn("benchmarks.peers.flask_sqlite:app", port)
     database = f"sqlite:///{folder / 'naive.db'}"
-    with process(command, folder, **NO_CAP, DATABASE_URL=database, **environment) as running:
+    with process(command, folder, **(NO_CAP | {"DATABASE_URL": database} | environment)) as running:
         wait_for(f"http://127.0.0.1:{port}/", running, folder)
         yield Server(f"http://127.0.0.1:{port}", folder, "", running.pid)

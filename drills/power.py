@@ -1,9 +1,8 @@
 """The power goes, and the disk errs. A real limiter works on a disk that keeps a log (disk_log.c); the log is then cut
-at random moments, what was not synced by then is lost, kept in part or torn, and the limiter's own opening reads what is
-left. Modelled are lost, reordered and torn writes; not modelled is a disk that lies about its syncs.
+at random moments, what was not synced by then is lost, kept in part or torn, and the limiter's own opening reads what
+is left. Modelled are lost, reordered and torn writes; not modelled is a disk that lies about its syncs.
 """
 
-import contextlib
 import random
 import shutil
 import sqlite3
@@ -69,7 +68,7 @@ def operations(log: Path) -> list[Operation]:
 
 
 def left(done: list[Operation], keep: Keep, chance: random.Random, synced: bool = True) -> dict[bytes, bytearray]:
-    """What the disk has of each file after these operations and a power cut; `synced`: whether syncs were done at all."""
+    """What the disk has of each file after these operations and a power cut; `synced`: whether syncs count."""
     last = {op.file: n for n, op in enumerate(done) if op.kind == b"s" and (synced or op.file == b"d")}
     files = {b"d": bytearray(), b"w": bytearray()}
     for n, op in enumerate(done):
@@ -164,6 +163,9 @@ def power_cuts(folder: Path, cuts: int) -> Iterator[Figure]:
     found = cut(folder, parsed, told, cuts, KEEP)
     yield Figure("power cuts", cuts)
     yield Figure("syncs in the log that is cut", sum(op.kind == b"s" for op in parsed))
+    yield Figure(
+        "of them checkpoints", sum((op.kind, op.file) == (b"s", b"d") and op.end > told[0].at for op in parsed)
+    )
     yield Figure("acknowledged answers lost", found["lost"], 0)
     yield Figure("databases that do not open or fail integrity_check", found["corrupt"], 0)
     blind = cut(folder, parsed, told, max(10, cuts // 5), ("none",), synced=False)
@@ -178,7 +180,7 @@ def set_failure(control: Path, at: int) -> None:
 
 def write_errors(folder: Path, most: int) -> Iterator[Figure]:
     """The n-th operation on the disk fails once, for every n: it costs one batch and nothing else."""
-    control, log = folder / "fail", folder / "disk.log"
+    control = folder / "fail"
     control.write_bytes(bytes(4))
     wrong, slowest, refused, acknowledged = 0, 0.0, 0, set[str]()
     with running(folder, **ROOMY, LD_PRELOAD=shim(folder), DISK_FAIL=control) as one:
@@ -193,11 +195,8 @@ def write_errors(folder: Path, most: int) -> Iterator[Figure]:
                     wrong += answer.status_code != 503
             set_failure(control, 0)
             slowest = max(slowest, seconds_until(lambda: one.start("again").status_code == 201, 10))
-        one.kill()
-        one.restart()
+        one.restart(kill=True)
         listed = {row["public_id"] for row in every(one)}
-    with contextlib.suppress(FileNotFoundError):
-        log.unlink()
     yield Figure("operations failed, one a round", most)
     yield Figure("starts refused by them", refused)
     yield Figure("answers other than 201 and 503", wrong, 0)

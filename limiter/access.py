@@ -20,6 +20,7 @@ SCOPES: tuple[Scope, ...] = ("bots", "admin:read", "admin:write")
 WRONG_KEYS = 20
 WRONG_SECONDS = 60
 MAX_ADDRESSES = 10_000
+MAX_KNOWN = 1_000
 
 log = logging.getLogger("limiter")
 
@@ -61,6 +62,7 @@ class Access:
     monotonic: Callable[[], float] = time.monotonic
     wrong: int = 0
     _wrong: dict[str, Window] = field(default_factory=dict)
+    _known: dict[str, tuple[Key, Actor]] = field(default_factory=dict)  # headers that were right before
 
     def load(self, keys: Iterable[Key]) -> None:
         """The keys as the database has them now."""
@@ -79,10 +81,15 @@ class Access:
             if self.open and scope != "admin:write":
                 return ANONYMOUS
             return Refusal("unauthorized")
-        key = self.find(authorization.partition(" ")[2].strip() if authorization[:7].lower() == "bearer " else "")
-        if key is None:
-            return self._count_wrong(address)
-        return Actor(key.actor, key) if key.carries(scope) else Refusal("forbidden", {"scope": scope})
+        known = self._known.get(authorization)
+        if known is None or self.keys.get(known[0].id) is not known[0]:  # a key that changed is looked at anew
+            key = self.find(authorization.partition(" ")[2].strip() if authorization[:7].lower() == "bearer " else "")
+            if key is None:
+                return self._count_wrong(address)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            known = self._known[authorization] = key, Actor(key.actor, key)
+        return known[1] if known[0].carries(scope) else Refusal("forbidden", {"scope": scope})
 
     def find(self, text: str) -> Key | None:
         """The live key that this text is."""

@@ -17,7 +17,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,6 +30,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from limiter.onethread import OneThread
 from limiter.rules.incidents import watch
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.refusals import Refusal
@@ -114,9 +114,9 @@ class Committer:
         self.busy_since: float | None = None
         self._waiting: deque[tuple[Request, asyncio.Future[Any], float]] = deque()
         self._flying: list[tuple[Request, asyncio.Future[Any], float]] = []
-        self._looked_at = 0.0
+        self._looked_at, self._made_room = 0.0, False
         self._alone = 0  # so many of those that wait are decided one by one, to find the one that spoiled their batch
-        self._thread = ThreadPoolExecutor(1, "commit")
+        self._thread = OneThread("commit")
         self._worker: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -137,7 +137,7 @@ class Committer:
             await asyncio.wait([self._worker])
         if self._timer is not None:
             self._timer.cancel()
-        self._thread.shutdown()
+        self._thread.close()
         self.writer.close()
 
     def stalled_seconds(self) -> float:
@@ -242,23 +242,26 @@ class Committer:
         return self._decide(request, now) if isinstance(request, Heartbeat) else UNAVAILABLE
 
     async def _make_durable(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             self.writer.begin()
         except OperationalError as error:
             if not is_busy(error):
                 raise
-            await loop.run_in_executor(self._thread, self._wait_for_lock)
+            await self._thread.run(self._wait_for_lock)
         self.writer.save(self.state)
-        await loop.run_in_executor(self._thread, self.writer.commit)
+        await self._thread.run(self.writer.commit)
         self.writer.committed(self.state)
 
     async def _make_room(self) -> bool:
-        if self.ballast is None or not self.ballast.give_up():
+        """Once for each batch that the disk refuses; False where that was not enough."""
+        if self.ballast is None or self._made_room:
             return False
-        self.full_since = time.monotonic()
-        log.error("disk_full: the ballast is given up; bots can stop, none can start until there is room again")
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.writer.fold_log)
+        self._made_room = True
+        self.ballast.give_up()
+        if self.full_since is None:
+            self.full_since = time.monotonic()
+            log.error("disk_full: the ballast is given up; bots can stop, none can start until there is room again")
+        await self._thread.run(self.writer.fold_log)
         return True
 
     async def _look_for_room(self) -> None:
@@ -266,7 +269,7 @@ class Committer:
         if self.ballast is None or since is None or at < self._looked_at + ROOM_SECONDS:
             return
         self._looked_at = at
-        if await asyncio.get_running_loop().run_in_executor(self._thread, self.ballast.put_back):
+        if await self._thread.run(self.ballast.put_back):
             self.full_since = None
             log.warning("disk_has_room after=%.1fs", time.monotonic() - since)
 
@@ -294,6 +297,7 @@ class Committer:
             log.error("storage_unavailable error=%s", getattr(error, "orig", None) or error)
 
     def _succeed(self) -> None:
+        self._made_room = False
         if self.failing_since is not None:
             log.warning("storage_back after=%.1fs", time.monotonic() - self.failing_since)
             self.failing_since = None

@@ -169,7 +169,7 @@ def happened(incident: Incident) -> list[tuple[int, str]]:
         moved = ", ".join(
             f"{row['name']} {events.value(row['from'])} → {events.value(row['to'])}" for row in one["changed"]
         )
-        found.append((times.millis(one["at"]), f"{one['actor']} · {moved} · {one['reason']}"))
+        found.append((times.millis(one["at"]), f"{one['by']} · {moved} · {one['reason']}"))
     found += [(times.millis(note["at"]), f"📝 {note['text']} · {note['author']}") for note in incident["notes"]]
     if incident["resolved_at"]:
         found.append((times.millis(incident["resolved_at"]), t("over")))

@@ -76,7 +76,7 @@ async def stats(call: Call) -> Answer:
 
 
 def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
-    """Each check with its detail, and whether decisions can be made: the sampler's snapshot is a write that proves it."""
+    """Each check with its detail, and whether decisions can be made; the sampler's snapshot is a write to prove it."""
     committer, sampler = services.committer, services.sampler
     stalled, away = committer.stalled_seconds(), committer.away_since
     database = "writable" if away is None else f"not writable for {time.monotonic() - away:.0f} s"

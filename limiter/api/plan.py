@@ -2,10 +2,11 @@
 
 from limiter.api import schemas as s
 from limiter.api.admin import accept
-from limiter.api.call import Call, good
+from limiter.api.call import Call, Refused, good
 from limiter.api.wire import Answer, instant, iso, ok
 from limiter.rules.plan import SetPlan
 from limiter.rules.records import Step
+from limiter.rules.refusals import invalid
 
 
 def _answer(steps: tuple[Step, ...]) -> Answer:
@@ -25,6 +26,9 @@ async def set_plan(call: Call) -> Answer:
     body: s.PlanBody = call.body
     steps = []
     for number, wanted in enumerate(body.steps):
+        if wanted.max_bots is None:
+            field = f"steps[{number}].MAX_CONCURRENT_BOTS"
+            raise Refused(invalid(field, "must be a number", "nombre attendu", 400))
         value = accept({"MAX_CONCURRENT_BOTS": wanted.max_bots})["MAX_CONCURRENT_BOTS"]
         assert isinstance(value, int)
         steps.append(Step(good(instant(f"steps[{number}].at", wanted.at)), value))

@@ -85,7 +85,7 @@ class NoteBody(Struct):
 
 class WantedStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
     at: str
-    max_bots: Wanted
+    max_bots: Annotated[Any, msgspec.Meta(description="a number", extra_json_schema={"not": {"type": "null"}})]
 
 
 class PlanBody(Struct):

@@ -6,7 +6,7 @@ All instants are UTC milliseconds.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from limiter.system_limits import Value
 
@@ -47,8 +47,7 @@ class Session:
         return now - self.last_heartbeat_at > 2 * self.lease_ms // 3
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a start was decided on: slots taken and the limit, of the system and of the user, and the version."""
 
     active: int

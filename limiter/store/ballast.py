@@ -27,18 +27,14 @@ class Ballast:
         if self.path.exists():
             self._size = self.path.stat().st_size
         if self._free() < START_BYTES:
-            self.path.unlink(missing_ok=True)
-            self.given_up = True
+            self.give_up()
         elif not self._size:
             self._allocate()
 
-    def give_up(self) -> bool:
-        """Make room, once: False where it was made before, or there is none to make."""
-        if self.given_up or not self.path.exists():
-            return False
-        self.path.unlink()
+    def give_up(self) -> None:
+        """Make room on the disk."""
+        self.path.unlink(missing_ok=True)
         self.given_up = True
-        return True
 
     def put_back(self) -> bool:
         """Take the room again where the disk has twice as much, so that it is not full again at once."""

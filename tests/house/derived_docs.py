@@ -1,4 +1,4 @@
-"""The tables of docs/reference.md and the file .env.example, derived from the code. `--write` (make docs) rewrites them."""
+"""The tables of docs/reference.md and the file .env.example, derived from the code; `make docs` rewrites them."""
 
 import re
 import sys

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from limiter import config
 from limiter.config import SETTINGS
 from tests.conftest import ROOT, Limiter, granted
+from tests.journeys.console_process import running
 
 DEPLOY = ROOT / "deploy"
 UNITS = ("limiter.service", "console.service")
@@ -118,6 +120,15 @@ def test_the_limiter_tells_systemd_when_it_is_ready() -> None:
     assert {"Type=notify", "WatchdogSec=30", "TimeoutStopSec=15"} <= set(lines)
 
 
+def test_the_console_of_the_unit_starts_no_limiter(tmp_path: Path) -> None:
+    with running(tmp_path, LIMITER_CONSOLE_STARTS="no") as console:
+        assert httpx.get(console.link).status_code in (401, 403), "no limiter, so nobody can sign in"
+        with pytest.raises(httpx.ConnectError):
+            console.http.get("/livez")
+        assert not (tmp_path / "limiter.db").exists()
+        assert console.stop() == 0
+
+
 def test_the_sample_settings_can_be_read_with_and_without_what_is_commented_out(tmp_path: Path) -> None:
     text = (DEPLOY / "limiter.env").read_text(encoding="utf-8")
     names = {setting.name for setting in SETTINGS}
@@ -156,6 +167,7 @@ def test_what_the_image_runs_runs_from_what_is_copied(tmp_path: Path) -> None:
     try:
         one.serve()
         granted(one.start("u1", Authorization=f"Bearer {key}"), 201)
+        granted(one.admin("GET", "/api/admin/whoami"))  # the first key is made all the same
         one.close()
     finally:
         one.kill()

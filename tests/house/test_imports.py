@@ -27,7 +27,10 @@ ALLOWED = {
     "limiter.console": {
         "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.access", "limiter.config",
     },
-    "pages": {"limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.config", "limiter.console"},
+    "pages": {
+        "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.config",
+        "limiter.console",
+    },
 }  # fmt: skip
 WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.upkeep", "limiter.demo"}
 

@@ -18,7 +18,7 @@ def meanings() -> dict[str, str]:
         "WEBSOCKET_RECONNECT": t("Seconds a bot waits before it reconnects its feed; told to the bots."),
         "MAX_TOKENS_PER_MINUTE": t("Tokens of the feed in any 60 s, all bots together."),
         "MAX_SIGNALS_PER_MINUTE": t("Signals in any 60 s, all bots together."),
-        "MAX_SIGNALS_PER_MINUTE_PER_USER": t("Signals of one user in any 60 s; empty: no limit."),
+        "MAX_SIGNALS_PER_MINUTE_PER_USER": t("Signals of one user in any 60 s."),
         "BOT_LEASE_SECONDS": t("Seconds a bot keeps its slot without a heartbeat."),
     }
 

@@ -12,6 +12,8 @@ from limiter.console.words import t
 from limiter.rules.limits import Limits
 from limiter.system_limits import CATALOGUE, Limit, Value
 
+UNLIMITED_START = 100  # what a field shows, greyed, where there is no limit
+
 
 def base(limits: Limits) -> Limits:
     """The limits that the fields were filled from; they stay while somebody types, whatever others change."""
@@ -34,7 +36,7 @@ def changes_of(limits: Limits) -> dict[str, Value | str]:
         key = field_key(limits, limit.name)
         if key not in st.session_state:
             continue
-        value = st.session_state[key]
+        value = None if st.session_state.get(f"{key}-none") else st.session_state[key]
         if value is None and not limit.optional:
             continue
         if value != limits.values[limit.name]:
@@ -45,22 +47,24 @@ def changes_of(limits: Limits) -> dict[str, Value | str]:
 def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[str], None]) -> None:
     """One limit: its value, unit, meaning, and where the value comes from."""
     setting, configured = limits.settings[limit.name], limits.configured[limit.name]
+    key, none = field_key(limits, limit.name), limit.optional and setting.value is None
     kind: type[int] | type[float] = int if limit.whole else float
     more: dict[str, Any] = {
         "min_value": kind(limit.minimum),
         "max_value": kind(limit.maximum),
-        "value": None if setting.value is None else kind(setting.value),
+        "value": kind(UNLIMITED_START if setting.value is None else setting.value),
         "step": 10 if limit.name == "MAX_CONCURRENT_BOTS" else 1 if limit.whole else 0.5,
         "format": "%d" if limit.whole else "%.1f",
     }
     st.number_input(
         limit.name,
-        key=field_key(limits, limit.name),
+        key=key,
         help=meaning(limit.name),
-        placeholder=t("no limit"),
-        disabled=not sign_in.may_change,
+        disabled=not sign_in.may_change or bool(st.session_state.get(f"{key}-none", none)),
         **more,
     )
+    if limit.optional:  # a field that holds a number cannot be emptied
+        st.checkbox(t("no limit"), none, key=f"{key}-none", disabled=not sign_in.may_change)
     said = [limit.unit, sources()[setting.source]]
     if setting.source != "live" and setting.value != limit.default:
         said.append(t("default {value}", value=events.value(limit.default)))

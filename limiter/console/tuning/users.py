@@ -52,13 +52,15 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
             limit = LIMITS[name]
             given = own.limits.get(name) if own is not None and held else None
             with column:
+                key = f"own-{name}-{user}-{limits.version}"
+                st.session_state.setdefault(key, None if given is None else int(given))  # so it can be emptied
                 values[name] = st.number_input(
                     name,
                     int(limit.minimum),
                     limit.maximum,
-                    int(given) if given is not None else None,
+                    None,
                     1,
-                    key=f"own-{name}-{user}-{limits.version}",
+                    key=key,
                     placeholder=t("system: {value}", value=events.value(limits.values[name])),
                     help=meaning(name),
                 )

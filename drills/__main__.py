@@ -1,0 +1,56 @@
+"""`python -m drills`: breaks things under real limiters, writes docs/drills.md, exits with 1 where a promise broke."""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from drills.figures import Missing
+from drills.plan import DRILLS
+from drills.report import PAGE, Outcome, lines, markdown
+
+
+def ran(outcome: Outcome) -> Outcome:
+    """The drill, in an empty folder on the disk that the limiter would use."""
+    (PAGE.parents[1] / "data").mkdir(exist_ok=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="drill-", dir=PAGE.parents[1] / "data") as folder:
+        try:
+            outcome.figures.extend(outcome.drill.run(Path(folder), outcome.rounds))
+        except Missing as missing:
+            outcome.fault = f"not run: {missing}"
+        except Exception as error:
+            outcome.fault = f"failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+@click.command()
+@click.option(
+    "--share", default=1.0, type=click.FloatRange(0, 1), help="So much of each long form; 0 is the short one."
+)
+@click.option("--only", multiple=True, type=click.Choice([drill.name for drill in DRILLS]), help="This drill alone.")
+@click.option("--into", default=PAGE, type=click.Path(dir_okay=False, path_type=Path), help="The page to write.")
+def main(share: float, only: tuple[str, ...], into: Path) -> None:
+    """Break things on purpose and count what it cost. The long forms take an hour and more.
+
+    Root, gcc and libfaketime are needed for full disks, power cuts and clock steps; what is missing is skipped, and the
+    page says so. The page is written when every drill has run, or to --into.
+    """
+    load, outcomes = os.getloadavg()[0], list[Outcome]()
+    for drill in DRILLS:
+        if not only or drill.name in only:
+            rounds = max(drill.short, min(drill.long, round(drill.long * share)))
+            outcomes.append(ran(Outcome(drill, rounds)))
+            click.echo("\n".join(lines(outcomes[-1])))
+    if into != PAGE or not only:
+        into.write_text(markdown(outcomes, load), encoding="utf-8")
+        click.echo(f"written: {into}")
+    sys.exit(0 if all(outcome.holds for outcome in outcomes) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Every drill in its short form: what `make drill` does at length, with the same code and the same promises."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from drills.figures import Drill, Figure, Missing
+from drills.plan import DRILLS
+from drills.power import left, operations
+from drills.report import Outcome, markdown
+
+SLACK = 3  # on durations: tests share their machine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
+def test_short_form(drill: Drill, tmp_path: Path) -> None:
+    try:
+        figures = list(drill.run(tmp_path, drill.short))
+    except Missing as missing:
+        pytest.skip(str(missing))
+    broken = [one for one in figures if not one.holds and (one.unit not in ("s", "ms") or one.value > SLACK * one.most)]
+    assert not broken
+
+
+def test_the_page_says_what_broke_and_what_could_not_run() -> None:
+    drill = Drill("flood", "water", lambda folder, rounds: (), 1, 10)
+    kept = Outcome(drill, 10, [Figure("lost", 0, 0), Figure("slowest", 1.25, 2, "s"), Figure("rounds", 10)])
+    broken = Outcome(drill, 5, [Figure("lost", 3, 0)])
+    skipped, failed = Outcome(drill, 5, fault="not run: no water"), Outcome(drill, 5, fault="failed: OSError: wet")
+    assert [one.holds for one in (kept, broken, skipped, failed)] == [True, False, True, False]
+    page = markdown([kept, broken, skipped, failed], 0.5)
+    assert "1 of 4 drills held" in page
+    assert "| slowest | 1.25 s | 2 s | ✔ |" in page
+    assert "| lost | 3 | 0 | ✘ |" in page
+    assert "size 5 (the long form is 10)" in page
+    assert "## – Water" in page and "not run: no water" in page
+
+
+def test_a_power_cut_leaves_what_was_synced_and_nothing_else(tmp_path: Path) -> None:
+    def line(kind: bytes, offset: int, data: bytes = b"") -> bytes:
+        return kind + b"d" + bytes(2) + len(data).to_bytes(4, "little") + offset.to_bytes(8, "little") + data
+
+    log = tmp_path / "log"
+    log.write_bytes(line(b"w", 0, b"first") + line(b"s", 0) + line(b"w", 5, b"second") + line(b"t", 2))
+    done, chance = operations(log), random.Random(1)
+    assert left(done, "none", chance)[b"d"] == b"first"
+    assert left(done, "none", chance, synced=False)[b"d"] == b"first", "syncs of the database itself always count"
+    assert {bytes(left(done, "some", chance)[b"d"]) for _ in range(50)} == {b"first", b"fi", b"firstsecond"}
