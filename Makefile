@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run demo test check format docs bench pins clean
+.PHONY: help run demo test check format docs bench drill pins clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -16,6 +16,7 @@ CODE    := $(wildcard console.py limiter pages tests benchmarks drills examples)
 # How many tests run at once, and what else pytest is told: make test WORKERS=0 PYTEST="-k capacity -x"
 WORKERS ?= 2
 PYTEST  ?=
+DRILL   ?=
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +46,9 @@ docs: $(DEV) ## rewrite the tables that are derived from the code
 
 bench: $(DEV) ## measure starts a second and their latency
 	$(PY) -m benchmarks
+
+drill: $(DEV) ## break things under real limiters and write docs/drills.md (a tenth of it: DRILL="--share 0.1")
+	$(PY) -m drills $(DRILL)
 
 pins: $(DEV) ## resolve requirements*.in to exact versions anew (UPGRADE=1: to the newest)
 	$(PY) -m pip install --quiet uv

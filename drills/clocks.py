@@ -1,6 +1,7 @@
 """The wall clock is moved under a running limiter (libfaketime), and days that last 23 or 25 hours begin. The monotonic
 clock goes on, as it does when an operator or an NTP client sets the time."""
 
+import functools
 import glob
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from drills.running import ROOMY, health, running, seconds_until
 from tests.conftest import Limiter, granted, instant
 
 LEASE_SECONDS = 5
-STEPS = ("+1h", "-1h", "+1d", "-1d")
+STEPS = ("+1h", "-1d", "-1h", "+1d")
 # Each a moment some seconds before a midnight in Paris, and when the day that begins there ends.
 MIDNIGHTS = {
     "a day of 24 hours": ("2026-01-14 22:59:54", "2026-01-15T23:00:00.000Z"),
@@ -32,14 +33,19 @@ def under(folder: Path, clock: Path, **env: Any) -> AbstractContextManager[Limit
     return running(folder, LD_PRELOAD=found[0], **faked, **env)
 
 
+def trades(one: Limiter, bot: Any) -> bool:
+    """Whether the bot may trade."""
+    return one.trade(bot).status_code == 201
+
+
 def steps(folder: Path, rounds: int) -> Iterator[Figure]:
-    """So many times: an hour forward, an hour back, a day forward, a day back, under living and vanished bots."""
+    """So many steps: an hour forward, a day back, an hour back, a day forward, under living and vanished bots."""
     clock = folder / "clock"
     clock.write_text("+0")
     evicted, late, quotas, seen, sessions = 0, 0, 0, 0, 0
     limits = ROOMY | {"BOT_LEASE_SECONDS": LEASE_SECONDS, "MAX_TRADES_PER_DAY": 3}
     with under(folder / "limiter", clock, **limits) as one:
-        for number in range(rounds * len(STEPS)):
+        for number in range(rounds):
             alive = [one.session() for _ in range(10)]
             gone = [one.session() for _ in range(5)]
             sessions += len(alive) + len(gone)
@@ -64,7 +70,7 @@ def steps(folder: Path, rounds: int) -> Iterator[Figure]:
         one.restart(kill=True)
         quotas += one.trade(back).status_code != 429  # the day is the same, the count too
         healthy = health(one)
-    yield Figure("steps of the wall clock: an hour and a day, forward and back", rounds * len(STEPS))
+    yield Figure("steps of the wall clock: an hour and a day, forward and back", rounds)
     yield Figure("bots under them", sessions)
     yield Figure("living bots that lost their slot", evicted, 0)
     yield Figure("vanished bots that held it longer than lease + 5 s", late, 0)
@@ -85,7 +91,7 @@ def midnights(folder: Path, rounds: int) -> Iterator[Figure]:
             over = instant(first[0]["resets_at"])
             refusal = one.trade(bot)
             early += refusal.status_code != 429
-            kept += seconds_until(lambda one=one, bot=bot: one.trade(bot).status_code == 201, 30) > 30
+            kept += seconds_until(functools.partial(trades, one, bot), 30) > 30
             second = granted(one.trade(bot), 201)
             wrong += second["resets_at"] != end
             wrong += over > instant(end) - timedelta(hours=22)

@@ -208,7 +208,9 @@ def every(one: Limiter) -> Iterator[Any]:
     """Every session that holds a slot, page by page."""
     cursor = None
     while True:
-        query = {"status": "active", "limit": 500} | ({"cursor": cursor} if cursor else {})
+        query: dict[str, str | int] = {"status": "active", "limit": 500}
+        if cursor:
+            query["cursor"] = cursor
         page = granted(one.client.get("/api/admin/sessions", params=query))
         yield from page["items"]
         if not (cursor := page["next_cursor"]):

@@ -121,7 +121,9 @@ def zombies(folder: Path, bots: int) -> Iterator[Figure]:
         alive, lost, end = held[len(gone) :], 0, time.monotonic() + LEASE_SECONDS + SLACK_SECONDS
         while time.monotonic() < end:
             lost += sum(one.beat(session).status_code != 200 for session in alive)
-            time.sleep(1)
+            if one.capacity()["current_bots"] == len(alive):
+                break
+            time.sleep(0.5)
         ended = {row["public_id"]: row for row in one.listed(status="ended", limit=500)}
         for public_id, due in gone.items():
             row = ended.get(public_id)

@@ -66,8 +66,8 @@ def markdown(outcomes: list[Outcome], load: float) -> str:
         "Written by `make drill`; do not edit. Each drill breaks something under a real limiter and counts what it"
         " cost; the tests run the same code in a short form (tests/faults).",
         "",
-        f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} · {os.cpu_count()} cores, load average {load:.1f} before,"
-        f" {os.getloadavg()[0]:.1f} after · {platform.system()} {platform.release()} ·"
+        f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} · {os.cpu_count()} cores, load average {load:.1f} before"
+        f" and {os.getloadavg()[0]:.1f} after · {platform.system()} {platform.release()} ·"
         f" Python {platform.python_version()}, SQLite {sqlite3.sqlite_version} · {kept} of {len(outcomes)} drills held",
         "",
     ]

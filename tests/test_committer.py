@@ -17,12 +17,13 @@ from limiter import committer as module
 from limiter.committer import Clock, Committer, Latency
 from limiter.rules.changes import ChangeLimits, Rollback, SetPause
 from limiter.rules.limits import defaults
-from limiter.rules.quotas import LookAtUser, RecordTrade
+from limiter.rules.quotas import LookAtUser, RecordTrade, Take
 from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Reap, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
+from limiter.store.ballast import Ballast
 from limiter.store.engine import open_writer
 from limiter.store.writer import Writer
 from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, picture
@@ -449,6 +450,54 @@ def test_a_full_disk_is_an_outage_and_ends_with_it(run: Test) -> None:
         assert reasons(await limiter.ask(asked("u2"))) == ["ok"]
         assert limiter.committer.failing_since is None
         assert limiter.rows("SELECT count(*) FROM active_sessions") == [(2,)]
+
+    run(test)
+
+
+def test_on_a_full_disk_the_ballast_lets_ends_and_operators_in(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        committer = limiter.committer
+        connection = committer.writer.connection
+
+        def most_pages(n: int) -> None:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {n}").all()
+            connection.rollback()
+
+        class Room(Ballast):
+            """Given up, it is pages that the database may have."""
+
+            def give_up(self) -> None:
+                super().give_up()
+                most_pages(2**30)
+
+        committer.ballast = ballast = Room(limiter.path)
+        ballast.take()
+        bots = [await limiter.start(f"u{n}") for n in range(3)]
+        committer._looked_at = float("inf")  # the disk is looked at no more
+        most_pages(1)
+        starts = [asked(f"{n}-" + "x" * 60, "y" * 64) for n in range(300)]
+        assert set(reasons(await limiter.ask(*starts))) == {UNAVAILABLE}
+        assert not ballast.path.exists()
+        assert committer.away_since is not None and committer.failing_since is None
+        taking = (asked("v"), trade(bots[0], "t"), Take("r", "tokens", 1), TakeSnapshot(1.0, 2.0, None))
+        assert set(reasons(await limiter.ask(*taking))) == {UNAVAILABLE}
+        assert (
+            reasons(
+                await limiter.ask(
+                    Stop(bots[0].number, bots[0].secret),
+                    Heartbeat(bots[1].number, bots[1].secret),
+                    change(ALERT_THRESHOLD=70),
+                )
+            )
+            == ["ok"] * 3
+        )
+        limiter.time.pass_(60 * SECOND)
+        await limiter.ask(Heartbeat(bots[1].number, bots[1].secret), Reap())
+        ended = dict(limiter.rows("SELECT number, ended_reason FROM ended_sessions"))
+        assert ended == {bots[0].number: "stopped", bots[1].number: "lease_expired", bots[2].number: "lease_expired"}
+        committer._looked_at = 0.0
+        assert reasons(await limiter.ask(asked("v"))) == ["ok"]
+        assert committer.away_since is None and ballast.path.exists()
 
     run(test)
 

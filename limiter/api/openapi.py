@@ -1,14 +1,13 @@
 """The OpenAPI 3.1 document, derived from ROUTES, the body and answer types, and REFUSALS. Nothing is written twice."""
 
 import re
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from limiter.api import schemas
-from limiter.api.call import Call
-from limiter.api.wire import IDENTIFIER, Answer, encode
+from limiter.api.wire import IDENTIFIER, encode
 from limiter.rules.refusals import REASONS, REFUSALS
 
 _REF = "#/components/schemas/{name}"
@@ -30,18 +29,10 @@ QUERY: dict[str, dict[str, Any]] = {
 }
 
 
-async def document(call: Call) -> Answer:
-    """The document."""
-    return Answer(200, build(call.services.version))
-
-
-@cache
-def build(version: str) -> bytes:
-    """The document as JSON, made once."""
-    from limiter.api.routes import ROUTES  # routes.py names this module's handler
-
-    bodies: list[Any] = [route.body for route in ROUTES if route.body]
-    answers = {kind for route in ROUTES for kind in route.answers.values() if not isinstance(kind, str)}
+def build(version: str, routes: Sequence[Any]) -> bytes:
+    """The document of these routes as JSON."""
+    bodies: list[Any] = [route.body for route in routes if route.body]
+    answers = {kind for route in routes for kind in route.answers.values() if not isinstance(kind, str)}
     _, components = msgspec.json.schema_components([*bodies, *answers, schemas.Problem], ref_template=_REF)
     for kind in answers:
         if issubclass(kind, schemas.Ok):
@@ -49,7 +40,7 @@ def build(version: str) -> bytes:
             shape["properties"] = {"success": {"const": True}, **shape["properties"]}
             shape["required"] = ["success", *shape.get("required", [])]
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     described = {
         "openapi": "3.1.0",

@@ -216,7 +216,8 @@ def refusals(series: Series, span: Span, height: int = 150, most: int = 9) -> An
     ]
     bars = alt.Chart(table(rows)).mark_bar(width=width)
     y = y_axis("n:Q", t("refused"), tickMinStep=1, format="d")
-    return finish(bars.encode(x=x_axis(span, most), y=y, color=colour, tooltip=tips), height)
+    room = 40 if len(names) > 3 else 0  # for the legend
+    return finish(bars.encode(x=x_axis(span, most), y=y, color=colour, tooltip=tips), height + room)
 
 
 def box(series: Series, span: Span, height: int = 150, most: int = 9) -> Any:

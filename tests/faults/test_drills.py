@@ -1,4 +1,6 @@
-"""Every drill in its short form: what `make drill` does at length, with the same code and the same promises."""
+"""Every drill in its short form: what `make drill` does at length, with the same code and the same promises.
+
+That of `kill` is tests/journeys/test_kill.py."""
 
 import random
 from pathlib import Path
@@ -13,15 +15,20 @@ from drills.report import Outcome, markdown
 SLACK = 3  # on durations: tests share their machine
 
 
+def holds(figure: Figure) -> bool:
+    """Whether the promise was kept, with slack on durations."""
+    is_duration = figure.most is not None and figure.unit in ("s", "ms")
+    return figure.holds or (is_duration and figure.value <= SLACK * (figure.most or 0))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
+@pytest.mark.parametrize("drill", [drill for drill in DRILLS if drill.name != "kill"], ids=lambda drill: drill.name)
 def test_short_form(drill: Drill, tmp_path: Path) -> None:
     try:
         figures = list(drill.run(tmp_path, drill.short))
     except Missing as missing:
         pytest.skip(str(missing))
-    broken = [one for one in figures if not one.holds and (one.unit not in ("s", "ms") or one.value > SLACK * one.most)]
-    assert not broken
+    assert not [figure for figure in figures if not holds(figure)]
 
 
 def test_the_page_says_what_broke_and_what_could_not_run() -> None:

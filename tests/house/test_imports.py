@@ -18,7 +18,8 @@ ALLOWED = {
     "limiter.runner": {"limiter.client"},
     "limiter.store": {"limiter.rules", "limiter.system_limits"},
     "limiter.delivery": {"limiter.rules", "limiter.config"},
-    "limiter.committer": {"limiter.rules", "limiter.store"},
+    "limiter.onethread": set(),
+    "limiter.committer": {"limiter.rules", "limiter.store", "limiter.onethread"},
     "limiter.jobs": {"limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.delivery"},
     "limiter.api": {
         "limiter", "limiter.rules", "limiter.store", "limiter.committer", "limiter.access", "limiter.config",

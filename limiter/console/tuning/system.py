@@ -21,9 +21,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     left, right = st.columns([2.1, 1], gap="medium")
     with left, st.container(border=True):
         for row in range(0, len(CATALOGUE), 2):
-            for column, limit in zip(
-                st.columns(2, vertical_alignment="bottom"), CATALOGUE[row : row + 2], strict=False
-            ):
+            for column, limit in zip(st.columns(2), CATALOGUE[row : row + 2], strict=False):
                 with column:
                     fields.field(sign_in, kept, limit, lambda name: preview.propose(sign_in, {name: None}))
         if sign_in.may_change:

@@ -1,0 +1,58 @@
+"""The benchmarks run, and judge what they measure. How fast anything is, no test says."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks import inside, over_http, report, servers
+from benchmarks.figures import FIGURES
+from benchmarks.over_http import Effort, Findings
+
+LEAST = Effort(rounds=1, seconds=1, warm_up=1)
+
+
+def test_a_verdict_knows_which_way_is_better() -> None:
+    starts = next(figure for figure in FIGURES if figure.name == "starts_64")
+    assert [starts.verdict(value) for value in (0.95, 0.94, 0.60, 0.59)] == ["goal", "floor", "floor", "below"]
+    p99 = next(figure for figure in FIGURES if figure.name == "p99_64")
+    assert [p99.verdict(value) for value in (1.15, 1.16, 2.5, 2.6)] == ["goal", "floor", "floor", "below"]
+    beats = next(figure for figure in FIGURES if figure.name == "beats_64")
+    assert beats.verdict(0.1) == ""
+
+
+def test_every_figure_has_a_name_of_its_own() -> None:
+    assert len({figure.name for figure in FIGURES}) == len(FIGURES)
+
+
+def test_the_page_says_what_was_found(tmp_path: Path) -> None:
+    found = Findings({"starts_64": 0.97, "over": 0}, notes=["peers: not run"])
+    found.rounds["starts limiter 64"] = [{"rate": 20000, "p50_ms": 3.0, "p99_ms": 5.0}]
+    page = report.write(found, report.machine(LEAST), tmp_path).read_text()
+    assert "| durable starts, 64 clients | **0.97** of the no-op | 0.95 | 0.6 | ✔ goal |" in page
+    assert "| starts limiter 64 | 20000 | 3.00 | 5.00 |" in page
+    assert "- peers: not run" in page
+    assert (tmp_path / "benchmarks.json").exists()
+
+
+def test_inside_figures_come_from_the_real_writer(tmp_path: Path) -> None:
+    found = Findings()
+    assert inside.decision_ms(inside.make(tmp_path / "few.db", ended=100, active=20), 3) > 0
+    inside.beats(found, LEAST, print)
+    assert found.values["beats_500"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_a_full_server_admits_its_cap_and_no_more() -> None:
+    load, over = over_http.run(servers.limiter, 16, LEAST, MAX_CONCURRENT_BOTS="50")
+    assert over == 0
+    assert load.refused > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_the_yardstick_answers() -> None:
+    load, _ = over_http.run(servers.noop, 4, LEAST)
+    assert load.requests > 0
+    assert load.refused == load.broken == 0
