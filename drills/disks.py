@@ -12,7 +12,7 @@ from pathlib import Path
 
 from drills.figures import Figure, Missing
 from drills.power import every
-from drills.running import ROOMY, health, percentile, running, seconds, seconds_until
+from drills.running import ROOMY, answers_after_kill, health, percentile, running, seconds, seconds_until
 from tests.conftest import Limiter
 
 DISK_MIB = 48
@@ -48,12 +48,13 @@ def fill(path: Path) -> None:
 
 def full_disk(folder: Path, rounds: int) -> Iterator[Figure]:
     """Another program fills the disk; then it makes room again."""
-    lost, refused_ends, refused_changes, starts, healthy, recoveries, slowest = 0, 0, 0, 0, 0, [0.0], 0.0
+    lost, dead, refused_ends, refused_changes, starts, healthy, recoveries, slowest = 0, 0, 0, 0, 0, 0, [0.0], 0.0
     with small_disk(folder / "disk", DISK_MIB) as disk, running(disk, **ROOMY) as one:
         held = {session["public_id"]: session for session in (one.session(f"keeper-{n}") for n in range(5))}
         for number in range(rounds):
             before = [one.session(f"u{number}-{n}") for n in range(20)]
             fill(disk / "filler")
+            dead += number == 0 and not answers_after_kill(one)
             full = False
             for n in range(2000):
                 took, answer = seconds(functools.partial(one.start, f"v{number}-{n}"))
@@ -75,6 +76,7 @@ def full_disk(folder: Path, rounds: int) -> Iterator[Figure]:
         lost = len(held.keys() - {row["public_id"] for row in every(one)})
     yield Figure("times full, and empty again", rounds)
     yield Figure("acknowledged starts lost", lost, 0)
+    yield Figure("starts of the limiter itself that failed on it", dead, 0)
     yield Figure("stops and heartbeats refused", refused_ends, 0)
     yield Figure("changes of limits refused", refused_changes, 0)
     yield Figure("starts admitted on the full disk", starts, 0)

@@ -43,6 +43,20 @@ def seconds_until(is_so: Callable[[], bool], within: float) -> float:
     return time.monotonic() - began
 
 
+def answers_after_kill(one: Limiter) -> bool:
+    """SIGKILL, and a start where nothing can be decided yet: whether it answers all the same."""
+    one.kill()
+    one.client = one.new_client()
+    one.spawn()
+
+    def is_alive() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return one.client.get("/livez").status_code == 200
+        return False
+
+    return seconds_until(is_alive, 20) < 20
+
+
 def health(one: Limiter) -> int:
     """What the monitor sees."""
     return one.client.get("/api/admin/health").status_code

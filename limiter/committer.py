@@ -114,6 +114,8 @@ class Committer:
         self.busy_since: float | None = None
         self._waiting: deque[tuple[Request, asyncio.Future[Any], float]] = deque()
         self._flying: list[tuple[Request, asyncio.Future[Any], float]] = []
+        self.fault: Exception | None = None
+        self.on_fault: Callable[[], None] = lambda: None
         self._looked_at, self._made_room = 0.0, False
         self._alone = 0  # so many of those that wait are decided one by one, to find the one that spoiled their batch
         self._thread = OneThread("commit")
@@ -123,6 +125,9 @@ class Committer:
     def submit(self, request: Request) -> asyncio.Future[Any]:
         """The answer to the request, when it is durable. `overloaded` at once where too many wait."""
         future = asyncio.get_running_loop().create_future()
+        if self.fault is not None:
+            future.set_result(UNAVAILABLE)
+            return future
         if len(self._waiting) >= MAX_WAITING:
             future.set_result(Refusal("overloaded", {}, 2))
             return future
@@ -161,6 +166,8 @@ class Committer:
                 self._flying = [self._waiting.popleft() for _ in range(size)]
                 self.busy_since = time.monotonic()
                 await self._batch()
+        except Exception as error:
+            self._break(error)
         finally:
             self.busy_since, self._worker, self._flying = None, None, []
 
@@ -295,6 +302,16 @@ class Committer:
         if self.failing_since is None:
             self.failing_since = time.monotonic()
             log.error("storage_unavailable error=%s", getattr(error, "orig", None) or error)
+
+    def _break(self, error: Exception) -> None:
+        """What should not happen did, and the state may not be what the database has: decide nothing more on it."""
+        log.critical("decisions_broken: the process has to be started again", exc_info=error)
+        self.fault = error
+        for _, future, _ in (*self._flying, *self._waiting):
+            if not future.done():
+                future.set_result(UNAVAILABLE)
+        self._waiting.clear()
+        self.on_fault()
 
     def _succeed(self) -> None:
         self._made_room = False

@@ -176,6 +176,8 @@ async def run(config: Config, writer: Writer, lock: Lock, ballast: Ballast) -> N
         engine.dispose()  # before the writer, whose close as the last one folds the -wal file into the database
         await committer.close()
         log.info("stopped")
+    if committer.fault is not None:
+        sys.exit(1)  # whoever started it starts it again, on what the database has
 
 
 def _open_channels(config: Config) -> dict[str, Channel]:
@@ -245,6 +247,7 @@ def _stop_on_signals(server: uvicorn.Server, committer: Committer) -> None:
         committer.state.draining = True
         server.should_exit = True
 
+    committer.on_fault = stop
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
 

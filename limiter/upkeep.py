@@ -22,8 +22,8 @@ from limiter.rules.state import State
 from limiter.store import reader, schema
 from limiter.store.backup import copy, sync
 from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
-from limiter.store.schema import MIGRATIONS
 from limiter.store.rows import link
+from limiter.store.schema import MIGRATIONS
 from limiter.store.writer import Writer
 
 

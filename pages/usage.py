@@ -7,78 +7,22 @@ import altair as alt
 import streamlit as st
 from sqlalchemy import Row
 
-from limiter.console import charts, choices, data, frame, tables, times
-from limiter.console.forecast import NEEDED_DAYS, Forecast, forecast
+from limiter.console import cells, charts, choices, data, frame, outlook, tables, times
 from limiter.console.frame import Card
-from limiter.console.times import DAY, DAYS, HOUR, Span
-from limiter.console.words import language, lasting, number, percent, reason_text, t, tn
+from limiter.console.times import DAY, HOUR, Span
+from limiter.console.words import lasting, number, percent, reason_text, t, tn
 from limiter.store import analysis
 from limiter.store.schema import HOUR_STEP
 
 sign_in = frame.begin()
+STARTS = ("admitted", "server_full", "user_limit", "paused", "draining")
 BINS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 16 * 3600, 86_400, 3 * 86_400, 7 * 86_400)
 
 
-def hour_of_week(at: int) -> int:
-    """0 (Monday 0 h) to 167, in the zone of the run."""
-    moment = times.local(at)
-    return moment.weekday() * 24 + moment.hour
-
-
-def picked(values: Sequence[float], how: str) -> float:
-    """The mean, 95th percentile or maximum."""
-    ordered = sorted(values)
-    if how == "mean":
-        return sum(ordered) / len(ordered)
-    return ordered[-1] if how == "max" else ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-
-
-def heat_map(rows: Sequence[Row[Any]], how: str) -> alt.LayerChart:
-    """Weekday by hour: the share of the limit that was used."""
-    shares: dict[int, list[float]] = {}
-    for row in rows:
-        if row.limit:
-            shares.setdefault(hour_of_week(row.at), []).append((row.mean if how == "mean" else row.high) / row.limit)
-    names = DAYS[language()]
-    cells = []
-    for slot, values in shares.items():
-        share = picked(values, how)
-        text = percent(100 * share, 0)
-        cells.append(
-            {
-                "day": names[slot // 24],
-                "hour": slot % 24,
-                "share": share,
-                "text": f"{100 * share:.0f}",
-                "said": text,
-                "n": len(values),
-            }
-        )
-    base = alt.Chart(charts.table(cells)).encode(
-        x=alt.X("hour:O", title=t("hour"), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("day:O", sort=list(names), title=None, axis=alt.Axis(labelOverlap=False)),
-        tooltip=[
-            alt.Tooltip("day:N", title=t("day")),
-            alt.Tooltip("hour:O", title=t("hour")),
-            alt.Tooltip("said:N", title=t("used")),
-            alt.Tooltip("n:Q", title=t("hours seen")),
-        ],
-    )
-    cells_of = base.mark_rect(cornerRadius=2).encode(
-        color=alt.Color("share:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True), legend=None)
-    )
-    texts = base.mark_text(fontSize=11).encode(
-        text="text:N",
-        opacity=alt.condition("width > 560", alt.value(1), alt.value(0)),
-        color=alt.condition("datum.share > 0.55", alt.value("#111111"), alt.value("#FFFFFF")),
-    )
-    return charts.finish(alt.layer(cells_of, texts), 250)  # type: ignore[no-any-return]
-
-
-def stays(since: int) -> None:
-    """How long sessions lasted."""
+def stays(since: int, within: Sequence[int] | None) -> None:
+    """How long sessions lasted; `within`: those that started in these hours."""
     st.header(t("How long sessions last"), anchor=False)
-    found = data.read(analysis.durations, since)
+    found = data.read(analysis.durations, since, within)
     if not found:
         st.caption(t("No session has ended in this period."))
         return
@@ -108,50 +52,52 @@ def stays(since: int) -> None:
     st.caption(said + (" " + t("The newest 50 000 sessions.") if len(found) == analysis.LATEST_SESSIONS else ""))
 
 
-def starts(rows: Sequence[Row[Any]], span: Span) -> None:
-    """Starts admitted and refused, by hour of the day."""
-    st.header(t("Starts by hour of the day"), anchor=False)
+def starts(rows: Sequence[Row[Any]], span: Span, dated: bool) -> None:
+    """Starts admitted and refused, by hour of the day; `dated`: of each of these hours."""
+    title = t("Starts, week by week") if dated else t("Starts by hour of the day")
+    st.header(title, anchor=False)
     refused = data.read(analysis.refused, HOUR_STEP, span.start, span.end, HOUR)
-    sums: dict[tuple[int, str], float] = {}
+    days = 1.0 if dated else max(1.0, span.length / DAY)
+    order: dict[str, int] = {}
+    sums: dict[tuple[str, str], float] = {}
     for row in rows:
-        sums[times.local(row.at).hour, t("admitted")] = (
-            sums.get((times.local(row.at).hour, t("admitted")), 0) + row.starts
-        )
-    for at, reasons in refused.items():
-        for reason, n in reasons.items():
-            if reason in ("server_full", "user_limit", "paused", "draining"):
-                key = (times.local(at).hour, reason_text(reason))
-                sums[key] = sums.get(key, 0) + n
-    days = max(1.0, span.length / DAY)
-    names = [t("admitted"), *(reason_text(one) for one in ("server_full", "user_limit", "paused", "draining"))]
-    shades = ["#009E73", *(charts.REASON_COLOURS[one] for one in ("server_full", "user_limit", "paused", "draining"))]
-    table = charts.table({"hour": hour, "what": what, "n": round(n / days, 2)} for (hour, what), n in sums.items())
-    used = [name for name in names if any(what == name for _, what in sums)]
+        x = times.day(row.at) if dated else str(times.local(row.at).hour)
+        order.setdefault(x, row.at if dated else times.local(row.at).hour)
+        for what, n in [("admitted", row.starts), *refused.get(row.at, {}).items()]:
+            if what in STARTS:
+                sums[x, what] = sums.get((x, what), 0) + n
+    names = {one: t("admitted") if one == "admitted" else reason_text(one) for one in STARTS}
+    used = [one for one in STARTS if any(what == one for _, what in sums)]
+    table = charts.table(
+        {"x": x, "order": order[x], "what": names[what], "n": round(n / days, 2)} for (x, what), n in sums.items()
+    )
+    unit = t("starts") if dated else t("a day")
+    shades = {"admitted": "#009E73"} | charts.REASON_COLOURS
     chart = (
         alt.Chart(table)
         .mark_bar()
         .encode(
-            x=alt.X("hour:O", title=None, axis=alt.Axis(labelAngle=0)),
-            y=charts.y_axis("n:Q", t("a day")),
+            x=alt.X("x:O", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=0)),
+            y=charts.y_axis("n:Q", unit),
             color=alt.Color(
                 "what:N",
-                scale=alt.Scale(domain=used, range=[shades[names.index(name)] for name in used]),
+                scale=alt.Scale(domain=[names[one] for one in used], range=[shades[one] for one in used]),
                 legend=charts.legend(used),
             ),
             tooltip=[
-                alt.Tooltip("hour:O", title=t("hour")),
+                alt.Tooltip("x:O", title=t("day") if dated else t("hour")),
                 alt.Tooltip("what:N", title=" "),
-                alt.Tooltip("n:Q", title=t("a day")),
+                alt.Tooltip("n:Q", title=unit),
             ],
         )
     )
-    st.altair_chart(charts.finish(chart, 240), key="starts", alt=t("Starts by hour of the day"))
+    st.altair_chart(charts.finish(chart, 240), key="starts", alt=title)
 
 
-def heavy(since: int) -> None:
+def heavy(since: int, within: Sequence[int] | None) -> None:
     """Who holds slots longest."""
     st.header(t("Top 20 users"), anchor=False)
-    days = max(1.0, (times.now() - since) / DAY)
+    days = max(1.0, (times.now() - since) / DAY if within is None else len(within))
     rows = [
         {
             t("user"): row.user_id,
@@ -160,7 +106,7 @@ def heavy(since: int) -> None:
             t("trades a day"): round(row.trades / days, 1),
             t("refusals"): row.refusals,
         }
-        for row in data.read(analysis.top_users, since)
+        for row in data.read(analysis.top_users, since, within)
     ]
     if not rows:
         st.caption(t("Nobody has held a slot in this period."))
@@ -211,98 +157,6 @@ def trades(since: int) -> None:
     )
 
 
-def outlook() -> None:
-    """The next 14 days, with how wrong the method was on the last 7."""
-    st.header(t("The next 14 days"), anchor=False)
-    now = times.now()
-    rows = data.read(analysis.hours, now - 56 * DAY, now - now % HOUR)
-    found = forecast([(row.at, row.high) for row in rows], hour_of_week)
-    if found is None:
-        known = (rows[-1].at - rows[0].at) // DAY if rows else 0
-        st.info(t("A forecast needs {n} days of history; there are {known}.", n=NEEDED_DAYS, known=known))
-        return
-    limits = data.read(analysis.limits)
-    limit = limits.whole("MAX_CONCURRENT_BOTS") if limits else rows[-1].limit
-    span = Span(now - 3 * DAY, found.points[-1].at)
-    x = charts.x_axis(span)
-    top = max([limit * 1.15] + [point.high * 1.05 for point in found.points])
-    ahead = charts.table(
-        {
-            "at": point.at,
-            "middle": point.middle,
-            "low": point.low,
-            "high": point.high,
-            "when": times.when(point.at),
-            "said": f"{number(point.middle)} ({number(point.low)} – {number(point.high)})",
-        }
-        for point in found.points
-    )
-    past = charts.table({"at": row.at, "middle": row.high} for row in rows if row.at >= span.start)
-    band = (
-        alt.Chart(ahead)
-        .mark_area(opacity=0.22, color="#0072B2")
-        .encode(x=x, y=charts.y_axis("low:Q", t("bots"), top), y2="high:Q")
-    )
-    middle = (
-        alt.Chart(ahead)
-        .mark_line(color="#0072B2", strokeWidth=1.8)
-        .encode(
-            x=x,
-            y=charts.y_axis("middle:Q", t("bots"), top),
-            tooltip=[alt.Tooltip("when:N", title=t("time")), alt.Tooltip("said:N", title=t("bots"))],
-        )
-    )
-    before = (
-        alt.Chart(past)
-        .mark_line(color=charts.ink(), strokeWidth=1.6)
-        .encode(x=x, y=charts.y_axis("middle:Q", t("bots"), top))
-    )
-    levels = alt.Chart(charts.table([{"y": limit}, {"y": 0.8 * limit}])).mark_rule(
-        strokeDash=[6, 4], color=charts.quiet()
-    )
-    chart = alt.layer(band, before, middle, levels.encode(y=charts.y_axis("y:Q", t("bots"), top)))
-    st.altair_chart(charts.finish(chart, 260), key="outlook", alt=t("The next 14 days"))
-    st.markdown(advice(found, limit))
-    st.caption(quality(found))
-
-
-def advice(found: Forecast, limit: int) -> str:
-    """When 80 % and 100 % are reached, and what to do about it."""
-    lines = []
-    for share in (80, 100):
-        at = found.first_over(share * limit / 100)
-        name = percent(share, 0)
-        if at is None:
-            lines.append(t("{share} of {limit}: not expected in 14 days", share=name, limit=number(limit)))
-        else:
-            lines.append(
-                t(
-                    "**{share}** of {limit} expected: **{day}**",
-                    share=name,
-                    limit=number(limit),
-                    day=times.day(at, weekday=True),
-                )
-            )
-    if found.first_over(0.8 * limit) is not None:
-        lines.append(t("Scale up before it is urgent: see the advice in Settings."))
-    return "  \n".join(lines)
-
-
-def quality(found: Forecast) -> str:
-    """How wrong the method was on the week it did not see."""
-    known = {"own": number(found.error, 1), "naive": number(found.naive_error, 1)}
-    if found.better:
-        return t(
-            "On the last 7 days, unseen, it missed by {own} bots an hour on average; "
-            "“same hour a week ago” by {naive}.",
-            **known,
-        )
-    return t(
-        "Beware: on the last 7 days, unseen, it missed by {own} bots, more than “same hour a week ago” with {naive}.",
-        **known,
-    )
-
-
 def summary(rows: Sequence[Row[Any]], span: Span, days: int) -> None:
     """The period in figures, beside the one before."""
     now, before = (
@@ -345,16 +199,22 @@ if not rows:
 summary(rows, span, days)
 with st.container(border=True):
     st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
-    st.altair_chart(heat_map(rows, how), key="heat", alt=t("Percent of the limit used, by weekday and hour"))
+    cells.show(rows, how)
+    st.caption(t("Click on a cell to see that hour of the week alone below."))
+cell = cells.chosen()
+kept = rows if cell is None else [row for row in rows if cells.hour_of_week(row.at) == cell.slot]
+within = None if cell is None else [row.at for row in kept]
+if cell is not None:
+    cells.chip(cell)
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
-    stays(span.start)
+    stays(span.start, within)
 with right, st.container(border=True):
-    starts(rows, span)
+    starts(kept, span, dated=cell is not None)
 with st.container(border=True):
-    outlook()
+    outlook.show()
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
-    heavy(span.start)
+    heavy(span.start, within)
 with right, st.container(border=True):
     trades(span.start)

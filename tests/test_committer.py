@@ -293,6 +293,31 @@ def test_many_poisoned_batches_harm_nobody(run: Test) -> None:
     run(test)
 
 
+class Irrevocable:
+    """A request that cannot be written, nor taken back."""
+
+    def decide(self, state: State, now: int) -> None:
+        def fail() -> None:
+            raise MemoryError
+
+        asked("ghost").decide(state, now)
+        state._undo.append(fail)
+        state.write("nowhere", NOTE)
+
+
+def test_on_a_state_that_could_not_be_taken_back_nothing_more_is_decided(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        told: list[str] = []
+        limiter.committer.on_fault = lambda: told.append("broken")
+        await limiter.start("u1")
+        assert set(reasons(await limiter.ask(Irrevocable(), asked("u2")))) == {UNAVAILABLE}
+        assert reasons(await limiter.ask(asked("u3"))) == [UNAVAILABLE]
+        assert told == ["broken"] and isinstance(limiter.committer.fault, MemoryError)
+        assert limiter.rows("SELECT user_id FROM active_sessions") == [("u1",)]
+
+    run(test)
+
+
 def test_one_who_does_not_wait_for_his_answer_harms_nobody(run: Test) -> None:
     async def test(limiter: Limiter) -> None:
         futures = [limiter.committer.submit(asked(f"u{n}")) for n in range(3)]

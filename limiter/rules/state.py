@@ -76,6 +76,7 @@ class State:
         self.past: dict[int, Incident] = {}
         self.changes = Changes()
         self._due: list[tuple[int, int]] = []
+        self._retry_after: int | None = None
         self._day = Day("", 0, 0)
         self._undo: list[Callable[[], object]] = []
 
@@ -145,6 +146,7 @@ class State:
         self.ended[session.number] = ended
         if reason != "replaced":
             self.freed.append(at)
+            self._retry_after = None
         self._undo.append(lambda: self._unend(ended, freed))
         self.count("ended", at)
         self.count(f"ended:{reason}", at)
@@ -220,13 +222,15 @@ class State:
         self.changes.ended.remove(ended)
         self.ended.pop(ended.session.number, None)
         self.freed = deque(freed, maxlen=GAPS + 1)
+        self._retry_after = None
 
     def retry_after(self) -> int:
         """Seconds after which a slot is likely free: the median of the last 20 gaps between freed slots, 30 to 600."""
-        gaps = [later - earlier for earlier, later in pairwise(self.freed)]
-        if len(gaps) < 2:
-            return RETRY_MIN_SECONDS
-        return min(RETRY_MAX_SECONDS, max(RETRY_MIN_SECONDS, round(median(gaps) / 1000)))
+        if self._retry_after is None:
+            gaps = [later - earlier for earlier, later in pairwise(self.freed)]
+            seconds = round(median(gaps) / 1000) if len(gaps) >= 2 else 0
+            self._retry_after = min(RETRY_MAX_SECONDS, max(RETRY_MIN_SECONDS, seconds))
+        return self._retry_after
 
     # -- quotas and rates
 

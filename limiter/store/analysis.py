@@ -4,6 +4,7 @@ Run them inside `engine.reading(...)`. Each is bounded, by rows or by the range 
 """
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -278,21 +279,43 @@ def hours(tx: Connection, start: int, end: int) -> Sequence[Row[Any]]:
     return tx.execute(query).all()
 
 
-def durations(tx: Connection, since: int) -> Sequence[Row[Any]]:
-    """Seconds that each of the newest 50 000 sessions ended since then lasted, and why it ended."""
+def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -> Sequence[Row[Any]]:
+    """Seconds that each of the newest 50 000 sessions lasted, and why it ended.
+
+    Of those that ended since then; where `within` is given, of those that started in the hours that begin there.
+    """
     columns = schema.ended_sessions.c
-    query = (
-        select(((columns.ended_at - columns.started_at) / 1000).label("seconds"), columns.ended_reason)
-        .where(columns.ended_at >= since)
-        .order_by(columns.ended_at.desc())
-        .limit(LATEST_SESSIONS)
-    )
-    return tx.execute(query).all()
+    lasted = select(((columns.ended_at - columns.started_at) / 1000).label("seconds"), columns.ended_reason)
+    if within is None:
+        query = lasted.where(columns.ended_at >= since).order_by(columns.ended_at.desc())
+        return tx.execute(query.limit(LATEST_SESSIONS)).all()
+    found: list[Row[Any]] = []
+    for hour in sorted(within, reverse=True):
+        first, last = (_number_at(tx, at) for at in (hour, hour + HOUR_STEP * 1000))
+        numbers = lasted.where(columns.number >= first, columns.number < last)
+        started = numbers.where(columns.started_at >= hour, columns.started_at < hour + HOUR_STEP * 1000)
+        found += tx.execute(started.limit(LATEST_SESSIONS - len(found))).all()
+    return found
 
 
-def top_users(tx: Connection, since: int, most: int = 20) -> Sequence[Any]:
-    """Who held slots longest since then: user_id, starts, slot_ms, trades, refusals."""
+def _number_at(tx: Connection, at: int) -> int:
+    """Of the first ended session that started then or later. Numbers grow with time: no index of starts is needed."""
+    columns = schema.ended_sessions.c
+    low, high = (tx.execute(select(edge(columns.number))).scalar() for edge in (func.min, func.max))
+    if low is None or high is None:
+        return 0
+
+    def started(number: int) -> int:
+        query = select(columns.started_at).where(columns.number >= number).order_by(columns.number).limit(1)
+        return int(tx.execute(query).scalar_one())
+
+    return int(low) + bisect_left(range(low, high + 1), at, key=started)
+
+
+def top_users(tx: Connection, since: int, within: Sequence[int] | None = None, most: int = 20) -> Sequence[Any]:
+    """Who held slots longest since then: user_id, starts, slot_ms, trades, refusals; only in those hours if given."""
     columns = schema.usage_hours.c
+    inside = columns.at >= since if within is None else columns.at.in_(within)
     total = func.sum(columns.slot_ms).label("slot_ms")
     query = (
         select(
@@ -302,7 +325,7 @@ def top_users(tx: Connection, since: int, most: int = 20) -> Sequence[Any]:
             func.sum(columns.trades).label("trades"),
             func.sum(columns.refusals).label("refusals"),
         )
-        .where(columns.at >= since)
+        .where(inside)
         .group_by(columns.user_id)
         .order_by(total.desc())
         .limit(most)

@@ -21,6 +21,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
 
+LOCK_BYTES = 1024  # more than any owner's description
 READ_SECONDS = 5.0  # a read that takes longer is cut off
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")
 
@@ -58,7 +59,10 @@ class Lock:
                 "stop it, or use PostgreSQL for several processes"
             ) from None
         self._file = handle
-        self.describe(**owner)
+        try:
+            self.describe(**owner)
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be written ({error.strerror})") from error
 
     @staticmethod
     def _locks(handle: Any) -> bool:
@@ -74,10 +78,7 @@ class Lock:
 
     def describe(self, **owner: str) -> None:
         """Write down who holds it."""
-        self._file.seek(0)
-        self._file.truncate()
-        json.dump({"pid": str(os.getpid()), **owner}, self._file)
-        self._file.flush()
+        self._write(json.dumps({"pid": str(os.getpid()), **owner}))
 
     def owner(self) -> dict[str, str]:
         """Who holds it, as written; empty where nobody does."""
@@ -92,10 +93,15 @@ class Lock:
     def release(self) -> None:
         """Give it up."""
         if self._file is not None:
-            self._file.seek(0)
-            self._file.truncate()
+            self._write("")
             self._file.close()
             self._file = None
+
+    def _write(self, text: str) -> None:
+        """The file keeps its size, so that a full disk has room for it."""
+        self._file.seek(0)
+        self._file.write(text.ljust(LOCK_BYTES))
+        self._file.flush()
 
 
 def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, **pool: Any) -> Engine:
@@ -122,6 +128,8 @@ def _sentence(error: Exception, path: Path) -> str:
         return f"{path} is damaged or not a SQLite database ({text}): restore a backup, do not delete its -wal file"
     if "readonly" in text or "unable to open" in text:
         return f"{path} cannot be opened for writing ({text}): check the folder, its owner and the file system"
+    if "disk I/O" in text or "is full" in text:
+        return f"{path} cannot be written ({text}): is the disk full?"
     return f"{path}: {text}"
 
 

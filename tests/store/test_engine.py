@@ -345,6 +345,17 @@ def test_the_lock_file_is_for_the_owner_alone(path: Path) -> None:
     lock.release()
 
 
+def test_the_lock_file_keeps_its_size_so_that_a_full_disk_has_room_for_it(path: Path) -> None:
+    lock = Lock(path)
+    lock.acquire()
+    size = lock.path.stat().st_size
+    lock.describe(url="http://127.0.0.1:5001", key="k" * 60)
+    assert lock.path.stat().st_size == size
+    lock.release()
+    assert lock.path.stat().st_size == size
+    assert not lock.path.read_text().strip(), "no key is left in it"
+
+
 def test_a_killed_process_holds_no_lock(path: Path) -> None:
     program = f"""
 import json, pathlib, sys, time

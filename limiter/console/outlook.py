@@ -1,0 +1,103 @@
+"""The next 14 days as a chart, what they ask for, and how wrong the method was on days it did not see."""
+
+import altair as alt
+import streamlit as st
+
+from limiter.console import charts, data, times
+from limiter.console.cells import hour_of_week
+from limiter.console.forecast import NEEDED_DAYS, Forecast, forecast
+from limiter.console.times import DAY, HOUR, Span
+from limiter.console.words import number, percent, t
+from limiter.store import analysis
+
+
+def show() -> None:
+    """The next 14 days, with how wrong the method was on the last 7."""
+    st.header(t("The next 14 days"), anchor=False)
+    now = times.now()
+    rows = data.read(analysis.hours, now - 56 * DAY, now - now % HOUR)
+    found = forecast([(row.at, row.high) for row in rows], hour_of_week)
+    if found is None:
+        known = (rows[-1].at - rows[0].at) // DAY if rows else 0
+        st.info(t("A forecast needs {n} days of history; there are {known}.", n=NEEDED_DAYS, known=known))
+        return
+    limits = data.read(analysis.limits)
+    limit = limits.whole("MAX_CONCURRENT_BOTS") if limits else rows[-1].limit
+    span = Span(now - 3 * DAY, found.points[-1].at)
+    x = charts.x_axis(span)
+    top = max([limit * 1.15] + [point.high * 1.05 for point in found.points])
+    ahead = charts.table(
+        {
+            "at": point.at,
+            "middle": point.middle,
+            "low": point.low,
+            "high": point.high,
+            "when": times.when(point.at),
+            "said": f"{number(point.middle)} ({number(point.low)} – {number(point.high)})",
+        }
+        for point in found.points
+    )
+    past = charts.table({"at": row.at, "middle": row.high} for row in rows if row.at >= span.start)
+    band = (
+        alt.Chart(ahead)
+        .mark_area(opacity=0.22, color="#0072B2")
+        .encode(x=x, y=charts.y_axis("low:Q", t("bots"), top), y2="high:Q")
+    )
+    middle = (
+        alt.Chart(ahead)
+        .mark_line(color="#0072B2", strokeWidth=1.8)
+        .encode(
+            x=x,
+            y=charts.y_axis("middle:Q", t("bots"), top),
+            tooltip=[alt.Tooltip("when:N", title=t("time")), alt.Tooltip("said:N", title=t("bots"))],
+        )
+    )
+    before = (
+        alt.Chart(past)
+        .mark_line(color=charts.ink(), strokeWidth=1.6)
+        .encode(x=x, y=charts.y_axis("middle:Q", t("bots"), top))
+    )
+    levels = alt.Chart(charts.table([{"y": limit}, {"y": 0.8 * limit}])).mark_rule(
+        strokeDash=[6, 4], color=charts.quiet()
+    )
+    chart = alt.layer(band, before, middle, levels.encode(y=charts.y_axis("y:Q", t("bots"), top)))
+    st.altair_chart(charts.finish(chart, 260), key="outlook", alt=t("The next 14 days"))
+    st.markdown(advice(found, limit))
+    st.caption(quality(found))
+
+
+def advice(found: Forecast, limit: int) -> str:
+    """When 80 % and 100 % are reached, and what to do about it."""
+    lines = []
+    for share in (80, 100):
+        at = found.first_over(share * limit / 100)
+        name = percent(share, 0)
+        if at is None:
+            lines.append(t("{share} of {limit}: not expected in 14 days", share=name, limit=number(limit)))
+        else:
+            lines.append(
+                t(
+                    "**{share}** of {limit} expected: **{day}**",
+                    share=name,
+                    limit=number(limit),
+                    day=times.day(at, weekday=True),
+                )
+            )
+    if found.first_over(0.8 * limit) is not None:
+        lines.append(t("Scale up before it is urgent: see the advice in Settings."))
+    return "  \n".join(lines)
+
+
+def quality(found: Forecast) -> str:
+    """How wrong the method was on the week it did not see."""
+    known = {"own": number(found.error, 1), "naive": number(found.naive_error, 1)}
+    if found.better:
+        return t(
+            "On the last 7 days, unseen, it missed by {own} bots an hour on average; "
+            "“same hour a week ago” by {naive}.",
+            **known,
+        )
+    return t(
+        "Beware: on the last 7 days, unseen, it missed by {own} bots, more than “same hour a week ago” with {naive}.",
+        **known,
+    )

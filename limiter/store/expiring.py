@@ -1,0 +1,28 @@
+"""How many rows retention would delete: the slices of `retention.py`, counted and not run.
+
+Promises: read only, and at most `MOST` rows of a table are walked, so that a count stays well under half a second.
+"""
+
+from sqlalchemy import Connection, text
+
+from limiter.store.retention import DAY_MS, HOUR_MS
+from limiter.store.schema import MINUTE_STEP, RAW_STEP
+
+MOST = 1_000_000
+_SNAPSHOTS = "SELECT 1 FROM {table} WHERE step = {step} AND at < :before"
+_AGED = {
+    "raw_hours": tuple(_SNAPSHOTS.format(table=table, step=RAW_STEP) for table in ("snapshots", "refusal_counts")),
+    "minutes_days": tuple(_SNAPSHOTS.format(table=table, step=MINUTE_STEP) for table in ("snapshots", "refusal_counts")),
+    "refusals_days": ("SELECT 1 FROM refusals WHERE at < :before",),
+    "refusals_rows": ("SELECT 1 FROM refusals WHERE id < (SELECT max(id) + 1 FROM refusals) - :keep",),
+    "sessions_days": ("SELECT 1 FROM ended_sessions WHERE ended_at < :before",),
+    "trades_days": ("SELECT 1 FROM trades WHERE at < :before",),
+}
+
+
+def count(tx: Connection, kept: str, keep: int, now: int) -> int:
+    """Rows that go if `kept`, a field of Retention, were `keep` (hours, days or rows); MOST means that many or more."""
+    before = now - keep * (HOUR_MS if kept == "raw_hours" else DAY_MS)
+    queries = (text(f"SELECT count(*) FROM ({query} LIMIT {MOST})") for query in _AGED[kept])
+    values = {"keep": keep} if kept == "refusals_rows" else {"before": before}
+    return min(MOST, sum(int(tx.execute(query, values).scalar_one()) for query in queries))
