@@ -9,7 +9,7 @@ import streamlit as st
 
 from limiter.client import Refused
 from limiter.config import SETTINGS
-from limiter.console import choices, data, frame, tables, times
+from limiter.console import choices, data, frame, retention, tables, times
 from limiter.console.events import advice_text
 from limiter.console.frame import Card
 from limiter.console.words import lasting, number, t
@@ -21,14 +21,6 @@ from limiter.system_limits import VPS_SIZES
 sign_in = frame.begin()
 TABS = {"settings": t("Settings"), "box": t("This box"), "keys": t("Keys"), "audit": t("Audit")}
 SOURCES = {"environment": t("environment"), "env_file": ".env", "default": t("default")}
-RETENTION = {
-    "LIMITER_KEEP_RAW_HOURS": t("5-second snapshots, hours"),
-    "LIMITER_KEEP_MINUTES_DAYS": t("minute snapshots, days"),
-    "LIMITER_KEEP_REFUSALS_DAYS": t("single refusals, days"),
-    "LIMITER_KEEP_REFUSALS_ROWS": t("single refusals, at most"),
-    "LIMITER_KEEP_SESSIONS_DAYS": t("ended sessions, days"),
-    "LIMITER_KEEP_TRADES_DAYS": t("trades, days"),
-}
 
 
 def shown(name: str, value: Any, secret: bool) -> str:
@@ -125,7 +117,7 @@ def box() -> None:
     with left, st.container(border=True):
         vps(advice)
     with right, st.container(border=True):
-        retention()
+        retention.show()
     with st.container(border=True):
         st.header(t("Backup"), anchor=False)
         st.markdown(t("A backup is taken while everything runs; a restore needs the limiter stopped."))
@@ -153,25 +145,6 @@ def vps(advice: dict[str, Any] | None) -> None:
         st.markdown("  \n".join(f"{'⛔' if one['strong'] else '⚠'} {advice_text(one)}" for one in found))
     elif advice:
         st.caption(t("Nothing speaks for a larger box now."))
-
-
-def retention() -> None:
-    """How long things are kept, and how many rows there are."""
-    st.header(t("What is kept"), anchor=False)
-    chosen = data.settings()
-    tables.show(
-        [{t("what"): text, t("kept"): number(chosen[name]), t("setting"): name} for name, text in RETENTION.items()]
-    )
-    rows = dict(data.read(analysis.tables))
-    st.caption(
-        t(
-            "Now: {sessions} ended sessions, {refusals} single refusals, {trades} trades. "
-            "Hours of history are kept for ever.",
-            sessions=number(rows["ended_sessions"]),
-            refusals=number(rows["refusals"]),
-            trades=number(rows["trades"]),
-        )
-    )
 
 
 def keys() -> None:

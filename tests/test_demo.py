@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shutil
 import sqlite3
 import time
 from collections import Counter, defaultdict
@@ -23,6 +22,7 @@ from limiter.api.wire import IDENTIFIER
 from limiter.demo import people
 from limiter.demo.history import History
 from limiter.demo.live import go_on
+from limiter.store.backup import copy
 from tests.conftest import Limiter
 
 UNTIL = 1_743_444_000_000  # a Monday evening, the day after the clocks changed in Paris
@@ -264,7 +264,7 @@ def test_a_limiter_takes_it_over_and_its_bots_go_on(
     """Half of them leave at once: they stop over HTTP, and others come in their place."""
     path, history = filled
     own = limiter(serve=False)
-    shutil.copy(path, own.db_path)
+    copy(path, own.db_path)  # what is still in the -wal file, too
     own.serve()
     assert own.capacity()["current_bots"] == BOTS
     bots = demo.left(history)[:60]

@@ -86,8 +86,11 @@ class Body(Generic[B]):
     def __init__(self, kind: type[B]) -> None:
         self.kind = kind
         self._strict = msgspec.json.Decoder(kind)
-        fields = [(one.encode_name, _bare(one.type), msgspec.field(default=None)) for one in structs.fields(kind)]
-        self._bare = msgspec.json.Decoder(msgspec.defstruct("Bare", fields))
+        fields = [
+            (one.encode_name, _bare(one.type)) if one.required else (one.encode_name, _bare(one.type), None)
+            for one in structs.fields(kind)
+        ]
+        self._bare = msgspec.json.Decoder(msgspec.defstruct("Bare", fields, kw_only=True))
 
     def decode(self, body: bytes) -> B | Refusal:
         """The body, or the refusal that says which field is wrong and why."""

@@ -9,10 +9,18 @@ from limiter.store.retention import DAY_MS, HOUR_MS
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
 
 MOST = 1_000_000
-_SNAPSHOTS = "SELECT 1 FROM {table} WHERE step = {step} AND at < :before"
+
+
+def _of_step(step: int) -> tuple[str, ...]:
+    tables = ("snapshots", "refusal_counts")
+    return tuple(f"SELECT 1 FROM {table} WHERE step = {step} AND at < :before" for table in tables)
+
+
 _AGED = {
-    "raw_hours": tuple(_SNAPSHOTS.format(table=table, step=RAW_STEP) for table in ("snapshots", "refusal_counts")),
-    "minutes_days": tuple(_SNAPSHOTS.format(table=table, step=MINUTE_STEP) for table in ("snapshots", "refusal_counts")),
+    "raw_hours": _of_step(RAW_STEP),
+    "minutes_days": _of_step(MINUTE_STEP),
+        _SNAPSHOTS.format(table=table, step=MINUTE_STEP) for table in ("snapshots", "refusal_counts")
+    ),
     "refusals_days": ("SELECT 1 FROM refusals WHERE at < :before",),
     "refusals_rows": ("SELECT 1 FROM refusals WHERE id < (SELECT max(id) + 1 FROM refusals) - :keep",),
     "sessions_days": ("SELECT 1 FROM ended_sessions WHERE ended_at < :before",),

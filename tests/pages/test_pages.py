@@ -78,3 +78,42 @@ def test_signed_out_a_page_says_nothing(open_page: Open, busy: World, monkeypatc
     app.run()
     assert not app.title and not app.get("arrow_data_frame")
     assert "You are signed out" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("locale", "name", "title", "hint"),
+    [
+        ("en-US", "Mon 18 h", "Starts, week by week", "Lengths, starts and users below are those"),
+        ("fr-FR", "lun. 18 h", "Démarrages, semaine par semaine", "Durées, démarrages et utilisateurs ci-dessous"),
+    ],
+)
+def test_a_cell_of_the_week_filters_until_its_chip_is_clicked(
+    open_page: Open, busy: World, locale: str, name: str, title: str, hint: str
+) -> None:
+    app = open_page(busy, "usage", locale=locale, cell="mon-18")
+    assert not app.exception, app.exception
+    chip = app.button(key="cell-chip")
+    assert chip.label == name and hint in text_of(app)
+    assert title in [header.value for header in app.header]
+    chip.click().run()
+    assert "cell" not in app.query_params
+    assert hint not in text_of(app) and title not in [header.value for header in app.header]
+
+
+@pytest.mark.parametrize("cell", ["mon-24", "noday-3", "mon-", "mon-²", "-"])
+def test_a_cell_that_there_is_not_filters_nothing(open_page: Open, busy: World, cell: str) -> None:
+    app = open_page(busy, "usage", cell=cell)
+    assert not app.exception and not [one for one in app.button if one.key == "cell-chip"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [("en-US", "rows** would be deleted; with 400"), ("fr-FR", "lignes** seraient supprimées ; avec 400")],
+)
+def test_what_a_smaller_retention_would_delete(open_page: Open, busy: World, locale: str, said: str) -> None:
+    app = open_page(busy, "settings", locale=locale, tab="box")
+    app.selectbox(key="keep-name").set_value("LIMITER_KEEP_SESSIONS_DAYS").run()
+    app.number_input(key="keep-LIMITER_KEEP_SESSIONS_DAYS").set_value(3).run()
+    assert not app.exception, app.exception
+    line = next(one.value for one in app.markdown if "LIMITER_KEEP_SESSIONS_DAYS=3" in one.value)
+    assert said in line and "**0 " not in line  # a week of history: more than three days of it would go

@@ -113,3 +113,27 @@ def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -
         assert not analysis.top_users(tx, 0) and not analysis.trade_days(tx, "") and not analysis.overrides(tx)
         assert analysis.last_token(tx) is None and analysis.last_full(tx) is None and analysis.silent_since(tx) is None
         assert all(n == 0 for _, n in analysis.tables(tx))
+
+
+def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    with writer.begin() as tx:
+        for number, hour in enumerate((0, 0, 1, 5, 5, 5, 9), start=3):
+            ended_session(tx, 2 * number, START + hour * HOUR + 1000 * number, seconds=60 * number)
+        for hour, user, ms in ((0, "a", 10), (5, "b", 20), (5, "a", 30), (9, "c", 40)):
+            row = {"at": START + hour * HOUR, "user_id": user, "starts": 1, "slot_ms": ms, "trades": 0, "refusals": 0}
+            tx.execute(schema.usage_hours.insert(), row)
+    with reading(reader) as tx:
+        within = [START + hour * HOUR for hour in (0, 5, 7)]
+        assert [row.seconds for row in analysis.durations(tx, 0, within)] == [360, 420, 480, 180, 240]
+        assert not analysis.durations(tx, 0, [START + 20 * HOUR]) and not analysis.durations(tx, 0, [])
+        assert len(analysis.durations(tx, 0)) == 7
+        assert [(row.user_id, row.slot_ms) for row in analysis.top_users(tx, 0, within)] == [("a", 40), ("b", 20)]
+
+
+def ended_session(tx: Connection, number: int, at: int, seconds: int) -> None:
+    """A session that started then and lasted so long."""
+    row: dict[str, Any] = {column.name: 0 for column in schema.ended_sessions.c}
+    row |= {"number": number, "secret": "x", "user_id": "u", "bot_id": "b", "asked_bot": None, "idempotency_key": None}
+    row |= {"started_at": at, "ended_at": at + 1000 * seconds, "ended_reason": "stopped"}
+    tx.execute(schema.ended_sessions.insert(), row)

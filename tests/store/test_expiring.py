@@ -1,0 +1,60 @@
+"""The rows that are counted are the rows that the slices delete."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from limiter.store import expiring
+from limiter.store.engine import open_writer
+from limiter.store.retention import DAY_MS, Retention
+
+NOW = 1_790_000_000_000
+TABLES = ("snapshots", "refusal_counts", "refusals", "ended_sessions", "trades")
+ROWS = 40  # of each table: one a day, the newest today
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """A database with a row a day in each table that retention trims."""
+    engine = open_writer(f"sqlite:///{tmp_path / 'limiter.db'}")
+    with engine.begin() as tx:
+        for n in range(1, ROWS + 1):
+            at = NOW - (ROWS - n) * DAY_MS - 1000
+            for table, values in {
+                "snapshots": {"step": 60, "at": at}, "refusal_counts": {"step": 60, "at": at}, "refusals": {"at": at, "id": n},
+                "ended_sessions": {"number": n, "ended_at": at}, "trades": {"id": n, "trade_id": str(n), "at": at},
+            }.items():  # fmt: skip
+                asked = [row.name for row in tx.execute(text(f"PRAGMA table_info({table})")) if row.notnull]
+                row = dict.fromkeys(asked, 0) | values
+                names = ", ".join(row)
+                tx.execute(text(f"INSERT INTO {table} ({names}) VALUES (:{', :'.join(row)})"), row)
+    yield engine
+    engine.dispose()
+
+
+def rows(engine: Engine) -> int:
+    """Of all those tables."""
+    with engine.begin() as tx:
+        return sum(tx.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in TABLES)
+
+
+@pytest.mark.parametrize(
+    ("kept", "keep"),
+    [
+        ("raw_hours", 1), ("minutes_days", 10), ("refusals_days", 10), ("refusals_rows", 7), ("sessions_days", 10),
+        ("trades_days", 39), ("sessions_days", 400),
+    ],
+)  # fmt: skip
+def test_what_is_counted_is_what_goes(engine: Engine, kept: str, keep: int) -> None:
+    with engine.begin() as tx:
+        counted = expiring.count(tx, kept, keep, NOW)
+    before = rows(engine)
+    retention = replace(Retention(400 * 24, 400, 400, 1000, 400, 400), **{kept: keep})
+    with engine.begin() as tx:
+        for sql, values in retention.slices(NOW, ROWS + 1):
+            tx.exec_driver_sql(sql, values)
+    assert counted == before - rows(engine)
+    assert bool(counted) == (kept != "raw_hours" and keep < 400)
