@@ -96,6 +96,8 @@ def made_from_the_document(folder: Path, examples: int) -> Iterator[Figure]:
         failures = Counter(dict(re.findall(r"❌ ST\d+ (.+): (\d+)$", ran.stdout, re.MULTILINE)))
         (folder / "schemathesis.txt").write_text(ran.stdout)
         faults = re.findall(r"(?:request|decision|watch|job)_failed .*", one.log)
+        if failures or faults:
+            print(ran.stdout, one.log, file=sys.stderr)  # which ones: the page only counts them
         alive = one.client.get("/livez").status_code
     yield Figure("requests made", int(cases[1]))
     yield Figure("answers that the document does not allow", sum(map(int, failures.values())), 0)

@@ -1,6 +1,8 @@
 """When do people come, how long do they stay, who is heavy, where is it going?"""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import altair as alt
@@ -28,7 +30,7 @@ def stays(since: int, within: Sequence[int] | None) -> None:
         return
     counts = [0] * (len(BINS) + 1)
     for row in found:
-        counts[sum(row.seconds >= bound for bound in BINS)] += 1
+        counts[bisect_right(BINS, row.seconds)] += row.n
     edges = (0, *BINS)
     labels = [f"< {lasting(BINS[0])}"] + [f"{lasting(low)} –" for low in edges[1:]]
     table = charts.table(
@@ -46,10 +48,13 @@ def stays(since: int, within: Sequence[int] | None) -> None:
         )
     )
     st.altair_chart(charts.finish(chart, 240), key="stays", alt=t("How long sessions last"))
-    middle = sorted(row.seconds for row in found)[len(found) // 2]
-    lost = sum(row.ended_reason == "lease_expired" for row in found)
-    said = t("Median {median}; {share} ended silent.", median=lasting(middle), share=percent(100 * lost / len(found)))
-    st.caption(said + (" " + t("The newest 50 000 sessions.") if len(found) == analysis.LATEST_SESSIONS else ""))
+    total = sum(row.n for row in found)
+    lengths = sorted((row.seconds, row.n) for row in found)
+    upto = list(accumulate(n for _, n in lengths))
+    middle = lengths[bisect_right(upto, total // 2)][0]
+    lost = sum(row.n for row in found if row.ended_reason == "lease_expired")
+    said = t("Median {median}; {share} ended silent.", median=lasting(middle), share=percent(100 * lost / total))
+    st.caption(said + (" " + t("The newest 50 000 sessions.") if total == analysis.LATEST_SESSIONS else ""))
 
 
 def starts(rows: Sequence[Row[Any]], span: Span, dated: bool) -> None:

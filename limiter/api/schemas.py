@@ -67,7 +67,7 @@ class PreviewBody(Struct):
 
 
 class RollbackBody(Struct):
-    version: Annotated[int, msgspec.Meta(ge=0)]
+    version: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
     reason: Reason
     override_guard: bool = False
 

@@ -5,6 +5,7 @@ Order of refusals: host, path, method, key, content type, size, body, then what 
 
 import itertools
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -55,7 +56,11 @@ class App:
             table = patterns if "{" in route.path else self.fixed
             table.setdefault(route.path, {})[route.method] = route
         # An identifier may hold a slash, which a path carries as %2F and ASGI hands over decoded.
-        self.patterns = [(compile_path(path.replace("}", ":path}"))[0], routes) for path, routes in patterns.items()]
+        # It may not hold a line break, which is for the check of identifiers to say: `.` has to match it.
+        self.patterns = [
+            (re.compile(compile_path(path.replace("}", ":path}"))[0].pattern, re.DOTALL), routes)
+            for path, routes in patterns.items()
+        ]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -155,7 +160,7 @@ class App:
         if routes is not None:
             return routes, {}
         for pattern, found in self.patterns:
-            if match := pattern.match(path):
+            if match := pattern.fullmatch(path):
                 return found, match.groupdict()
         raise Refused(Refusal("not_found"))
 

@@ -165,12 +165,16 @@ def iso(at: int | None) -> str | None:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+LAST_INSTANT = 253_402_300_799_999  # the year 9999 ends; what is rounded up past it has no text
+
+
 def instant(field: str, text: str) -> int | Refusal:
     """UTC milliseconds of an RFC 3339 instant (a zone is required)."""
     try:
         if _INSTANT.fullmatch(text):
             # A `+` of a zone arrives in a query as a space where the caller forgot to escape it.
-            return round(datetime.fromisoformat(text.upper().replace("Z", "+00:00")).timestamp() * 1000)
+            at = datetime.fromisoformat(text.upper().replace("Z", "+00:00")).astimezone(UTC)
+            return min(round(at.timestamp() * 1000), LAST_INSTANT)
     except (ValueError, OverflowError):
         pass
     return invalid(

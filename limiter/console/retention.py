@@ -60,7 +60,7 @@ def show() -> None:
             trades=number(rows["trades"]),
         )
         + " "
-        + t("What is too old goes in slices of {n} rows, one table at each snapshot.", n=number(TRIM_ROWS))
+        + t("What is too old goes in slices of at least {n} rows, one table at each snapshot.", n=number(TRIM_ROWS))
     )
     what_if()
 

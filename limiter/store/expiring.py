@@ -19,8 +19,6 @@ def _of_step(step: int) -> tuple[str, ...]:
 _AGED = {
     "raw_hours": _of_step(RAW_STEP),
     "minutes_days": _of_step(MINUTE_STEP),
-        _SNAPSHOTS.format(table=table, step=MINUTE_STEP) for table in ("snapshots", "refusal_counts")
-    ),
     "refusals_days": ("SELECT 1 FROM refusals WHERE at < :before",),
     "refusals_rows": ("SELECT 1 FROM refusals WHERE id < (SELECT max(id) + 1 FROM refusals) - :keep",),
     "sessions_days": ("SELECT 1 FROM ended_sessions WHERE ended_at < :before",),

@@ -222,6 +222,25 @@ def test_odd_bytes_in_the_address_are_no_failure(server: Limiter) -> None:
         assert 400 <= server.client.get(path).status_code < 500, path
 
 
+def test_a_line_break_in_an_identifier_of_the_address_is_422(server: Limiter) -> None:
+    assert wrong_fields(server.client.get("/api/users/a%0Ab/usage"), 422) == {"user_id"}
+    refused(server.client.get("/api/users/a/usage%0A"), 404, "not_found")
+
+
+def test_numbers_and_instants_that_nothing_can_hold_are_refused(server: Limiter) -> None:
+    body = {"version": 2**63, "reason": "t"}
+    assert wrong_fields(server.admin("POST", "/api/admin/limits/rollback", body), 422) == {"version"}
+    too_early = {"text": "t", "at": "0001-01-01T00:00:00+23:59"}
+    assert wrong_fields(server.admin("POST", "/api/admin/notes", too_early), 422) == {"at"}
+    no_limit = {"steps": [{"at": "2099-01-01T00:00:00Z", "MAX_CONCURRENT_BOTS": None}], "reason": "t"}
+    assert wrong_fields(server.admin("PUT", "/api/admin/plan", no_limit), 400) == {"steps[0].MAX_CONCURRENT_BOTS"}
+
+
+def test_the_last_instant_is_one(server: Limiter) -> None:
+    last = granted(server.admin("POST", "/api/admin/notes", {"text": "t", "at": "9999-12-31T23:59:59.999999Z"}), 201)
+    assert last["note"]["at"].startswith("9999-12-31T23:59:59.")
+
+
 # -- neighbours ------------------------------------------------------------------------------------------------------
 def test_poison_in_a_batch_hurts_no_neighbour(server: Limiter) -> None:
     def one(number: int) -> tuple[bool, Any]:

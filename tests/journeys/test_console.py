@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from limiter import config, demo
 from tests.console.texts import plurals, said
 from tests.journeys.console_process import CHROMIUM, Console, running
 
@@ -282,6 +284,27 @@ def test_a_drag_zooms_and_back_undoes_it(chromium: Browser, console: Console) ->
     expect(page).to_have_url(re.compile(r"range=1h$"), timeout=15_000)
     expect(page.get_by_role("button", name="Back to now")).to_have_count(0, timeout=15_000)
     page.context.close()
+
+
+def test_a_click_on_an_hour_of_the_week_filters_until_back_or_its_chip(chromium: Browser, tmp_path: Path) -> None:
+    now = int(time.time() * 1000)
+    demo.fill(f"sqlite:///{tmp_path / 'limiter.db'}", config.read({}), seed=1, weeks=1, until=now, bots=50)
+    with running(tmp_path) as console:
+        page = open_browser(chromium, console)
+        visit(page, console, "usage?days=7")
+        chip = page.get_by_role("button", name=re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ h"))
+        for undo in (page.go_back, chip.click):
+            chart = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
+            expect(chart).to_be_visible(timeout=20_000)
+            chart.click()  # its middle: a weekday about noon
+            page.wait_for_url(re.compile(r"cell=[a-z]{3}-\d+"), timeout=15_000)
+            expect(chip).to_be_visible(timeout=15_000)
+            expect(page.get_by_role("heading", name="Starts, week by week")).to_be_visible(timeout=15_000)
+            undo()
+            expect(chip).to_have_count(0, timeout=15_000)
+            assert "cell=" not in page.url
+            settle(page)
+        page.context.close()
 
 
 def test_the_csv_is_the_chart(chromium: Browser, console: Console) -> None:

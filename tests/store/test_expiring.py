@@ -23,12 +23,16 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     with engine.begin() as tx:
         for n in range(1, ROWS + 1):
             at = NOW - (ROWS - n) * DAY_MS - 1000
-            for table, values in {
-                "snapshots": {"step": 60, "at": at}, "refusal_counts": {"step": 60, "at": at}, "refusals": {"at": at, "id": n},
-                "ended_sessions": {"number": n, "ended_at": at}, "trades": {"id": n, "trade_id": str(n), "at": at},
-            }.items():  # fmt: skip
+            aged: dict[str, dict[str, object]] = {
+                "snapshots": {"step": 60, "at": at},
+                "refusal_counts": {"step": 60, "at": at},
+                "refusals": {"id": n, "at": at},
+                "ended_sessions": {"number": n, "ended_at": at},
+                "trades": {"id": n, "trade_id": str(n), "at": at},
+            }
+            for table, values in aged.items():
                 asked = [row.name for row in tx.execute(text(f"PRAGMA table_info({table})")) if row.notnull]
-                row = dict.fromkeys(asked, 0) | values
+                row = {**dict.fromkeys(asked, 0), **values}
                 names = ", ".join(row)
                 tx.execute(text(f"INSERT INTO {table} ({names}) VALUES (:{', :'.join(row)})"), row)
     yield engine
