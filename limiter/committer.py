@@ -18,7 +18,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy.exc import (
     DataError,
@@ -40,6 +41,9 @@ from limiter.rules.state import State
 from limiter.store.ballast import Ballast
 from limiter.store.engine import is_busy, is_full
 from limiter.store.writer import Writer
+
+if TYPE_CHECKING:  # its driver is not for those who have a file
+    from limiter.store.shared import SharedWriter
 
 ANSWER_SECONDS = 1.8  # what waits longer is refused: the contract says within 2 s
 LOCK_SECONDS = 1.5  # how long a batch tries for the write lock
@@ -67,14 +71,19 @@ class Clock:
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wall, self._monotonic = wall, monotonic
         self._began, self._offset = monotonic(), wall()
+        self._ahead = 0.0  # of the wall clock, in seconds
 
     def now(self) -> int:
         """This instant."""
-        return int((self._offset + self._monotonic() - self._began) * 1000)
+        return int((self._offset + self._ahead + self._monotonic() - self._began) * 1000)
+
+    def follow(self, now: int) -> None:
+        """Be at this instant of another clock, as from here on."""
+        self._ahead += (now - self.now()) / 1000
 
     def step_seconds(self) -> float:
         """How far the wall clock was moved since the start."""
-        return self._wall() - self.now() / 1000
+        return self._wall() - (self._offset + self._monotonic() - self._began)
 
 
 @dataclass(slots=True)
@@ -106,6 +115,7 @@ class Committer:
     def __init__(self, state: State, writer: Writer, clock: Clock, ballast: Ballast | None = None) -> None:
         self.state = state
         self.writer = writer
+        self.shared = cast("SharedWriter", writer) if writer.shared else None
         self.clock = clock
         self.latency = Latency()
         self.ballast = ballast
@@ -175,16 +185,13 @@ class Committer:
         state, batch = self.state, [row for row in self._flying if not row[1].done()]
         now = self.clock.now()
         state.begin()
-        if self.failing_since is not None:
-            state.renew_all(now)  # no lease ends in an outage, for no end can be recorded
         try:
-            self.writer.fetch(state, (request for request, _, _ in batch), now)
+            now = await self._prepare([request for request, _, _ in batch])
             reap(state, now)
             self._watch(now)
             answers = [self._decide_and_watch(request, now) for request, _, _ in batch]
             state.changes.probe = self.failing_since is not None
-            if state.changes:
-                await self._make_durable()
+            await self._make_durable()
         except Exception as error:
             self._undo()
             if await self._is_to_be_decided_again(error, len(batch)):
@@ -199,6 +206,23 @@ class Committer:
         else:
             self._succeed()
         self._answer(batch, answers)
+
+    async def _prepare(self, requests: list[Request]) -> int:
+        """Have the state know what the requests name, and what other processes did; the instant of the batch."""
+        shared, state = self.shared, self.state
+        if shared is None:
+            now = self.clock.now()
+            if self.failing_since is not None:
+                state.renew_all(now)  # no lease ends in an outage, for no end can be recorded
+            self.writer.fetch(state, requests, now)
+            return now
+        await self._thread.run(shared.begin)
+        if not shared.catch_up(state):
+            await self._thread.run(shared.read_anew)
+            shared.catch_up(state)
+        self.clock.follow(shared.now)
+        await self._thread.run(partial(shared.fetch, state, requests, shared.now))
+        return shared.now
 
     async def _is_to_be_decided_again(self, error: Exception, size: int) -> bool:
         """Room was made on the disk, or one request spoiled the batch: then each is decided alone."""
@@ -245,19 +269,32 @@ class Committer:
             self.state.undo(mark)
 
     def _unavailable(self, request: Request, now: int) -> Any:
-        """A heartbeat needs no disk: a bot that is alive is kept, whatever the database does."""
-        return self._decide(request, now) if isinstance(request, Heartbeat) else UNAVAILABLE
+        """A heartbeat needs no disk: a bot that is alive is kept, whatever the database does. But among several
+        processes another one may have ended its lease."""
+        keeps = isinstance(request, Heartbeat) and self.shared is None
+        return self._decide(request, now) if keeps else UNAVAILABLE
 
     async def _make_durable(self) -> None:
+        writer, state = self.writer, self.state
+        if self.shared is not None:
+            if not state.changes and not state.beaten:
+                await self._thread.run(self.shared.release)
+                return
+            await self._thread.run(partial(self.shared.save, state))
+            await self._thread.run(self.shared.commit)
+            self.shared.committed(state)
+            return
+        if not state.changes:
+            return
         try:
-            self.writer.begin()
+            writer.begin()
         except OperationalError as error:
             if not is_busy(error):
                 raise
             await self._thread.run(self._wait_for_lock)
-        self.writer.save(self.state)
-        await self._thread.run(self.writer.commit)
-        self.writer.committed(self.state)
+        writer.save(state)
+        await self._thread.run(writer.commit)
+        writer.committed(state)
 
     async def _make_room(self) -> bool:
         """Once for each batch that the disk refuses; False where that was not enough."""
@@ -334,7 +371,9 @@ class Committer:
 
 def _is_outage(error: Exception) -> bool:
     """Whether the database cannot write, and not one request that asked it to write nonsense."""
-    return isinstance(error, OSError) or (isinstance(error, DBAPIError) and not isinstance(error, POISON))
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or not isinstance(error, POISON)
+    return isinstance(error, OSError)
 
 
 def settle_memory() -> None:

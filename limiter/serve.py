@@ -10,13 +10,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import uvicorn
 import uvloop
-from sqlalchemy import Engine
 
 from limiter import __version__
 from limiter.access import Access, make_key
@@ -29,6 +28,7 @@ from limiter.delivery import Channel, open_channels
 from limiter.jobs import Job
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.backups import Backups
+from limiter.jobs.leading import follow_keys, while_leading
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
 from limiter.jobs.sampler import GIB, Sampler, ram_total_bytes
@@ -40,7 +40,8 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Reap
 from limiter.store import reader
 from limiter.store.ballast import Ballast
-from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
+from limiter.store.engine import Lock, StoreError, open_reader, reading, sqlite_path
+from limiter.store.opening import writer_of
 from limiter.store.retention import Retention
 from limiter.store.writer import Writer
 
@@ -98,18 +99,18 @@ def serve(config: Config) -> None:
     set_up_logging(config["LIMITER_LOG_FORMAT"])
     url = config["LIMITER_DATABASE_URL"]
     path = sqlite_path(url)
-    if path is None:
-        raise StoreError("only SQLite is supported so far: LIMITER_DATABASE_URL=sqlite:///data/limiter.db")
-    lock = Lock(path)
-    lock.acquire()
+    lock, ballast = (Lock(path), Ballast(path)) if path is not None else (None, None)
+    if lock is not None:
+        lock.acquire()
     try:
-        ballast = Ballast(path)
-        ballast.take()
-        writer = Writer(open_writer(url), retention(config))
+        if ballast is not None:
+            ballast.take()
+        writer = writer_of(url, retention(config))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(config, writer, lock, ballast))
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
 def retention(config: Config) -> Retention:
@@ -124,7 +125,7 @@ def retention(config: Config) -> Retention:
     )
 
 
-async def run(config: Config, writer: Writer, lock: Lock, ballast: Ballast) -> None:
+async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballast | None) -> None:
     """Serve requests and run the jobs; at the end finish what is in flight and what waits."""
     clock = Clock()
     channels = _open_channels(config)
@@ -132,7 +133,12 @@ async def run(config: Config, writer: Writer, lock: Lock, ballast: Ballast) -> N
     state.language, state.tells_ends = config["LIMITER_LANG"], config["LIMITER_ALERT_ENDS"]
     committer = Committer(state, writer, clock, ballast)
     engine = open_reader(config["LIMITER_DATABASE_URL"])
-    access = await _open_access(config, committer, engine)
+
+    def read_keys() -> list[Key]:
+        with reading(engine) as connection:
+            return reader.keys(connection)
+
+    access = await _open_access(config, committer, read_keys)
     sampler = Sampler(committer)
     ram_gb = config["LIMITER_RAM_GB"] or ram_total_bytes() / GIB
     box = Box(ram_gb)
@@ -141,11 +147,16 @@ async def run(config: Config, writer: Writer, lock: Lock, ballast: Ballast) -> N
         committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"],
         backups.age_seconds if backups else None,
     )  # fmt: skip
+
+    def leads() -> bool:
+        return writer.leads
+
     jobs = (
         Job("sampler", sampler.run),
-        Job("alerts", alerts.run),
+        Job("alerts", lambda: while_leading(leads, alerts.run)),
         Job("reaper", lambda: reap(committer)),
-        Job("plan", lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
+        Job("plan", lambda: while_leading(leads, lambda: follow_plan(committer, sampler, box.recommended_max_bots))),
+        *([Job("keys", lambda: follow_keys(read_keys, access.load))] if writer.shared else []),
         *([Job("backups", backups.run)] if backups else []),
         *_watchdogs(config, committer),
     )
@@ -158,9 +169,10 @@ async def run(config: Config, writer: Writer, lock: Lock, ballast: Ballast) -> N
     _stop_on_signals(server, committer)
     tasks = [asyncio.create_task(job.supervise(), name=job.name) for job in jobs]
     host, port = listening.getsockname()[:2]
-    text, access.control = make_key("admin:write", "local", clock.now(), "local")
-    access.keys["local"] = access.control
-    lock.describe(url=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}", key=text)  # noqa: S104
+    if lock is not None:
+        text, access.control = make_key("admin:write", "local", clock.now(), "local")
+        access.keys["local"] = access.control
+        lock.describe(url=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}", key=text)  # noqa: S104
     _log_start(config, committer, host, port)
     settle_memory()
     tell_systemd("READY=1")
@@ -252,13 +264,8 @@ def _stop_on_signals(server: uvicorn.Server, committer: Committer) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-async def _open_access(config: Config, committer: Committer, engine: Engine) -> Access:
+async def _open_access(config: Config, committer: Committer, read_keys: Callable[[], list[Key]]) -> Access:
     """The gate with its keys; makes the first key; refuses to serve others than loopback without a `bots` key."""
-
-    def read_keys() -> list[Key]:
-        with reading(engine) as connection:
-            return reader.keys(connection)
-
     access = Access(local=is_loopback(config["LIMITER_HOST"]))
     found = read_keys()
     if not any(key.scope == "admin:write" for key in found):  # a `bots` key may come before the first start

@@ -1,9 +1,10 @@
 """The commands on the database: keys, backup, restore, migrate, check.
 
-What writes goes through the running limiter where there is one (its lock file says where, with a key that lives as long
-as it does), for a SQLite database has one writer; else the command is the writer.
+What writes to a SQLite file goes through the running limiter where there is one (its lock file says where, with a key
+that lives as long as it does), for a file has one writer; else, and on PostgreSQL, the command is a writer itself.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -21,17 +22,23 @@ from limiter.rules.records import Key, Scope
 from limiter.rules.state import State
 from limiter.store import reader, schema
 from limiter.store.backup import copy, sync
-from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
+from limiter.store.engine import Lock, StoreError, open_reader, reading, sqlite_path
+from limiter.store.opening import writer_of
 from limiter.store.rows import link
 from limiter.store.schema import MIGRATIONS
-from limiter.store.writer import Writer
 
 
 def _file(config: Config) -> Path:
     path = sqlite_path(config["LIMITER_DATABASE_URL"])
     if path is None:
-        raise StoreError("this command works on SQLite only so far")
+        raise StoreError("this command is for a SQLite file: PostgreSQL has pg_dump and pg_restore (docs/operating.md)")
     return path
+
+
+def _owner(config: Config) -> dict[str, str]:
+    """Who writes to the file, and where they answer; empty where nobody does, and on PostgreSQL, where all may."""
+    path = sqlite_path(config["LIMITER_DATABASE_URL"])
+    return Lock(path).owner() if path is not None else {}
 
 
 def _ask(owner: dict[str, str], method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -50,27 +57,37 @@ def _ask(owner: dict[str, str], method: str, path: str, body: dict[str, Any] | N
     return told
 
 
-def _write(config: Config, change: Callable[[State, int], None]) -> None:
-    """Be the writer for one change, while no limiter runs."""
-    lock = Lock(_file(config))
-    lock.acquire()
+@contextlib.contextmanager
+def _alone(config: Config) -> Iterator[None]:
+    """While this process may write to the file, and no other; on PostgreSQL the batches themselves take turns."""
+    path = sqlite_path(config["LIMITER_DATABASE_URL"])
+    lock = Lock(path) if path is not None else None
+    if lock is not None:
+        lock.acquire()
     try:
-        writer = Writer(open_writer(config["LIMITER_DATABASE_URL"]))
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _write(config: Config, change: Callable[[State, int], None]) -> None:
+    """Be a writer for one change."""
+    with _alone(config):
+        writer = writer_of(config["LIMITER_DATABASE_URL"])
         now = int(time.time() * 1000)
         state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], now)
         state.begin()
-        change(state, now)
         writer.begin()
+        change(state, now)
         writer.save(state)
         writer.commit()
         writer.close()
-    finally:
-        lock.release()
 
 
 def create_key(config: Config, scope: Scope, name: str) -> str:
     """A new key's text, told here and never again."""
-    if owner := Lock(_file(config)).owner():
+    if owner := _owner(config):
         return str(_ask(owner, "POST", "/api/admin/keys", {"scope": scope, "name": name})["key"])
     text, key = make_key(scope, name, int(time.time() * 1000))
     row = {field: getattr(key, field) for field in ("id", "name", "scope", "digest", "created_at", "revoked_at")}
@@ -89,7 +106,7 @@ def revoke_key(config: Config, key_id: str) -> None:
     """End a key. Raises StoreError where there is none of that id."""
     if key_id not in {key.id for key in list_keys(config)}:
         raise StoreError(f"no key has the id {key_id}")
-    if owner := Lock(_file(config)).owner():
+    if owner := _owner(config):
         _ask(owner, "DELETE", f"/api/admin/keys/{key_id}")
         return
     now = int(time.time() * 1000)
@@ -103,7 +120,7 @@ def _decide(change: Write, state: State, now: int) -> None:
 
 def migrate(config: Config) -> int:
     """Bring the database to this program's schema; the schema's number. A running limiter has done so at its start."""
-    if Lock(_file(config)).owner():
+    if _owner(config):
         return len(MIGRATIONS)
     _write(config, lambda state, now: None)
     return len(MIGRATIONS)
@@ -122,8 +139,9 @@ def check(config: Config) -> list[str]:
 
 
 def _faults(connection: Connection) -> Iterator[str]:
-    integrity = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
-    yield from (f"integrity: {line}" for line in integrity if line != "ok")
+    if connection.dialect.name == "sqlite":
+        integrity = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
+        yield from (f"integrity: {line}" for line in integrity if line != "ok")
     counted = connection.execute(select(func.count()).select_from(schema.active_sessions)).scalar_one()
     kept = connection.execute(select(schema.fleet.c.active)).scalar_one()
     if counted != kept:

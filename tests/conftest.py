@@ -1,4 +1,6 @@
-"""A real limiter for tests that stand outside: a process of its own on a real SQLite file, spoken to over HTTP.
+"""A real limiter for tests that stand outside: a process of its own on a real database, spoken to over HTTP.
+
+With `--postgres` each has a PostgreSQL database of its own, on the server that LIMITER_TEST_POSTGRES_URL names.
 
 `limiter` starts one a call, with the limits and settings that the test names; `server` is one that a whole module
 shares, for tests that only need users of their own. Both scrub the environment, watch every answer for what all
@@ -11,6 +13,7 @@ import itertools
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +36,46 @@ START_SECONDS = 60
 EXIT_SECONDS = 10
 CAPACITY_FIELDS = {"current_bots", "max_bots", "percent_used", "available_slots", "status", "can_accept_new"}
 _users = itertools.count(1)
+_databases: list[str] = []  # made on the PostgreSQL server, for the end to drop
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", action="store_true", help="limiters on PostgreSQL instead of files")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    Limiter.on_postgres = config.getoption("--postgres")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here = not config.getoption("--postgres")
+    for item in items:
+        if not here and item.get_closest_marker("sqlite"):
+            item.add_marker(pytest.mark.skip(reason="about a SQLite file"))
+
+
+def pytest_unconfigure() -> None:
+    if _databases:
+        with psycopg.connect(os.environ["LIMITER_TEST_POSTGRES_URL"], autocommit=True) as connection:
+            for name in _databases:
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+def postgres_server() -> str:
+    """Where a PostgreSQL server is that tests may make databases on; skips the test where none is named."""
+    url = os.environ.get("LIMITER_TEST_POSTGRES_URL")
+    if not url:
+        pytest.skip("LIMITER_TEST_POSTGRES_URL names no PostgreSQL server")
+    return url
+
+
+def new_database() -> str:
+    """A new and empty PostgreSQL database; its URL as the limiter takes it."""
+    server, name = postgres_server(), f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    _databases.append(name)
+    return f"{server.replace('postgresql://', 'postgresql+psycopg://', 1).rpartition('/')[0]}/{name}"
 
 
 def new_user() -> str:
@@ -111,7 +155,9 @@ def watch(response: httpx.Response) -> None:
 
 
 class Limiter:
-    """One limiter: its process, its file, its key, and the calls that tests make most."""
+    """One limiter: its process, its database, its key, and the calls that tests make most."""
+
+    on_postgres = False
 
     def __init__(self, folder: Path, env: dict[str, Any]) -> None:
         self.folder = folder
@@ -125,7 +171,7 @@ class Limiter:
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(SCRUBBED)}
         self.env |= {
             "PYTHONPATH": str(ROOT),
-            "LIMITER_DATABASE_URL": f"sqlite:///{self.db_path}",
+            "LIMITER_DATABASE_URL": new_database() if self.on_postgres else f"sqlite:///{self.db_path}",
             "LIMITER_URL": self.url,
         }
         self.set_env(env)
@@ -212,8 +258,13 @@ class Limiter:
         return self.log_path.read_text(errors="replace")
 
     @property
+    def key_path(self) -> Path:
+        """Where the first key is: beside a file, else in data/."""
+        return (self.folder / "data" if self.on_postgres else self.folder) / "admin.key"
+
+    @property
     def admin_key(self) -> str:
-        return (self.folder / "admin.key").read_text().strip()
+        return self.key_path.read_text().strip()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of `python -m limiter` in the same folder and environment."""
@@ -225,7 +276,12 @@ class Limiter:
     def new_key(self, scope: str) -> str:
         made = self.run("keys", "create", "--scope", scope)
         assert made.returncode == 0, made.stderr
-        return made.stdout.strip()
+        key = made.stdout.strip()
+        if self.on_postgres and self.process is not None:  # where the command asks no limiter, but writes itself
+            bearer = {"Authorization": f"Bearer {key}"}
+            while self.client.get("/api/limits", headers=bearer).status_code == 401:
+                time.sleep(0.3)  # rarely: wrong keys are counted
+        return key
 
     # -- bots --------------------------------------------------------------------------------------------------------
     def post(self, path: str, body: Any, **headers: str) -> httpx.Response:

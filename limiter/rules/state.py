@@ -7,7 +7,7 @@ is undone whole. `changes` is what the store has to write. All instants are UTC 
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, tzinfo
 from itertools import pairwise
 from statistics import median
@@ -36,6 +36,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 GAPS = 20  # freed slots whose gaps make the advice "try again in …"
 RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 30, 600
+SHARED = (
+    "limits", "sessions", "bots", "repeats", "users", "next_number", "paused", "plan", "freed", "trade_days", "windows",
+    "last_token_at", "incidents", "deliveries", "channels", "numbers", "beaten", "_due", "_retry_after",
+)  # fmt: skip
+"""What a state has of the database; the rest is of this process."""
 
 
 class State:
@@ -154,11 +159,14 @@ class State:
 
     def beat(self, session: Session, now: int, lease_ms: int) -> None:
         """Renew the lease. Not undone with a batch that fails: a bot that is alive is alive."""
+        self._renew(session, now, lease_ms)
+        self.beaten[session.number] = session
+
+    def _renew(self, session: Session, now: int, lease_ms: int) -> None:
         shorter = now + lease_ms < session.expires_at
         session.lease_ms = lease_ms
         session.last_heartbeat_at = now
         session.expires_at = now + lease_ms
-        self.beaten[session.number] = session
         if shorter:
             heapq.heappush(self._due, (session.expires_at, session.number))
 
@@ -188,9 +196,37 @@ class State:
         """The sessions that missed two heartbeats and still hold a slot."""
         return [session for session in self.sessions.values() if session.suspect(now) and session.expires_at > now]
 
+    # -- what the store says: durable already, so nothing of it is undone or written
+
     def restore(self, session: Session) -> None:
-        """A session read from the store at start."""
+        """A session that holds a slot."""
         self._hold(session)
+
+    def follow_end(self, number: int, at: int, reason: str) -> None:
+        """Another process ended the session."""
+        session = self.sessions.get(number)
+        if session is not None:
+            self._release(session)
+        if reason != "replaced":
+            self.freed.append(at)
+            self._retry_after = None
+
+    def follow_beat(self, number: int, at: int, lease_ms: int) -> None:
+        """Another process renewed the lease."""
+        session = self.sessions.get(number)
+        if session is not None:
+            self._renew(session, at, lease_ms)
+
+    def follow_count(self, figure: str, at: int, n: int) -> None:
+        """Another process counted n happenings of the last hour."""
+        self.windows.setdefault(("hour", figure), Window(HOUR_SECONDS)).add(at // 1000, n)
+
+    def adopt(self, fresh: "State", names: Iterable[str] = SHARED) -> None:
+        """These parts of a state that was read anew."""
+        for name in names:
+            setattr(self, name, getattr(fresh, name))
+
+    # -- sessions, inside
 
     def _hold(self, session: Session) -> None:
         self.sessions[session.number] = session

@@ -151,7 +151,7 @@ def active_sessions(tx: Connection, user: str = "", most: int = 5000) -> Sequenc
     table = schema.active_sessions
     query = select(table).order_by(table.c.number.desc()).limit(most)
     if user:
-        query = query.where(table.c.user_id >= user, table.c.user_id < user + "\U0010ffff")
+        query = query.where(func.substr(table.c.user_id, 1, len(user)) == user)
     return tx.execute(query).all()
 
 

@@ -1,5 +1,7 @@
 """Opens the database: one writer, read-only readers, every PRAGMA read back, wrong files refused with a sentence.
 
+A file is opened here; store/postgres.py opens what is on a server.
+
 On SQLite a single process writes and checkpoints: SQLite before 3.51.3 can corrupt a WAL when one connection
 checkpoints while another commits (sqlite.org/wal.html#walresetbug). `Lock` keeps a second writer out.
 """
@@ -16,13 +18,14 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
 
 LOCK_BYTES = 1024  # more than any owner's description
 READ_SECONDS = 5.0  # a read that takes longer is cut off
+NEITHER = "it is sqlite:///data/limiter.db or postgresql+psycopg://user@host/name"
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")
 
 
@@ -31,10 +34,15 @@ class StoreError(Exception):
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file behind a SQLite URL; None for another database. Raises StoreError for a database in memory."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
+    """The file behind a SQLite URL; None for PostgreSQL. Raises StoreError for what is neither."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(f"LIMITER_DATABASE_URL is not a URL: {NEITHER}") from error
+    if parsed.get_backend_name() == "postgresql":
         return None
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(f"LIMITER_DATABASE_URL: {NEITHER}")
     if not parsed.database or parsed.database == ":memory:":
         raise StoreError("the database must be a file: sqlite:///data/limiter.db")
     return Path(parsed.database)
@@ -140,7 +148,7 @@ def open_writer(url: str) -> Engine:
     """
     path = sqlite_path(url)
     if path is None:
-        raise StoreError("only SQLite is supported so far: LIMITER_DATABASE_URL=sqlite:///data/limiter.db")
+        return _open_server(url)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_network(path)
     _refuse_empty(path)
@@ -162,11 +170,28 @@ def open_writer(url: str) -> Engine:
     return engine
 
 
+def _open_server(url: str) -> Engine:
+    from limiter.store import postgres  # its driver is not for those who have a file
+
+    engine = postgres.open_writer(url)
+    try:
+        with engine.connect() as connection:
+            if not postgres.is_ours(connection):
+                raise StoreError(f"{engine.url!r} has tables of another program: name another database")
+        migrate(engine)
+    except DatabaseError as error:
+        text = str(error.orig).strip().partition("\n")[0]
+        raise StoreError(f"the database at {engine.url!r} cannot be used: {text}") from error
+    return engine
+
+
 def open_reader(url: str) -> Engine:
     """An engine that can only read; each read is cut off after 5 s. Raises StoreError where there is no database."""
     path = sqlite_path(url)
     if path is None:
-        raise StoreError("only SQLite is supported so far")
+        from limiter.store import postgres
+
+        return postgres.open_reader(url)
     if not path.exists():
         raise StoreError(f"{path} does not exist: start the limiter first")
     pragmas = ("query_only=ON", "wal_autocheckpoint=0", "busy_timeout=2000", "cache_size=-4096")
@@ -180,7 +205,10 @@ def reading(engine: Engine, seconds: float = READ_SECONDS) -> Iterator[Connectio
     """One short read transaction, interrupted after `seconds`. Fetch all rows inside."""
     with engine.begin() as connection:
         raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
+        if not isinstance(raw, sqlite3.Connection):
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            yield connection
+            return
         end = time.monotonic() + seconds
         raw.set_progress_handler(lambda: time.monotonic() > end, 20_000)
         try:
@@ -247,18 +275,25 @@ def _check_file(connection: Connection, path: Path) -> None:
 
 def migrate(engine: Engine) -> int:
     """Bring the database to this program's schema, each step in one transaction with its record; the steps taken."""
-    with engine.connect() as connection:
-        done = 0
-        if inspect(connection).has_table(migrations.name):
-            done = connection.execute(select(func.coalesce(func.max(migrations.c.step), 0))).scalar_one()
-    for step, (name, run) in enumerate(MIGRATIONS[done:], start=done + 1):
+    taken = 0
+    while True:
         with engine.begin() as tx:
+            if tx.dialect.name == "postgresql":  # until the end of the transaction, no other process migrates
+                tx.execute(select(func.pg_advisory_xact_lock(APPLICATION_ID)))
+            done = 0
+            if inspect(tx).has_table(migrations.name):
+                done = tx.execute(select(func.coalesce(func.max(migrations.c.step), 0))).scalar_one()
+            if done > len(MIGRATIONS):
+                raise StoreError(f"schema {done} is newer than this program's {len(MIGRATIONS)}: upgrade the program")
+            if done == len(MIGRATIONS):
+                return taken
+            name, run = MIGRATIONS[done]
             run(tx)
-            tx.execute(migrations.insert().values(step=step, name=name, at=int(time.time() * 1000)))
+            tx.execute(migrations.insert().values(step=done + 1, name=name, at=int(time.time() * 1000)))
             if tx.dialect.name == "sqlite":
                 tx.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-                tx.exec_driver_sql(f"PRAGMA user_version = {step}")
-    return len(MIGRATIONS) - done
+                tx.exec_driver_sql(f"PRAGMA user_version = {done + 1}")
+            taken += 1
 
 
 def is_busy(error: OperationalError) -> bool:

@@ -29,6 +29,6 @@ _AGED = {
 def count(tx: Connection, kept: str, keep: int, now: int) -> int:
     """Rows that go if `kept`, a field of Retention, were `keep` (hours, days or rows); MOST means that many or more."""
     before = now - keep * (HOUR_MS if kept == "raw_hours" else DAY_MS)
-    queries = (text(f"SELECT count(*) FROM ({query} LIMIT {MOST})") for query in _AGED[kept])
+    queries = (text(f"SELECT count(*) FROM ({query} LIMIT {MOST}) AS rows") for query in _AGED[kept])
     values = {"keep": keep} if kept == "refusals_rows" else {"before": before}
     return min(MOST, sum(int(tx.execute(query, values).scalar_one()) for query in queries))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, case, func, select
 
 from limiter.rules.records import Facts, Key
 from limiter.rules.replay import Demand
@@ -215,7 +215,7 @@ def busy_days(connection: Connection, now: int) -> int:
     """Of the last 7 days, how many had 5 % of their minutes or more at 80 % of the limit or more."""
     shots, day = schema.snapshots.c, 86_400_000
     number = (now - shots.at) // day
-    busy = func.sum(100 * shots.bots_max >= 80 * shots.limit_last)
+    busy = func.sum(case((100 * shots.bots_max >= 80 * shots.limit_last, 1), else_=0))
     query = (
         select(busy, func.count())
         .where(shots.step == MINUTE_STEP, shots.at > now - 7 * day, shots.limit_last > 0)

@@ -52,16 +52,14 @@ def read_limits(connection: Connection, configured: Mapping[str, Setting], now: 
 
 
 def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, channels: Iterable[str]) -> State:
-    """The state under these limits, every lease renewed in full, rates and counts of the last hour kept."""
+    """The state under these limits, rates and counts of the last hour kept."""
     state = State(limits, zone)
     fleet = connection.execute(select(schema.fleet)).one()
     state.next_number, state.paused = fleet.next_number, bool(fleet.paused)
     for row in connection.execute(select(schema.active_sessions)):
         state.restore(as_session(row))
-    state.renew_all(now)
     incidents.restore(connection, state, channels)
-    plan = select(schema.plan_steps).order_by(schema.plan_steps.c.at)
-    state.plan = tuple(Step(*row) for row in connection.execute(plan))
+    state.plan = read_plan(connection)
     ended = schema.ended_sessions.c
     freed = (
         select(ended.ended_at).where(ended.ended_reason != "replaced").order_by(ended.ended_at.desc()).limit(GAPS + 1)
@@ -76,6 +74,12 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
     )
     state.last_token_at = connection.execute(tokens).scalar()
     return state
+
+
+def read_plan(connection: Connection) -> tuple[Step, ...]:
+    """The launch plan."""
+    plan = select(schema.plan_steps).order_by(schema.plan_steps.c.at)
+    return tuple(Step(*row) for row in connection.execute(plan))
 
 
 def _read_windows(connection: Connection, state: State, now: int) -> None:

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
-
-from sqlalchemy import Row
 
 from limiter.rules.records import Facts, Refused, Session, Trade
 from limiter.system_limits import LIMITS, Value
@@ -19,7 +18,7 @@ def session_row(session: Session) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def as_session(row: Row[Any]) -> Session:
+def as_session(row: Iterable[Any]) -> Session:
     """A session from its row."""
     columns: list[Any] = list(row)
     columns[10:] = [Facts(*columns[10:15])]

@@ -66,7 +66,16 @@ fleet = _table(
     _needed("active"),
     _needed("next_number"),
     _needed("paused"),
+    Column("leader", Text),  # of several processes on PostgreSQL the one that tells operators and follows the plan
+    Column("leader_until", Int),
     CheckConstraint("active >= 0", name="fleet_active"),
+)
+
+journal = _table(
+    "journal",  # on PostgreSQL: what each batch changed, for the memory of the other processes (store/journal.py)
+    Column("revision", Int, primary_key=True, autoincrement=False),
+    _needed("at"),
+    _needed("changes", Text),
 )
 
 active_sessions = _table("active_sessions", *_session_columns())
@@ -309,14 +318,23 @@ def _first(tx: Connection) -> None:
         )
     )
     tx.execute(fleet.insert().values(id=1, active=0, next_number=1, paused=0))
-    if tx.dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            tx.execute(
-                text(
-                    f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit"
-                    " BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END"
-                )
-            )
+    for statement in _AUDIT_ONLY_GROWS[tx.dialect.name]:
+        tx.execute(text(statement))
+
+
+_AUDIT_ONLY_GROWS = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit"
+        " BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END"
+        for verb in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        "CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the audit only grows'; END $$",
+        "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
+        " FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows()",
+    ],
+}
 
 
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first", _first),)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
-from sqlalchemy import Engine, Row, Table, func, select
+from sqlalchemy import Engine, Table, func, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from limiter.rules.changes import Rollback
@@ -33,16 +33,14 @@ log = logging.getLogger("limiter")
 class Writer:
     """Owns the one connection that writes. Not thread-safe: one call at a time, from whichever thread."""
 
+    shared = False  # whether other processes write to the database too (store/shared.py)
+    leads = True  # whether this one does what only one may do: tell operators, follow the launch plan
+
     def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
-        # Core takes part in transactions that `begin` began, and never begins one.
-        self.connection = engine.connect().execution_options(begin="")
-        driver = self.connection.connection.dbapi_connection
-        assert driver is not None
-        self._driver, self._cursor = driver, driver.cursor()
-        self.dialect = engine.dialect
+        self.engine = engine
+        self._connect()
         self._driver_errors: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.retention = retention
-        self._inserts = {name: str(table.insert().compile(dialect=self.dialect)) for name, table in self._tables()}
         self._audit: tuple[int, str] = (0, "")
         self._flood = Flood()
         self._trims = 0
@@ -50,14 +48,17 @@ class Writer:
         self._after: list[Callable[[], object]] = []
         self._saved_refusals = 0
 
-    @staticmethod
-    def _tables() -> Iterable[tuple[str, Table]]:
-        return schema.metadata.tables.items()
+    def _connect(self) -> None:
+        # Core takes part in transactions that `begin` began, and never begins one.
+        self.connection = self.engine.connect().execution_options(begin="")
+        driver = self.connection.connection.dbapi_connection
+        assert driver is not None
+        self._driver, self._cursor = driver, driver.cursor()
 
     def close(self) -> None:
         """Give the connection back; SQLite then checkpoints and removes the -wal file."""
         self.connection.close()
-        self.connection.engine.dispose()
+        self.engine.dispose()
 
     # -- a batch
 
@@ -148,7 +149,7 @@ class Writer:
 
     def _many(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            self._execute(self._inserts[table], list(rows))
+            self._execute(_INSERTS[table], list(rows))
 
     def _put(self, table: Table, row: Mapping[str, Any]) -> None:
         """Insert the row, or update what it names of the row that has its primary key."""
@@ -245,7 +246,11 @@ class Writer:
         try:
             self._fetch(state, *named, state.day(now).name)
         finally:
-            self.connection.rollback()
+            self._end_read()
+
+    def _end_read(self) -> None:
+        """The batch is decided outside of a transaction: what was only read must not hold one open."""
+        self.connection.rollback()
 
     def _fetch(
         self,
@@ -259,17 +264,21 @@ class Writer:
         for request in past:
             self._fetch_past(state, request)
         if numbers:
-            for row in self._rows(_SELECT_ENDED, sorted(numbers)):
+            table = schema.ended_sessions
+            for row in self.connection.execute(select(table).where(table.c.number.in_(sorted(numbers)))):
                 ended = Ended(as_session(row), row.ended_at, row.ended_reason)
                 state.ended[ended.session.number] = ended
         if trades:
-            for row in self._rows(_SELECT_TRADES, sorted(trades)):
+            named = tuple_(schema.trades.c.user_id, schema.trades.c.trade_id).in_(sorted(trades))
+            for row in self.connection.execute(_TRADES.where(named)):
                 columns: list[Any] = list(row)
                 columns[7] = bool(row.closes)
                 trade = Trade(*columns)
                 state.trades[trade.user_id, trade.trade_id] = trade
         if unknown:
-            found = {row.user_id: row.used for row in self._rows(_SELECT_DAYS, sorted(unknown), day)}
+            days = schema.trade_days.c
+            used = select(days.user_id, days.used).where(days.user_id.in_(sorted(unknown)), days.day == day)
+            found = {row.user_id: row.used for row in self.connection.execute(used)}
             state.trade_days.update({(user, day): found.get(user, 0) for user in unknown})
 
     def _fetch_past(self, state: State, request: Rollback | Acknowledge) -> None:
@@ -291,13 +300,10 @@ class Writer:
                 row.version, row.at, row.actor, row.kind, row.reason, row.user_id, changed, in_force
             )
 
-    def _rows(self, sql: str, names: list[Any], *more: Any) -> Sequence[Row[Any]]:
-        return self.connection.exec_driver_sql(sql, (json.dumps(names), *more)).all()
-
     # -- the start
 
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
-        """The state as the database has it (see store/restore.py).
+        """The state as the database has it (see store/restore.py), every lease renewed in full.
 
         Saves what environment and defaults say now, as a version of its own where values in force changed by it.
         """
@@ -307,12 +313,19 @@ class Writer:
         self._save_versions(State(limits), versions, [])
         self.commit()
         state = restore.read_state(self.connection, limits, zone, now, channels)
-        refusals, audit = schema.refusals.c, schema.audit.c
-        self._flood = Flood((self.connection.execute(select(func.max(refusals.id))).scalar() or 0) + 1)
-        last = self.connection.execute(select(audit.id, audit.hash).order_by(audit.id.desc()).limit(1)).first()
-        self._audit = (last.id, last.hash) if last else (0, "")
+        state.renew_all(now)  # nobody could beat while this process was away
+        self._flood, self._audit = Flood(self._next_refusal()), self._audit_head()
         self.connection.rollback()
         return state
+
+    def _next_refusal(self) -> int:
+        return int(self.connection.execute(select(func.coalesce(func.max(schema.refusals.c.id), 0))).scalar_one()) + 1
+
+    def _audit_head(self) -> tuple[int, str]:
+        """The last row of the chain: its id and its hash."""
+        audit = schema.audit.c
+        last = self.connection.execute(select(audit.id, audit.hash).order_by(audit.id.desc()).limit(1)).first()
+        return (last.id, last.hash) if last else (0, "")
 
 
 def _named(
@@ -338,21 +351,23 @@ def _named(
     return numbers, trades, {user for user in users if (user, day) not in state.trade_days}, past
 
 
-_AMONG = "IN (SELECT value FROM json_each(?))"
+_INSERTS = {
+    name: f"INSERT INTO {name} ({', '.join(table.c.keys())}) VALUES ({', '.join('?' for _ in table.c)})"
+    for name, table in schema.metadata.tables.items()
+}
 _DELETE_ACTIVE = "DELETE FROM active_sessions WHERE number = ?"
 _UPDATE_FLEET = "UPDATE fleet SET active = ?, next_number = ?, paused = ? WHERE id = 1"
 _UPDATE_BEAT = "UPDATE active_sessions SET last_heartbeat_at = ?, expires_at = ?, lease_ms = ? WHERE number = ?"
-_INSERT_TRADE = (
-    "INSERT INTO trades (trade_id, user_id, number, symbol, side, quantity, price, closes, at, day)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_TRADE = ("trade_id", "user_id", "number", "symbol", "side", "quantity", "price", "closes", "at", "day")
+_INSERT_TRADE = f"INSERT INTO trades ({', '.join(_TRADE)}) VALUES ({', '.join('?' for _ in _TRADE)})"
+_TRADES = select(*(schema.trades.c[name] for name in _TRADE))
 _UPSERT_DAY = (
     "INSERT INTO trade_days (day, user_id, used) VALUES (?, ?, ?)"
     " ON CONFLICT (day, user_id) DO UPDATE SET used = excluded.used"
 )
 _UPSERT_SECOND = (
     "INSERT INTO rate_seconds (second, kind, user_id, n) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (second, kind, user_id) DO UPDATE SET n = n + excluded.n"
+    " ON CONFLICT (second, kind, user_id) DO UPDATE SET n = rate_seconds.n + excluded.n"
 )
 _UPDATE_REFUSAL = (
     "UPDATE refusals SET request_id = ?, at = ?, user_id = ?, bot_id = ?, reason = ?, limit_name = ?, value = ?,"
@@ -362,20 +377,17 @@ _UPDATE_REFUSAL = (
 _SUMS = ("n", "bots_sum", "cpu_n", "cpu_sum", "ram_n", "ram_sum", "tokens", "signals", "trades", "starts", "ended")
 _MAXIMA = ("bots_max", "suspects_max", "cpu_max", "ram_max", "p99_max")
 _UPSERT_SNAPSHOT = (
-    f"INSERT INTO snapshots ({', '.join(c.name for c in schema.snapshots.c)})"
-    f" VALUES ({', '.join('?' for _ in schema.snapshots.c)}) ON CONFLICT (step, at) DO UPDATE SET"
-    f" {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUMS)},"
-    f" {', '.join(f'{n} = max(coalesce({n}, excluded.{n}), coalesce(excluded.{n}, {n}))' for n in _MAXIMA)},"
-    " bots_min = min(bots_min, excluded.bots_min), limit_last = excluded.limit_last"
+    _INSERTS["snapshots"]
+    + " ON CONFLICT (step, at) DO UPDATE SET limit_last = excluded.limit_last, bots_min ="
+    + " CASE WHEN excluded.bots_min < snapshots.bots_min THEN excluded.bots_min ELSE snapshots.bots_min END"
+    + "".join(f", {name} = snapshots.{name} + excluded.{name}" for name in _SUMS)
+    + "".join(
+        f", {name} = CASE WHEN snapshots.{name} IS NULL OR excluded.{name} > snapshots.{name}"
+        f" THEN excluded.{name} ELSE snapshots.{name} END"
+        for name in _MAXIMA
+    )
 )
 _UPSERT_REFUSAL_COUNT = (
     "INSERT INTO refusal_counts (step, at, reason, n) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (step, at, reason) DO UPDATE SET n = n + excluded.n"
+    " ON CONFLICT (step, at, reason) DO UPDATE SET n = refusal_counts.n + excluded.n"
 )
-_SELECT_ENDED = f"SELECT * FROM ended_sessions WHERE number {_AMONG}"
-_SELECT_TRADES = (
-    "SELECT t.trade_id, t.user_id, t.number, t.symbol, t.side, t.quantity, t.price, t.closes, t.at, t.day"
-    " FROM json_each(?) AS j JOIN trades AS t"
-    " ON t.user_id = json_extract(j.value, '$[0]') AND t.trade_id = json_extract(j.value, '$[1]')"
-)
-_SELECT_DAYS = f"SELECT user_id, used FROM trade_days WHERE user_id {_AMONG} AND day = ?"

@@ -142,7 +142,7 @@ def test_what_is_no_key_is_401(server: Limiter, header: str) -> None:
 
 def test_the_first_start_makes_one_admin_key_beside_the_database(limiter: Start) -> None:
     one = limiter()
-    path = one.folder / "admin.key"
+    path = one.key_path
     assert re.fullmatch(r"lim_[^_]+_\S{22,}", one.admin_key)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     granted(one.patch(MAX_BOTS_PER_USER=2))
@@ -181,6 +181,7 @@ def test_keys_are_made_listed_and_revoked_while_the_limiter_runs(limiter: Start)
     wait_until(lambda: one.start(**bearer).status_code == 401, 5, "a revoked key is refused within 5 s")
 
 
+@pytest.mark.sqlite
 def test_a_key_holds_over_a_restart_and_its_secret_is_not_in_the_file(limiter: Start) -> None:
     one = limiter()
     key = one.new_key("bots")

@@ -231,6 +231,7 @@ def test_idle_connections_hold_nobody_up(limiter: Start) -> None:
 
 
 # -- one writer ------------------------------------------------------------------------------------------------------
+@pytest.mark.sqlite
 def test_a_second_limiter_on_the_same_file_is_refused(limiter: Start) -> None:
     one = limiter()
     session = one.session()
@@ -266,6 +267,7 @@ def test_the_port_and_host_can_come_from_the_environment(limiter: Start) -> None
 
 
 # -- storage --------------------------------------------------------------------------------------------------------
+@pytest.mark.sqlite
 def test_a_file_that_cannot_be_written_is_said_within_2_seconds_and_ends_no_session(limiter: Start) -> None:
     one = limiter(BOT_LEASE_SECONDS="5", MAX_BOTS_PER_USER="2")
     session = one.session("u1", "b1", Idempotency_Key="k1")

@@ -4,120 +4,44 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import tzinfo
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Row, Table, func, select
+from sqlalchemy import Row, func, select
 
-from limiter.rules.changes import ChangeLimits, OverrideUser, Rollback, SetPause, Write
+from limiter.rules.changes import OverrideUser, Rollback, SetPause, Write
 from limiter.rules.limits import Setting, defaults
-from limiter.rules.quotas import LookAtUser, RecordTrade, Take
+from limiter.rules.quotas import LookAtUser, Take
 from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Heartbeat, Reap, Stop, StopByAdmin, reap
+from limiter.rules.sessions import Reap, StopByAdmin
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.store import flood, schema
-from limiter.store.engine import open_writer
 from limiter.store.retention import Retention
 from limiter.store.rows import link
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
-from limiter.store.writer import Writer
+from tests.conftest import new_database
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, asked, picture
-
-UTC = ZoneInfo("UTC")
-DAY = 24 * HOUR
-SAMPLE = TakeSnapshot(10.0, 20.0, 1.5)
+from tests.store.book import DAY, SAMPLE, Book, beat, change, stop, trade
 
 
-class Book:
-    """A writer with its state on a real file, asked batch by batch, and killed and restored as often as liked."""
-
-    def __init__(self, url: str, **limits: int) -> None:
-        self.url = url
-        self.configured = {**defaults(), **{name: Setting(value, "environment") for name, value in limits.items()}}
-        self.retention = Retention()
-        self.zone: tzinfo = UTC
-        self.open(NOW)
-
-    def open(self, now: int) -> None:
-        self.writer = Writer(open_writer(self.url), self.retention)
-        self.state = self.writer.restore(self.configured, self.zone, now)
-
-    def close(self) -> None:
-        self.writer.close()
-
-    def restart(self, now: int) -> None:
-        """What was not committed is gone; so is whatever only the memory had."""
-        self.close()
-        self.open(now)
-
-    def decide(self, now: int, *requests: Any) -> list[Any]:
-        """A batch, decided and not yet written."""
-        self.state.begin()
-        self.writer.fetch(self.state, requests, now)
-        reap(self.state, now)
-        return [request.decide(self.state, now) for request in requests]
-
-    def ask(self, now: int, *requests: Any) -> list[Any]:
-        """A batch, decided and committed."""
-        answers = self.decide(now, *requests)
-        self.writer.begin()
-        self.writer.save(self.state)
-        self.writer.commit()
-        self.writer.committed(self.state)
-        return answers
-
-    def start(self, user: str, bot: str | None = None, key: str | None = None, now: int = NOW) -> Session:
-        session: Session = self.ask(now, asked(user, bot, key))[0].session
-        return session
-
-    def rows(self, table: Table, *where: Any) -> list[Row[Any]]:
-        rows = self.writer.connection.execute(select(table).where(*where)).all()
-        self.writer.connection.rollback()
-        return list(rows)
-
-    def count(self, table: Table) -> int:
-        return len(self.rows(table))
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
     """An empty one."""
-    made = Book(f"sqlite:///{tmp_path}/limiter.db")
+    made = Book(new_database() if request.param == "postgres" else f"sqlite:///{tmp_path}/limiter.db")
     yield made
     made.close()
 
 
-def trade(session: Session, trade_id: str, **fields: Any) -> RecordTrade:
-    """A plain buy; `fields` go over it."""
-    told: dict[str, Any] = {
-        "symbol": "BTC/USDT",
-        "side": "buy",
-        "quantity": "1.50",
-        "price": "100",
-        "closes": False,
-    } | fields
-    return RecordTrade("request", session.number, session.secret, trade_id, **told)
-
-
-def change(**changes: Any) -> ChangeLimits:
-    """A change of limits that no guard holds."""
-    return ChangeLimits(changes, "tests", None, True, "key-1", CALM, 150)
-
-
-def beat(session: Session) -> Heartbeat:
-    """Its heartbeat."""
-    return Heartbeat(session.number, session.secret)
-
-
-def stop(session: Session) -> Stop:
-    """Its stop."""
-    return Stop(session.number, session.secret)
+@pytest.fixture
+def file_book(tmp_path: Path) -> Iterator[Book]:
+    """An empty one that is the only one of its file: what it may do alone, one of several may not."""
+    made = Book(f"sqlite:///{tmp_path}/limiter.db")
+    yield made
+    made.close()
 
 
 # -- the start
@@ -131,31 +55,33 @@ def test_a_first_start_is_empty_and_keeps_the_limits_as_version_1(book: Book) ->
     assert {row.name: row.value for row in book.rows(schema.limits)} == {n: s.value for n, s in defaults().items()}
 
 
-def test_everything_that_decisions_depend_on_comes_back(book: Book) -> None:
-    book.ask(NOW, change(MAX_BOTS_PER_USER=3, MAX_SIGNALS_PER_MINUTE_PER_USER=50))
-    sessions = [book.start("u1", "b1", "k1"), book.start("u1"), book.start("u2", "b1")]
+def test_everything_that_decisions_depend_on_comes_back(file_book: Book) -> None:
+    file_book.ask(NOW, change(MAX_BOTS_PER_USER=3, MAX_SIGNALS_PER_MINUTE_PER_USER=50))
+    sessions = [file_book.start("u1", "b1", "k1"), file_book.start("u1"), file_book.start("u2", "b1")]
     for n in range(25):
-        gone = book.start(f"gone-{n}", now=NOW + n * SECOND)
-        book.ask(NOW + n * SECOND, stop(gone))
+        gone = file_book.start(f"gone-{n}", now=NOW + n * SECOND)
+        file_book.ask(NOW + n * SECOND, stop(gone))
     at = NOW + 30 * SECOND
-    sessions[2] = book.start("u2", "b1", now=at)
-    book.ask(at, trade(sessions[0], "t1"), trade(sessions[1], "t2"), trade(sessions[2], "t1"))
-    book.ask(at, Take("r", "signals", 7, sessions[0].number, sessions[0].secret), Take("r", "tokens", 9))
-    book.ask(
+    sessions[2] = file_book.start("u2", "b1", now=at)
+    file_book.ask(at, trade(sessions[0], "t1"), trade(sessions[1], "t2"), trade(sessions[2], "t1"))
+    file_book.ask(at, Take("r", "signals", 7, sessions[0].number, sessions[0].secret), Take("r", "tokens", 9))
+    file_book.ask(
         at, OverrideUser("u2", {"MAX_BOTS_PER_USER": 5}, at + HOUR, "tests", "key-1"), SetPause(True, "t", "key-1")
     )
-    book.ask(at, SAMPLE)
-    before = book.state
-    book.restart(at + 10 * SECOND)
+    file_book.ask(at, SAMPLE)
+    before = file_book.state
+    file_book.restart(at + 10 * SECOND)
     before.renew_all(at + 10 * SECOND)
-    then, now = picture(before, at + 10 * SECOND), picture(book.state, at + 10 * SECOND)
+    then, now = picture(before, at + 10 * SECOND), picture(file_book.state, at + 10 * SECOND)
     for figures in (then, now):
         figures["windows"] = {key: n for key, n in figures["windows"].items() if key[0] != "hour"}
         del figures["totals"]
     assert now == then
-    assert [vars_of(one) for one in book.state.sessions.values()] == [vars_of(one) for one in before.sessions.values()]
-    assert book.state.last_hour("starts", at) == 29
-    assert book.state.last_token_at is not None
+    assert [vars_of(one) for one in file_book.state.sessions.values()] == [
+        vars_of(one) for one in before.sessions.values()
+    ]
+    assert file_book.state.last_hour("starts", at) == 29
+    assert file_book.state.last_token_at is not None
 
 
 def vars_of(session: Session) -> dict[str, Any]:
@@ -198,13 +124,13 @@ def test_the_last_minute_of_a_rate_is_kept(book: Book) -> None:
     assert book.ask(NOW + 61 * SECOND, Take("r", "tokens", 10))[0].left == 0
 
 
-def test_a_clock_that_went_back_gives_no_second_minute(book: Book) -> None:
-    book.ask(NOW, change(MAX_TOKENS_PER_MINUTE=10))
-    book.ask(NOW, Take("r", "tokens", 10))
+def test_a_clock_that_went_back_gives_no_second_minute(file_book: Book) -> None:
+    file_book.ask(NOW, change(MAX_TOKENS_PER_MINUTE=10))
+    file_book.ask(NOW, Take("r", "tokens", 10))
     back = NOW - HOUR
-    book.restart(back)
-    assert isinstance(book.ask(back + 59 * SECOND, Take("r", "tokens", 1))[0], Refusal)
-    assert book.ask(back + 61 * SECOND, Take("r", "tokens", 1))[0].left == 9
+    file_book.restart(back)
+    assert isinstance(file_book.ask(back + 59 * SECOND, Take("r", "tokens", 1))[0], Refusal)
+    assert file_book.ask(back + 61 * SECOND, Take("r", "tokens", 1))[0].left == 9
 
 
 def test_a_clock_that_went_back_gives_no_second_trade_day(book: Book) -> None:
@@ -299,13 +225,13 @@ def test_live_and_ended_sessions_are_one_view(book: Book) -> None:
     book.writer.connection.rollback()
 
 
-def test_heartbeats_are_written_with_the_next_snapshot(book: Book) -> None:
-    session = book.start("u1")
-    book.decide(NOW + 20 * SECOND, beat(session))
-    assert not book.state.changes, "a heartbeat alone costs no disk"
-    assert book.rows(schema.active_sessions)[0].last_heartbeat_at == NOW
-    book.ask(NOW + 21 * SECOND, SAMPLE)
-    (row,) = book.rows(schema.active_sessions)
+def test_heartbeats_are_written_with_the_next_snapshot(file_book: Book) -> None:
+    session = file_book.start("u1")
+    file_book.decide(NOW + 20 * SECOND, beat(session))
+    assert not file_book.state.changes, "a heartbeat alone costs no disk"
+    assert file_book.rows(schema.active_sessions)[0].last_heartbeat_at == NOW
+    file_book.ask(NOW + 21 * SECOND, SAMPLE)
+    (row,) = file_book.rows(schema.active_sessions)
     assert (row.last_heartbeat_at, row.expires_at) == (NOW + 20 * SECOND, NOW + 80 * SECOND)
 
 
@@ -514,14 +440,14 @@ def check_rollup(row: Row[Any], of: list[Any]) -> None:
         assert getattr(row, name) == sum(getattr(shot, name) for shot in of)
 
 
-def test_counts_of_the_last_hour_come_back(book: Book) -> None:
-    book.ask(NOW, change(MAX_CONCURRENT_BOTS=2))
-    book.start("u1"), book.start("u2")
-    book.ask(NOW, asked("u3"), asked("u4"))
-    book.ask(NOW + SECOND, SAMPLE)
-    book.ask(NOW + 2 * MINUTE, Reap())
-    book.restart(NOW + 3 * MINUTE)
-    state, now = book.state, NOW + 3 * MINUTE
+def test_counts_of_the_last_hour_come_back(file_book: Book) -> None:
+    file_book.ask(NOW, change(MAX_CONCURRENT_BOTS=2))
+    file_book.start("u1"), file_book.start("u2")
+    file_book.ask(NOW, asked("u3"), asked("u4"))
+    file_book.ask(NOW + SECOND, SAMPLE)
+    file_book.ask(NOW + 2 * MINUTE, Reap())
+    file_book.restart(NOW + 3 * MINUTE)
+    state, now = file_book.state, NOW + 3 * MINUTE
     assert state.last_hour("starts", now) == 2
     assert state.last_hour("refused:server_full", now) == 2
     assert state.last_hour("ended:lease_expired", now) == 2

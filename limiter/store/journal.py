@@ -1,0 +1,68 @@
+"""What a batch changed, for the memory of the other processes on the same PostgreSQL database: one row a commit.
+
+Promises: a state that held all rows before one, and follows it, is what the process that wrote it has. Limits, the
+launch plan and incidents change rarely: they are only named, and read anew by who follows.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from limiter.rules.records import Refused, Session
+from limiter.rules.state import State
+from limiter.store.rows import as_session, session_row
+
+KEEP_MS = 60_000  # who is further behind reads everything anew
+PARTS = {
+    "limits": ("limits",),
+    "plan": ("plan",),
+    "incidents": ("incidents", "deliveries", "channels", "numbers"),
+}
+"""What is named, and the parts of a state that it is."""
+
+Entry = Mapping[str, Any]
+
+
+def entry(state: State, beaten: Iterable[Session], refused: Iterable[Refused]) -> str:
+    """The text of the row for the batch that this state has just decided."""
+    changes = state.changes
+    named = {
+        "limits": bool(changes.versions),
+        "plan": changes.plan,
+        "incidents": bool(changes.incidents or changes.deliveries),
+    }
+    found = {
+        "started": [session_row(one) for one in changes.started if one.number in state.sessions],
+        "ended": [(one.session.number, one.at, one.reason) for one in changes.ended],
+        "beaten": [(one.number, one.last_heartbeat_at, one.lease_ms) for one in beaten],
+        "starts": len(changes.started),
+        "trades": len(changes.trades),
+        "refused": Counter(one.reason for one in refused),
+        "days": [(day, user, used) for (user, day), used in changes.trade_days.items()],
+        "seconds": [(kind, user, second, n) for (kind, user, second), n in changes.seconds.items()],
+        "parts": [name for name, changed in named.items() if changed],
+    }
+    return json.dumps({name: value for name, value in found.items() if value}, separators=(",", ":"))
+
+
+def follow(state: State, at: int, entry: Entry) -> None:
+    """Change the state as the batch of that instant did."""
+    for number, ended_at, reason in entry.get("ended", ()):
+        state.follow_end(number, ended_at, reason)
+        state.follow_count(f"ended:{reason}", ended_at, 1)
+    for row in entry.get("started", ()):
+        state.restore(as_session(row))
+    for number, beaten_at, lease_ms in entry.get("beaten", ()):
+        state.follow_beat(number, beaten_at, lease_ms)
+    for day, user, used in entry.get("days", ()):
+        state.trade_days[user, day] = used
+    for kind, user, second, n in entry.get("seconds", ()):
+        state.window(kind, user).add(second, n)
+        if kind == "tokens":
+            state.last_token_at = at
+    counts = {"starts": entry.get("starts", 0), "trades": entry.get("trades", 0)}
+    counts |= {f"refused:{reason}": n for reason, n in entry.get("refused", {}).items()}
+    for figure, n in counts.items():
+        if n:
+            state.follow_count(figure, at, n)

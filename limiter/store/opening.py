@@ -1,0 +1,16 @@
+"""Which writer a database has: the only one of a SQLite file, or one of several on PostgreSQL, whose driver takes time
+and memory that a file does not need."""
+
+from limiter.store.engine import open_writer, sqlite_path
+from limiter.store.retention import Retention
+from limiter.store.writer import Writer
+
+
+def writer_of(url: str, retention: Retention = Retention()) -> Writer:
+    """The writer of the database behind the URL. Raises StoreError where it cannot be used."""
+    engine = open_writer(url)
+    if sqlite_path(url) is not None:
+        return Writer(engine, retention)
+    from limiter.store.shared import SharedWriter
+
+    return SharedWriter(engine, retention)

@@ -1,0 +1,89 @@
+"""Opens a PostgreSQL database, which several limiters on several hosts may write to.
+
+Promises: every connection is in READ COMMITTED for writers (a count read after a row lock is the count now; under
+REPEATABLE READ 17 bots were admitted for a cap of 10) and in one snapshot for readers; nothing waits for ever, neither
+for a host that is gone nor for a limiter that was stopped in the middle of a batch.
+"""
+
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Loader
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool, QueuePool
+
+CONNECT_SECONDS = 2
+LOCK_MS = 1_500  # how long a batch waits for another process's
+STATEMENT_MS = 5_000
+IDLE_MS = 5_000  # a limiter that stops in the middle of its batch is thrown out, so that the others go on
+
+
+class Whole(Loader):
+    """A numeric as Python counts: PostgreSQL's sum of integers is one, and is whole."""
+
+    def load(self, data: Any) -> int | float:
+        """The number."""
+        text = bytes(data).decode()
+        return float(text) if "." in text or "N" in text else int(text)
+
+
+def driver_url(url: str) -> URL:
+    """The URL with the driver that this program brings."""
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def open_writer(url: str) -> Engine:
+    """The engine of a writer: commits wait for the disk, and the batch of another process for a moment."""
+    return _engine(
+        url,
+        {
+            "synchronous_commit": "on",
+            "lock_timeout": LOCK_MS,
+            "statement_timeout": STATEMENT_MS,
+            "idle_in_transaction_session_timeout": IDLE_MS,
+            "tcp_keepalives_idle": 5,
+            "tcp_keepalives_interval": 2,
+            "tcp_keepalives_count": 3,
+        },
+        isolation_level="READ COMMITTED",
+        poolclass=NullPool,
+    )
+
+
+def open_reader(url: str) -> Engine:
+    """An engine that can only read, each time one snapshot."""
+    options = {"default_transaction_read_only": "on", "statement_timeout": STATEMENT_MS}
+    return _engine(
+        url,
+        options,
+        isolation_level="REPEATABLE READ",
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_pre_ping=True,
+    )
+
+
+def _engine(url: str, options: dict[str, Any], **more: Any) -> Engine:
+    said = {
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        "connect_timeout": CONNECT_SECONDS,
+        # Values are put in by the client: PostgreSQL does not see that two parameters of a GROUP BY are the same.
+        "cursor_factory": psycopg.ClientCursor,
+        "application_name": "limiter",
+    }
+    engine = create_engine(driver_url(url), connect_args=said, **more)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: psycopg.Connection[Any], _record: object) -> None:
+        connection.adapters.register_loader("numeric", Whole)
+
+    return engine
+
+
+def is_ours(tx: Connection) -> bool:
+    """Whether the schema that tables go to is empty, or has the limiter's own."""
+    names = set(inspect(tx).get_table_names())
+    return not names or "fleet" in names

@@ -1,0 +1,245 @@
+"""The writer of one process among several on a PostgreSQL database: one cap for all of them.
+
+Promises: a batch takes the row of `fleet` first, then learns what the others committed before it (store/journal.py),
+and only then is decided, at an instant of the database's clock; so what is decided on is what is true, and no two
+processes give the same slot away. Where the journal does not reach back far enough, after a failed batch, and where the
+counts differ, everything is read anew. A lease is written with the batch that renews it, so that every process may end
+it.
+"""
+
+import json
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any, cast
+
+import psycopg
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from limiter.rules.limits import Setting
+from limiter.rules.state import SHARED, State
+from limiter.store import analysis, incidents, journal, restore
+from limiter.store.retention import Retention
+from limiter.store.writer import Writer
+
+AWAY_MS = 15_000  # every process commits a snapshot each 5 s: after so long a silence none could, and no bot could beat
+LEADER_MS = 15_000  # a leader that took no snapshot for so long is followed by another
+
+log = logging.getLogger("limiter")
+
+
+@dataclass(slots=True)
+class News:
+    """What is true at a batch's instant, and how memory gets there: by the others' entries, or by parts read anew."""
+
+    now: int
+    active: int
+    next_number: int
+    paused: bool
+    away: bool  # nobody committed for so long that no lease ended
+    entries: list[tuple[int, journal.Entry]] = field(default_factory=list)
+    fresh: State | None = None
+    parts: tuple[str, ...] = ()
+
+
+class SharedWriter(Writer):
+    """Owns this process's connection. `begin`, `fetch`, `save` and `commit` wait for the network and for the others."""
+
+    shared = True
+    leads = False
+
+    def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
+        super().__init__(engine, retention)
+        self.name = secrets.token_hex(8)  # two containers may have the same host name and process id
+        self.zone: tzinfo = UTC
+        self.channels: tuple[str, ...] = ()
+        self._revision: int | None = None  # the journal's, that memory holds; None: it holds nothing
+        self._at = 0  # of that revision
+        self._news = News(0, 0, 1, paused=False, away=False)
+
+    def _connect(self) -> None:
+        super()._connect()
+        cursor: Any = psycopg.Cursor(cast("psycopg.Connection[Any]", self._driver))
+        self._cursor = cursor  # one that has the server prepare the statements of every batch
+
+    def close(self) -> None:
+        """Give leadership and the connection back."""
+        try:
+            self._connect_anew()
+            self._execute("UPDATE fleet SET leader = NULL WHERE leader = ?", [(self.name,)])
+            self._driver.commit()
+        except DBAPIError as error:
+            log.warning("leader_not_released error=%s", error.orig)
+        super().close()
+
+    # -- a batch
+
+    def begin(self) -> None:
+        """Take the row that every batch takes, and read what the others committed since this process's last one."""
+        self._connect_anew()
+        try:
+            self._news = self._read_news()
+        except self._driver_errors as error:
+            raise self._as_core(error, _LOCK) from error
+
+    def catch_up(self, state: State) -> bool:
+        """Have the state know it; False where the counts differ after that, and all has to be read anew."""
+        news = self._news
+        for at, entry in news.entries:
+            journal.follow(state, at, entry)
+        if news.fresh is not None:
+            state.adopt(news.fresh, news.parts)
+        state.next_number, state.paused = news.next_number, news.paused
+        if news.away:
+            state.renew_all(news.now)
+        if len(state.sessions) == news.active:
+            return True
+        log.error("counts_differ memory=%d database=%d", len(state.sessions), news.active)
+        return False
+
+    def read_anew(self) -> None:
+        """All of the database, in the batch at hand."""
+        self._news.entries = []
+        self._read_parts(SHARED)
+
+    @property
+    def now(self) -> int:
+        """The instant of the batch at hand, by the database's clock, in UTC milliseconds."""
+        return self._news.now
+
+    def save(self, state: State) -> None:
+        """Write what the batch changed, and what the others have to know of it."""
+        if state.changes.audit:
+            self._audit = self._audit_head()
+        if state.refused:
+            self._flood.next_id = self._next_refusal()
+        beaten = [session for session in state.beaten.values() if session.number in state.sessions]
+        super().save(state)
+        self._save_beats(state)
+        self._write_journal(journal.entry(state, beaten, state.refused))
+        if state.changes.snapshots:
+            self._lead()
+            self._execute("DELETE FROM journal WHERE at < ?", [(self.now - journal.KEEP_MS,)])
+
+    def rollback(self) -> None:
+        """Forget the batch, and what is known of the database: whether it was committed after all is not."""
+        self._revision = None
+        self._after.clear()
+        # A connection that failed may lead to a server that is no longer the one to write to.
+        self.connection.invalidate()
+        self.connection.close()
+
+    def release(self) -> None:
+        """Let the others go on: the batch has changed nothing."""
+        self.connection.rollback()
+        self._driver.rollback()
+
+    def fold_log(self) -> None:
+        """The server's own affair."""
+
+    def _end_read(self) -> None:
+        """The batch holds its row until it is written."""
+
+    def _execute(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        super()._execute(sql.replace("?", "%s"), rows)
+
+    def _as_core(self, error: BaseException, sql: str) -> BaseException:
+        return OperationalError(sql, None, error) if self._is_lost() else super()._as_core(error, sql)
+
+    def _is_lost(self) -> bool:
+        driver: Any = self._driver
+        return bool(driver.closed or driver.broken)
+
+    def _connect_anew(self) -> None:
+        if self._is_lost():
+            self._revision = None
+            self._connect()
+
+    # -- what the others did
+
+    def clock(self) -> int:
+        """Now, in UTC milliseconds: the database's clock, for those of several hosts differ."""
+        ((now,),) = self._rows(_NOW)
+        return int(now)
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        self._cursor.execute(sql, values)
+        return list(self._cursor.fetchall())
+
+    def _read_news(self) -> News:
+        ((active, next_number, paused, leader, leader_until),) = self._rows(_LOCK)
+        now = self.clock()  # not with the row: it would be the time before the wait
+        rows = self._rows(*((_LATEST,) if self._revision is None else (_SINCE, self._revision)))
+        self._news = News(max(now, rows[-1][1] if rows else self._at), active, next_number, bool(paused), away=False)
+        if self._revision is None or (rows and rows[0][0] != self._revision + 1):
+            self._read_parts(SHARED)
+        else:
+            self._news.entries = [(at, json.loads(changes)) for _, at, changes in rows]
+            named = {name for _, entry in self._news.entries for name in entry.get("parts", ())}
+            if named:
+                self._read_parts(tuple(part for name in named for part in journal.PARTS[name]))
+        self._revision, self._at = (rows[-1][0], rows[-1][1]) if rows else (self._revision or 0, self._at)
+        self._news.away = 0 < self._at < self._news.now - AWAY_MS
+        self.leads = leader == self.name and leader_until > self._news.now
+        return self._news
+
+    def _lead(self) -> None:
+        """Be the leader, or remain it, where no other is."""
+        self._execute(_LEAD, [(self.name, self.now + LEADER_MS, self.name, self.now)])
+
+    def _read_parts(self, parts: tuple[str, ...]) -> None:
+        limits = analysis.limits(self.connection)
+        assert limits is not None, "the start of every process saves them"
+        if parts is SHARED:
+            fresh = restore.read_state(self.connection, limits, self.zone, self.now, self.channels)
+        else:
+            fresh = State(limits, self.zone)
+            fresh.plan = restore.read_plan(self.connection)
+            incidents.restore(self.connection, fresh, self.channels)
+        self._news.fresh, self._news.parts = fresh, parts
+
+    def _write_journal(self, changes: str) -> None:
+        revision, now = (self._revision or 0) + 1, self.now
+        self._execute("INSERT INTO journal (revision, at, changes) VALUES (?, ?, ?)", [(revision, now, changes)])
+
+        def hold() -> None:
+            self._revision, self._at = revision, now
+
+        self._after.append(hold)
+
+    # -- the start
+
+    def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
+        """The state as the database has it; the leases are renewed where no other process was there to renew them."""
+        self.zone, self.channels = zone, tuple(channels)
+        ((*_,),) = self._rows(_LOCK)
+        now = self.clock()
+        rows = self._rows(_LATEST)
+        self._revision, self._at = rows[0][:2] if rows else (0, 0)
+        self._news.now = max(now, self._at)
+        limits, versions = restore.read_limits(self.connection, configured, self.now)
+        state = State(limits, zone)
+        self._save_versions(state, versions, [])
+        state.adopt(restore.read_state(self.connection, limits, zone, self.now, self.channels))
+        if self._at < self.now - AWAY_MS:
+            state.renew_all(self.now)
+        state.changes.versions.extend(versions)
+        beaten = list(state.beaten.values())
+        self._save_beats(state)
+        self._write_journal(journal.entry(state, beaten, ()))
+        self._lead()
+        self.commit()
+        self.committed(state)
+        return state
+
+
+_LOCK = "SELECT active, next_number, paused, leader, leader_until FROM fleet WHERE id = 1 FOR UPDATE"
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_LATEST = "SELECT revision, at, '{}' FROM journal ORDER BY revision DESC LIMIT 1"
+_SINCE = "SELECT revision, at, changes FROM journal WHERE revision > %s ORDER BY revision"
+_LEAD = (
+    "UPDATE fleet SET leader = ?, leader_until = ? WHERE id = 1 AND (leader IS NULL OR leader = ? OR leader_until <= ?)"
+)
