@@ -1,4 +1,4 @@
-"""The commands on the database: keys, backup, restore, migrate, check.
+"""The commands on the database: keys, backup, restore, migrate, check, copy.
 
 What writes to a SQLite file goes through the running limiter where there is one (its lock file says where, with a key
 that lives as long as it does), for a file has one writer; else, and on PostgreSQL, the command is a writer itself.
@@ -22,7 +22,7 @@ from limiter.rules.records import Key, Scope
 from limiter.rules.state import State
 from limiter.store import reader, schema
 from limiter.store.backup import copy, sync
-from limiter.store.engine import Lock, StoreError, open_reader, reading, sqlite_path
+from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
 from limiter.store.opening import writer_of
 from limiter.store.rows import link
 from limiter.store.schema import MIGRATIONS
@@ -186,3 +186,26 @@ def restore(config: Config, source: Path) -> Path | None:
         return aside if found else None
     finally:
         lock.release()
+
+
+def move(config: Config, target: str) -> dict[str, int]:
+    """Copy the SQLite database to an empty PostgreSQL database, while no limiter runs; the rows of each table.
+
+    Raises StoreError where a limiter runs, the target is no PostgreSQL database or was used, or is not sound after it.
+    """
+    _file(config)
+    if sqlite_path(target) is not None:
+        raise StoreError("the target is a PostgreSQL database: postgresql+psycopg://user@host/name")
+    from limiter.store.moving import move
+
+    with _alone(config):
+        source, made = open_reader(config["LIMITER_DATABASE_URL"]), open_writer(target)
+        try:
+            moved = move(source, made)
+            with reading(made, seconds=600) as connection:
+                if faults := list(_faults(connection)):
+                    raise StoreError(f"the copy is not sound: {'; '.join(faults)}")
+        finally:
+            source.dispose()
+            made.dispose()
+    return moved

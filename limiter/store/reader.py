@@ -139,11 +139,8 @@ def history(connection: Connection, begin: int, end: int, step_ms: int) -> list[
     )  # fmt: skip
     inside = (shots.step == step, shots.at >= first, shots.at < end)
     newest = select(func.max(shots.at)).where(*inside).group_by(bucket)
-    limits = dict(
-        connection.execute(select(shots.at, shots.limit_last).where(shots.step == step, shots.at.in_(newest)))
-        .tuples()
-        .all()
-    )
+    last = select(shots.at, shots.limit_last).where(shots.step == step, shots.at.in_(newest))
+    limits = {row.at: row.limit_last for row in connection.execute(last)}
     counts = schema.refusal_counts.c
     which = (counts.at - begin) // step_ms
     refused: dict[int, dict[str, int]] = {}
