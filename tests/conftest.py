@@ -1,6 +1,6 @@
 """A real limiter for tests that stand outside: a process of its own on a real database, spoken to over HTTP.
 
-With `--postgres` each has a PostgreSQL database of its own, on the server that LIMITER_TEST_POSTGRES_URL names.
+On PostgreSQL each has a database of its own, on the server that LIMITER_TEST_POSTGRES_URL names.
 
 `limiter` starts one a call, with the limits and settings that the test names; `server` is one that a whole module
 shares, for tests that only need users of their own. Both scrub the environment, watch every answer for what all
@@ -36,46 +36,40 @@ START_SECONDS = 60
 EXIT_SECONDS = 10
 CAPACITY_FIELDS = {"current_bots", "max_bots", "percent_used", "available_slots", "status", "can_accept_new"}
 _users = itertools.count(1)
+POSTGRES = os.environ.get("LIMITER_TEST_POSTGRES_URL", "")
 _databases: list[str] = []  # made on the PostgreSQL server, for the end to drop
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--postgres", action="store_true", help="limiters on PostgreSQL instead of files")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module that is marked `every_database` is run on PostgreSQL too, but for what is marked `once`."""
+    marked = metafunc.definition.get_closest_marker
+    if POSTGRES and "database" in metafunc.fixturenames and marked("every_database") and not marked("once"):
+        postgres = pytest.param("postgres", marks=pytest.mark.postgres)
+        metafunc.parametrize("database", ["sqlite", postgres], indirect=True, scope="module")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    Limiter.on_postgres = config.getoption("--postgres")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    here = not config.getoption("--postgres")
-    for item in items:
-        if not here and item.get_closest_marker("sqlite"):
-            item.add_marker(pytest.mark.skip(reason="about a SQLite file"))
+@pytest.fixture(scope="module")
+def database(request: pytest.FixtureRequest) -> str:
+    """What limiters keep their rows in: `sqlite`, or `postgres`."""
+    return str(getattr(request, "param", "sqlite"))
 
 
 def pytest_unconfigure() -> None:
     if _databases:
-        with psycopg.connect(os.environ["LIMITER_TEST_POSTGRES_URL"], autocommit=True) as connection:
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
             for name in _databases:
                 connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
 
 
-def postgres_server() -> str:
-    """Where a PostgreSQL server is that tests may make databases on; skips the test where none is named."""
-    url = os.environ.get("LIMITER_TEST_POSTGRES_URL")
-    if not url:
-        pytest.skip("LIMITER_TEST_POSTGRES_URL names no PostgreSQL server")
-    return url
-
-
 def new_database() -> str:
-    """A new and empty PostgreSQL database; its URL as the limiter takes it."""
-    server, name = postgres_server(), f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(server, autocommit=True) as connection:
+    """A new and empty PostgreSQL database, its URL as the limiter takes it; skips the test where no server is named."""
+    if not POSTGRES:
+        pytest.skip("LIMITER_TEST_POSTGRES_URL names no PostgreSQL server")
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
     _databases.append(name)
-    return f"{server.replace('postgresql://', 'postgresql+psycopg://', 1).rpartition('/')[0]}/{name}"
+    return f"{POSTGRES.replace('postgresql://', 'postgresql+psycopg://', 1).rpartition('/')[0]}/{name}"
 
 
 def new_user() -> str:
@@ -157,10 +151,9 @@ def watch(response: httpx.Response) -> None:
 class Limiter:
     """One limiter: its process, its database, its key, and the calls that tests make most."""
 
-    on_postgres = False
-
-    def __init__(self, folder: Path, env: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, env: dict[str, Any], database: str = "sqlite") -> None:
         self.folder = folder
+        self.on_postgres = database == "postgres"
         self.db_path = folder / "limiter.db"
         self.log_path = folder / "limiter.log"
         self.answers: list[httpx.Response] = []
@@ -362,14 +355,14 @@ class Limiter:
 
 
 @pytest.fixture
-def limiter(tmp_path: Path) -> Iterator[Callable[..., Limiter]]:
+def limiter(tmp_path: Path, database: str) -> Iterator[Callable[..., Limiter]]:
     """`limiter(MAX_CONCURRENT_BOTS=3, …)`: a running limiter in a folder of its own (the first one in `tmp_path`)."""
     made: list[Limiter] = []
 
     def start(*arguments: str, serve: bool = True, **env: Any) -> Limiter:
         folder = tmp_path if not made else tmp_path / str(len(made))
         folder.mkdir(exist_ok=True)
-        made.append(Limiter(folder, env))
+        made.append(Limiter(folder, env, database))
         if serve:
             made[-1].serve(*arguments)
         return made[-1]
@@ -384,9 +377,9 @@ def limiter(tmp_path: Path) -> Iterator[Callable[..., Limiter]]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
+def server(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Limiter]:
     """A running limiter with the default limits, shared by a module: fill it with no more than some dozen bots."""
-    shared = Limiter(tmp_path_factory.mktemp("shared"), {})
+    shared = Limiter(tmp_path_factory.mktemp("shared"), {}, database)
     try:
         shared.serve()
         yield shared

@@ -1,7 +1,10 @@
 """What several limiters on one database share out: one of them leads, all of them know every key."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from limiter.rules.records import Key
 
@@ -24,7 +27,8 @@ async def while_leading(leads: Callable[[], bool], run: Callable[[], Awaitable[N
 
 
 async def follow_keys(read: Callable[[], list[Key]], load: Callable[[list[Key]], None]) -> None:
-    """For ever, each second: keys that another process made or revoked."""
+    """For ever, each second: keys that another process made or revoked. While the database is away, those of before."""
     while True:
-        load(await asyncio.to_thread(read))
+        with contextlib.suppress(SQLAlchemyError):
+            load(await asyncio.to_thread(read))
         await asyncio.sleep(PERIOD_SECONDS)

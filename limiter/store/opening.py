@@ -2,12 +2,14 @@
 and memory that a file does not need."""
 
 from limiter.store.engine import open_writer, sqlite_path
+from limiter.store.precaution import copy_before_migration
 from limiter.store.retention import Retention
 from limiter.store.writer import Writer
 
 
 def writer_of(url: str, retention: Retention = Retention()) -> Writer:
     """The writer of the database behind the URL. Raises StoreError where it cannot be used."""
+    copy_before_migration(url)
     engine = open_writer(url)
     if sqlite_path(url) is not None:
         return Writer(engine, retention)

@@ -129,8 +129,9 @@ class SharedWriter(Writer):
         self._revision = None
         self._after.clear()
         # A connection that failed may lead to a server that is no longer the one to write to.
-        self.connection.invalidate()
-        self.connection.close()
+        if not self.connection.closed:
+            self.connection.invalidate()
+            self.connection.close()
 
     def release(self) -> None:
         """Let the others go on: the batch has changed nothing."""
@@ -213,7 +214,7 @@ class SharedWriter(Writer):
     # -- the start
 
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
-        """The state as the database has it; the leases are renewed where no other process was there to renew them."""
+        """The state as the database has it, every lease renewed in full."""
         self.zone, self.channels = zone, tuple(channels)
         ((*_,),) = self._rows(_LOCK)
         now = self.clock()
@@ -224,8 +225,7 @@ class SharedWriter(Writer):
         state = State(limits, zone)
         self._save_versions(state, versions, [])
         state.adopt(restore.read_state(self.connection, limits, zone, self.now, self.channels))
-        if self._at < self.now - AWAY_MS:
-            state.renew_all(self.now)
+        state.renew_all(self.now)  # the bots of this process could not beat
         state.changes.versions.extend(versions)
         beaten = list(state.beaten.values())
         self._save_beats(state)

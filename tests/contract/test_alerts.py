@@ -95,6 +95,7 @@ def test_a_restart_tells_nothing_twice_and_loses_nothing(limiter: Start, webhook
     told(webhook, THRESHOLD, FULL)
 
 
+@pytest.mark.once
 def test_a_dead_a_slow_and_a_failing_channel_delay_no_start(limiter: Start, webhook: Webhook) -> None:
     webhook.delays["/slow"], webhook.statuses["/failing"] = 60.0, 500
     addresses = [

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import INSTANT, Limiter, granted, instant, new_user, refused, wait_until, wrong_fields
 
+pytestmark = pytest.mark.every_database
+
 Start = Callable[..., Limiter]
 SESSION_FIELDS = {
     "session_id",

@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import CAPACITY_FIELDS, Limiter, granted, refused, wait_until
 
+pytestmark = pytest.mark.every_database
+
 Start = Callable[..., Limiter]
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import CAPACITY_FIELDS, Limiter, granted, new_user, refused, wait_until, wrong_fields
 
+pytestmark = pytest.mark.every_database
+
 Start = Callable[..., Limiter]
 PATH = "/api/admin/limits"
 

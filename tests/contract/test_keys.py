@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import Limiter, granted, refused, wait_until
 
+pytestmark = pytest.mark.every_database
+
 Start = Callable[..., Limiter]
 BOTS = [
     ("POST", "/api/bots/start"),
@@ -181,7 +183,7 @@ def test_keys_are_made_listed_and_revoked_while_the_limiter_runs(limiter: Start)
     wait_until(lambda: one.start(**bearer).status_code == 401, 5, "a revoked key is refused within 5 s")
 
 
-@pytest.mark.sqlite
+@pytest.mark.once
 def test_a_key_holds_over_a_restart_and_its_secret_is_not_in_the_file(limiter: Start) -> None:
     one = limiter()
     key = one.new_key("bots")
@@ -234,6 +236,7 @@ def test_a_bind_to_the_world_by_the_environment_is_refused_too(limiter: Start) -
     assert one.exit_status() == 2, one.log
 
 
+@pytest.mark.once
 def test_a_bind_to_the_world_with_a_bots_key_needs_it_everywhere(limiter: Start) -> None:
     one = limiter(serve=False)
     key = one.new_key("bots")

@@ -57,6 +57,7 @@ def test_half_sent_requests_do_not_hold_the_end_up(limiter: Start) -> None:
         connection.close()
 
 
+@pytest.mark.once
 def test_what_is_in_flight_at_sigterm_is_answered_or_never_was(limiter: Start) -> None:
     one = limiter(BOT_LEASE_SECONDS="600", MAX_CONCURRENT_BOTS="100000")
     acknowledged: list[Any] = []
@@ -231,7 +232,7 @@ def test_idle_connections_hold_nobody_up(limiter: Start) -> None:
 
 
 # -- one writer ------------------------------------------------------------------------------------------------------
-@pytest.mark.sqlite
+@pytest.mark.once
 def test_a_second_limiter_on_the_same_file_is_refused(limiter: Start) -> None:
     one = limiter()
     session = one.session()
@@ -267,7 +268,7 @@ def test_the_port_and_host_can_come_from_the_environment(limiter: Start) -> None
 
 
 # -- storage --------------------------------------------------------------------------------------------------------
-@pytest.mark.sqlite
+@pytest.mark.once
 def test_a_file_that_cannot_be_written_is_said_within_2_seconds_and_ends_no_session(limiter: Start) -> None:
     one = limiter(BOT_LEASE_SECONDS="5", MAX_BOTS_PER_USER="2")
     session = one.session("u1", "b1", Idempotency_Key="k1")

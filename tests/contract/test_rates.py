@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import Limiter, granted, refused, wrong_fields
 
+pytestmark = pytest.mark.every_database
+
 Start = Callable[..., Limiter]
 
 
@@ -51,6 +53,7 @@ def test_all_of_a_count_or_none_of_it(limiter: Start) -> None:
         refused(take(1), 429, reason)
 
 
+@pytest.mark.once
 def test_a_rate_is_kept_over_a_kill(limiter: Start) -> None:
     one = limiter(MAX_SIGNALS_PER_MINUTE="10", MAX_TOKENS_PER_MINUTE="10")
     session = one.session()
@@ -126,6 +129,7 @@ def test_a_lowered_rate_is_in_force_at_once(limiter: Start) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_never_more_than_the_limit_in_any_sixty_seconds(limiter: Start) -> None:
     """Two threads ask without a pause for 75 s; every window of 60 s between grants is looked at."""
     one = limiter(MAX_TOKENS_PER_MINUTE="20", BOT_LEASE_SECONDS="600")

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import Limiter, granted, instant, new_user, refused, wrong_fields
 
+pytestmark = pytest.mark.every_database
+
 Start = Callable[..., Limiter]
 
 
