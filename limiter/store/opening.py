@@ -8,7 +8,7 @@ from limiter.store.writer import Writer
 
 
 def writer_of(url: str, retention: Retention = Retention()) -> Writer:
-    """The writer of the database behind the URL. Raises StoreError where it cannot be used."""
+    """The writer of the database behind the URL, brought to this schema. Raises StoreError where it cannot be used."""
     copy_before_migration(url)
     engine = open_writer(url)
     if sqlite_path(url) is not None:

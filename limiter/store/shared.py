@@ -81,7 +81,7 @@ class SharedWriter(Writer):
         """Take the row that every batch takes, and read what the others committed since this process's last one."""
         self._connect_anew()
         try:
-            self._news = self._read_news()
+            self._read_news()
         except self._driver_errors as error:
             raise self._as_core(error, _LOCK) from error
 
@@ -170,7 +170,7 @@ class SharedWriter(Writer):
         self._cursor.execute(sql, values)
         return list(self._cursor.fetchall())
 
-    def _read_news(self) -> News:
+    def _read_news(self) -> None:
         ((active, next_number, paused, leader, leader_until),) = self._rows(_LOCK)
         now = self.clock()  # not with the row: it would be the time before the wait
         rows = self._rows(*((_LATEST,) if self._revision is None else (_SINCE, self._revision)))
@@ -185,7 +185,6 @@ class SharedWriter(Writer):
         self._revision, self._at = (rows[-1][0], rows[-1][1]) if rows else (self._revision or 0, self._at)
         self._news.away = 0 < self._at < self._news.now - AWAY_MS
         self.leads = leader == self.name and leader_until > self._news.now
-        return self._news
 
     def _lead(self) -> None:
         """Be the leader, or remain it, where no other is."""
@@ -216,7 +215,7 @@ class SharedWriter(Writer):
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
         """The state as the database has it, every lease renewed in full."""
         self.zone, self.channels = zone, tuple(channels)
-        ((*_,),) = self._rows(_LOCK)
+        self._rows(_LOCK)
         now = self.clock()
         rows = self._rows(_LATEST)
         self._revision, self._at = rows[0][:2] if rows else (0, 0)
