@@ -23,7 +23,7 @@ from limiter.rules.limits import Setting
 from limiter.rules.state import SHARED, State
 from limiter.store import analysis, incidents, journal, restore
 from limiter.store.retention import Retention
-from limiter.store.writer import Writer
+from limiter.store.writer import TRADE_COLUMNS, Writer
 
 AWAY_MS = 15_000  # every process commits a snapshot each 5 s: after so long a silence none could, and no bot could beat
 LEADER_MS = 15_000  # a leader that took no snapshot for so long is followed by another
@@ -50,6 +50,10 @@ class SharedWriter(Writer):
 
     shared = True
     leads = False
+    named_trades = (
+        f"SELECT {', '.join(TRADE_COLUMNS)} FROM json_array_elements(%s::json) AS named JOIN trades ON user_id ="
+        " named ->> 0 AND trade_id = named ->> 1"
+    )
 
     def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
         super().__init__(engine, retention)

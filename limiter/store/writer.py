@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
-from sqlalchemy import Engine, Table, func, select, tuple_
+from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
 from limiter.rules.changes import Rollback
@@ -27,6 +27,8 @@ from limiter.store.retention import HOUR_MS, Retention
 from limiter.store.rows import as_session, limit_value, link, session_row, trade_row
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 
+TRADE_COLUMNS = ("trade_id", "user_id", "number", "symbol", "side", "quantity", "price", "closes", "at", "day")
+
 log = logging.getLogger("limiter")
 
 
@@ -34,6 +36,10 @@ class Writer:
     """Owns the one connection that writes. Not thread-safe: one call at a time, from whichever thread."""
 
     shared = False  # whether other processes write to the database too (store/shared.py)
+    named_trades = (  # a join: for `(user_id, trade_id) IN (…)` SQLite reads the whole table
+        f"SELECT {', '.join(TRADE_COLUMNS)} FROM json_each(?) AS named JOIN trades ON user_id ="
+        " json_extract(named.value, '$[0]') AND trade_id = json_extract(named.value, '$[1]')"
+    )
     leads = True  # whether this one does what only one may do: tell operators, follow the launch plan
 
     def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
@@ -269,8 +275,7 @@ class Writer:
                 ended = Ended(as_session(row), row.ended_at, row.ended_reason)
                 state.ended[ended.session.number] = ended
         if trades:
-            named = tuple_(schema.trades.c.user_id, schema.trades.c.trade_id).in_(sorted(trades))
-            for row in self.connection.execute(_TRADES.where(named)):
+            for row in self.connection.exec_driver_sql(self.named_trades, (json.dumps(sorted(trades)),)):
                 columns: list[Any] = list(row)
                 columns[7] = bool(row.closes)
                 trade = Trade(*columns)
@@ -358,9 +363,7 @@ _INSERTS = {
 _DELETE_ACTIVE = "DELETE FROM active_sessions WHERE number = ?"
 _UPDATE_FLEET = "UPDATE fleet SET active = ?, next_number = ?, paused = ? WHERE id = 1"
 _UPDATE_BEAT = "UPDATE active_sessions SET last_heartbeat_at = ?, expires_at = ?, lease_ms = ? WHERE number = ?"
-_TRADE = ("trade_id", "user_id", "number", "symbol", "side", "quantity", "price", "closes", "at", "day")
-_INSERT_TRADE = f"INSERT INTO trades ({', '.join(_TRADE)}) VALUES ({', '.join('?' for _ in _TRADE)})"
-_TRADES = select(*(schema.trades.c[name] for name in _TRADE))
+_INSERT_TRADE = f"INSERT INTO trades ({', '.join(TRADE_COLUMNS)}) VALUES ({', '.join('?' for _ in TRADE_COLUMNS)})"
 _UPSERT_DAY = (
     "INSERT INTO trade_days (day, user_id, used) VALUES (?, ?, ?)"
     " ON CONFLICT (day, user_id) DO UPDATE SET used = excluded.used"

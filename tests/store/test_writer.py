@@ -264,6 +264,13 @@ def test_a_trade_of_any_age_is_known_again(book: Book) -> None:
     assert book.count(schema.trades) == 1
 
 
+def test_named_trades_are_found_by_their_index_however_many_there_are(file_book: Book) -> None:
+    connection = file_book.writer.connection
+    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {file_book.writer.named_trades}", ('[["u1", "t1"]]',)).all()
+    connection.rollback()
+    assert any("trades USING INDEX trades_id" in step[-1] for step in plan), plan
+
+
 def test_the_same_trade_twice_in_a_batch_is_counted_once(book: Book) -> None:
     session = book.start("u1")
     one, two = book.ask(NOW, trade(session, "t1"), trade(session, "t1"))
