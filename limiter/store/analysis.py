@@ -371,6 +371,14 @@ def tables(tx: Connection) -> list[tuple[str, int]]:
     return found
 
 
+def size_bytes(tx: Connection) -> int:
+    """What the database takes on its disk, without its write-ahead log."""
+    if tx.dialect.name == "postgresql":
+        return int(tx.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
+    pages, size = (int(tx.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in ("page_count", "page_size"))
+    return pages * size
+
+
 def schema_step(tx: Connection) -> int:
     """The migration that the database is at."""
     return int(tx.execute(select(func.coalesce(func.max(schema.migrations.c.step), 0))).scalar_one())

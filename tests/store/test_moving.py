@@ -120,6 +120,10 @@ def test_what_is_read_is_the_same(both: tuple[Engine, Engine], name: str) -> Non
     assert there == here
 
 
+def test_the_size_is_told_of_both(both: tuple[Engine, Engine]) -> None:
+    assert all(1e6 < run(engine, analysis.size_bytes) < 1e9 for engine in both)
+
+
 def test_a_target_that_was_used_is_refused(both: tuple[Engine, Engine]) -> None:
     source, used = both
     target = open_writer(used.url.render_as_string(hide_password=False))
