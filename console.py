@@ -115,7 +115,7 @@ def console_url() -> str:
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """A limiter for as long as the console lives, and the link."""
     keeper = None
-    # Charts bring pandas and Altair, seconds of import that the first page shall not wait for.
+    # Charts bring Arrow, an import that the first page shall not wait for.
     warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts"))
     here = urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1")
     if SETTINGS["LIMITER_CONSOLE_STARTS"] and here and not await answers():

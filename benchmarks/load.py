@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.servers import HERE, Server, tool
 
 START = '{"user_id":"u@","bot_id":"b1"}'
+REPLACE = '{"user_id":"#","bot_id":"b1"}'  # a start that ends the same bot's stay: as many bots as there are names
 BEAT = '{"session_id":"#"}'
 _first = itertools.count(1)
 

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 import httpx
@@ -28,11 +29,15 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long: rounds, and seconds of a run and of its warm-up."""
+    """How much: rounds, seconds of a run and of its warm-up, ended sessions of a long history, decisions before memory
+    is read, seconds that four tabs watch."""
 
     rounds: int = 3
     seconds: float = 3.0
     warm_up: float = 1.0
+    history: int = 5_000_000
+    decisions: int = 1_000_000
+    watched_seconds: float = 300.0
 
 
 @dataclass(slots=True)
@@ -128,25 +133,19 @@ def beats(found: Findings, effort: Effort, say: Say) -> None:
     """Heartbeats of running bots."""
 
     def driver(server: Server, clients: int, seconds: float) -> Load:
-        names = server.folder / "sessions"
-        if not names.exists():
-            names.write_text("\n".join(sessions(server)) + "\n")
-        path = "/api/bots/heartbeat" if server.pid and (server.folder / "limiter.db").exists() else "/api/bots/start"
-        return drive(server, clients, seconds, BEAT, path, names)
+        if not (server.folder / "limiter.db").exists():
+            return drive(server, clients, seconds, BEAT, names=placeholders(server))
+        return drive(server, clients, seconds, BEAT, "/api/bots/heartbeat", servers.start_bots(server, BEATING))
 
     loads = compare(found, say, "beats", {"limiter": servers.limiter}, 64, effort, driver)
     found.values["beats_64"] = ratio(loads, "limiter")
 
 
-def sessions(server: Server) -> Iterator[str]:
-    """Session ids to beat with; the no-op gets texts of the same length."""
-    if not (server.folder / "limiter.db").exists():
-        yield from (f"s{number}.{'x' * 24}" for number in range(BEATING))
-        return
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}) as client:
-        for number in range(BEATING):
-            answer = client.post("/api/bots/start", json={"user_id": f"beat{number}"})
-            yield str(answer.json()["session"]["session_id"])
+def placeholders(server: Server) -> Path:
+    """Texts of the length of session ids, for the no-op."""
+    names = server.folder / "sessions"
+    names.write_text("".join(f"s{number}.{'x' * 24}\n" for number in range(BEATING)))
+    return names
 
 
 def slow_disk(found: Findings, effort: Effort, say: Say) -> None:

@@ -70,11 +70,35 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
+def grouped(value: int) -> str:
+    """With spaces between the thousands."""
+    return f"{value:,}".replace(",", " ")
+
+
 def row(figure: Figure, value: float) -> str:
     """A line of the table."""
     goal, floor = (number(one) if one is not None else "" for one in (figure.goal, figure.floor))
     sign = SIGNS[figure.verdict(value)]
     return f"| {figure.title} | **{number(value)}** {figure.unit} | {goal} | {floor} | {sign} |"
+
+
+def stamp() -> str:
+    """When and where, in a line."""
+    box = machine(Effort())
+    return (
+        f"{box['at']} · {box['processor']}, {box['ram_gb']} GB · Python {box['python']}, SQLite {box['sqlite']}"
+        f" · load average {os.getloadavg()[0]:.1f}"
+    )
+
+
+def place(text: str, name: str, content: str) -> str:
+    """A page with this content in its place of that name, which two comments mark."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"the page has no place for {name}")
+    return f"{before}{begin}{content}\n{end}{after}"
 
 
 def chart(values: dict[str, float]) -> list[str]:

@@ -38,6 +38,11 @@ def tool(name: str, package: str) -> str:
     return found
 
 
+def first_tool(names: tuple[str, ...], package: str) -> str:
+    """The path of the first of these programs that is there, or Missing."""
+    return next(filter(None, map(shutil.which, names)), None) or tool(names[0], package)
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running server: where it is, its folder, the key it wants, its process."""
@@ -105,6 +110,35 @@ def limiter(folder: Path, **environment: str) -> Iterator[Server]:
     with process(command, folder, **env) as running:
         wait_for(f"http://127.0.0.1:{port}/readyz", running, folder)
         yield Server(f"http://127.0.0.1:{port}", folder, bots, running.pid)
+
+
+def start_bots(server: Server, bots: int) -> Path:
+    """A file with the session ids of so many running bots; started once, and found again."""
+    names = server.folder / "sessions"
+    if not names.exists():
+        with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}) as client:
+            answers = [client.post("/api/bots/start", json={"user_id": f"beat{number}"}) for number in range(bots)]
+        names.write_text("".join(f"{answer.json()['session']['session_id']}\n" for answer in answers))
+    return names
+
+
+@contextlib.contextmanager
+def console(folder: Path, server: Server) -> Iterator[tuple[int, str]]:
+    """The console on that limiter: its process, and the link that signs in."""
+    log, port = folder / "console", free_port()
+    log.mkdir()
+    env = {
+        "LIMITER_DATABASE_URL": f"sqlite:///{folder / 'limiter.db'}",
+        "LIMITER_URL": server.url,
+        "LIMITER_CONSOLE_PORT": str(port),
+        "LIMITER_CONSOLE_STARTS": "no",
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = ["env", f"--chdir={ROOT}", sys.executable, "console.py"]  # Streamlit's configuration is found from there
+    with process(command, log, **env) as running:
+        wait_for(f"http://127.0.0.1:{port}/admin/sign-in", running, log)
+        words = (log / "log").read_text().split()
+        yield running.pid, next(word for word in words if "link=" in word)
 
 
 def make_key(scope: str, folder: Path, database: str) -> str:

@@ -26,7 +26,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """One fault. `run(folder, rounds)` works in an empty folder; tests run it `short`, `make drill` runs it `long`."""
+    """One fault. `run(folder, rounds)` works in an empty folder; tests run it `short`, `make drill` runs it `long`.
+
+    A `short` of 0: another test has the fault in its short form.
+    """
 
     name: str
     fault: str

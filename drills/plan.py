@@ -1,10 +1,11 @@
 """The drills, declared: name, fault, what runs it, how often in the tests and in `make drill`."""
 
-from drills import callers, clocks, disks, inside, power, processes
+from drills import beside, callers, clocks, disks, inside, power, processes, several
 from drills.figures import Drill
 
 DRILLS: tuple[Drill, ...] = (
-    Drill("kill", "SIGKILL at a random moment under load", processes.kills, 1, 200),
+    Drill("kill", "SIGKILL at a random moment under load", processes.kills, 0, 200),
+    Drill("several", "one of several limiters on one PostgreSQL is killed", several.several, 0, 100),
     Drill("power", "power cut: writes that were not synced are lost, kept in part or torn", power.power_cuts, 30, 300),
     Drill("write-error", "the n-th operation on the disk fails, for every n", power.write_errors, 12, 40),
     Drill("full-disk", "another program fills the disk, and makes room again", disks.full_disk, 1, 20),
@@ -15,20 +16,24 @@ DRILLS: tuple[Drill, ...] = (
     Drill("zombies", "30 % of the bots vanish", processes.zombies, 20, 200),
     Drill("terminate", "SIGTERM under load, with half-sent requests open", processes.terminations, 1, 50),
     Drill("siege", "slow clients, and five times as many silent connections", callers.siege, 100, 2000),
-    Drill("document", "requests made from the OpenAPI document", callers.made_from_the_document, 5, 200),
+    Drill("document", "requests made from the OpenAPI document", callers.made_from_the_document, 5, 250),
     Drill("poison", "one request of a batch fails", inside.poison, 40, 1000),
     Drill("sampler", "the sampler crashes", inside.sampler, 10, 200),
+    Drill("stall", "the sampler hangs", beside.stall, 0, 4),
+    Drill("channels", "alert channels are dead, slow and failing", beside.channels, 0, 10),
+    Drill("readers", "twenty console pages are drawn again and again", beside.readers, 0, 10),
     Drill("lost-answer", "the answer is lost, and the bot asks again", processes.lost_answers, 50, 1000),
     Drill("soak", "hours of bots that come and go, in minutes", inside.soak, 20_000, 1_000_000),
 )  # fmt: skip
 
 ELSEWHERE = (
-    ("two limiters on one file", "tests/contract/test_process.py, tests/store/test_engine.py: the second is refused"),
+    ("two limiters on one SQLite file", "tests/contract/test_process.py: the second is refused"),
     ("damaged, foreign, empty, newer files", "tests/store/test_engine.py: 13 kinds, each named in the sentence"),
     ("alert channels dead, slow, failing", "tests/jobs/test_alerts.py"),
     ("a console page or a read that runs away", "tests/store/test_engine.py, tests/pages, tests/journeys"),
     ("limits lowered, raised, raced", "tests/contract/test_changes.py, tests/contract/test_limits.py"),
     ("a migration cut at any statement", "tests/store/test_engine.py"),
     ("backup under load, restore drill", "tests/test_upkeep.py, tests/store/test_backup.py"),
+    ("a fault in the decision loop itself", "tests/faults/test_broken_loop.py: the process ends, and nothing is lost"),
     ("hostile bodies and values", "tests/contract/test_bad_input.py"),
 )  # fmt: skip

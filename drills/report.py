@@ -1,33 +1,55 @@
-"""docs/drills.md: which fault, how often, what it cost, when and on what machine."""
+"""docs/drills.md: which fault, how often, what it cost, when and on what machine.
 
+Derived from docs/drills.json, which has the last outcome of each drill: one that takes an hour is not done again for
+another's sake.
+"""
+
+import json
 import os
 import platform
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from drills.figures import Drill, Figure
-from drills.plan import ELSEWHERE
+from drills.plan import DRILLS, ELSEWHERE
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "drills.md"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one drill: its figures, or why there are none."""
+    """What came of one drill: its figures, or why there are none; when, and under which load of the machine."""
 
     drill: Drill
     rounds: int
     figures: list[Figure] = field(default_factory=list)
     fault: str = ""
     seconds: float = 0.0
+    at: str = ""
+    machine: str = ""
 
     @property
     def holds(self) -> bool:
         """Whether every promise was kept; a drill that could not run broke none."""
         return not self.fault.startswith("failed") and all(figure.holds for figure in self.figures)
+
+
+def now() -> str:
+    """As the page writes it."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+
+
+def machine(load_before: float) -> str:
+    """What it was done on, and how busy that was."""
+    return (
+        f"{os.cpu_count()} cores, load average {load_before:.1f} before and {os.getloadavg()[0]:.1f} after ·"
+        f" {platform.system()} {platform.release()} ·"
+        f" Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
 
 
 def number(value: float) -> str:
@@ -44,6 +66,8 @@ def lines(outcome: Outcome) -> Iterable[str]:
     yield ""
     yield f"`python -m drills --only {drill.name}` · size {outcome.rounds}{full} · {outcome.seconds:.0f} s"
     yield ""
+    yield f"{outcome.at} · {outcome.machine}"
+    yield ""
     if outcome.fault:
         yield outcome.fault
         yield ""
@@ -57,22 +81,41 @@ def lines(outcome: Outcome) -> Iterable[str]:
     yield ""
 
 
-def markdown(outcomes: list[Outcome], load: float) -> str:
+def markdown(outcomes: Iterable[Outcome]) -> str:
     """The page."""
-    kept = sum(outcome.holds and bool(outcome.figures) for outcome in outcomes)
+    shown = list(outcomes)
+    kept = sum(outcome.holds and bool(outcome.figures) for outcome in shown)
     page = [
         "# Drills",
         "",
         "Written by `make drill`; do not edit. Each drill breaks something under a real limiter and counts what it"
-        " cost; the tests run the same code in a short form (tests/faults).",
+        " cost; the tests run the same code in a short form (tests/faults). A figure without a limit is shown, not"
+        " judged.",
         "",
-        f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} · {os.cpu_count()} cores, load average {load:.1f} before"
-        f" and {os.getloadavg()[0]:.1f} after · {platform.system()} {platform.release()} ·"
-        f" Python {platform.python_version()}, SQLite {sqlite3.sqlite_version} · {kept} of {len(outcomes)} drills held",
+        f"{kept} of {len(shown)} drills held.",
         "",
     ]
-    for outcome in outcomes:
+    for outcome in shown:
         page += lines(outcome)
     page += ["## Faults that only the tests make", "", "| fault | where |", "|---|---|"]
     page += [f"| {fault} | {where} |" for fault, where in ELSEWHERE]
     return "\n".join(page) + "\n"
+
+
+def keep(outcome: Outcome, page: Path) -> None:
+    """Put it in the place of the last one of its drill, and write the page anew."""
+    data = page.with_suffix(".json")
+    kept = json.loads(data.read_text(encoding="utf-8")) if data.exists() else {}
+    kept[outcome.drill.name] = {name: value for name, value in asdict(outcome).items() if name != "drill"}
+    data.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    page.write_text(derived(page), encoding="utf-8")
+
+
+def derived(page: Path) -> str:
+    """The page as its data wants it."""
+    kept = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    return markdown(_outcome(drill, kept[drill.name]) for drill in DRILLS if drill.name in kept)
+
+
+def _outcome(drill: Drill, row: dict[str, Any]) -> Outcome:
+    return Outcome(drill, **row | {"figures": [Figure(**figure) for figure in row["figures"]]})

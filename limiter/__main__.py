@@ -6,7 +6,7 @@ What opens the database is imported by the commands that do: a `run` beside ever
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -94,6 +94,32 @@ def demo(database_url: str | None, show: bool, **story: Any) -> None:
     from limiter import demo
 
     sys.exit(demo.main(database_url or demo.DEFAULT_URL, show=show, **story))
+
+
+@main.command()
+@click.argument("names", metavar="[NAME…]", nargs=-1)
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results there.")
+def drill(names: tuple[str, ...], file: Path | None) -> None:
+    """Try what the limiter promises, on a scratch copy: ten, full, silent, restart, alert; or those NAMEd alone.
+
+    A limiter of its own is started, killed, filled and alerted; the live one is not spoken to. Exit status 1 where one
+    fails.
+    """
+    from limiter import exercises
+    from limiter.exercises import report
+
+    if unknown := [name for name in names if name not in exercises.NAMES]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(exercises.NAMES)}", param_hint="NAME")
+    settings, results = with_config(), list[report.Result]()
+    with sentences(), closing(exercises.perform(settings, names or exercises.NAMES, settings["LIMITER_LANG"])) as all_:
+        for result in all_:
+            results.append(result)
+            click.echo(report.as_text(result))
+            with suppress(OSError):  # what is kept is for the console; a folder of others does not fail a drill
+                report.keep(settings, result)
+    if file:
+        file.write_text(json.dumps(report.as_json(results), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    sys.exit(0 if all(result.passed for result in results) else 1)
 
 
 # The limiter and its database
@@ -198,6 +224,19 @@ def restore(file: Path) -> None:
     with sentences():
         aside = upkeep.restore(with_config(), file)
     click.echo(f"restored from {file}" + (f"; what was there is {aside}" if aside else ""))
+
+
+@main.command()
+@click.argument("target", metavar="URL")
+def copy(target: str) -> None:
+    """Copy the SQLite database to an empty PostgreSQL database, all of it; stop the limiter first."""
+    from limiter import upkeep
+
+    with sentences():
+        moved = upkeep.move(with_config(), target)
+    for name, rows in moved.items():
+        click.echo(f"{name:16} {rows}")
+    click.echo("Every row is there, counted on both sides. Set LIMITER_DATABASE_URL to the new database and start.")
 
 
 @main.command()

@@ -1,25 +1,30 @@
 """The commands that ask a running limiter over HTTP, for a person, or with `--json` the API's own answer for a program.
 
 Promises: the answer on stdout; what goes wrong as one sentence on stderr, with exit status 1 (2: a wrong command line).
+The HTTP client is imported by what asks: `serve` would start 0.3 s later for it.
 """
 
 import functools
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from limiter import config
-from limiter.client import Admin, Refused
-from limiter.client.wire import Connection
+
+if TYPE_CHECKING:
+    from limiter.client import Admin, Refused
 
 Answer = dict[str, Any]
 
 
 def connection(url: str | None) -> dict[str, str | None]:
     """`url`, `key` and `language` as clients take them, from the command line, the environment and `.env`."""
+    from limiter.client import Refused
+    from limiter.client.wire import Connection
+
     try:
         settings = config.read(LIMITER_URL=url)
     except config.ConfigError as error:
@@ -42,6 +47,8 @@ def over_http(show: Callable[[Answer], str]) -> Callable[[Callable[..., Answer]]
         @click.option("--url", help="Where the limiter is; else LIMITER_URL.")
         @functools.wraps(ask)
         def command(*, as_json: bool, url: str | None, **options: Any) -> None:
+            from limiter.client import Admin, Refused
+
             try:
                 with Admin(**connection(url)) as admin:  # type: ignore[arg-type]  # mypy: keys are the names
                     answer = ask(admin, **options)
@@ -54,7 +61,7 @@ def over_http(show: Callable[[Answer], str]) -> Callable[[Callable[..., Answer]]
     return decorate
 
 
-def sentence(refused: Refused) -> str:
+def sentence(refused: "Refused") -> str:
     """Why, and where a key is what is missing, how to send one."""
     if refused.reason != "unauthorized":
         return str(refused)
@@ -83,7 +90,7 @@ def show_capacity(answer: Answer) -> str:
 
 @click.command()
 @over_http(show_capacity)
-def capacity(admin: Admin) -> Answer:
+def capacity(admin: "Admin") -> Answer:
     """Bots against the limit, now."""
     return admin.capacity()
 
@@ -153,7 +160,7 @@ def assignments(context: click.Context, parameter: click.Parameter, given: Seque
 
 @limits.command("get")
 @over_http(show_limits)
-def limits_get(admin: Admin) -> Answer:
+def limits_get(admin: "Admin") -> Answer:
     """Every limit, with where its value comes from."""
     return admin.limits()
 
@@ -163,14 +170,14 @@ def limits_get(admin: Admin) -> Answer:
 @reason_option
 @override_option
 @over_http(show_change)
-def limits_set(admin: Admin, changes: dict[str, Any], reason: str, override_guard: bool) -> Answer:
+def limits_set(admin: "Admin", changes: dict[str, Any], reason: str, override_guard: bool) -> Answer:
     """Set limits, all of them or none. NAME=null takes a live change back."""
     return admin.change_limits(changes, reason, override_guard=override_guard)
 
 
 @limits.command("history")
 @over_http(show_versions)
-def limits_history(admin: Admin) -> Answer:
+def limits_history(admin: "Admin") -> Answer:
     """The versions, newest first."""
     return admin.limits_history()
 
@@ -180,7 +187,7 @@ def limits_history(admin: Admin) -> Answer:
 @reason_option
 @override_option
 @over_http(show_change)
-def limits_rollback(admin: Admin, version: int, reason: str, override_guard: bool) -> Answer:
+def limits_rollback(admin: "Admin", version: int, reason: str, override_guard: bool) -> Answer:
     """A new version with the values of that one."""
     return admin.rollback(version, reason, override_guard=override_guard)
 
@@ -206,7 +213,7 @@ def show_sessions(answer: Answer) -> str:
 @click.option("--limit", type=int, help="At most so many; 50 where not given.")
 @click.option("--cursor", help="Go on from there.")
 @over_http(show_sessions)
-def sessions_list(admin: Admin, **query: Any) -> Answer:
+def sessions_list(admin: "Admin", **query: Any) -> Answer:
     """Sessions, newest first."""
     return admin.sessions(**query)
 
@@ -215,7 +222,7 @@ def sessions_list(admin: Admin, **query: Any) -> Answer:
 @click.argument("public_id")
 @reason_option
 @over_http(lambda answer: "Ended; its bot is told at its next beat.")
-def sessions_stop(admin: Admin, public_id: str, reason: str) -> Answer:
+def sessions_stop(admin: "Admin", public_id: str, reason: str) -> Answer:
     """End one session."""
     return admin.stop_session(public_id, reason)
 
@@ -223,7 +230,7 @@ def sessions_stop(admin: Admin, public_id: str, reason: str) -> Answer:
 @sessions.command("reap")
 @reason_option
 @over_http(lambda answer: f"{len(answer['ended'])} ended")
-def sessions_reap(admin: Admin, reason: str) -> Answer:
+def sessions_reap(admin: "Admin", reason: str) -> Answer:
     """End every session that missed two beats."""
     return admin.reap(reason)
 
@@ -234,7 +241,7 @@ def sessions_reap(admin: Admin, reason: str) -> Answer:
 @click.command()
 @reason_option
 @over_http(lambda answer: "Starts are refused from now on; running bots go on.")
-def pause(admin: Admin, reason: str) -> Answer:
+def pause(admin: "Admin", reason: str) -> Answer:
     """Refuse every start."""
     return admin.pause(reason)
 
@@ -242,7 +249,7 @@ def pause(admin: Admin, reason: str) -> Answer:
 @click.command()
 @reason_option
 @over_http(lambda answer: "Starts are admitted again.")
-def resume(admin: Admin, reason: str) -> Answer:
+def resume(admin: "Admin", reason: str) -> Answer:
     """Admit starts again."""
     return admin.resume(reason)
 
@@ -291,7 +298,7 @@ def show_test(answer: Answer) -> str:
 @click.option("--limit", type=int, help="At most so many; 50 where not given.")
 @click.option("--cursor", help="Go on from there.")
 @over_http(show_alerts)
-def alerts_list(admin: Admin, **query: Any) -> Answer:
+def alerts_list(admin: "Admin", **query: Any) -> Answer:
     """Incidents, newest first, and how the channels fare."""
     return admin.alerts(**query)
 
@@ -300,14 +307,14 @@ def alerts_list(admin: Admin, **query: Any) -> Answer:
 @click.argument("alert_id", metavar="ID")
 @click.option("--reason", help="What is being done; kept with the incident.")
 @over_http(lambda answer: f"Acknowledged by {answer['alert']['acknowledged_by']}: {answer['alert']['message']}")
-def alerts_ack(admin: Admin, alert_id: str, reason: str | None) -> Answer:
+def alerts_ack(admin: "Admin", alert_id: str, reason: str | None) -> Answer:
     """Say that somebody looks after it."""
     return admin.acknowledge(alert_id, reason)
 
 
 @alerts.command("test")
 @over_http(show_test)
-def alerts_test(admin: Admin) -> Answer:
+def alerts_test(admin: "Admin") -> Answer:
     """Send a test message to every channel."""
     return admin.test_alert()
 
@@ -323,7 +330,7 @@ def show_refusal(answer: Answer) -> str:
 @click.command()
 @click.argument("request_id")
 @over_http(show_refusal)
-def explain(admin: Admin, request_id: str) -> Answer:
+def explain(admin: "Admin", request_id: str) -> Answer:
     """Why that request was refused, from the facts of its instant."""
     return admin.explain(request_id)
 

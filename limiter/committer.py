@@ -277,7 +277,7 @@ class Committer:
     async def _make_durable(self) -> None:
         writer, state = self.writer, self.state
         if self.shared is not None:
-            if not state.changes and not state.beaten:
+            if not (state.changes or state.beaten or self.shared.renews):
                 await self._thread.run(self.shared.release)
                 return
             await self._thread.run(partial(self.shared.save, state))

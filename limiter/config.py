@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 
+from limiter.rules.hours import Hours
 from limiter.rules.limits import Setting, Source, defaults
 from limiter.system_limits import CATALOGUE
 
@@ -59,6 +60,17 @@ def _hours_of_a_day(text: str) -> int:
     if not 1 <= hours <= 24:
         raise ValueError("must be 1 to 24")
     return hours
+
+
+def _minutes(text: str) -> int:
+    minutes = int(text)
+    if not 0 <= minutes <= 10_080:
+        raise ValueError("must be 0 to 10080, which is a week")
+    return minutes
+
+
+def _hours(text: str) -> Hours | None:
+    return Hours.read(text) if text else None
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -117,6 +129,8 @@ SETTINGS: tuple[Declared, ...] = (
     Declared("LIMITER_LANG", "fr", _choice("fr", "en"), "language of sentences where the caller names none: fr or en"),
     Declared("LIMITER_ALERT_URLS", "", _addresses, "Apprise addresses for alerts, separated by commas", secret=True),
     Declared("LIMITER_ALERT_ENDS", "no", _yes, "whether the end of an incident is told too: yes or no"),
+    Declared("LIMITER_ALERT_REPEAT_MINUTES", "0", _minutes, "minutes until an open alert is told again; 0: never"),
+    Declared("LIMITER_ALERT_QUIET", "", _hours, "hours for critical alerts only, as 22:00-07:00; empty: none"),
     Declared("LIMITER_PING_URL", "", _web, "address called each minute, for a monitor of silence", secret=True),
     Declared("LIMITER_BACKUP_DIR", "", str, "folder of backups; empty: backups/ beside the database; none: none"),
     Declared("LIMITER_BACKUP_HOURS", "24", _hours_of_a_day, "hours between two backups, 24 at most"),

@@ -2,14 +2,22 @@
 
 Promises: sending never blocks the caller's event loop nor the exit of the process; what a channel answers is told
 without the secrets of its address. Not promised: that a message which seemed to fail did not arrive after all.
+
+Apprise takes a second and 20 MB to load. So addresses that it has once taken are remembered (as a digest), and a start
+with the same ones leaves it to the first message.
 """
 
 import asyncio
+import hashlib
+import json
 import logging
+import os
 import re
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,33 +27,66 @@ MAX_ANSWER = 300  # characters
 _TOLD = ("WARNING", "ERROR", "CRITICAL")
 
 
-def open_channels(addresses: Sequence[str]) -> dict[str, "Channel"]:
-    """The channels by name: `discord`, `e-mail`, `json`, `json-2`. Raises ValueError that tells no secret."""
+def open_channels(addresses: Sequence[str], memory: Path | None = None) -> dict[str, "Channel"]:
+    """The channels by name: `discord`, `e-mail`, `json`, `json-2`. Raises ValueError that tells no secret.
+
+    `memory` is the file in which addresses that were taken are remembered.
+    """
     if not addresses:
         return {}
-    from apprise import Apprise, AppriseAsset  # takes half a second, which only those pay who are alerted
+    digest = hashlib.sha256("\n".join([version("apprise"), *addresses]).encode()).hexdigest()
+    names = _remembered(memory, digest)
+    if names is None:
+        names = _names(addresses)
+        _remember(memory, digest, names)
+    return {name: Channel(name, address) for name, address in zip(names, addresses, strict=True)}
+
+
+def _names(addresses: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for place, address in enumerate(addresses, 1):
+        apprise = _open(address)
+        if apprise is None:
+            raise ValueError(f"address {place} of {len(addresses)} is not one that Apprise knows")
+        base = re.sub(r"[^a-z0-9]+", "-", str(apprise[0].service_name).lower()).strip("-")
+        same = sum(re.fullmatch(rf"{base}(-\d+)?", name) is not None for name in names)
+        names.append(f"{base}-{same + 1}" if same else base)
+    return names
+
+
+def _open(address: str) -> Any:
+    """Apprise with that address; None where it does not know it."""
+    from apprise import Apprise, AppriseAsset
 
     logger = logging.getLogger("apprise")
     logger.propagate, logger.disabled = False, False  # its lines name addresses; ours do not
-    channels: dict[str, Channel] = {}
-    for place, address in enumerate(addresses, 1):
-        apprise = Apprise(asset=AppriseAsset(async_mode=False, app_id="Bot limiter", storage_mode="memory"))
-        if not apprise.add(address):
-            raise ValueError(f"address {place} of {len(addresses)} is not one that Apprise knows")
-        service = str(apprise[0].service_name)
-        base = re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-")
-        same = sum(re.fullmatch(rf"{base}(-\d+)?", name) is not None for name in channels)
-        name = f"{base}-{same + 1}" if same else base
-        channels[name] = Channel(name, address, apprise)
-    return channels
+    apprise = Apprise(asset=AppriseAsset(async_mode=False, app_id="Bot limiter", storage_mode="memory"))
+    return apprise if apprise.add(address) else None
+
+
+def _remembered(memory: Path | None, digest: str) -> list[str] | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(memory.read_text()) if memory else {}
+        if kept["digest"] == digest:
+            return [str(name) for name in kept["names"]]
+    return None
+
+
+def _remember(memory: Path | None, digest: str, names: list[str]) -> None:
+    with suppress(OSError):  # then the next start takes a second longer
+        if memory:
+            handle = os.open(memory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w") as file:
+                json.dump({"digest": digest, "names": names}, file)
 
 
 class Channel:
     """One address. A message that hangs holds up later ones of this channel, and nothing else."""
 
-    def __init__(self, name: str, address: str, apprise: Any) -> None:
+    def __init__(self, name: str, address: str) -> None:
         self.name = name
-        self._apprise = apprise
+        self._address = address
+        self._apprise: Any = None
         parts = {unquote(part) for part in re.split(r"[/?&=:@,]+", address)} | set(re.split(r"[/?&=:@,]+", address))
         self._secrets = sorted((part for part in parts if len(part) >= SECRET_LENGTH), key=len, reverse=True)
         self._busy = False
@@ -73,6 +114,8 @@ class Channel:
 
     def _notify(self, title: str, body: str, severity: str) -> str | None:
         try:
+            if self._apprise is None:
+                self._apprise = _open(self._address)
             results = self._apprise.notify(title=title, body=body, notify_type=severity, body_format="text")
             attempts = [attempt for result in results for attempt in result.attempts]
             if attempts and attempts[-1]:

@@ -20,7 +20,7 @@ import uvloop
 from limiter import __version__
 from limiter.access import Access, make_key
 from limiter.api.call import Services
-from limiter.api.deadline import DeadlineProtocol
+from limiter.api.protocol import HttpConnection
 from limiter.api.server import App
 from limiter.committer import Clock, Committer, settle_memory
 from limiter.config import Config, ConfigError
@@ -37,6 +37,7 @@ from limiter.rules.capacity import Box
 from limiter.rules.changes import Write
 from limiter.rules.records import Key
 from limiter.rules.refusals import Refusal
+from limiter.rules.reminders import Manners
 from limiter.rules.sessions import Reap
 from limiter.store import reader
 from limiter.store.ballast import Ballast
@@ -145,7 +146,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     backups = _backups(config, clock)
     alerts = Alerts(
         committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"],
-        backups.age_seconds if backups else None,
+        backups.age_seconds if backups else None, _manners(config),
     )  # fmt: skip
 
     def leads() -> bool:
@@ -194,9 +195,15 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
 
 def _open_channels(config: Config) -> dict[str, Channel]:
     try:
-        return open_channels(config["LIMITER_ALERT_URLS"])
+        return open_channels(
+            config["LIMITER_ALERT_URLS"], key_file(config["LIMITER_DATABASE_URL"]).with_name("channels.json")
+        )
     except ValueError as error:
         raise ConfigError(f"LIMITER_ALERT_URLS: {error}") from error
+
+
+def _manners(config: Config) -> Manners:
+    return Manners(config["LIMITER_ALERT_REPEAT_MINUTES"], config["LIMITER_ALERT_QUIET"], config["LIMITER_TIMEZONE"])
 
 
 def _folder(config: Config) -> Path | None:
@@ -235,7 +242,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _server(app: App) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        http=DeadlineProtocol,
+        http=HttpConnection,
         ws="none",
         loop="none",
         lifespan="off",

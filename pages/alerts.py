@@ -38,7 +38,11 @@ def day_bar() -> None:
         tint = f"var(--{status.lower()})" if status else "var(--quiet)"
         cells.append(f"<i title='{said}' style='background:{tint}'>{frame.ICONS.get(status, '')}</i>")
     label = html.escape(t("Highest status of each of the last 30 days"), quote=True)
-    st.html(f"<div class='lim-days' role='img' aria-label='{label}'>{''.join(cells)}</div>")
+    ends = f"<span>{times.day(now - (DAYS_SHOWN - 1) * DAY)}</span><span>{html.escape(t('today'))}</span>"
+    st.html(
+        f"<div class='lim-days' role='img' aria-label='{label}'>{''.join(cells)}</div>"
+        f"<div class='lim-ends lim-quiet'>{ends}</div>"
+    )
     st.caption(
         t("The highest status of each of the last 30 days: ○ LOW, ✓ HEALTHY, ⚠ WARNING, ⛔ FULL; empty: no data.")
     )
@@ -85,8 +89,9 @@ def card(incident: Incident) -> None:
         st.markdown(f"**{events.incident_text(incident)}**  \n{summary(incident, at)}")
         sent = Counter(f"{DELIVERY[one['state']]} {one['channel']}" for one in incident["deliveries"])
         told = [f"{text} ×{n}" if n > 1 else text for text, n in sent.items()]
-        st.caption(t("Told: {list}", list=", ".join(told)) if told else t("Nobody was told: no channel is set up."))
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            said = t("Told: {list}", list=", ".join(told)) if told else t("Nobody was told: no channel is set up.")
+            st.caption(said, width="stretch")
             span = {
                 "from": times.rfc3339(at - 600_000)[:19] + "Z",
                 "to": times.rfc3339(end_of(incident) + 600_000)[:19] + "Z",
@@ -127,7 +132,7 @@ def summary(incident: Incident, at: int) -> str:
         else t("since {time} ({age})", time=times.when(at), age=lasted)
     ]
     parts.append(t("peak {n} / {limit}", n=number(incident["peak_bots"]), limit=number(incident["peak_limit"])))
-    parts += [f"{number(n)} × {reason_text(reason)}" for reason, n in incident["refusals"].items() if n]
+    parts += [f"{number(n)}\u00a0×\u00a0{reason_text(reason)}" for reason, n in incident["refusals"].items() if n]
     if incident["acknowledged_by"]:
         why = incident["acknowledged_reason"]
         parts.append(t("acknowledged by {who}", who=incident["acknowledged_by"]) + (f": {why}" if why else ""))
@@ -169,7 +174,7 @@ def happened(incident: Incident) -> list[tuple[int, str]]:
         moved = ", ".join(
             f"{row['name']} {events.value(row['from'])} → {events.value(row['to'])}" for row in one["changed"]
         )
-        found.append((times.millis(one["at"]), f"{one['by']} · {moved} · {one['reason']}"))
+        found.append((times.millis(one["at"]), f"{one['by']} · {moved} · {events.reason(one['reason'])}"))
     found += [(times.millis(note["at"]), f"📝 {note['text']} · {note['author']}") for note in incident["notes"]]
     if incident["resolved_at"]:
         found.append((times.millis(incident["resolved_at"]), t("over")))

@@ -1,18 +1,22 @@
 """Am I ready, does "full" really refuse, and what is planned?"""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
+from limiter import exercises
 from limiter.client import Refused
-from limiter.console import checklist, choices, data, drills, frame, tables, times
+from limiter.console import checklist, choices, data, frame, tables, times
 from limiter.console.actions import act, reason_field
 from limiter.console.words import language, number, t, tn
+from limiter.exercises import report
 from limiter.rules.limits import Limits
 from limiter.store import analysis
+from limiter.store.engine import StoreError
 
 sign_in = frame.begin()
 TABS = {"checklist": t("Checklist"), "plan": t("Launch plan"), "drills": t("Exercises")}
@@ -93,6 +97,8 @@ def detail(step: Mapping[str, Any]) -> str:
 
 def edit(steps: Sequence[Mapping[str, Any]]) -> None:
     """Times and limits, typed in the zone of the run."""
+    import pandas as pd  # 50 MB that no other page needs
+
     to_come = [(times.millis(step["at"]), step["MAX_CONCURRENT_BOTS"]) for step in steps if step["status"] != "applied"]
     draft = st.session_state.setdefault("plan-draft", to_come)
     st.markdown(f"**{t('Change the plan')}** · {times.zone()}")
@@ -164,73 +170,92 @@ def clear() -> None:
 # -- exercises
 
 
-def exercises(limits: Limits) -> None:
-    """Run the rules on a state of their own."""
-    names = {
-        "ten": t("10 bots start, beat and stop"),
-        "full": t("MAX + 1 bots: the last is refused"),
-        "silent": t("A bot falls silent: its slot comes back"),
-        "back": t("A bot crashes on a full server and starts again"),
-    }
+def drills(_: Limits) -> None:
+    """Run exercises on a scratch copy, and what came of the last ones."""
     st.markdown(
         t(
-            "The limiter's own rules decide, under the limits in force, in memory: "
-            "nothing reaches the running limiter and no session is left."
+            "A limiter of its own is started on a scratch copy of the database, filled, killed and alerted over HTTP: "
+            "the running one hears nothing of it, and nothing is left."
         )
         + " "
-        + t("To drive the real one: `python -m limiter simulate --bots 250`.")
+        + t("The same on the command line: `python -m limiter drill`.")
     )
-    done = st.session_state.setdefault("drills", {})
-    following = next((name for name, _ in drills.DRILLS if name not in done), drills.DRILLS[0][0])
-    st.button(
-        t("Run the next exercise: {name}", name=names[following]),
-        type="primary",
-        key="drill",
-        icon=":material/play_arrow:",
-        on_click=run,
-        args=(following, limits),
-    )
-    for name, _ in drills.DRILLS:
-        result = done.get(name)
+    asked: Sequence[str] = st.session_state.pop("exercises", ())
+    if asked and sign_in.may_change:  # a browser can press a button that is disabled
+        run(asked)
+    results = report.kept(data.settings())
+    following = next((name for name in exercises.NAMES if name not in results), None)
+    with st.container(horizontal=True):
+        button(t("Run all"), exercises.NAMES, "drill-all", primary=following is None)
+        if following is not None:
+            title = t("Run the next exercise: {name}", name=titled(following))
+            button(title, [following], "drill", primary=True)
+    for name in exercises.NAMES:
         with st.container(border=True):
-            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                passed = result is not None and all(step.right for step in result["steps"])
-                mark = "○" if result is None else "✓" if passed else "✗"
-                st.markdown(
-                    f"{mark} **{names[name]}**" + (f" · {times.when(result['at'])}" if result else ""), width=560
-                )
-                st.button(t("Run"), key=f"run-{name}", on_click=run, args=(name, limits))
-            if result:
-                frame.facts([(step.tried, f"{'✓' if step.right else '✗'} {step.came}") for step in result["steps"]])
-    if done:
-        st.download_button(
-            t("Report"),
-            lambda: report(done, names, limits),
-            "exercises.md",
-            "text/markdown",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+            shown(name, results.get(name))
+    if results:
+        downloads([results[name] for name in exercises.NAMES if name in results])
 
 
-def run(name: str, limits: Limits) -> None:
-    """Run one."""
-    steps = dict(drills.DRILLS)[name](limits, language())
-    st.session_state["drills"][name] = {"at": times.now(), "steps": steps}
+def titled(name: str) -> str:
+    """What the exercise is called."""
+    return next(one for one in exercises.EXERCISES if one.name == name).title(language())
 
 
-def report(done: Mapping[str, Any], names: Mapping[str, str], limits: Limits) -> str:
-    """What was run, as Markdown."""
-    lines = [
-        f"# {t('Exercises')}",
-        "",
-        f"MAX_CONCURRENT_BOTS {number(limits.whole('MAX_CONCURRENT_BOTS'))}, version {limits.version}",
-        "",
+def button(label: str, names: Sequence[str], key: str, *, primary: bool = False) -> None:
+    """Asks for these exercises: they load the machine, so only who may change it."""
+    st.button(
+        label,
+        type="primary" if primary else "secondary",
+        key=key,
+        icon=":material/play_arrow:",
+        disabled=not sign_in.may_change,
+        on_click=lambda: st.session_state.update(exercises=names),
+    )
+
+
+def run(names: Sequence[str]) -> None:
+    """The exercises, told one by one as they are done. Leaving the page breaks them off."""
+    with st.status(t("Exercising: {name}", name=titled(names[0])), expanded=True) as status:
+        try:
+            with closing(exercises.perform(data.settings(), names, language())) as results:
+                for done, result in enumerate(results, 1):
+                    report.keep(data.settings(), result)
+                    st.write(f"{'✓' if result.passed else '✗'} {result.title} · {number(result.seconds, 1)} s")
+                    if done < len(names):
+                        status.update(label=t("Exercising: {name}", name=titled(names[done])), expanded=True)
+        except exercises.Busy:
+            st.error(t("Somebody else is exercising: try again in a minute."))
+        except (StoreError, OSError) as error:
+            st.error(str(error))
+        status.update(label=t("Done"), state="complete", expanded=False)
+
+
+def shown(name: str, result: report.Result | None) -> None:
+    """One exercise: when it was last done, and its steps."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        mark = "○" if result is None else "✓" if result.passed else "✗"
+        when = f" · {times.when(result.at)} · {number(result.seconds, 1)} s" if result else ""
+        st.markdown(f"{mark} **{titled(name)}**{when}", width=560)
+        button(t("Run"), [name], f"run-{name}")
+    if result is None:
+        return
+    rows = [
+        (step.tried, f"✓ {step.seen}" if step.right else f"✗ {step.seen} · {t('expected')}: {step.expected}")
+        for step in result.steps
     ]
-    for name, result in done.items():
-        lines += [f"## {names[name]}", "", times.rfc3339(result["at"]), ""]
-        lines += [f"- {'✓' if step.right else '✗'} {step.tried}: {step.came}" for step in result["steps"]] + [""]
-    return "\n".join(lines)
+    frame.facts(rows + ([("✗", result.fault)] if result.fault else []))
+    st.caption(f"MAX_CONCURRENT_BOTS {number(result.max_bots)} · {result.database}")
+
+
+def downloads(results: Sequence[report.Result]) -> None:
+    """What was run, for a person and for a program."""
+    with st.container(horizontal=True):
+        for label, name, kind, text in (
+            (t("Report"), "exercises.md", "text/markdown", report.as_markdown(results, t("Exercises"))),
+            ("JSON", "exercises.json", "application/json", json.dumps(report.as_json(results), ensure_ascii=False)),
+        ):
+            st.download_button(label, text, name, kind, on_click="ignore", icon=":material/download:")
 
 
 st.title(t("Launch"), anchor=False)
@@ -239,4 +264,4 @@ if limits is None:
     st.info(t("The limiter has not started on this database yet: it writes the limits at its first start."))
     st.stop()
 assert limits is not None
-{"checklist": ready, "plan": plan, "drills": exercises}[choices.tabs(t("Part"), "tab", TABS)](limits)
+{"checklist": ready, "plan": plan, "drills": drills}[choices.tabs(t("Part"), "tab", TABS)](limits)

@@ -32,12 +32,12 @@ def draw(sign_in: SignIn, span: Span) -> None:
     comfort = stats["system"]["recommended_max_bots"] if stats else None
     chart = charts.capacity(series, span, events.marks(span), comfort, height=340, brush=True)
     with st.container(border=True):
-        st.altair_chart(
+        st.vega_lite_chart(
             chart, key="bots", on_select=zoom, selection_mode="span", alt=t("Bots against the limit of each time")
         )
         if series.refused:
-            st.altair_chart(charts.refusals(series, span), key="refusals", alt=t("Refusals by reason"))
-        st.altair_chart(charts.box(series, span), key="box", alt=t("CPU and RAM in percent"))
+            st.vega_lite_chart(charts.refusals(series, span), key="refusals", alt=t("Refusals by reason"))
+        st.vega_lite_chart(charts.box(series, span), key="box", alt=t("CPU and RAM in percent"))
         st.caption(legend(series))
     downloads(series, span)
 
@@ -159,11 +159,11 @@ def downloads(series: Series, span: Span) -> None:
             query = f"from={times.rfc3339(span.start)}&to={times.rfc3339(span.end)}&step={series.bucket_ms // 1000}"
             st.code(
                 f"curl -H \"Authorization: Bearer $LIMITER_KEY\" '{data.limiter_url()}/api/admin/history?{query}'",
-                language="bash",
+                language=None,
                 wrap_lines=True,
             )
         with st.popover(tn("{n} row", "{n} rows", len(rows)), icon=":material/table_rows:"):
-            st.dataframe(rows, hide_index=True, height=360, width=760)
+            tables.show(rows, height=360, width=760)
 
 
 def notes(span: Span) -> None:

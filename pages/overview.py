@@ -81,8 +81,8 @@ def last_hour(_: SignIn) -> None:
         return
     marks = events.marks(span)
     comfort = comfortable(sign_in)
-    chart = charts.capacity(series, span, marks, comfort, height=400)
-    st.altair_chart(chart, key="hour", width="stretch", alt=t("Bots against the limit in the last hour"))
+    chart = charts.capacity(series, span, marks, comfort, height=300)
+    st.vega_lite_chart(chart, key="hour", width="stretch", alt=t("Bots against the limit in the last hour"))
     st.caption(
         t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL.")
     )
@@ -95,22 +95,29 @@ def comfortable(sign_in: SignIn) -> int | None:
 
 
 def to_do(sign_in: SignIn) -> None:
-    """What asks for a hand, then what happened last."""
-    stats = data.live(sign_in).stats
-    st.header(t("To do"), anchor=False)
-    found = events.to_do(stats)
-    for n, (text, page, label) in enumerate(found):
-        st.markdown(text)
-        st.page_link(page, label=label, icon=":material/arrow_forward:", query_params=None)
-        if n < len(found) - 1:
-            st.space("xxsmall")
-    if not found:
-        st.markdown("✓ " + t("Nothing asks for you."))
-        st.page_link("limits.py", label=t("Open Limits"), icon=":material/arrow_forward:")
+    """What asks for a hand, each with the way there: the first thing that is read."""
+    found = events.to_do(data.live(sign_in).stats)
+    pressing = any(task.pressing for task in found)
+    with st.container(border=True, key="to-do-pressing" if pressing else "to-do", gap="xxsmall"):
+        if not pressing:
+            line("✓ " + t("Nothing asks for you."), "limits.py", t("Open Limits"))
+        for task in found:
+            line(task.text, task.page, task.label)
+
+
+def line(text: str, page: str, label: str) -> None:
+    """A text with its link at the end."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(text, width="stretch")
+        st.page_link(page, label=label, icon=":material/arrow_forward:")
+
+
+def latest(_: SignIn) -> None:
+    """What happened last."""
     st.header(t("Latest"), anchor=False)
-    latest = events.latest(7)
-    if latest:
-        frame.timeline(latest)
+    found = events.latest(7)
+    if found:
+        frame.timeline(found)
     else:
         st.caption(t("Nothing yet."))
 
@@ -128,11 +135,11 @@ def first_steps() -> None:
         body = '{"user_id": "u1", "bot_id": "b1"}'
         st.code(
             f"curl -X POST {url}/api/bots/start -H 'Content-Type: application/json' -d '{body}'",
-            language="bash",
+            language=None,
             wrap_lines=True,
         )
         st.markdown(t("or give an unchanged bot a slot for as long as it runs:"))
-        st.code("python -m limiter run --user u1 -- COMMAND", language="bash", wrap_lines=True)
+        st.code("python -m limiter run --user u1 -- COMMAND", language=None, wrap_lines=True)
         st.caption(
             t(
                 "To look around first: `make demo` opens this console "
@@ -143,9 +150,10 @@ def first_steps() -> None:
 
 if empty():
     first_steps()
+frame.live(frame.ticking(10))(to_do)(sign_in)
 frame.live(frame.ticking(5))(now_taken)(sign_in)
 left, right = st.columns([2.2, 1], gap="medium")
 with left, st.container(border=True):
     frame.live(frame.ticking(30))(last_hour)(sign_in)
 with right, st.container(border=True):
-    frame.live(frame.ticking(10))(to_do)(sign_in)
+    frame.live(frame.ticking(10))(latest)(sign_in)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 from sqlalchemy import Row
 
@@ -95,7 +94,7 @@ def holding(view: str, user: str) -> None:
                     t("session"): f"s{row.number}",
                     t("user"): row.user_id,
                     t("bot"): row.bot_id,
-                    t("started"): pd.Timestamp(row.started_at, unit="ms", tz="UTC"),
+                    t("started"): times.instant(row.started_at),
                     t("age"): lasting((now - row.started_at) / 1000),
                     t("last heartbeat"): lasting((now - row.last_heartbeat_at) / 1000),
                     t("trades today"): trades.get(row.user_id, 0),
@@ -122,8 +121,8 @@ def ended(user: str) -> None:
                     t("session"): f"s{row.number}",
                     t("user"): row.user_id,
                     t("bot"): row.bot_id,
-                    t("started"): pd.Timestamp(row.started_at, unit="ms", tz="UTC"),
-                    t("ended"): pd.Timestamp(row.ended_at, unit="ms", tz="UTC"),
+                    t("started"): times.instant(row.started_at),
+                    t("ended"): times.instant(row.ended_at),
                     t("lasted"): lasting((row.ended_at - row.started_at) / 1000),
                     t("why"): ended_text(row.ended_reason),
                 }
@@ -264,7 +263,7 @@ def refusals(user: str) -> None:
     rows = data.read(analysis.refusals, user, reason, page_of(total) * PAGE, PAGE)
     shown = [
         {
-            t("time"): pd.Timestamp(row.at, unit="ms", tz="UTC"),
+            t("time"): times.instant(row.at),
             t("user"): row.user_id or t("several users"),
             t("reason"): reason_text(row.reason),
             t("limit"): row.limit_name or "",

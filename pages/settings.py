@@ -15,7 +15,6 @@ from limiter.console.frame import Card
 from limiter.console.words import lasting, number, t
 from limiter.rules.capacity import Box
 from limiter.store import analysis, reader
-from limiter.store.engine import sqlite_path
 from limiter.system_limits import VPS_SIZES
 
 sign_in = frame.begin()
@@ -27,6 +26,8 @@ def shown(name: str, value: Any, secret: bool) -> str:
     """A value as it may be shown: of a secret only whether there is one."""
     if secret and value and not (name == "LIMITER_DATABASE_URL" and str(value).startswith("sqlite:")):
         return t("set (hidden)")
+    if isinstance(value, bool):
+        return t("yes") if value else t("no")
     if isinstance(value, tuple):
         return ", ".join(value) or "–"
     return "–" if value is None or value == "" else str(value)
@@ -40,7 +41,7 @@ def effective() -> list[dict[str, Any]]:
             "name": setting.name,
             "value": shown(setting.name, chosen[setting.name], setting.secret),
             "source": SOURCES.get(chosen.sources[setting.name], str(chosen.sources[setting.name])),
-            "meaning": t(setting.meaning),
+            "meaning": t(setting.meaning).replace("`", ""),
         }
         for setting in SETTINGS
     ]
@@ -55,8 +56,14 @@ def configuration() -> None:
             "a change needs a restart. Limits are changed live on their own page."
         )
     )
-    titles = {"name": t("name"), "value": t("value"), "source": t("source"), "meaning": t("meaning")}
-    st.dataframe(rows, hide_index=True, height=36 + 35 * len(rows), column_config=titles)
+    titles = {
+        "name": (t("name"), 235),
+        "value": (t("value"), 215),
+        "source": (t("source"), 110),
+        "meaning": (t("meaning"), 420),
+    }
+    columns = {name: st.column_config.TextColumn(title, width=width) for name, (title, width) in titles.items()}
+    tables.show(rows, height=36 + 35 * len(rows), column_config=columns)
     with st.expander(t("Copy a diagnostic (no secrets in it)"), icon=":material/content_copy:"):
         st.code(json.dumps(diagnostic(rows), indent=1, ensure_ascii=False), language="json")
 
@@ -70,8 +77,7 @@ def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": {
-            name: metadata.version(name)
-            for name in ("streamlit", "sqlalchemy", "starlette", "uvicorn", "altair", "pandas")
+            name: metadata.version(name) for name in ("streamlit", "sqlalchemy", "starlette", "uvicorn", "pyarrow")
         },
         "schema": data.read(analysis.schema_step),
         "rows": dict(data.read(analysis.tables)),
@@ -89,8 +95,6 @@ def box() -> None:
     except Refused as refused:
         advice = None
         st.warning(str(refused))
-    path = sqlite_path(data.settings()["LIMITER_DATABASE_URL"])
-    size = sum(file.stat().st_size for file in path.parent.glob(path.name + "*")) if path is not None else 0
     known = data.read(analysis.bounds)
     frame.cards(
         [
@@ -100,7 +104,11 @@ def box() -> None:
                 t("counts as {n} GB", n=number(advice["counts_as_gb"])) if advice else "",
             ),
             Card(t("Comfortable"), number(advice["recommended_max_bots"]) if advice else "–", t("bots on this box")),
-            Card(t("Database"), f"{number(size / 1e6, 1)} MB", t("schema {n}", n=data.read(analysis.schema_step))),
+            Card(
+                t("Database"),
+                f"{number(data.read(analysis.size_bytes) / 1e6, 1)} MB",
+                t("schema {n}", n=data.read(analysis.schema_step)),
+            ),
             Card(
                 t("History since"),
                 times.day(known[0]) if known else "–",
@@ -117,14 +125,14 @@ def box() -> None:
     with left, st.container(border=True):
         vps(advice)
     with right, st.container(border=True):
-        retention.show()
-    with st.container(border=True):
         st.header(t("Backup"), anchor=False)
         st.markdown(t("A backup is taken while everything runs; a restore needs the limiter stopped."))
         st.code(
             "python -m limiter backup backup.db\npython -m limiter restore backup.db\npython -m limiter check",
-            language="bash",
+            language=None,
         )
+    with st.container(border=True):
+        retention.show()
 
 
 def vps(advice: dict[str, Any] | None) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-import altair as alt
 import streamlit as st
 from sqlalchemy import Row
 
 from limiter.console import cells, charts, choices, data, frame, outlook, tables, times
 from limiter.console.frame import Card
 from limiter.console.times import DAY, HOUR, Span
+from limiter.console.vega import BLUE, chart, layer, legend, names, quantity, quiet, shades
 from limiter.console.words import lasting, number, percent, reason_text, t, tn
 from limiter.store import analysis
 from limiter.store.schema import HOUR_STEP
@@ -33,21 +33,14 @@ def stays(since: int, within: Sequence[int] | None) -> None:
         counts[bisect_right(BINS, row.seconds)] += row.n
     edges = (0, *BINS)
     labels = [f"< {lasting(BINS[0])}"] + [f"{lasting(low)} –" for low in edges[1:]]
-    table = charts.table(
-        {"bin": label, "n": n, "order": order} for order, (label, n) in enumerate(zip(labels, counts, strict=True))
-    )
-    chart = (
-        alt.Chart(table)
-        .mark_bar(color="#0072B2", cornerRadiusEnd=2)
-        .encode(
-            x=alt.X(
-                "bin:O", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=False)
-            ),
-            y=charts.y_axis("n:Q", t("sessions"), format="d"),
-            tooltip=[alt.Tooltip("bin:N", title=t("lasted")), alt.Tooltip("n:Q", title=t("sessions"))],
-        )
-    )
-    st.altair_chart(charts.finish(chart, 240), key="stays", alt=t("How long sessions last"))
+    bins = [{"bin": label, "n": n} for label, n in zip(labels, counts, strict=True)]
+    encoding = {
+        "x": names("bin", sort=labels, axis={"labelAngle": -35, "labelOverlap": False}),
+        "y": charts.y_axis("n", t("sessions"), format="d"),
+        "tooltip": [names("bin", t("lasted")), quantity("n", t("sessions"))],
+    }
+    bars = layer("bins", "bar", encoding, color=BLUE, cornerRadiusEnd=2)
+    st.vega_lite_chart(chart({"bins": bins}, [bars], 240), key="stays", alt=t("How long sessions last"))
     total = sum(row.n for row in found)
     lengths = sorted((row.seconds, row.n) for row in found)
     upto = list(accumulate(n for _, n in lengths))
@@ -71,32 +64,18 @@ def starts(rows: Sequence[Row[Any]], span: Span, dated: bool) -> None:
         for what, n in [("admitted", row.starts), *refused.get(row.at, {}).items()]:
             if what in STARTS:
                 sums[x, what] = sums.get((x, what), 0) + n
-    names = {one: t("admitted") if one == "admitted" else reason_text(one) for one in STARTS}
-    used = [one for one in STARTS if any(what == one for _, what in sums)]
-    table = charts.table(
-        {"x": x, "order": order[x], "what": names[what], "n": round(n / days, 2)} for (x, what), n in sums.items()
-    )
+    said = {one: t("admitted") if one == "admitted" else reason_text(one) for one in STARTS}
+    shade = {"admitted": "#009E73"} | charts.REASON_COLOURS
+    colours = {said[one]: shade[one] for one in STARTS if any(what == one for _, what in sums)}
+    found = [{"x": x, "what": said[what], "n": round(n / days, 2)} for (x, what), n in sums.items()]
     unit = t("starts") if dated else t("a day")
-    shades = {"admitted": "#009E73"} | charts.REASON_COLOURS
-    chart = (
-        alt.Chart(table)
-        .mark_bar()
-        .encode(
-            x=alt.X("x:O", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=0)),
-            y=charts.y_axis("n:Q", unit),
-            color=alt.Color(
-                "what:N",
-                scale=alt.Scale(domain=[names[one] for one in used], range=[shades[one] for one in used]),
-                legend=charts.legend(used),
-            ),
-            tooltip=[
-                alt.Tooltip("x:O", title=t("day") if dated else t("hour")),
-                alt.Tooltip("what:N", title=" "),
-                alt.Tooltip("n:Q", title=unit),
-            ],
-        )
-    )
-    st.altair_chart(charts.finish(chart, 240), key="starts", alt=title)
+    encoding = {
+        "x": names("x", sort=sorted(order, key=order.__getitem__), axis={"labelAngle": 0}),
+        "y": charts.y_axis("n", unit),
+        "color": shades("what", colours, legend(len(colours))),
+        "tooltip": [names("x", t("day") if dated else t("hour")), names("what", " "), quantity("n", unit)],
+    }
+    st.vega_lite_chart(chart({"starts": found}, [layer("starts", "bar", encoding)], 240), key="starts", alt=title)
 
 
 def heavy(since: int, within: Sequence[int] | None) -> None:
@@ -133,26 +112,23 @@ def trades(since: int) -> None:
         return
     limits = data.read(analysis.limits)
     limit = limits.values["MAX_TRADES_PER_DAY"] if limits else None
-    table = charts.table({"day": row.day, "most": row.most, "total": row.total, "users": row.users} for row in rows)
-    bars = (
-        alt.Chart(table)
-        .mark_bar(color="#0072B2", cornerRadiusEnd=2)
-        .encode(
-            x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=True)),
-            y=charts.y_axis("most:Q", t("trades of the heaviest user"), format="d"),
-            tooltip=[
-                alt.Tooltip("day:N", title=t("day")),
-                alt.Tooltip("most:Q", title=t("heaviest user")),
-                alt.Tooltip("total:Q", title=t("all users")),
-                alt.Tooltip("users:Q", title=t("users")),
-            ],
-        )
-    )
-    line = alt.Chart(charts.table([{"most": limit or 0}])).mark_rule(
-        strokeDash=[6, 4], color=charts.quiet(), strokeWidth=1.6
-    )
-    layers = [bars, line.encode(y="most:Q")] if limit else [bars]
-    st.altair_chart(charts.finish(alt.layer(*layers), 240), key="trades", alt=t("Trades a day"))
+    found = [{"day": row.day, "most": row.most, "total": row.total, "users": row.users} for row in rows]
+    encoding = {
+        "x": names("day", axis={"labelAngle": -35, "labelOverlap": True}),
+        "y": charts.y_axis("most", t("trades of the heaviest user"), format="d"),
+        "tooltip": [
+            names("day", t("day")),
+            quantity("most", t("heaviest user")),
+            quantity("total", t("all users")),
+            quantity("users", t("users")),
+        ],
+    }
+    layers = [layer("days", "bar", encoding, color=BLUE, cornerRadiusEnd=2)]
+    if limit:
+        dashed = {"strokeDash": [6, 4], "color": quiet(), "strokeWidth": 1.6}
+        layers.append(layer("limit", "rule", {"y": quantity("most")}, **dashed))
+    spec = chart({"days": found, "limit": [{"most": limit or 0}]}, layers, 240)
+    st.vega_lite_chart(spec, key="trades", alt=t("Trades a day"))
     st.caption(
         t(
             "Dashed: MAX_TRADES_PER_DAY, {n}. {total} trades in all.",
@@ -205,8 +181,12 @@ summary(rows, span, days)
 with st.container(border=True):
     st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
     cells.show(rows, how)
-    st.caption(t("Click on a cell to see that hour of the week alone below."))
-cell = cells.chosen()
+    cell = cells.chosen()
+    st.caption(
+        t("Click on a cell to see that hour of the week alone below.")
+        if cell is None
+        else t("Click on the framed cell to see all hours again, on another one to see that hour.")
+    )
 kept = rows if cell is None else [row for row in rows if cells.hour_of_week(row.at) == cell.slot]
 within = None if cell is None else [row.at for row in kept]
 if cell is not None:

@@ -104,6 +104,8 @@ def test_a_file_that_is_no_text_is_named(folder: Path) -> None:
         ("LIMITER_RAM_GB", "nan"),
         ("LIMITER_LOG_FORMAT", "xml"),
         ("LIMITER_KEEP_RAW_HOURS", "0"),
+        ("LIMITER_ALERT_QUIET", "22-7"),
+        ("LIMITER_ALERT_REPEAT_MINUTES", "-1"),
     ],
 )
 def test_a_value_that_cannot_be_read_names_its_variable(folder: Path, name: str, text: str) -> None:

@@ -19,6 +19,7 @@ from limiter.rules.limits import USER_LIMITS, Limits
 from limiter.rules.records import Ended, Key, Session
 from limiter.rules.refusals import REASONS, Refusal, invalid
 from limiter.rules.sessions import Reap, ReapSuspects, StopByAdmin
+from limiter.rules.words import told
 from limiter.store import reader
 from limiter.store.rows import as_session
 from limiter.system_limits import CATALOGUE, LIMITS, Value
@@ -64,10 +65,10 @@ def accept(changes: Mapping[str, Any], allowed: tuple[str, ...] = tuple(LIMITS))
     return accepted
 
 
-def change_answer(changed: Changed) -> Answer:
+def change_answer(changed: Changed, language: str) -> Answer:
     """The receipt of a change."""
     moved = [s.Moved(*row) for row in changed.changed]
-    return ok(s.ChangeAnswer(changed.limits.version, moved, list(changed.warnings)))
+    return ok(s.ChangeAnswer(changed.limits.version, moved, [said.told(language) for said in changed.warnings]))
 
 
 async def change_limits(call: Call) -> Answer:
@@ -78,7 +79,7 @@ async def change_limits(call: Call) -> Answer:
         accept(body.changes), body.reason, body.version, body.override_guard,
         call.actor.name, services.sampler.readings(), services.box.recommended_max_bots,
     )  # fmt: skip
-    return change_answer(await call.decide(request))
+    return change_answer(await call.decide(request), call.language)
 
 
 async def rollback(call: Call) -> Answer:
@@ -89,7 +90,7 @@ async def rollback(call: Call) -> Answer:
         body.version, body.reason, body.override_guard,
         call.actor.name, services.sampler.readings(), services.box.recommended_max_bots,
     )  # fmt: skip
-    return change_answer(await call.decide(request))
+    return change_answer(await call.decide(request), call.language)
 
 
 async def preview(call: Call) -> Answer:
@@ -111,11 +112,13 @@ async def preview(call: Call) -> Answer:
         demands, stay_ms = reader.demands(connection, now - REPLAY_DAYS * DAY_MS)
         return replay.replay(demands, values, owners, stay_ms, REPLAY_DAYS)
 
+    warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)
+    guards = check(services.sampler.readings(), now)
     answer = s.PreviewAnswer(
         capacity=capacity(would),
         over_by=max(0, held.current - would.maximum),
-        guards=[s.Guard(**guard.as_dict()) for guard in check(services.sampler.readings(), now)],
-        warnings=list(warn(state.limits, settings, held.current, services.box.recommended_max_bots)),
+        guards=[s.Guard(**told(guard.as_dict(), call.language)) for guard in guards],
+        warnings=[said.told(call.language) for said in warnings],
         replay=s.Replay(**await call.read(decide_again)),
     )
     return ok(answer)

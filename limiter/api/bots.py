@@ -1,9 +1,10 @@
 """What bots ask: start, heartbeat, stop, trades, signals, tokens, and the limits that hold for them."""
 
 import secrets
+from functools import lru_cache, partial
 
 from limiter.api import schemas as s
-from limiter.api.call import Call, good
+from limiter.api.call import Ask, Call, good
 from limiter.api.wire import Answer, decimal, identifier, iso, ok
 from limiter.rules.capacity import Capacity
 from limiter.rules.quotas import SIGNALS, TOKENS, LookAtUser, RecordTrade, Take, TradeCounted, Use
@@ -11,6 +12,7 @@ from limiter.rules.records import Ended, Session
 from limiter.rules.sessions import Admission, Heartbeat, Start, Stop
 
 
+@lru_cache(maxsize=8)  # the answers of a batch have the same
 def capacity(of: Capacity) -> s.Capacity:
     """The closed object of six fields."""
     return s.Capacity(
@@ -37,10 +39,10 @@ def credentials(session_id: str) -> tuple[int, str]:
     return 0, ""
 
 
-async def start(call: Call) -> Answer:
+def start(call: Call) -> Ask:
     """Admit a bot."""
     body: s.StartBody = call.body
-    key = call.headers.get(b"idempotency-key")
+    key = call.http.headers.get(b"idempotency-key")
     request = Start(
         request_id=call.request_id,
         user_id=str(body.user_id),
@@ -49,32 +51,41 @@ async def start(call: Call) -> Answer:
         secret=secrets.token_urlsafe(18),
         idempotency_key=None if key is None else good(identifier("Idempotency-Key", key.decode("latin-1"))),
     )
-    admission: Admission = await call.decide(request)
+    return Ask(request, partial(_admitted, call))
+
+
+def _admitted(call: Call, admission: Admission) -> Answer:
     state, now = call.services.committer.state, call.now()
     answer = s.StartAnswer(
         session=session(admission.session),
-        limits=dict(state.limits.of(request.user_id, now)),
+        limits=dict(state.limits.of(admission.session.user_id, now)),
         limits_version=state.limits.version,
         capacity=capacity(state.capacity(now)),
     )
     return ok(answer, 201 if admission.created else 200)
 
 
-async def heartbeat(call: Call) -> Answer:
+def heartbeat(call: Call) -> Ask:
     """Renew a lease."""
-    renewed: Session = await call.decide(Heartbeat(*credentials(call.body.session_id)))
+    return Ask(Heartbeat(*credentials(call.body.session_id)), partial(_renewed, call))
+
+
+def _renewed(call: Call, renewed: Session) -> Answer:
     limits = call.services.committer.state.limits
     values = dict(limits.of(renewed.user_id, call.now()))
     return ok(s.HeartbeatAnswer(session(renewed), values, limits.version))
 
 
-async def stop(call: Call) -> Answer:
+def stop(call: Call) -> Ask:
     """Give a slot back."""
-    ended: Ended = await call.decide(Stop(*credentials(call.body.session_id)))
+    return Ask(Stop(*credentials(call.body.session_id)), _stopped)
+
+
+def _stopped(ended: Ended) -> Answer:
     return ok(s.StopAnswer(session(ended.session, ended)))
 
 
-async def trades(call: Call) -> Answer:
+def trades(call: Call) -> Ask:
     """Count a trade, once."""
     body: s.TradeBody = call.body
     number, secret = credentials(body.session_id)
@@ -89,7 +100,10 @@ async def trades(call: Call) -> Answer:
         price=good(decimal("price", body.price)),
         closes=body.closes,
     )
-    counted: TradeCounted = await call.decide(request)
+    return Ask(request, _counted)
+
+
+def _counted(counted: TradeCounted) -> Answer:
     trade, use = counted.trade, counted.use
     shown = s.Trade(
         trade.trade_id, trade.symbol, trade.side, trade.quantity, trade.price, trade.closes, str(iso(trade.at))
@@ -98,16 +112,18 @@ async def trades(call: Call) -> Answer:
     return ok(answer, 201 if counted.created else 200)
 
 
-async def signals(call: Call) -> Answer:
+def signals(call: Call) -> Ask:
     """Take signals of the rate."""
     number, secret = credentials(call.body.session_id)
-    use: Use = await call.decide(Take(call.request_id, SIGNALS, call.body.count, number, secret))
-    return ok(s.UseAnswer(use.used, use.limit, use.left))
+    return Ask(Take(call.request_id, SIGNALS, call.body.count, number, secret), _taken)
 
 
-async def tokens(call: Call) -> Answer:
+def tokens(call: Call) -> Ask:
     """Take tokens of the rate."""
-    use: Use = await call.decide(Take(call.request_id, TOKENS, call.body.count))
+    return Ask(Take(call.request_id, TOKENS, call.body.count), _taken)
+
+
+def _taken(use: Use) -> Answer:
     return ok(s.UseAnswer(use.used, use.limit, use.left))
 
 
@@ -118,7 +134,10 @@ async def limits(call: Call) -> Answer:
     return ok(s.LimitsAnswer(values, held.version))
 
 
-async def usage(call: Call) -> Answer:
+def usage(call: Call) -> Ask:
     """What one user uses of his limits now."""
-    uses: tuple[Use, Use, Use] = await call.decide(LookAtUser(call.name("user_id")))
+    return Ask(LookAtUser(call.name("user_id")), _used)
+
+
+def _used(uses: tuple[Use, Use, Use]) -> Answer:
     return ok(s.UsageAnswer(*(s.Use(use.used, use.limit, use.left) for use in uses)))

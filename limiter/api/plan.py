@@ -4,21 +4,26 @@ from limiter.api import schemas as s
 from limiter.api.admin import accept
 from limiter.api.call import Call, Refused, good
 from limiter.api.wire import Answer, instant, iso, ok
+from limiter.rules.guards import retold
 from limiter.rules.plan import SetPlan
 from limiter.rules.records import Step
 from limiter.rules.refusals import invalid
 
 
-def _answer(steps: tuple[Step, ...]) -> Answer:
+def _answer(call: Call, steps: tuple[Step, ...]) -> Answer:
     rows = [
-        s.PlanStep(str(iso(step.at)), step.max_bots, step.status, iso(step.applied_at), step.held_by) for step in steps
-    ]
+        s.PlanStep(
+            str(iso(step.at)), step.max_bots, step.status, iso(step.applied_at),
+            retold(step.held_by, call.language) if step.held_by else None,
+        )
+        for step in steps
+    ]  # fmt: skip
     return ok(s.PlanAnswer(rows))
 
 
 async def plan(call: Call) -> Answer:
     """The steps, each planned, applied or held."""
-    return _answer(call.services.committer.state.plan)
+    return _answer(call, call.services.committer.state.plan)
 
 
 async def set_plan(call: Call) -> Answer:
@@ -32,10 +37,10 @@ async def set_plan(call: Call) -> Answer:
         value = accept({"MAX_CONCURRENT_BOTS": wanted.max_bots})["MAX_CONCURRENT_BOTS"]
         assert isinstance(value, int)
         steps.append(Step(good(instant(f"steps[{number}].at", wanted.at)), value))
-    return _answer(await call.decide(SetPlan(tuple(steps), body.reason, call.actor.name)))
+    return _answer(call, await call.decide(SetPlan(tuple(steps), body.reason, call.actor.name)))
 
 
 async def clear_plan(call: Call) -> Answer:
     """No plan any more; what it has applied stays."""
     reason = call.body.reason if call.body is not None else ""
-    return _answer(await call.decide(SetPlan((), reason, call.actor.name)))
+    return _answer(call, await call.decide(SetPlan((), reason, call.actor.name)))

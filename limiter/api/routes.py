@@ -3,7 +3,7 @@
 Scope None: no key is ever looked at. Scope "any": `bots` or `admin:read`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -12,10 +12,10 @@ import msgspec
 
 from limiter.api import admin, alerts, bots, monitor, openapi, plan
 from limiter.api import schemas as s
-from limiter.api.call import Call
+from limiter.api.call import Ask, Call
 from limiter.api.wire import Answer, Body
 
-Handler = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[Call], Ask | Coroutine[Any, Any, Answer]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ its grammar or a number out of range 422, each with the field and why.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import UnionType
@@ -29,7 +28,8 @@ Identifier = (
     Annotated[str, msgspec.Meta(pattern=IDENTIFIER[:-1] + r"(?![\s\S])", extra_json_schema={"pattern": IDENTIFIER})]
     | Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 )
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"\S")]
+# Not blank, and no NUL, which PostgreSQL keeps in no text.
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 
 B = TypeVar("B", bound=msgspec.Struct)
@@ -37,8 +37,7 @@ _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """A response: status, body bytes, content type, further headers."""
 
     status: int
@@ -55,6 +54,13 @@ def ok(payload: msgspec.Struct, status: int = 200, headers: tuple[tuple[bytes, b
 
 def problem(refusal: Refusal, request_id: str, language: str) -> Answer:
     """RFC 9457: the sentence for the person, the reason for the program, `Retry-After` where it makes sense."""
+    status, before, after, headers = _problem(refusal, language)
+    return Answer(status, b"%b%b%b" % (before, request_id.encode(), after), b"application/problem+json", headers)
+
+
+@lru_cache(maxsize=32)  # a rule that refuses for the same facts gives the same refusal
+def _problem(refusal: Refusal, language: str) -> tuple[int, bytes, bytes, tuple[tuple[bytes, bytes], ...]]:
+    """Status, the body before and after the request's id, and further headers."""
     reason = REASONS[refusal.reason]
     status = refusal.status or reason.status
     sentence = refusal.sentence(language)
@@ -66,15 +72,15 @@ def problem(refusal: Refusal, request_id: str, language: str) -> Answer:
         "success": False,
         "error": sentence,
         "reason": reason.name,
-        "request_id": request_id,
-        **{name: iso(fact) if name.endswith("_at") else fact for name, fact in refusal.shown(language).items()},
+        "request_id": "",
     }
+    facts = {name: iso(fact) if name.endswith("_at") else fact for name, fact in refusal.shown(language).items()}
     headers: tuple[tuple[bytes, bytes], ...] = ((b"content-language", language.encode()),)
     if refusal.retry_after_seconds is not None:
         headers += ((b"retry-after", str(refusal.retry_after_seconds).encode()),)
     if status == 401:
         headers += ((b"www-authenticate", b"Bearer"),)
-    return Answer(status, encode(body), b"application/problem+json", headers)
+    return status, encode(body)[:-2], b'"' + (b"," + encode(facts)[1:] if facts else b"}"), headers
 
 
 class Body(Generic[B]):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 import streamlit as st
 from sqlalchemy import Row
 
-from limiter.console import charts, times
+from limiter.console import times
 from limiter.console.times import DAYS
+from limiter.console.vega import Spec, chart, layer, names, quantity
 from limiter.console.words import language, percent, t
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -71,13 +71,13 @@ def picked(values: Sequence[float], how: str) -> float:
     return ordered[-1] if how == "max" else ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
 
 
-def heat_map(rows: Sequence[Row[Any]], how: str, cell: Cell | None) -> alt.LayerChart:
+def heat_map(rows: Sequence[Row[Any]], how: str, cell: Cell | None) -> Spec:
     """The share of the limit that was used, `how` being mean, p95 or max of the hours; `cell` is framed."""
     shares: dict[int, list[float]] = {}
     for row in rows:
         if row.limit:
             shares.setdefault(hour_of_week(row.at), []).append((row.mean if how == "mean" else row.high) / row.limit)
-    names = DAYS[language()]
+    days = DAYS[language()]
     cells = []
     for slot, values in shares.items():
         share = picked(values, how)
@@ -85,7 +85,7 @@ def heat_map(rows: Sequence[Row[Any]], how: str, cell: Cell | None) -> alt.Layer
         cells.append(
             {
                 "slot": slot,
-                "day": names[slot // 24],
+                "day": days[slot // 24],
                 "hour": slot % 24,
                 "share": share,
                 "text": f"{100 * share:.0f}",
@@ -93,29 +93,28 @@ def heat_map(rows: Sequence[Row[Any]], how: str, cell: Cell | None) -> alt.Layer
                 "n": len(values),
             }
         )
-    base = alt.Chart(charts.table(cells)).encode(
-        x=alt.X("hour:O", title=t("hour"), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("day:O", sort=list(names), title=None, axis=alt.Axis(labelOverlap=False)),
-        tooltip=[
-            alt.Tooltip("day:N", title=t("day")),
-            alt.Tooltip("hour:O", title=t("hour")),
-            alt.Tooltip("said:N", title=t("used")),
-            alt.Tooltip("n:Q", title=t("hours seen")),
+    place = {
+        "x": names("hour", t("hour"), axis={"labelAngle": 0}),
+        "y": names("day", sort=list(days), axis={"labelOverlap": False}),
+        "tooltip": [
+            names("day", t("day")),
+            names("hour", t("hour")),
+            names("said", t("used")),
+            quantity("n", t("hours seen")),
         ],
-    )
-    cells_of = base.mark_rect(cornerRadius=2).encode(
-        color=alt.Color("share:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True), legend=None)
-    )
-    texts = base.mark_text(fontSize=11).encode(
-        text="text:N",
-        opacity=alt.condition("width > 560", alt.value(1), alt.value(0)),
-        color=alt.condition("datum.share > 0.55", alt.value("#111111"), alt.value("#FFFFFF")),
-    )
-    layers = [cells_of.add_params(alt.selection_point(name=NAME, fields=["slot"])), texts]
+    }
+    shade = quantity("share", scale={"scheme": "cividis", "domain": [0, 1], "clamp": True}, legend=None)
+    tint = {"condition": {"test": "datum.share > 0.55", "value": "#111111"}, "value": "#FFFFFF"}
+    room = {"condition": {"test": "width > 560", "value": 1}, "value": 0}
+    layers = [
+        layer("cells", "rect", place | {"color": shade}, cornerRadius=2)
+        | {"params": [{"name": NAME, "select": {"type": "point", "fields": ["slot"]}}]},
+        layer("cells", "text", place | {"text": names("text"), "color": tint, "opacity": room}, fontSize=11),
+    ]
     if cell is not None:
-        framed = base.transform_filter(f"datum.slot === {cell.slot}")
-        layers.append(framed.mark_rect(cornerRadius=2, filled=False, stroke="#D55E00", strokeWidth=3))
-    return charts.finish(alt.layer(*layers), 250)  # type: ignore[no-any-return]
+        framed = layer("cells", "rect", place, cornerRadius=2, filled=False, stroke="#D55E00", strokeWidth=3)
+        layers.append(framed | {"transform": [{"filter": f"datum.slot === {cell.slot}"}]})
+    return chart({"cells": cells}, layers, 250)
 
 
 def show(rows: Sequence[Row[Any]], how: str) -> None:
@@ -132,7 +131,7 @@ def show(rows: Sequence[Row[Any]], how: str) -> None:
             else:
                 st.query_params[NAME] = found.slug
 
-    st.altair_chart(
+    st.vega_lite_chart(
         heat_map(rows, how, cell),
         key=key,
         on_select=clicked,

@@ -8,6 +8,7 @@ from limiter.console import data, times
 from limiter.console.events import advice_text
 from limiter.console.times import DAY
 from limiter.console.words import number, percent, t, tn
+from limiter.exercises import report
 from limiter.rules.limits import Limits
 from limiter.store import analysis, reader
 
@@ -20,6 +21,23 @@ class Item:
     done: bool | None
     evidence: str
     page: str
+
+
+def tried(name: str) -> bool:
+    """Whether that exercise passed in the last 30 days."""
+    result = report.kept(data.settings()).get(name)
+    return result is not None and result.passed and result.at > times.now() - 30 * DAY
+
+
+def last(name: str) -> str:
+    """What came of that exercise, as more evidence; empty where it was never done."""
+    result = report.kept(data.settings()).get(name)
+    if result is None:
+        return ""
+    when = times.when(result.at)
+    return " · " + (
+        t("exercise passed on {time}", time=when) if result.passed else t("exercise failed on {time}", time=when)
+    )
 
 
 def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
@@ -43,10 +61,13 @@ def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
         ),
         Item(
             t("Try it with 10 bots"),
-            highest >= 10,
-            t("most at once so far: {n}, on {day}", n=number(highest), day=times.day(highest_at))
-            if highest_at
-            else t("no bot seen yet"),
+            highest >= 10 or tried("ten"),
+            (
+                t("most at once so far: {n}, on {day}", n=number(highest), day=times.day(highest_at))
+                if highest_at
+                else t("no bot seen yet")
+            )
+            + last("ten"),
             "sessions.py",
         ),
         Item(
@@ -57,10 +78,13 @@ def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
         ),
         Item(
             t("Try “server full” with MAX + 1 bots"),
-            full_at is not None,
-            t("last refused for a full server: {time}", time=times.when(full_at))
-            if full_at
-            else t("never refused for a full server; run the exercise below"),
+            full_at is not None or tried("full"),
+            (
+                t("last refused for a full server: {time}", time=times.when(full_at))
+                if full_at
+                else t("never refused for a full server")
+            )
+            + last("full"),
             "sessions.py",
         ),
         Item(

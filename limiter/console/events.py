@@ -1,13 +1,13 @@
 """What happened and what asks for a hand, gathered from limit changes, notes, the audit, refusals and live figures."""
 
 import json
-import re
+from dataclasses import dataclass
 from typing import Any
 
 from limiter.console import charts, data, times
 from limiter.console.times import Span
 from limiter.console.words import language, lasting, number, reason_text, t, tn
-from limiter.rules.incidents import LEVELS
+from limiter.rules import guards, incidents, plan
 from limiter.store import analysis, reader
 from limiter.system_limits import Value
 
@@ -19,13 +19,18 @@ def value(found: Value) -> str:
     return number(found) if found == int(found) else number(found, 1)
 
 
+def reason(said: str) -> str:
+    """Why a limit was changed: a person's own words, or the launch plan's in the language of the run."""
+    return plan.REASON.retold(said, language()) or said
+
+
 def happened(span: Span) -> list[dict[str, Any]]:
     """Changes of the limit and notes within the span: at, kind, what, who."""
     found = [
         {
             "at": one["at"],
             "kind": t("limit"),
-            "what": f"{value(one['before'])} → {value(one['after'])} · {one['reason']}",
+            "what": f"{value(one['before'])} → {value(one['after'])} · {reason(one['reason'])}",
             "who": one["actor"],
         }
         for one in data.read(analysis.limit_changes, span.start, span.end)
@@ -39,11 +44,22 @@ def marks(span: Span) -> list[charts.Mark]:
     return [charts.Mark(row["at"], row["what"], row["kind"]) for row in happened(span)]
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What asks for a hand, with the page where it is done and the label of the way there; `pressing`, or in time."""
+
+    text: str
+    page: str
+    label: str
+    pressing: bool = True
+
+
 def action_text(entry: dict[str, Any]) -> str:
     """An audit row as a sentence."""
     detail = entry["detail"] if isinstance(entry["detail"], dict) else json.loads(entry["detail"])
-    actor, target, reason = entry["actor"], entry["target"], entry["reason"]
-    tail = f" · {reason}" if reason else ""
+    actor, target, why = entry["actor"], entry["target"], reason(entry["reason"])
+    why = guards.retold(why, language()) if entry["action"] == "held" else why
+    tail = f" · {why}" if why else ""
     changed = ", ".join(f"{name} {value(before)} → {value(after)}" for name, before, after in detail.get("changed", ()))
     said = {
         "limits": f"{actor} · {changed or t('limits')}",
@@ -54,6 +70,11 @@ def action_text(entry: dict[str, Any]) -> str:
         "reap": t("{actor} released {target}", actor=actor, target=target),
         "pause": t("{actor} paused starts", actor=actor),
         "resume": t("{actor} resumed starts", actor=actor),
+        "held": t("launch plan held: {target}", target=target),
+        "acknowledge": t("{actor} acknowledged {target}", actor=actor, target=target),
+        "alert_test": t("{actor} sent a test to the channels", actor=actor),
+        "key": t("{actor} made key {target}", actor=actor, target=target),
+        "revoke": t("{actor} revoked key {target}", actor=actor, target=target),
     }.get(entry["action"], f"{actor} · {entry['action']} {target}")
     return said + tail
 
@@ -71,17 +92,14 @@ def advice_text(advice: dict[str, Any]) -> str:
 
 
 def incident_text(incident: dict[str, Any]) -> str:
-    """What fired, in the language of the run where it is a level of the occupancy."""
-    figure = re.search(r"\d+", incident["message"])
-    level = next((level for level in LEVELS if level.name == incident["level"]), None)
-    if level is None:
-        return str(incident["message"])
-    return level.sentence(language(), {"percent": figure[0] if figure else "80"})
+    """What fired, in the language of the run."""
+    return incidents.retold(str(incident["message"]), language())
 
 
 def latest(most: int) -> list[tuple[int, str]]:
     """The newest happenings: what persons did, who was refused, whose lease ran out."""
-    found = [(entry["at"], action_text(entry)) for entry in data.read(reader.audit, limit=most)]
+    # A note is told by its text, below.
+    found = [(one["at"], action_text(one)) for one in data.read(reader.audit, limit=most) if one["action"] != "note"]
     for row in data.read(analysis.refusals, "", "", 0, most):
         who = row.user_id or t("several users")
         times_more = f" ×{number(row.repeats)}" if row.repeats > 1 else ""
@@ -93,29 +111,30 @@ def latest(most: int) -> list[tuple[int, str]]:
     return sorted(found, reverse=True)[:most]
 
 
-def to_do(stats: dict[str, Any] | None) -> list[tuple[str, str, str]]:
-    """What asks for a hand: text, page, label of the way there; the most pressing first."""
+def to_do(stats: dict[str, Any] | None) -> list[Task]:
+    """What asks for a hand, the most pressing first."""
     found = []
     if data.read(analysis.paused):
-        found.append((t("⏸ Starts are **paused**: every start is refused."), "limits.py", t("Open Limits")))
+        found.append(Task(t("⏸ Starts are **paused**: every start is refused."), "limits.py", t("Open Limits")))
     for row in data.read(analysis.unattended):
-        crossings = json.loads(row.crossings)
-        known = {"message": row.message, "level": crossings[-1][1] if crossings else ""}
-        text = f"{incident_text(known)} · {t('since {time}', time=times.when(row.opened_at))}"
-        found.append((text, "alerts.py", t("Acknowledge")))
+        said = incidents.retold(row.message, language())
+        text = f"**{said}** · {t('since {time}', time=times.when(row.opened_at))}"
+        found.append(Task(text, "alerts.py", t("Acknowledge")))
     if stats is not None:
         found += of_figures(stats)
     step = data.read(analysis.coming_step)
     if step is not None:
+        held = step.status == "held"
         known = {"n": number(step.max_bots), "time": times.when(step.at)}
         text = t("Launch plan: **{n}** bots, {time}", **known)
-        if step.status == "held":
-            text = t("⚠ Launch plan held: **{n}** bots since {time} ({why})", why=step.held_by or "", **known)
-        found.append((text, "checklist.py", t("See the plan")))
+        if held:
+            why = guards.retold(step.held_by or "", language())
+            text = t("⚠ Launch plan held: **{n}** bots since {time} ({why})", why=why, **known)
+        found.append(Task(text, "checklist.py", t("See the plan"), held))
     return found
 
 
-def of_figures(stats: dict[str, Any]) -> list[tuple[str, str, str]]:
+def of_figures(stats: dict[str, Any]) -> list[Task]:
     """What the live figures ask for."""
     found = []
     if suspects := stats["sessions"]["suspect"]:
@@ -127,7 +146,7 @@ def of_figures(stats: dict[str, Any]) -> list[tuple[str, str, str]]:
             suspects,
             age=age,
         )
-        found.append((text, "sessions.py", t("Look at them")))
+        found.append(Task(text, "sessions.py", t("Look at them")))
     bots, recommended = stats["capacity"]["current_bots"], stats["system"]["recommended_max_bots"]
     if 100 * bots >= 120 * recommended:
         text = t(
@@ -135,5 +154,5 @@ def of_figures(stats: dict[str, Any]) -> list[tuple[str, str, str]]:
             bots=number(bots),
             n=number(recommended),
         )
-        found.append((text, "settings.py", t("See the advice")))
+        found.append(Task(text, "settings.py", t("See the advice")))
     return found

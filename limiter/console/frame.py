@@ -21,7 +21,7 @@ import streamlit as st
 from limiter.client import Refused
 from limiter.console import data, times
 from limiter.console.signins import COOKIE, SIGN_INS, SignIn
-from limiter.console.words import LANGUAGES, Language, language, lasting, number, percent, t
+from limiter.console.words import LANGUAGES, Language, language, lasting, number, percent, t, tn
 from limiter.rules.capacity import Capacity
 from limiter.store import analysis
 
@@ -135,6 +135,9 @@ def figures(sign_in: SignIn) -> None:
         tail = f"<small class='lim-num'>{html.escape(seen + age)}</small>"
     if not capacity["can_accept_new"] and capacity["status"] != "FULL":
         tail = f"<span class='lim-badge lim-FULL'>⏸ {html.escape(t('starts are paused'))}</span>" + tail
+    if waiting := len(data.read(analysis.unattended)):
+        said = tn("{n} open alert", "{n} open alerts", waiting)
+        tail = f"<a class='lim-badge lim-FULL' href='/admin/alerts' target='_self'>🔔 {html.escape(said)}</a>" + tail
     st.html(
         f"<div class='lim-status'>{badge}"
         f"<span class='lim-num'><b>{html.escape(slots)}</b> · {html.escape(free)}</span>{tail}</div>"

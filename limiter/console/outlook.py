@@ -1,12 +1,14 @@
 """The next 14 days as a chart, what they ask for, and how wrong the method was on days it did not see."""
 
-import altair as alt
+from typing import Any
+
 import streamlit as st
 
 from limiter.console import charts, data, times
 from limiter.console.cells import hour_of_week
 from limiter.console.forecast import NEEDED_DAYS, Forecast, forecast
 from limiter.console.times import DAY, HOUR, Span
+from limiter.console.vega import BLUE, chart, ink, layer, names, quiet
 from limiter.console.words import number, percent, t
 from limiter.store import analysis
 
@@ -26,7 +28,7 @@ def show() -> None:
     span = Span(now - 3 * DAY, found.points[-1].at)
     x = charts.x_axis(span)
     top = max([limit * 1.15] + [point.high * 1.05 for point in found.points])
-    ahead = charts.table(
+    ahead = [
         {
             "at": point.at,
             "middle": point.middle,
@@ -36,32 +38,24 @@ def show() -> None:
             "said": f"{number(point.middle)} ({number(point.low)} – {number(point.high)})",
         }
         for point in found.points
+    ]
+    past = [{"at": row.at, "middle": row.high} for row in rows if row.at >= span.start]
+
+    def y(field: str) -> dict[str, Any]:
+        return charts.y_axis(field, t("bots"), top)
+
+    tips = [names("when", t("time")), names("said", t("bots"))]
+    spec = chart(
+        {"ahead": ahead, "past": past, "levels": [{"y": limit}, {"y": 0.8 * limit}]},
+        [
+            layer("ahead", "area", {"x": x, "y": y("low"), "y2": {"field": "high"}}, opacity=0.22, color=BLUE),
+            layer("past", "line", {"x": x, "y": y("middle")}, color=ink(), strokeWidth=1.6),
+            layer("ahead", "line", {"x": x, "y": y("middle"), "tooltip": tips}, color=BLUE, strokeWidth=1.8),
+            layer("levels", "rule", {"y": y("y")}, strokeDash=[6, 4], color=quiet()),
+        ],
+        260,
     )
-    past = charts.table({"at": row.at, "middle": row.high} for row in rows if row.at >= span.start)
-    band = (
-        alt.Chart(ahead)
-        .mark_area(opacity=0.22, color="#0072B2")
-        .encode(x=x, y=charts.y_axis("low:Q", t("bots"), top), y2="high:Q")
-    )
-    middle = (
-        alt.Chart(ahead)
-        .mark_line(color="#0072B2", strokeWidth=1.8)
-        .encode(
-            x=x,
-            y=charts.y_axis("middle:Q", t("bots"), top),
-            tooltip=[alt.Tooltip("when:N", title=t("time")), alt.Tooltip("said:N", title=t("bots"))],
-        )
-    )
-    before = (
-        alt.Chart(past)
-        .mark_line(color=charts.ink(), strokeWidth=1.6)
-        .encode(x=x, y=charts.y_axis("middle:Q", t("bots"), top))
-    )
-    levels = alt.Chart(charts.table([{"y": limit}, {"y": 0.8 * limit}])).mark_rule(
-        strokeDash=[6, 4], color=charts.quiet()
-    )
-    chart = alt.layer(band, before, middle, levels.encode(y=charts.y_axis("y:Q", t("bots"), top)))
-    st.altair_chart(charts.finish(chart, 260), key="outlook", alt=t("The next 14 days"))
+    st.vega_lite_chart(spec, key="outlook", alt=t("The next 14 days"))
     st.markdown(advice(found, limit))
     st.caption(quality(found))
 

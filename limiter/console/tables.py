@@ -5,13 +5,16 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
+
+from limiter.console.vega import table
 
 
 def show(rows: Sequence[Mapping[str, Any]], **options: Any) -> Any:
-    """A table as high as its rows, up to 12; more are scrolled."""
-    return st.dataframe(pd.DataFrame(list(rows)), hide_index=True, height=36 + 35 * min(12, len(rows)), **options)
+    """A table as high as its rows, up to 12 unless `height` says otherwise; more are scrolled."""
+    options = {"height": 36 + 35 * min(12, len(rows))} | options
+    # Whole, because asking whether it could come in parts loads pandas.
+    return st.dataframe(table(rows), hide_index=True, lazy=False, **options)
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -56,6 +56,11 @@ def zone() -> tzinfo:
     return chosen if isinstance(chosen, tzinfo) else UTC
 
 
+def instant(at: int) -> datetime:
+    """As a table takes it, in UTC; the table shows it in the zone that its column names."""
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
 def local(at: int, where: tzinfo | None = None) -> datetime:
     """The instant on the wall clock of the zone."""
     return datetime.fromtimestamp(at / 1000, where or zone())
@@ -84,7 +89,7 @@ def when(at: int) -> str:
 
 def rfc3339(at: int) -> str:
     """The instant as the API writes it."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def millis(text: str) -> int:

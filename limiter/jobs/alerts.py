@@ -19,6 +19,7 @@ from limiter.rules.deliveries import Outgoing, Tried
 from limiter.rules.incidents import ALERTS, OUTAGE, OUTAGE_SECONDS, Observe, Vitals
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
+from limiter.rules.reminders import Manners, Remind
 
 PERIOD_SECONDS = 1.0
 OBSERVE_SECONDS = 5.0
@@ -40,7 +41,7 @@ def free_bytes(folder: Path | None) -> int | None:
 class Alerts:
     """`folder` is where the database lies, whose disk is watched; `link` ends every message where there is one.
 
-    `backup_age` is that of the newest backup in seconds; None where none are made.
+    `backup_age` is that of the newest backup in seconds; None where none are made. `manners` say when to be quiet.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Alerts:
         folder: Path | None = None,
         link: str = "",
         backup_age: Callable[[], float] | None = None,
+        manners: Manners | None = None,
     ) -> None:
         self.committer = committer
         self.sampler = sampler
@@ -58,6 +60,8 @@ class Alerts:
         self.folder = folder
         self.link = link
         self.backup_age = backup_age
+        self.manners = manners or Manners()
+        self._reminded_at = committer.clock.now()
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._observed_at = float("-inf")
         self._away_since: int | None = None
@@ -81,6 +85,8 @@ class Alerts:
         if isinstance(due, Refusal):
             self._cry()
             return
+        now = self.committer.clock.now()
+        due = [delivery for delivery in due if not self.manners.holds(delivery.level, now)]
         for name in dict.fromkeys(delivery.channel for delivery in due):
             if name not in self._sending:
                 mine = [delivery for delivery in due if delivery.channel == name]
@@ -92,6 +98,9 @@ class Alerts:
             self._observed_at = time.monotonic()
             if vitals.outage_since is not None:
                 self._away_since = None
+        now = self.committer.clock.now()
+        if not isinstance(await self.committer.submit(Remind(self.manners, self._reminded_at)), Refusal):
+            self._reminded_at = now
 
     def _vitals(self) -> Vitals:
         back = self._away_since is not None and self.committer.away_since is None
@@ -109,8 +118,11 @@ class Alerts:
     async def _deliver(self, due: list[Delivery]) -> None:
         """One channel's messages, oldest first, as long as they get through."""
         for delivery in due:
-            failure = await self._send(delivery.channel, delivery.title, delivery.body, delivery.level)
-            while isinstance(await self.committer.submit(Tried(delivery.number, failure)), Refusal):
+            body = self.manners.text(delivery, self.committer.clock.now())
+            failure = await self._send(delivery.channel, delivery.title, body, delivery.level)
+            while isinstance(
+                await self.committer.submit(Tried(delivery.number, failure, self.manners.quiet_ms)), Refusal
+            ):
                 await asyncio.sleep(PERIOD_SECONDS)
             if failure is not None:
                 return

@@ -20,6 +20,7 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.snapshots import TakeSnapshot
 
 PERIOD_SECONDS = 5.0
+STUCK_SECONDS = 15.0  # one that takes longer is given up, and the loop started again
 GIB = 1024**3
 
 
@@ -57,7 +58,8 @@ class Sampler:
         self.read()
         begin = self.monotonic()
         while True:
-            await self.sample()
+            async with asyncio.timeout(STUCK_SECONDS):
+                await self.sample()
             elapsed = self.monotonic() - begin
             await asyncio.sleep(PERIOD_SECONDS - elapsed % PERIOD_SECONDS)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 from limiter.system_limits import VPS_SIZES, get_recommended_limit_for_vps
 
 
@@ -19,8 +21,7 @@ class Status(StrEnum):
     FULL = "FULL"
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(Struct, frozen=True):
     """Slots taken against the limit in force; `open` is False where no new user would be admitted for another cause."""
 
     current: int

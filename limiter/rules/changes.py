@@ -4,16 +4,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from limiter.rules import guards
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import Guard, Readings, check
 from limiter.rules.limits import Limits, Override, Setting
 from limiter.rules.records import AuditEntry, Version
 from limiter.rules.refusals import Refusal
 from limiter.rules.state import State
+from limiter.rules.words import Words
 from limiter.system_limits import CATALOGUE, Value
 
 Change = Value | Literal["back"]
 """A new live value, or "back": take the live change back, so that environment, `.env` or default hold again."""
+
+
+OVER = Words(
+    "{bots} bots actifs, {over} au-dessus de {limit} : aucun n'est coupé, les nouveaux démarrages sont refusés",
+    "{bots} bots are active, {over} over {limit}: none is cut, new starts are refused",
+)
+ABOVE_ADVICE = Words(
+    "{limit} dépasse les {advised} conseillés pour cette machine",
+    "{limit} is above the {advised} recommended for this box",
+)
+NOBODY = Words("MAX_BOTS_PER_USER 0 refuse tous les démarrages", "MAX_BOTS_PER_USER 0 refuses every start")
+HIDES = Words("masque {name}={value} {where}", "hides {name}={value} {where}")
+DOT_ENV = Words("du .env", "of the .env")
+OVERRIDDEN = Words("garde-fou forcé : {guard}", "guard overridden: {guard}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +38,7 @@ class Changed:
 
     limits: Limits
     changed: tuple[tuple[str, Value, Value], ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Words, ...]
 
 
 def apply(limits: Limits, changes: Mapping[str, Change], actor: str, now: int) -> dict[str, Setting]:
@@ -36,23 +52,23 @@ def apply(limits: Limits, changes: Mapping[str, Change], actor: str, now: int) -
     return settings
 
 
-def warn(limits: Limits, settings: Mapping[str, Setting], bots: int, recommended: int) -> tuple[str, ...]:
+def warn(limits: Limits, settings: Mapping[str, Setting], bots: int, recommended: int) -> tuple[Words, ...]:
     """What an operator should know before or after a change, though nothing forbids it."""
     said = []
     before, after = limits.whole("MAX_CONCURRENT_BOTS"), settings["MAX_CONCURRENT_BOTS"].value
     assert isinstance(after, int)
     if bots > after:
-        said.append(f"{bots} bots are active, {bots - after} over {after}: none is cut, new starts are refused")
+        said.append(OVER.filled(bots=bots, over=bots - after, limit=after))
     if after > recommended and after > before:
-        said.append(f"{after} is above the {recommended} recommended for this box")
+        said.append(ABOVE_ADVICE.filled(limit=after, advised=recommended))
     per_user = settings["MAX_BOTS_PER_USER"].value
     if per_user == 0:
-        said.append("MAX_BOTS_PER_USER 0 refuses every start")
+        said.append(NOBODY)
     for limit in CATALOGUE:
         if Limits(0, settings, limits.configured).hidden(limit.name) and not limits.hidden(limit.name):
             configured = limits.configured[limit.name]
-            where = "environment" if configured.source == "environment" else ".env"
-            said.append(f"hides {limit.name}={configured.value} of the {where}")
+            where = Words("de l'environnement", "of the environment") if configured.source == "environment" else DOT_ENV
+            said.append(HIDES.filled(name=limit.name, value=str(configured.value), where=where))
     return tuple(said)
 
 
@@ -93,13 +109,12 @@ def _change(
     limits = state.limits
     held = held_guards(limits, settings, who.readings, now)
     if held and not who.override_guard:
-        said = "; ".join(guard.message for guard in held)
-        return Refusal("guard_held", {"guards": [guard.as_dict() for guard in held], "held": said})
+        return Refusal("guard_held", {"guards": [guard.as_dict() for guard in held], "held": guards.said(held)})
     moved = [name for name in settings if settings[name] is not limits.settings[name]]
     changed = tuple((name, limits.settings[name].value, settings[name].value) for name in moved)
     warnings = warn(limits, settings, state.capacity(now).current, who.recommended)
     if held:
-        warnings += tuple(f"guard overridden: {guard.message}" for guard in held)
+        warnings += tuple(OVERRIDDEN.filled(guard=guard.message) for guard in held)
     if not changed:
         return Changed(limits, (), warnings)
     return Changed(

@@ -1,8 +1,8 @@
 """Messages on their way to channels: what is due, and what a try has come to.
 
-Promises: a message is tried at once, and waits until it was sent, for 6 hours at most; a channel that fails is tried
-again after 2, 4, 8 … 300 s; at most 100 messages wait for it. Not promised: that one is sent only once, for a limiter
-that dies between the sending and its record sends again. A test is tried once.
+Promises: a message is tried at once, and waits until it was sent, for 6 hours beside quiet hours at most; a channel
+that fails is tried again after 2, 4, 8 … 300 s; at most 100 messages wait for it. Not promised: that one is sent only
+once, for a limiter that dies between the sending and its record sends again. A test is tried once.
 """
 
 from dataclasses import dataclass, replace
@@ -61,10 +61,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How a try ended; `failure` says why it did not arrive, None: it did."""
+    """How a try ended; `failure` says why it did not arrive, None: it did. `quiet_ms` may have gone by before it."""
 
     number: int
     failure: str | None
+    quiet_ms: int = 0
 
     def decide(self, state: State, now: int) -> Delivery | None:
         """The delivery after it: sent, waiting for the next try, or given up. None where it was settled before."""
@@ -78,7 +79,7 @@ class Tried:
             channel = Channel(tried_at=now, sent_at=now)
         else:
             channel = Channel(channel.failures + 1, self.failure, now, channel.sent_at)
-            if delivery.level == TEST or now - delivery.at >= GIVE_UP_MS:
+            if delivery.level == TEST or now - delivery.at >= GIVE_UP_MS + self.quiet_ms:
                 tried = replace(tried, state="failed")
             else:
                 tried = replace(tried, next_try_at=now + pause_ms(channel.failures))

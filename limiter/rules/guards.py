@@ -6,12 +6,33 @@ A guard without a reading does not hold; `stale` is the one that notices missing
 from dataclasses import dataclass
 from typing import Any
 
+from limiter.rules.words import Words
+
 CPU_PERCENT = 80
 RAM_PERCENT = 85
 FEED_TOKENS_PER_MINUTE = 5
 DECISION_P99_MS = 250
 STALE_SECONDS = 60
 FEED_SEEN_MS = 24 * 3_600_000
+
+TEXTS = {
+    "cpu": Words("CPU {value} % {sign} {threshold} %", "CPU {value} % {sign} {threshold} %"),
+    "ram": Words("RAM {value} % {sign} {threshold} %", "RAM {value} % {sign} {threshold} %"),
+    "feed_lag": Words("flux {value} tokens/min {sign} {threshold}", "feed {value} tokens/min {sign} {threshold}"),
+    "decision_lag": Words(
+        "décisions p99 {value} ms {sign} {threshold} ms", "decisions p99 {value} ms {sign} {threshold} ms"
+    ),
+    "stale": Words(
+        "dernière mesure il y a {value} s {sign} {threshold} s", "last sample {value} s ago {sign} {threshold} s"
+    ),
+}
+UNKNOWN = {
+    "cpu": Words("CPU : pas de mesure", "CPU: no reading"),
+    "ram": Words("RAM : pas de mesure", "RAM: no reading"),
+    "feed_lag": Words("flux : pas utilisé", "feed: not used"),
+    "decision_lag": Words("décisions : pas de mesure", "decisions: no reading"),
+    "stale": Words("pas de mesure", "no sample"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +59,50 @@ class Guard:
     value: float | None
     threshold: float
     held: bool
-    message: str
+    message: Words
 
     def as_dict(self) -> dict[str, Any]:
         """The fields of the contract."""
         return {name: getattr(self, name) for name in ("name", "value", "threshold", "held", "message")}
 
 
-def _above(name: str, label: str, unit: str, value: float | None, threshold: float) -> Guard:
+def _above(name: str, value: float | None, threshold: float) -> Guard:
     if value is None:
-        return Guard(name, None, threshold, False, f"{label}: no reading")
+        return Guard(name, None, threshold, False, UNKNOWN[name])
     held = value > threshold  # before it is rounded for the eye
-    said = f"{label} {value:.1f} {unit} {'>' if held else '≤'} {threshold:g} {unit}"
-    return Guard(name, round(value, 1), threshold, held, said)
+    text = TEXTS[name].filled(value=f"{value:.1f}", sign=">" if held else "≤", threshold=f"{threshold:g}")
+    return Guard(name, round(value, 1), threshold, held, text)
+
+
+def _feed(readings: Readings, now: int) -> Guard:
+    name, tokens, threshold = "feed_lag", readings.tokens_per_minute, FEED_TOKENS_PER_MINUTE
+    seen = readings.last_token_at is not None and now - readings.last_token_at <= FEED_SEEN_MS
+    if not seen or not readings.bots:
+        return Guard(name, None, threshold, False, UNKNOWN[name])
+    held = tokens < threshold
+    text = TEXTS[name].filled(value=tokens, sign="<" if held else "≥", threshold=threshold)
+    return Guard(name, tokens, threshold, held, text)
 
 
 def check(readings: Readings, now: int) -> list[Guard]:
     """All guards, held or not."""
-    seen = readings.last_token_at is not None and now - readings.last_token_at <= FEED_SEEN_MS
-    tokens = readings.tokens_per_minute
-    watched = seen and readings.bots > 0
-    lag = watched and tokens < FEED_TOKENS_PER_MINUTE
-    feed = f"feed {tokens} tokens/min {'<' if lag else '≥'} {FEED_TOKENS_PER_MINUTE}"
     return [
-        _above("cpu", "CPU", "%", readings.cpu_percent, CPU_PERCENT),
-        _above("ram", "RAM", "%", readings.ram_percent, RAM_PERCENT),
-        Guard(
-            "feed_lag", tokens if watched else None, FEED_TOKENS_PER_MINUTE, lag, feed if watched else "feed: not used"
-        ),
-        _above("decision_lag", "decisions p99", "ms", readings.decision_p99_ms, DECISION_P99_MS),
-        _above("stale", "last sample", "s ago", readings.sample_age_seconds, STALE_SECONDS),
+        _above("cpu", readings.cpu_percent, CPU_PERCENT),
+        _above("ram", readings.ram_percent, RAM_PERCENT),
+        _feed(readings, now),
+        _above("decision_lag", readings.decision_p99_ms, DECISION_P99_MS),
+        _above("stale", readings.sample_age_seconds, STALE_SECONDS),
     ]
+
+
+def said(guards: list[Guard]) -> Words:
+    """What they say, in one line."""
+    return Words(*("; ".join(guard.message.told(language) for guard in guards) for language in ("fr", "en")))
+
+
+def retold(line: str, language: str) -> str:
+    """Such a line that was kept, in `language`; what is no guard's stays as it is."""
+    parts = [
+        next(filter(None, (text.retold(part, language) for text in TEXTS.values())), part) for part in line.split("; ")
+    ]
+    return "; ".join(parts)

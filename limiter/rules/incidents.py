@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from limiter.rules import deliveries
+from limiter.rules import deliveries, guards
 from limiter.rules.capacity import Capacity
 from limiter.rules.deliveries import tell
 from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
 from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.state import State
+from limiter.rules.words import Words
 
 CAPACITY = "capacity"
 URGENT_PERCENT = 95
@@ -73,6 +74,14 @@ RESOLVED = Alert(
 )
 TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 Test message of the limiter")
 ALERTS = {alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, RESOLVED, TEST)}
+
+
+def retold(message: str, language: str) -> str:
+    """The message of an incident, kept as it was sent, in `language`."""
+    for alert in ALERTS.values():
+        if (said := Words(alert.fr, alert.en).retold(message, language, guards.retold)) is not None:
+            return said
+    return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ def _cross(state: State, now: int, kind: str, to: int, level: Alert, message: st
             acknowledged_at=None, acknowledged_by=None, acknowledged_reason=None,
         )  # fmt: skip
     _keep(state, _with_peak(incident, held.current, held.maximum))
-    tell(state, now, incident.number, level.name, message, _body(held, state.language))
+    tell(state, now, incident.number, level.name, message, body(held, state.language))
 
 
 def _resolve(state: State, now: int, incident: Incident, silently: bool = False) -> None:
@@ -151,7 +160,7 @@ def _resolve(state: State, now: int, incident: Incident, silently: bool = False)
     if state.tells_ends and not silently:
         minutes = max(1, round((now - ended.opened_at) / 60_000))
         message = RESOLVED.sentence(state.language, {"minutes": minutes, "message": ended.message})
-        tell(state, now, ended.number, RESOLVED.name, message, _body(state.capacity(now), state.language))
+        tell(state, now, ended.number, RESOLVED.name, message, body(state.capacity(now), state.language))
 
 
 def _with_peak(incident: Incident, bots: int, maximum: int) -> Incident:
@@ -163,7 +172,8 @@ def _keep(state: State, incident: Incident) -> None:
     state.put(state.changes.incidents, incident.number, incident)
 
 
-def _body(held: Capacity, language: str) -> str:
+def body(held: Capacity, language: str) -> str:
+    """The text below a message: how full it is."""
     bots, percent = f"{held.current}/{held.maximum}", f"{held.percent_used} %"
     free = max(0, held.maximum - held.current)
     if language == "en":
@@ -210,7 +220,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "snapshots": (_beyond(age, SAMPLE_SECONDS, SAMPLE_SECONDS / 2), {"seconds": age}),
         "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / 1024**2}),
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
-        "plan": (held is not None, {"held_by": held.held_by if held else ""}),
+        "plan": (held is not None, {"held_by": guards.retold(held.held_by or "", state.language) if held else ""}),
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
     }
 
@@ -293,4 +303,4 @@ class SendTest:
         """The deliveries."""
         state.audit(AuditEntry(now, self.actor, "alert_test", "channels", "", {"channels": sorted(state.channels)}))
         message = TEST.sentence(state.language, {})
-        return tell(state, now, None, TEST.name, message, _body(state.capacity(now), state.language))
+        return tell(state, now, None, TEST.name, message, body(state.capacity(now), state.language))

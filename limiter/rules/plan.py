@@ -10,9 +10,11 @@ from limiter.rules.guards import Readings
 from limiter.rules.records import AuditEntry, Step
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
+from limiter.rules.words import Words
 
 GRACE_MS = 60_000  # a step so little in the past is due now; one further back is a mistake
 ACTOR = "plan"
+REASON = Words("plan de lancement : {bots} bots", "launch plan: {bots} bots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class ApplyPlan:
             if step.status == "applied" or step.at > now or blocked:
                 continue
             change = ChangeLimits(
-                {"MAX_CONCURRENT_BOTS": step.max_bots}, f"launch plan: {step.max_bots} bots", None, False,
+                {"MAX_CONCURRENT_BOTS": step.max_bots}, REASON.filled(bots=step.max_bots).en, None, False,
                 ACTOR, self.readings, self.recommended, kind="plan",
             )  # fmt: skip
             decided = change.decide(state, now)
@@ -68,7 +70,8 @@ class ApplyPlan:
                 steps[place] = replace(step, status="applied", applied_at=now, held_by=None)
             else:
                 blocked = True
-                held_by = str(decided.facts.get("held", decided.reason))
+                held = decided.facts.get("held")
+                held_by = held.en if isinstance(held, Words) else decided.reason  # kept in one language, retold in each
                 if step.status != "held":
                     state.audit(AuditEntry(now, ACTOR, "held", f"{step.max_bots} bots", held_by, {"at": step.at}))
                 steps[place] = replace(step, status="held", held_by=held_by)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
+from msgspec import Struct
+
 from limiter.system_limits import Value
 
 Scope = Literal["bots", "admin:read", "admin:write"]
 
 
-@dataclass(slots=True, eq=False)
-class Session:
+class Session(Struct, eq=False):
     """One bot's stay. `asked_bot` is the bot_id as asked for: None where a new one was made up.
 
     `facts` is what the start was decided on (see `Facts`): the replay decides it again under other limits.
@@ -82,8 +83,7 @@ class Trade:
     day: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A refusal as it is kept: which limit, its value, the count it was compared with, the version. None: no limit."""
 
     request_id: str

@@ -4,8 +4,12 @@ A refusal is a value that a rule returns. How it travels (problem+json, `Retry-A
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+
+from limiter.rules.words import Words, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +130,7 @@ REFUSALS: tuple[Reason, ...] = (
 REASONS: dict[str, Reason] = {reason.name: reason for reason in REFUSALS}
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A text in both languages."""
-
-    fr: str
-    en: str
-
-    def told(self, language: str) -> str:
-        """The text in `fr` or `en`."""
-        return self.en if language == "en" else self.fr
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True, eq=False):
     """A refused request: why, with the facts of that instant; `retry_after_seconds` where trying again makes sense.
 
     `facts` whose names the reason declares are shown to the caller; the others only fill the sentence.
@@ -147,7 +138,7 @@ class Refusal:
     """
 
     reason: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
     retry_after_seconds: int | None = None
     status: int | None = None
 
@@ -157,18 +148,12 @@ class Refusal:
         limit = self.facts.get("limit")
         plural = "s" if isinstance(limit, int) and limit > 1 else ""
         sentence = reason.en if language == "en" else reason.fr
-        return sentence.format_map({**_told(self.facts, language), "s": plural})
+        return sentence.format_map({**told(self.facts, language), "s": plural})
 
     def shown(self, language: str) -> dict[str, Any]:
         """The facts that the caller is told beside the sentence."""
-        facts = {name: self.facts[name] for name in REASONS[self.reason].facts if name in self.facts}
-        if "errors" in facts:
-            facts["errors"] = [_told(error, language) for error in facts["errors"]]
-        return facts
-
-
-def _told(facts: Mapping[str, Any], language: str) -> dict[str, Any]:
-    return {name: fact.told(language) if isinstance(fact, Words) else fact for name, fact in facts.items()}
+        declared = REASONS[self.reason].facts
+        return {name: told(self.facts[name], language) for name in declared if name in self.facts}
 
 
 def invalid(field_name: str, en: str, fr: str, status: int = 422) -> Refusal:

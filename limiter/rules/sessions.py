@@ -1,7 +1,11 @@
 """Start, heartbeat, stop, reap: the requests of bots about their slot, each with the rule that decides it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+from msgspec import Struct
+
+from limiter.rules.capacity import Capacity
 from limiter.rules.records import AuditEntry, Ended, Facts, Refused, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.state import State
@@ -12,16 +16,14 @@ DRAINING_RETRY_SECONDS = 5
 USER_LIMIT_RETRY_SECONDS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """A slot is held. `created` is False for a repeated Idempotency-Key, which gets the session it already has."""
 
     session: Session
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """A bot asks for a slot. `made_bot` is the name it gets where it gave none; `secret` is fresh random."""
 
     request_id: str
@@ -79,12 +81,7 @@ class Start:
             refusal = Refusal("user_limit", told, USER_LIMIT_RETRY_SECONDS)
             return self._record(state, now, facts, refusal, "MAX_BOTS_PER_USER", facts.user_max, facts.user_active)
         if not replaces and facts.active >= facts.max_bots:
-            full: dict[str, object] = {
-                "current": facts.active,
-                "max": facts.max_bots,
-                "capacity": state.capacity(now).as_dict(),
-            }
-            refusal = Refusal("server_full", full, state.retry_after())
+            refusal = _server_full(state.capacity(now), state.retry_after())
             return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", facts.max_bots, facts.active)
         return None
 
@@ -104,6 +101,12 @@ class Start:
         return state.refuse(refusal, refused)
 
 
+@lru_cache(maxsize=8)  # in a flood one is like the other, and what is the same is written out once (api/wire.py)
+def _server_full(held: Capacity, retry_after: int) -> Refusal:
+    facts = {"current": held.current, "max": held.maximum, "capacity": held.as_dict()}
+    return Refusal("server_full", facts, retry_after)
+
+
 def find(state: State, number: int, secret: str) -> Session | Ended | Refusal:
     """The live or ended session that a bot names by its secret."""
     session = state.sessions.get(number)
@@ -120,8 +123,7 @@ def gone(ended: Ended) -> Refusal:
     return Refusal("session_ended", {"ended_at": ended.at, "ended_reason": ended.reason})
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True):
     """A bot says that it is alive."""
 
     number: int

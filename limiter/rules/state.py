@@ -186,11 +186,8 @@ class State:
 
     def renew_all(self, now: int) -> None:
         """A full lease for everyone: after a restart, or an outage in which no end could be recorded."""
-        for session in self.sessions.values():
-            session.last_heartbeat_at = now
-            session.expires_at = now + session.lease_ms
-            self.beaten[session.number] = session
-        self._schedule()
+        self.follow_renewal(now)
+        self.beaten.update(self.sessions)
 
     def suspects(self, now: int) -> list[Session]:
         """The sessions that missed two heartbeats and still hold a slot."""
@@ -216,6 +213,13 @@ class State:
         session = self.sessions.get(number)
         if session is not None:
             self._renew(session, at, lease_ms)
+
+    def follow_renewal(self, at: int) -> None:
+        """Every lease was renewed in full."""
+        for session in self.sessions.values():
+            session.last_heartbeat_at = at
+            session.expires_at = at + session.lease_ms
+        self._schedule()
 
     def follow_count(self, figure: str, at: int, n: int) -> None:
         """Another process counted n happenings of the last hour."""

@@ -24,8 +24,8 @@ PARTS = {
 Entry = Mapping[str, Any]
 
 
-def entry(state: State, beaten: Iterable[Session], refused: Iterable[Refused]) -> str:
-    """The text of the row for the batch that this state has just decided."""
+def entry(state: State, beaten: Iterable[Session], refused: Iterable[Refused], renewed: bool = False) -> str:
+    """The text of the row for the batch that this state has just decided; `renewed`: it began with every lease."""
     changes = state.changes
     named = {
         "limits": bool(changes.versions),
@@ -33,6 +33,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[Refused]) -
         "incidents": bool(changes.incidents or changes.deliveries),
     }
     found = {
+        "renewed": renewed,
         "started": [session_row(one) for one in changes.started if one.number in state.sessions],
         "ended": [(one.session.number, one.at, one.reason) for one in changes.ended],
         "beaten": [(one.number, one.last_heartbeat_at, one.lease_ms) for one in beaten],
@@ -48,6 +49,8 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[Refused]) -
 
 def follow(state: State, at: int, entry: Entry) -> None:
     """Change the state as the batch of that instant did."""
+    if entry.get("renewed"):
+        state.follow_renewal(at)
     for number, ended_at, reason in entry.get("ended", ()):
         state.follow_end(number, ended_at, reason)
         state.follow_count(f"ended:{reason}", ended_at, 1)

@@ -3,15 +3,15 @@
 Promises: a batch takes the row of `fleet` first, then learns what the others committed before it (store/journal.py),
 and only then is decided, at an instant of the database's clock; so what is decided on is what is true, and no two
 processes give the same slot away. Where the journal does not reach back far enough, after a failed batch, and where the
-counts differ, everything is read anew. A lease is written with the batch that renews it, so that every process may end
-it.
+counts differ, everything is read anew, before the row is taken. A lease is written with the batch that renews it, so
+that every process may end it.
 """
 
 import json
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any, cast
 
@@ -22,10 +22,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from limiter.rules.limits import Setting
 from limiter.rules.state import SHARED, State
 from limiter.store import analysis, incidents, journal, restore
+from limiter.store.engine import StoreError
+from limiter.store.postgres import LOCK_MS
 from limiter.store.retention import Retention
 from limiter.store.writer import TRADE_COLUMNS, Writer
 
 AWAY_MS = 15_000  # every process commits a snapshot each 5 s: after so long a silence none could, and no bot could beat
+START_LOCK_MS = 10_000  # how long a start waits for its turn
 LEADER_MS = 15_000  # a leader that took no snapshot for so long is followed by another
 
 log = logging.getLogger("limiter")
@@ -33,16 +36,17 @@ log = logging.getLogger("limiter")
 
 @dataclass(slots=True)
 class News:
-    """What is true at a batch's instant, and how memory gets there: by the others' entries, or by parts read anew."""
+    """What is true at a batch's instant, and how memory gets there: all or parts of it read anew, then the entries of
+    the others."""
 
     now: int
     active: int
     next_number: int
     paused: bool
     away: bool  # nobody committed for so long that no lease ended
-    entries: list[tuple[int, journal.Entry]] = field(default_factory=list)
-    fresh: State | None = None
-    parts: tuple[str, ...] = ()
+    entries: list[tuple[int, journal.Entry]]
+    fresh: State | None
+    parts: tuple[str, ...]
 
 
 class SharedWriter(Writer):
@@ -62,7 +66,8 @@ class SharedWriter(Writer):
         self.channels: tuple[str, ...] = ()
         self._revision: int | None = None  # the journal's, that memory holds; None: it holds nothing
         self._at = 0  # of that revision
-        self._news = News(0, 0, 1, paused=False, away=False)
+        self._waited = False  # in vain for the row: nothing was done
+        self._news = News(0, 0, 1, False, False, [], None, ())
 
     def _connect(self) -> None:
         super()._connect()
@@ -84,35 +89,48 @@ class SharedWriter(Writer):
     def begin(self) -> None:
         """Take the row that every batch takes, and read what the others committed since this process's last one."""
         self._connect_anew()
+        fresh = None
         try:
-            self._read_news()
+            while True:
+                fresh = self._read_all() if self._revision is None else None
+                if self._read_news(fresh):
+                    return
+                self.release()
         except self._driver_errors as error:
+            # Where it only waited in vain, memory is as good as before, unless it was about to be read anew.
+            self._waited = isinstance(error, psycopg.errors.LockNotAvailable) and fresh is None
             raise self._as_core(error, _LOCK) from error
 
     def catch_up(self, state: State) -> bool:
         """Have the state know it; False where the counts differ after that, and all has to be read anew."""
         news = self._news
-        for at, entry in news.entries:
-            journal.follow(state, at, entry)
         if news.fresh is not None:
             state.adopt(news.fresh, news.parts)
+        for at, entry in news.entries:
+            journal.follow(state, at, entry)
         state.next_number, state.paused = news.next_number, news.paused
         if news.away:
-            state.renew_all(news.now)
+            state.follow_renewal(news.now)
         if len(state.sessions) == news.active:
             return True
         log.error("counts_differ memory=%d database=%d", len(state.sessions), news.active)
         return False
 
     def read_anew(self) -> None:
-        """All of the database, in the batch at hand."""
-        self._news.entries = []
-        self._read_parts(SHARED)
+        """All of the database, in a batch that begins once more."""
+        self._revision = None
+        self.release()
+        self.begin()
 
     @property
     def now(self) -> int:
         """The instant of the batch at hand, by the database's clock, in UTC milliseconds."""
         return self._news.now
+
+    @property
+    def renews(self) -> bool:
+        """Whether the batch at hand renews every lease, whatever else it does."""
+        return self._news.away
 
     def save(self, state: State) -> None:
         """Write what the batch changed, and what the others have to know of it."""
@@ -121,17 +139,23 @@ class SharedWriter(Writer):
         if state.refused:
             self._flood.next_id = self._next_refusal()
         beaten = [session for session in state.beaten.values() if session.number in state.sessions]
+        if self.renews:
+            self._execute(_RENEW_ALL, [(self.now, self.now)])
         super().save(state)
         self._save_beats(state)
-        self._write_journal(journal.entry(state, beaten, state.refused))
+        self._write_journal(journal.entry(state, beaten, state.refused, renewed=self.renews))
         if state.changes.snapshots:
             self._lead()
             self._execute("DELETE FROM journal WHERE at < ?", [(self.now - journal.KEEP_MS,)])
 
     def rollback(self) -> None:
         """Forget the batch, and what is known of the database: whether it was committed after all is not."""
-        self._revision = None
         self._after.clear()
+        if self._waited and not self._is_lost():
+            self._waited = False
+            self.release()
+            return
+        self._revision = None
         # A connection that failed may lead to a server that is no longer the one to write to.
         if not self.connection.closed:
             self.connection.invalidate()
@@ -174,36 +198,52 @@ class SharedWriter(Writer):
         self._cursor.execute(sql, values)
         return list(self._cursor.fetchall())
 
-    def _read_news(self) -> None:
+    def _read_all(self) -> State:
+        """Everything as of one snapshot, without the row: who has it goes on. The entries after it are read later."""
+        for statement in _IN_ONE_SNAPSHOT:
+            self._cursor.execute(statement)
+        rows = self._rows(_LATEST)
+        limits = analysis.limits(self.connection)
+        assert limits is not None, "the start of every process saves them"
+        fresh = restore.read_state(self.connection, limits, self.zone, self.clock(), self.channels)
+        self._revision, self._at = rows[0] if rows else (0, 0)
+        self.release()
+        return fresh
+
+    def _read_news(self, fresh: State | None) -> bool:
+        """Take the row and look around; False where the journal does not reach back to what is known."""
         ((active, next_number, paused, leader, leader_until),) = self._rows(_LOCK)
         now = self.clock()  # not with the row: it would be the time before the wait
-        rows = self._rows(*((_LATEST,) if self._revision is None else (_SINCE, self._revision)))
-        self._news = News(max(now, rows[-1][1] if rows else self._at), active, next_number, bool(paused), away=False)
-        if self._revision is None or (rows and rows[0][0] != self._revision + 1):
-            self._read_parts(SHARED)
-        else:
-            self._news.entries = [(at, json.loads(changes)) for _, at, changes in rows]
-            named = {name for _, entry in self._news.entries for name in entry.get("parts", ())}
-            if named:
-                self._read_parts(tuple(part for name in named for part in journal.PARTS[name]))
-        self._revision, self._at = (rows[-1][0], rows[-1][1]) if rows else (self._revision or 0, self._at)
-        self._news.away = 0 < self._at < self._news.now - AWAY_MS
-        self.leads = leader == self.name and leader_until > self._news.now
+        rows = self._rows(_SINCE, self._revision)
+        if rows and rows[0][0] != (self._revision or 0) + 1:
+            self._revision = None
+            return False
+        if rows:
+            self._revision, self._at = rows[-1][:2]
+        now = max(now, self._at)
+        away = 0 < self._at < now - AWAY_MS
+        entries = [(at, json.loads(changes)) for _, at, changes in rows]
+        self._news = News(now, active, next_number, bool(paused), away, entries, fresh, SHARED if fresh else ())
+        self.leads = leader == self.name and leader_until > now
+        named = {name for _, entry in entries for name in entry.get("parts", ())}
+        if named:
+            self._read_parts([part for name in named for part in journal.PARTS[name]])
+        return True
 
     def _lead(self) -> None:
         """Be the leader, or remain it, where no other is."""
         self._execute(_LEAD, [(self.name, self.now + LEADER_MS, self.name, self.now)])
 
-    def _read_parts(self, parts: tuple[str, ...]) -> None:
+    def _read_parts(self, parts: list[str]) -> None:
         limits = analysis.limits(self.connection)
-        assert limits is not None, "the start of every process saves them"
-        if parts is SHARED:
-            fresh = restore.read_state(self.connection, limits, self.zone, self.now, self.channels)
+        assert limits is not None
+        read = State(limits, self.zone)
+        read.plan = restore.read_plan(self.connection)
+        incidents.restore(self.connection, read, self.channels)
+        if self._news.fresh is None:
+            self._news.fresh, self._news.parts = read, tuple(parts)
         else:
-            fresh = State(limits, self.zone)
-            fresh.plan = restore.read_plan(self.connection)
-            incidents.restore(self.connection, fresh, self.channels)
-        self._news.fresh, self._news.parts = fresh, parts
+            self._news.fresh.adopt(read, parts)
 
     def _write_journal(self, changes: str) -> None:
         revision, now = (self._revision or 0) + 1, self.now
@@ -217,32 +257,51 @@ class SharedWriter(Writer):
     # -- the start
 
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
-        """The state as the database has it, every lease renewed in full."""
+        """The state as the database has it, every lease renewed in full: the bots of this process could not beat."""
         self.zone, self.channels = zone, tuple(channels)
-        self._rows(_LOCK)
-        now = self.clock()
-        rows = self._rows(_LATEST)
-        self._revision, self._at = rows[0][:2] if rows else (0, 0)
-        self._news.now = max(now, self._at)
+        self._execute(_WAIT_UP_TO.format(START_LOCK_MS), [()])
+        self._driver.commit()
+        self._begin_start()
         limits, versions = restore.read_limits(self.connection, configured, self.now)
         state = State(limits, zone)
         self._save_versions(state, versions, [])
-        state.adopt(restore.read_state(self.connection, limits, zone, self.now, self.channels))
-        state.renew_all(self.now)  # the bots of this process could not beat
         state.changes.versions.extend(versions)
-        beaten = list(state.beaten.values())
-        self._save_beats(state)
-        self._write_journal(journal.entry(state, beaten, ()))
+        self._write_journal(journal.entry(state, (), ()))
         self._lead()
+        self.commit()
+        self.committed(state)
+        state.begin()
+        self._revision = None  # memory holds nothing yet
+        self.begin()
+        if not self.catch_up(state):
+            raise StoreError("the database's count of live sessions is wrong: see `python -m limiter check`")
+        self._news.away = True
+        state.follow_renewal(self.now)
+        self.save(state)
+        self._execute(_WAIT_UP_TO.format(LOCK_MS), [()])
         self.commit()
         self.committed(state)
         return state
 
+    def _begin_start(self) -> None:
+        """Take the row, and go on where the journal is."""
+        self._rows(_LOCK)
+        rows = self._rows(_LATEST)
+        self._revision, self._at = rows[0] if rows else (0, 0)
+        self._news.now = max(self.clock(), self._at)
+
 
 _LOCK = "SELECT active, next_number, paused, leader, leader_until FROM fleet WHERE id = 1 FOR UPDATE"
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-_LATEST = "SELECT revision, at, '{}' FROM journal ORDER BY revision DESC LIMIT 1"
+_LATEST = "SELECT revision, at FROM journal ORDER BY revision DESC LIMIT 1"
 _SINCE = "SELECT revision, at, changes FROM journal WHERE revision > %s ORDER BY revision"
 _LEAD = (
     "UPDATE fleet SET leader = ?, leader_until = ? WHERE id = 1 AND (leader IS NULL OR leader = ? OR leader_until <= ?)"
+)
+_WAIT_UP_TO = "SET lock_timeout = {}"
+_RENEW_ALL = "UPDATE active_sessions SET last_heartbeat_at = ?, expires_at = ? + lease_ms"
+_IN_ONE_SNAPSHOT = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
 )

@@ -1,11 +1,12 @@
 """The benchmarks run, and judge what they measure. How fast anything is, no test says."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import inside, over_http, report, servers
+from benchmarks import inside, over_http, report, scale, servers, shares
 from benchmarks.figures import FIGURES
 from benchmarks.over_http import Effort, Findings
 
@@ -37,9 +38,39 @@ def test_the_page_says_what_was_found(tmp_path: Path) -> None:
 
 def test_inside_figures_come_from_the_real_writer(tmp_path: Path) -> None:
     found = Findings()
-    assert inside.decision_ms(inside.make(tmp_path / "few.db", ended=100, active=20), 3) > 0
+    with inside.desk(inside.url(inside.make(tmp_path / "few.db", ended=100, active=20))) as one:
+        assert inside.decision_ms(one, 1) > 0
     inside.beats(found, LEAST, print)
     assert found.values["beats_500"] > 0
+
+
+def test_every_figure_of_scale_is_measured_by_the_real_writer() -> None:
+    found = {bots: scale.measure(bots) for bots in (2_000, 4_000)}
+    assert all(set(values) == {law.name for law in scale.LAWS} for values in found.values())
+    head, _, *lines = scale.sizes_table(found)
+    assert head == "| | law | 2 000 bots | 4 000 bots |"
+    assert len(lines) == len(scale.LAWS)
+
+
+def test_a_table_goes_to_its_place_and_nothing_else_moves() -> None:
+    page = "before\n<!-- one -->\nold\n<!-- /one -->\nafter\n"
+    assert report.place(page, "one", "new") == page.replace("old", "new")
+    with pytest.raises(ValueError, match="no place for two"):
+        report.place(page, "two", "new")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shares_of_a_cap_never_pass_it(seed: int) -> None:
+    world = shares.World(seconds=2 * shares.HOUR, offered=2, seed=seed)
+    outcome = shares.simulate(world)
+    assert outcome.peak <= world.cap
+    assert outcome.used > 0.9 * shares.exact(world)
+
+
+def test_shares_without_a_margin_for_drift_do_pass_it() -> None:
+    wrong_clocks = shares.World(seconds=4 * shares.HOUR, offered=2, drift=0.05, margin=0, cut_seconds=2000, seed=2)
+    assert shares.simulate(wrong_clocks).peak > wrong_clocks.cap
+    assert shares.simulate(replace(wrong_clocks, margin=0.1)).peak <= wrong_clocks.cap
 
 
 @pytest.mark.slow

@@ -60,6 +60,7 @@ def test_a_change_is_all_or_nothing(limiter: Start) -> None:
         ({"changes": {}, "reason": 5}, 400, "reason"),
         ({"changes": {}, "reason": ""}, 422, "reason"),
         ({"changes": {}, "reason": "x" * 501}, 422, "reason"),
+        ({"changes": {}, "reason": "a\x00b"}, 422, "reason"),
         ({"changes": {}, "reason": "test", "version": "1"}, 400, "version"),
         ({"changes": {}, "reason": "test", "version": True}, 400, "version"),
         ({"changes": {}, "reason": "test", "override_guard": "yes"}, 400, "override_guard"),

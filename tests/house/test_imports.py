@@ -25,12 +25,14 @@ ALLOWED = {
         "limiter", "limiter.rules", "limiter.store", "limiter.committer", "limiter.access", "limiter.config",
         "limiter.jobs", "limiter.system_limits",
     },
+    "limiter.exercises": {"limiter.system_limits", "limiter.store", "limiter.config"},
     "limiter.console": {
         "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.access", "limiter.config",
+        "limiter.exercises",
     },
     "pages": {
         "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.config",
-        "limiter.console",
+        "limiter.console", "limiter.exercises",
     },
 }  # fmt: skip
 WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.upkeep", "limiter.demo"}

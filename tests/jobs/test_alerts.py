@@ -16,11 +16,13 @@ from limiter.delivery import open_channels
 from limiter.jobs import alerts as module
 from limiter.jobs.alerts import Alerts, free_bytes
 from limiter.jobs.sampler import Sampler
+from limiter.rules.hours import Hours
 from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.limits import Setting, defaults
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Admission, Stop
+from limiter.rules.reminders import Manners
+from limiter.rules.sessions import Admission, Heartbeat, Stop
 from limiter.store import incidents as store
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.writer import Writer
@@ -121,6 +123,38 @@ def test_every_message_ends_with_the_link(path: Path, webhook: Webhook) -> None:
 
     run(test, path, webhook.address("/hook"), link="https://bots.example/admin")
     assert webhook.posts("/hook")[0]["message"].endswith("\nhttps://bots.example/admin")
+
+
+def test_a_quiet_hour_holds_what_is_not_critical_until_it_is_over(path: Path, webhook: Webhook) -> None:
+    async def test(limiter: Limiter) -> None:
+        limiter.alerts.manners = Manners(quiet=Hours.read("11:30-20:00"))
+        await limiter.start(20)
+        await limiter.deliver()
+        assert webhook.titles("/hook") == [URGENT, FULL]
+        await limiter.deliver(8 * 3600)
+        assert THRESHOLD in webhook.titles("/hook")
+
+    run(test, path, webhook.address("/hook"))
+    assert "(2026-01-01 12:00)" in next(
+        post["message"] for post in webhook.posts("/hook") if post["title"] == THRESHOLD
+    )
+
+
+def test_a_full_server_that_nobody_looks_after_is_told_again(path: Path, webhook: Webhook) -> None:
+    async def test(limiter: Limiter) -> None:
+        limiter.alerts.manners = Manners(repeat_minutes=1)
+        await limiter.start(20)
+        await limiter.deliver()
+        for _ in range(3):
+            limiter.seconds += 50  # within the lease
+            for session in list(limiter.committer.state.sessions.values()):
+                await limiter.committer.submit(Heartbeat(session.number, session.secret))
+            limiter.alerts._observed_at = float("-inf")  # it looks each 5 s of real time
+            await limiter.deliver()
+        told = [title for title in webhook.titles("/hook") if title.startswith("🔁")]
+        assert told == [f"🔁 Toujours, depuis {minutes} min : {FULL}" for minutes in (1, 2)]
+
+    run(test, path, webhook.address("/hook"))
 
 
 def test_one_channel_that_fails_does_not_hold_up_another(path: Path, webhook: Webhook) -> None:

@@ -7,6 +7,8 @@ import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from limiter import config
+from limiter.exercises.report import kept
 from tests.pages.conftest import Open, World, serve
 
 
@@ -132,7 +134,16 @@ def test_an_exercise_is_run(open_page: Open, world: World) -> None:
     app.button(key="run-full").click().run()
     told = " ".join(element.proto.body for element in app.get("html"))
     assert "Server full (200/200 active bots)" in told and "✗" not in told
+    assert [element.proto.label for element in app.get("download_button")] == ["Report", "JSON"]
     assert ask(world, "admin/capacity")["capacity"]["current_bots"] == 0
+
+
+def test_who_may_only_read_exercises_nothing(open_page: Open, world: World) -> None:
+    app = open_page(world, "checklist", scope="admin:read", tab="drills")
+    assert app.button(key="run-ten").disabled
+    app.session_state["exercises"] = ["ten"]  # as after a click, which a browser can send all the same
+    app.run()
+    assert "ten" not in kept(config.read())
 
 
 def test_a_session_is_stopped(open_page: Open, world: World) -> None:

@@ -1,5 +1,6 @@
 """Every page with data, on an empty database, and where database or limiter are away."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,11 @@ def test_what_a_smaller_retention_would_delete(open_page: Open, busy: World, loc
     assert not app.exception, app.exception
     line = next(one.value for one in app.markdown if "LIMITER_KEEP_SESSIONS_DAYS=3" in one.value)
     assert said in line and "**0 " not in line  # a week of history: more than three days of it would go
+
+
+def test_the_hours_of_the_day_stand_in_their_order(open_page: Open, busy: World) -> None:
+    """Vega-Lite would sort a stacked bar by the sum of its parts."""
+    specs = [json.loads(chart.proto.spec) for chart in open_page(busy, "usage").get("vega_lite_chart")]
+    axes = [layer["encoding"]["x"] for spec in specs for layer in spec["layer"] if "x" in layer["encoding"]]
+    hours = next(axis["sort"] for axis in axes if axis["field"] == "x")
+    assert hours == sorted(hours, key=int) and len(hours) == 24

@@ -100,6 +100,9 @@ def test_a_guard_holds_a_raise_and_all_that_came_with_it() -> None:
     refusal = refused(change(state, {"MAX_CONCURRENT_BOTS": 201, "ALERT_THRESHOLD": 70}, readings=HOT), "guard_held")
     (guard,) = refusal.shown("en")["guards"]
     assert (guard["name"], guard["value"], guard["threshold"], guard["held"]) == ("cpu", 91.0, 80, True)
+    assert guard["message"] == "CPU 91.0 % > 80 %"
+    assert refusal.shown("fr")["guards"][0]["message"] == "CPU 91,0 % > 80 %"
+    assert refusal.sentence("fr") == "Hausse retenue : CPU 91,0 % > 80 %"
     assert state.limits.version == 1
 
 
@@ -120,7 +123,8 @@ def test_guards_hold_a_raise_by_taking_a_change_back_and_by_rollback() -> None:
 
 def test_an_overridden_guard_is_a_warning() -> None:
     answer = changed(change(new_state(), {"MAX_CONCURRENT_BOTS": 201}, readings=HOT, override_guard=True))
-    assert any("guard overridden: CPU" in warning for warning in answer.warnings)
+    assert answer.warnings[-1].en == "guard overridden: CPU 91.0 % > 80 %"
+    assert answer.warnings[-1].fr == "garde-fou forcé : CPU 91,0 % > 80 %"
 
 
 def test_warnings() -> None:
@@ -128,15 +132,19 @@ def test_warnings() -> None:
     for _ in range(3):
         admitted(state, "u1")
     (said,) = changed(change(state, {"MAX_CONCURRENT_BOTS": 2})).warnings
-    assert said.startswith("3 bots are active, 1 over 2")
-    assert "above the 150 recommended" in changed(change(new_state(), {"MAX_CONCURRENT_BOTS": 201})).warnings[0]
-    assert "refuses every start" in changed(change(new_state(), {"MAX_BOTS_PER_USER": 0})).warnings[0]
+    assert said.en.startswith("3 bots are active, 1 over 2:") and said.fr.startswith(
+        "3 bots actifs, 1 au-dessus de 2 :"
+    )
+    assert "above the 150 recommended" in changed(change(new_state(), {"MAX_CONCURRENT_BOTS": 201})).warnings[0].en
+    assert "refuses every start" in changed(change(new_state(), {"MAX_BOTS_PER_USER": 0})).warnings[0].en
 
 
 def test_a_live_change_that_hides_the_environment_is_a_warning_once() -> None:
     configured = defaults() | {"MAX_BOTS_PER_USER": Setting(3, "environment")}
     state = State(Limits(1, configured, configured))
-    assert "hides MAX_BOTS_PER_USER=3 of the environment" in changed(change(state, {"MAX_BOTS_PER_USER": 4})).warnings
+    (said,) = changed(change(state, {"MAX_BOTS_PER_USER": 4})).warnings
+    assert said.en == "hides MAX_BOTS_PER_USER=3 of the environment"
+    assert said.fr == "masque MAX_BOTS_PER_USER=3 de l'environnement"
     assert changed(change(state, {"MAX_BOTS_PER_USER": 5})).warnings == ()
 
 

@@ -33,7 +33,7 @@ def test_each_holds_above_its_threshold(name: str, readings: Readings) -> None:
     assert held(readings) == [name]
     guard = next(guard for guard in check(readings, NOW) if guard.held)
     assert guard.as_dict().keys() == {"name", "value", "threshold", "held", "message"}
-    assert guard.message
+    assert guard.message.en and guard.message.fr
 
 
 def test_the_feed_is_watched_only_where_tokens_came_in_24_hours_and_bots_are_active() -> None:

@@ -385,7 +385,7 @@ def test_a_held_step_of_the_launch_plan_is_told_once() -> None:
     state.plan = (Step(NOW, 250, "held", None, "CPU 91.0 % > 80 %"),)
     observe(state)
     observe(state, NOW + MINUTE)
-    assert told(state) == ["⏸️ Plan de lancement retenu : CPU 91.0 % > 80 %"]
+    assert told(state) == ["⏸️ Plan de lancement retenu : CPU 91,0 % > 80 %"]
     state.plan = (Step(NOW, 250, "applied", NOW, None),)
     observe(state, NOW + 2 * MINUTE)
     assert not state.incidents

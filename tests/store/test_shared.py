@@ -230,6 +230,16 @@ def test_a_process_that_stops_in_its_batch_holds_the_others_up_for_seconds_only(
     assert one.ask(NOW, asked("u1"))[0].reason == "server_full"
 
 
+def test_a_start_of_one_process_renews_every_lease_at_all_of_them(books: Callable[..., list[Book]]) -> None:
+    one, two = books(2)
+    session, later = one.start("u1"), NOW + 50 * SECOND
+    one.ask(later - SECOND, SAMPLE)
+    two.restart(later)
+    assert look(one, later)["sessions"] == look(two, later)["sessions"]
+    assert one.state.sessions[session.number].expires_at == later + MINUTE
+    assert [row.expires_at for row in one.rows(schema.active_sessions)] == [later + MINUTE]
+
+
 def test_an_outage_of_all_processes_ends_no_lease(books: Callable[..., list[Book]]) -> None:
     one, two = books(2)
     session = one.start("u1")

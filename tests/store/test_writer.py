@@ -86,7 +86,7 @@ def test_everything_that_decisions_depend_on_comes_back(file_book: Book) -> None
 
 def vars_of(session: Session) -> dict[str, Any]:
     """All its fields."""
-    return {name: getattr(session, name) for name in Session.__slots__}
+    return {name: getattr(session, name) for name in Session.__struct_fields__}
 
 
 def test_every_lease_is_renewed_in_full_however_long_the_limiter_was_away(book: Book) -> None:
@@ -189,7 +189,7 @@ def test_a_rollback_finds_any_version_after_a_restart(book: Book) -> None:
     book.restart(NOW)
     (answer,) = book.ask(NOW, Rollback(2, "tests", False, "key-1", CALM, 150))
     assert set(answer.changed) == {("MAX_CONCURRENT_BOTS", 100, 250), ("BOT_LEASE_SECONDS", 30, 60)}
-    assert book.ask(NOW, Rollback(99, "tests", False, "key-1", CALM, 150)) == [Refusal("not_found")]
+    assert book.ask(NOW, Rollback(99, "tests", False, "key-1", CALM, 150))[0].reason == "not_found"
 
 
 def test_own_limits_of_a_user_are_kept_and_taken_back(book: Book) -> None:
@@ -240,7 +240,7 @@ def test_the_operators_stop_finds_an_ended_session(book: Book) -> None:
     book.ask(NOW, stop(session))
     book.restart(NOW)
     assert book.ask(NOW, StopByAdmin(session.number, "key-1", "t"))[0].reason == "stopped"
-    assert book.ask(NOW, StopByAdmin(99, "key-1", "t")) == [Refusal("session_unknown")]
+    assert book.ask(NOW, StopByAdmin(99, "key-1", "t"))[0].reason == "session_unknown"
 
 
 def test_trades_of_today_are_counted_over_a_restart_and_over_midnight(book: Book) -> None:

@@ -1,5 +1,6 @@
 """What would hold a raise of MAX_CONCURRENT_BOTS back now."""
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ def guard_line(guard: Guard | Mapping[str, Any]) -> str:
     if row["value"] is None:
         return f"– {guard_names()[row['name']]} · {t('no reading')}"
     broken = {"≥": "<", "≤": ">"}[sign]
-    found = number(row["value"], 0 if row["value"] >= 10 else 1)
+    found = number(row["value"], 0 if row["value"] >= 10 or row["value"] == int(row["value"]) else 1)
     figures = f"{found} {broken if row['held'] else sign} {number(row['threshold'])} {unit}"
     return f"{'✗' if row['held'] else '✓'} {guard_names()[row['name']]} **{figures.strip()}**"
 
@@ -64,13 +65,12 @@ def guards(sign_in: SignIn) -> None:
         st.caption(t("The limiter does not answer: no reading."))
         return
     checked = check(found, times.now())
+    if held := sum(guard.held for guard in checked):
+        said = tn("{n} guard holds a raise back.", "{n} guards hold a raise back.", held)
+        st.html(f"<span class='lim-badge lim-FULL'>✗ {html.escape(said)}</span>")
+    else:
+        st.html(f"<span class='lim-badge lim-HEALTHY'>✓ {html.escape(t('Nothing holds a raise back.'))}</span>")
     st.markdown("  \n".join(guard_line(guard) for guard in checked))
-    held = sum(guard.held for guard in checked)
-    st.caption(
-        tn("{n} guard holds a raise back.", "{n} guards hold a raise back.", held)
-        if held
-        else t("Nothing holds a raise back.")
-    )
     stats = data.live(sign_in).stats
     if stats is not None:
         system = stats["system"]

@@ -26,8 +26,8 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
             t("time"): times.when(one["at"]),
             t("who"): one["actor"],
             t("what"): changed_text(one),
-            t("reason"): one["reason"],
-            t("kind"): one["kind"] + (f" · {one['user_id']}" if one["user_id"] else ""),
+            t("reason"): events.reason(one["reason"]),
+            t("kind"): one["kind"],
         }
         for one in versions
     ]
@@ -46,7 +46,8 @@ def changed_text(version: Mapping[str, Any]) -> str:
     if version["version"] == 1:
         return t("starting values")
     moved = [f"{name} {events.value(before)} → {events.value(after)}" for name, before, after in version["changed"]]
-    return ", ".join(moved) or t("sources only")
+    whose = f"{version['user_id']}: " if version["user_id"] else ""
+    return whose + (", ".join(moved) or t("sources only"))
 
 
 def compare(sign_in: SignIn, limits: Limits, version: Mapping[str, Any]) -> None:
