@@ -1,7 +1,7 @@
 """Vega-Lite, the language of the charts, as plain values; rows go to the browser as Arrow.
 
 Not by way of Altair and pandas: importing them costs the process 80 MB, and holding every chart against the grammar
-took longer than its query. What is misspelt here is therefore found by the tests that look, not by a type.
+took longer than its query. The tests hold each page's charts against it, with Altair (tests/pages/test_pages.py).
 """
 
 from array import array

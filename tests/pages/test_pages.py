@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import altair as alt
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -38,6 +39,15 @@ def test_with_data(open_page: Open, busy: World, page: str) -> None:
         assert app.title[0].value == PAGES[page]
     assert "Active Bots: " in text_of(app)
     assert "could not be drawn" not in text_of(app)
+
+
+@pytest.mark.parametrize("page", ["overview", "history", "usage"])
+def test_charts_hold_to_the_grammar(open_page: Open, busy: World, page: str) -> None:
+    """Altair knows it; pages write it down without Altair, whose import and checks would cost each reader."""
+    charts = open_page(busy, page).get("vega_lite_chart")
+    assert charts
+    for drawn in charts:
+        alt.Root.from_dict(json.loads(drawn.proto.spec))
 
 
 @pytest.mark.parametrize("page", PAGES)
