@@ -130,7 +130,8 @@ def markdown(found: Findings, box: dict[str, Any]) -> str:
         "",
         "The no-op is a Starlette POST that reads JSON and answers JSON, on uvicorn with httptools and uvloop. The"
         " limiter is whole: keys checked, bodies validated, request ids, metrics, `synchronous=FULL`, every start"
-        " durable before its answer. Read ratios, not rates.",
+        " durable before its answer. Read ratios, not rates. What is below its goal, and why:"
+        " [hot-path.md](hot-path.md).",
         "",
         "| figure | measured | goal | floor | |",
         "|---|---|---|---|---|",

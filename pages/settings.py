@@ -15,6 +15,7 @@ from limiter.console.frame import Card
 from limiter.console.words import lasting, number, t
 from limiter.rules.capacity import Box
 from limiter.store import analysis, reader
+from limiter.store.engine import sqlite_path
 from limiter.system_limits import VPS_SIZES
 
 sign_in = frame.begin()
@@ -126,13 +127,20 @@ def box() -> None:
         vps(advice)
     with right, st.container(border=True):
         st.header(t("Backup"), anchor=False)
-        st.markdown(t("A backup is taken while everything runs; a restore needs the limiter stopped."))
-        st.code(
-            "python -m limiter backup backup.db\npython -m limiter restore backup.db\npython -m limiter check",
-            language=None,
-        )
+        backup()
     with st.container(border=True):
         retention.show()
+
+
+def backup() -> None:
+    """How it is done: a file has the limiter's own commands, a server its own."""
+    if sqlite_path(data.settings()["LIMITER_DATABASE_URL"]) is None:
+        st.markdown(t("The database is on a PostgreSQL server, whose own tools back it up and restore it."))
+        st.code("pg_dump --format=custom --file=limiter.dump limiter\npython -m limiter check", language=None)
+        return
+    st.markdown(t("A backup is taken while everything runs; a restore needs the limiter stopped."))
+    commands = ("backup backup.db", "restore backup.db", "check")
+    st.code("\n".join(f"python -m limiter {one}" for one in commands), language=None)
 
 
 def vps(advice: dict[str, Any] | None) -> None:

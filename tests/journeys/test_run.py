@@ -27,6 +27,12 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
         shared.kill()
 
 
+def heeds_every_signal() -> None:
+    """A shell starts what runs in its background deaf to these two, and a trap cannot undo that."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Wrapped:
     """A wrapper that runs, and the pid that its command wrote."""
 
@@ -45,6 +51,7 @@ class Wrapped:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=heeds_every_signal,  # noqa: PLW1509 - it takes no lock that a thread might hold
         )
         wait_until(lambda: self.pid_file.exists() or self.process.poll() is not None, 10, "the command runs")
 
