@@ -14,6 +14,7 @@ from limiter.console.times import DAY
 from limiter.console.words import lasting, number, percent, reason_text, t, tn
 from limiter.rules.capacity import Capacity
 from limiter.store import analysis
+from limiter.store import limits as stored_limits
 
 sign_in = frame.begin()
 Incident = dict[str, Any]
@@ -51,7 +52,7 @@ def day_bar() -> None:
 def figures(counts: Mapping[str, int], channels: Sequence[Mapping[str, Any]]) -> None:
     """How things stand."""
     failing = [channel["name"] for channel in channels if not channel["ok"]]
-    limits = data.read(analysis.limits)
+    limits = data.read(stored_limits.read)
     threshold = float(limits.values["ALERT_THRESHOLD"] or 0) if limits else 80.0
     frame.cards(
         [

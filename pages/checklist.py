@@ -15,7 +15,7 @@ from limiter.console.actions import act, reason_field
 from limiter.console.words import language, number, t, tn
 from limiter.exercises import report
 from limiter.rules.limits import Limits
-from limiter.store import analysis
+from limiter.store import limits as stored_limits
 from limiter.store.engine import StoreError
 
 sign_in = frame.begin()
@@ -259,7 +259,7 @@ def downloads(results: Sequence[report.Result]) -> None:
 
 
 st.title(t("Launch"), anchor=False)
-limits = data.read(analysis.limits)
+limits = data.read(stored_limits.read)
 if limits is None:
     st.info(t("The limiter has not started on this database yet: it writes the limits at its first start."))
     st.stop()

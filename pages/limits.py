@@ -5,12 +5,12 @@ import streamlit as st
 from limiter.console import choices, data, frame
 from limiter.console.tuning import preview, system, users, versions
 from limiter.console.words import t
-from limiter.store import analysis
+from limiter.store import limits as stored_limits
 
 sign_in = frame.begin()
 PARTS = {"global": t("System"), "users": t("By user"), "history": t("Versions")}
 
-limits = data.read(analysis.limits)
+limits = data.read(stored_limits.read)
 st.title(t("Limits"), anchor=False)
 if limits is None:
     st.info(t("The limiter has not started on this database yet: it writes the limits at its first start."))

@@ -14,6 +14,7 @@ from limiter.console.words import lasting, number, reason_text, t, tn
 from limiter.rules.refusals import REASONS
 from limiter.rules.windows import day_of
 from limiter.store import analysis, reader
+from limiter.store import limits as stored_limits
 
 sign_in = frame.begin()
 PAGE = 50
@@ -174,7 +175,7 @@ def details(row: dict[str, Any], name: str) -> None:
         user = row[t("user")]
         st.code(row[t("session")], language=None)
         frame.facts([(label, value) for label, value in row.items() if label != t("session")])
-        own = data.read(analysis.overrides).get(user)
+        own = data.read(stored_limits.overrides).get(user)
         if own is not None:
             held = ", ".join(f"{limit} {events.value(value)}" for limit, value in own.limits.items())
             st.markdown(f"**{t('Own limits')}** · {held} · {own.reason}")

@@ -15,6 +15,7 @@ from limiter.console.frame import Card
 from limiter.console.words import lasting, number, t
 from limiter.rules.capacity import Box
 from limiter.store import analysis, reader
+from limiter.store import limits as stored_limits
 from limiter.store.engine import sqlite_path
 from limiter.system_limits import VPS_SIZES
 
@@ -72,7 +73,7 @@ def configuration() -> None:
 def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What a helper at a distance needs to know; secrets are masked where `rows` were made."""
     stats = data.live(sign_in).stats
-    limits = data.read(analysis.limits)
+    limits = data.read(stored_limits.read)
     return {
         "at": times.rfc3339(times.now()),
         "python": platform.python_version(),

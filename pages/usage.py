@@ -14,6 +14,7 @@ from limiter.console.times import DAY, HOUR, Span
 from limiter.console.vega import BLUE, chart, layer, legend, names, quantity, quiet, shades
 from limiter.console.words import lasting, number, percent, reason_text, t, tn
 from limiter.store import analysis
+from limiter.store import limits as stored_limits
 from limiter.store.schema import HOUR_STEP
 
 sign_in = frame.begin()
@@ -110,7 +111,7 @@ def trades(since: int) -> None:
     if not rows:
         st.caption(t("No trade in this period."))
         return
-    limits = data.read(analysis.limits)
+    limits = data.read(stored_limits.read)
     limit = limits.values["MAX_TRADES_PER_DAY"] if limits else None
     found = [{"day": row.day, "most": row.most, "total": row.total, "users": row.users} for row in rows]
     encoding = {

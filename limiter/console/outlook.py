@@ -11,6 +11,7 @@ from limiter.console.times import DAY, HOUR, Span
 from limiter.console.vega import BLUE, chart, ink, layer, names, quiet
 from limiter.console.words import number, percent, t
 from limiter.store import analysis
+from limiter.store import limits as stored_limits
 
 
 def show() -> None:
@@ -23,7 +24,7 @@ def show() -> None:
         known = (rows[-1].at - rows[0].at) // DAY if rows else 0
         st.info(t("A forecast needs {n} days of history; there are {known}.", n=NEEDED_DAYS, known=known))
         return
-    limits = data.read(analysis.limits)
+    limits = data.read(stored_limits.read)
     limit = limits.whole("MAX_CONCURRENT_BOTS") if limits else rows[-1].limit
     span = Span(now - 3 * DAY, found.points[-1].at)
     x = charts.x_axis(span)

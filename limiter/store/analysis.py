@@ -11,10 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, func, select, text
 
-from limiter.rules.limits import Limits, Override, Setting
 from limiter.store import schema
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
-from limiter.system_limits import LIMITS, Value
 
 POINTS = 600  # of a series; beyond about 2 000 marks a browser draws slowly and readers of screens lose them
 BUCKETS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
@@ -204,32 +202,6 @@ def refused_users(tx: Connection, since: int, most: int = 20_000) -> int:
 
 
 # -- limits
-
-
-def _value(name: str, value: float | None) -> Value:
-    return None if value is None else LIMITS[name].accept(value)
-
-
-def limits(tx: Connection) -> Limits | None:
-    """The limits in force with what is configured beneath them; None before the first start."""
-    settings, configured = {}, {}
-    for row in tx.execute(select(schema.limits)):
-        if row.name in LIMITS:
-            settings[row.name] = Setting(_value(row.name, row.value), row.source, row.changed_at, row.changed_by)
-            configured[row.name] = Setting(_value(row.name, row.configured), row.configured_source)
-    if len(settings) < len(LIMITS):
-        return None
-    version = tx.execute(select(func.coalesce(func.max(schema.limit_versions.c.version), 0))).scalar_one()
-    return Limits(version, settings, configured, overrides(tx))
-
-
-def overrides(tx: Connection, most: int = 2000) -> dict[str, Override]:
-    """Users' own limits, those that are over included, newest first."""
-    table = schema.overrides
-    return {
-        row.user_id: Override(json.loads(row.limits), row.reason, row.until, row.changed_at, row.changed_by)
-        for row in tx.execute(select(table).order_by(table.c.changed_at.desc()).limit(most))
-    }
 
 
 def limit_changes(

@@ -1,54 +1,18 @@
-"""What the start reads: the limits in force and the state of before, as the database has them."""
+"""The state as the database has it."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import tzinfo
 from itertools import chain
 
 from sqlalchemy import Connection, func, select
 
-from limiter.rules.limits import Limits, Override, Setting
-from limiter.rules.records import Step, Version
+from limiter.rules.limits import Limits
+from limiter.rules.records import Step
 from limiter.rules.state import GAPS, State
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
 from limiter.store import incidents, schema
-from limiter.store.rows import as_session, limit_value
+from limiter.store.rows import as_session
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
-from limiter.system_limits import LIMITS, Value
-
-
-def read_limits(connection: Connection, configured: Mapping[str, Setting], now: int) -> tuple[Limits, list[Version]]:
-    """The limits in force, and the version to record where environment or defaults say something new.
-
-    A live value that is out of its bounds by now (they are narrower than they were) does not hold any more.
-    """
-    settings, stored = dict(configured), {}
-    for row in connection.execute(select(schema.limits)):
-        if row.name not in LIMITS:
-            continue
-        value = limit_value(row.name, row.value)
-        stored[row.name] = (value, row.source)
-        changed = (row.changed_at, row.changed_by)
-        if row.source == "live" and LIMITS[row.name].holds(value):
-            settings[row.name] = Setting(value, "live", *changed)
-        elif (configured[row.name].value, configured[row.name].source) == stored[row.name]:
-            settings[row.name] = Setting(configured[row.name].value, configured[row.name].source, *changed)
-    overrides = {
-        row.user_id: Override(json.loads(row.limits), row.reason, row.until, row.changed_at, row.changed_by)
-        for row in connection.execute(select(schema.overrides))
-    }
-    version = connection.execute(select(func.coalesce(func.max(schema.limit_versions.c.version), 0))).scalar_one()
-    moved = [n for n, setting in settings.items() if stored.get(n) != (setting.value, setting.source)]
-    versions = []
-    if moved:
-        moves: tuple[tuple[str, Value, Value], ...] = tuple(
-            (n, stored[n][0] if n in stored else None, settings[n].value) for n in moved
-        )
-        in_force = {n: (setting.value, setting.source) for n, setting in settings.items()}
-        reason = "configuration" if version else "first start"
-        version += 1
-        versions = [Version(version, now, "start", "start", reason, None, moves, in_force)]
-    return Limits(version, settings, configured, overrides), versions
 
 
 def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, channels: Iterable[str]) -> State:

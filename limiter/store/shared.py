@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from limiter.rules.limits import Setting
 from limiter.rules.state import SHARED, State
-from limiter.store import analysis, incidents, journal, restore
+from limiter.store import incidents, journal, limits, restore
 from limiter.store.engine import StoreError
 from limiter.store.postgres import LOCK_MS
 from limiter.store.retention import Retention
@@ -203,9 +203,9 @@ class SharedWriter(Writer):
         for statement in _IN_ONE_SNAPSHOT:
             self._cursor.execute(statement)
         rows = self._rows(_LATEST)
-        limits = analysis.limits(self.connection)
-        assert limits is not None, "the start of every process saves them"
-        fresh = restore.read_state(self.connection, limits, self.zone, self.clock(), self.channels)
+        in_force = limits.read(self.connection)
+        assert in_force is not None, "the start of every process saves them"
+        fresh = restore.read_state(self.connection, in_force, self.zone, self.clock(), self.channels)
         self._revision, self._at = rows[0] if rows else (0, 0)
         self.release()
         return fresh
@@ -235,9 +235,9 @@ class SharedWriter(Writer):
         self._execute(_LEAD, [(self.name, self.now + LEADER_MS, self.name, self.now)])
 
     def _read_parts(self, parts: list[str]) -> None:
-        limits = analysis.limits(self.connection)
-        assert limits is not None
-        read = State(limits, self.zone)
+        in_force = limits.read(self.connection)
+        assert in_force is not None
+        read = State(in_force, self.zone)
         read.plan = restore.read_plan(self.connection)
         incidents.restore(self.connection, read, self.channels)
         if self._news.fresh is None:
@@ -262,8 +262,8 @@ class SharedWriter(Writer):
         self._execute(_WAIT_UP_TO.format(START_LOCK_MS), [()])
         self._driver.commit()
         self._begin_start()
-        limits, versions = restore.read_limits(self.connection, configured, self.now)
-        state = State(limits, zone)
+        in_force, versions = limits.read_at_start(self.connection, configured, self.now)
+        state = State(in_force, zone)
         self._save_versions(state, versions, [])
         state.changes.versions.extend(versions)
         self._write_journal(journal.entry(state, (), ()))

@@ -21,7 +21,7 @@ from limiter.rules.quotas import LookAtUser, RecordTrade, Take
 from limiter.rules.records import AuditEntry, Ended, Refused, Snapshot, Trade, Version
 from limiter.rules.sessions import Heartbeat, Start, Stop, StopByAdmin
 from limiter.rules.state import State
-from limiter.store import incidents, restore, schema, usage
+from limiter.store import incidents, limits, restore, schema, usage
 from limiter.store.flood import Flood
 from limiter.store.retention import HOUR_MS, Retention
 from limiter.store.rows import as_session, limit_value, link, session_row, trade_row
@@ -312,12 +312,12 @@ class Writer:
 
         Saves what environment and defaults say now, as a version of its own where values in force changed by it.
         """
-        limits, versions = restore.read_limits(self.connection, configured, now)
+        in_force, versions = limits.read_at_start(self.connection, configured, now)
         self.connection.rollback()
         self.begin()
-        self._save_versions(State(limits), versions, [])
+        self._save_versions(State(in_force), versions, [])
         self.commit()
-        state = restore.read_state(self.connection, limits, zone, now, channels)
+        state = restore.read_state(self.connection, in_force, zone, now, channels)
         state.renew_all(now)  # nobody could beat while this process was away
         self._flood, self._audit = Flood(self._next_refusal()), self._audit_head()
         self.connection.rollback()

@@ -24,6 +24,12 @@ from tests.journeys.console_process import ROOT, free_port
 Open = Callable[..., AppTest]
 
 
+@pytest.fixture(autouse=True)
+def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest leaves a page in the place of `__main__`, which a process that a later test spawns would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 @dataclass(frozen=True)
 class World:
     """A database, and the limiter that serves it."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from limiter.rules.limits import defaults
 from limiter.store import analysis, schema
+from limiter.store import limits as stored_limits
 from limiter.store.engine import open_reader, open_writer, reading
 
 HOUR, MINUTE = 3_600_000, 60_000
@@ -93,13 +94,13 @@ def test_limit_changes_are_those_of_the_system(database: tuple[Engine, Engine]) 
     with reading(reader) as tx:
         found = analysis.limit_changes(tx, START, START + 1)
         assert [(one["version"], one["before"], one["after"]) for one in found] == [(2, 100, 150)]
-        assert analysis.limits(tx) is None  # the limiter has written none yet
+        assert stored_limits.read(tx) is None  # the limiter has written none yet
     with writer.begin() as tx:
         for name, setting in defaults().items():
             values = {"name": name, "value": setting.value, "configured": setting.value}
             tx.execute(schema.limits.insert(), {**values, "source": "default", "configured_source": "default"})
     with reading(reader) as tx:
-        limits = analysis.limits(tx)
+        limits = stored_limits.read(tx)
     assert limits is not None and limits.version == 3 and limits.values["MAX_CONCURRENT_BOTS"] == 200
 
 
@@ -110,7 +111,7 @@ def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -
         assert analysis.load(tx, START, START + HOUR).peak is None
         assert not analysis.series(tx, START, START + HOUR).rows and not analysis.hours(tx, START, START + HOUR)
         assert analysis.count_ended(tx) == 0 and analysis.count_refusals(tx, "", "") == 0
-        assert not analysis.top_users(tx, 0) and not analysis.trade_days(tx, "") and not analysis.overrides(tx)
+        assert not analysis.top_users(tx, 0) and not analysis.trade_days(tx, "") and not stored_limits.overrides(tx)
         assert analysis.last_token(tx) is None and analysis.last_full(tx) is None and analysis.silent_since(tx) is None
         assert all(n == 0 for _, n in analysis.tables(tx))
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, select
 
 from limiter import config, demo, upkeep
 from limiter.store import analysis, expiring, incidents, moving, reader, schema, usage
+from limiter.store import limits as stored_limits
 from limiter.store.engine import StoreError, open_reader, open_writer, reading
 from tests.conftest import new_database
 
@@ -83,8 +84,8 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "analysis.refusals": lambda tx: [row.request_id for row in analysis.refusals(tx, "", "user_limit", 0, 30)],
     "analysis.count_refusals": lambda tx: analysis.count_refusals(tx, "", ""),
     "analysis.refused_users": lambda tx: analysis.refused_users(tx, NOW - DAY),
-    "analysis.limits": lambda tx: sorted(map(repr, analysis.limits(tx).settings.items())),  # type: ignore[union-attr]
-    "analysis.overrides": lambda tx: repr(analysis.overrides(tx)),
+    "limits.read": lambda tx: sorted(map(repr, stored_limits.read(tx).settings.items())),  # type: ignore[union-attr]
+    "limits.overrides": lambda tx: repr(stored_limits.overrides(tx)),
     "analysis.limit_changes": lambda tx: analysis.limit_changes(tx, NOW - 7 * DAY, NOW),
     "analysis.hours": lambda tx: analysis.hours(tx, NOW - 7 * DAY, NOW),
     "analysis.durations": lambda tx: sorted(map(repr, analysis.durations(tx, NOW - 2 * DAY))),
