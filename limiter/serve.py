@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -148,15 +148,10 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"],
         backups.age_seconds if backups else None, _manners(config),
     )  # fmt: skip
-
-    def leads() -> bool:
-        return writer.leads
-
     jobs = (
         Job("sampler", sampler.run),
-        Job("alerts", lambda: while_leading(leads, alerts.run)),
         Job("reaper", lambda: reap(committer)),
-        Job("plan", lambda: while_leading(leads, lambda: follow_plan(committer, sampler, box.recommended_max_bots))),
+        *_led(writer, alerts, lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
         *([Job("keys", lambda: follow_keys(read_keys, access.load))] if writer.shared else []),
         *([Job("backups", backups.run)] if backups else []),
         *_watchdogs(config, committer),
@@ -171,9 +166,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     tasks = [asyncio.create_task(job.supervise(), name=job.name) for job in jobs]
     host, port = listening.getsockname()[:2]
     if lock is not None:
-        text, access.control = make_key("admin:write", "local", clock.now(), "local")
-        access.keys["local"] = access.control
-        lock.describe(url=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}", key=text)  # noqa: S104
+        _open_to_commands(lock, access, host, port, clock.now())
     _log_start(config, committer, host, port)
     settle_memory()
     tell_systemd("READY=1")
@@ -219,6 +212,23 @@ def _backups(config: Config, clock: Clock) -> Backups | None:
         return None
     where = Path(folder) if folder else path.parent / "backups"
     return Backups(path, where, config["LIMITER_BACKUP_HOURS"], config["LIMITER_BACKUP_KEEP"], clock.now)
+
+
+def _led(writer: Writer, alerts: Alerts, plan: Callable[[], Awaitable[None]]) -> Iterator[Job]:
+    """What one of several limiters does for all of them."""
+
+    def leads() -> bool:
+        return writer.leads
+
+    yield Job("alerts", lambda: while_leading(leads, alerts.run))
+    yield Job("plan", lambda: while_leading(leads, plan))
+
+
+def _open_to_commands(lock: Lock, access: Access, host: str, port: int, now: int) -> None:
+    """Let the commands on this file ask this process: where it is, and a key that lives as long as it does."""
+    text, access.control = make_key("admin:write", "local", now, "local")
+    access.keys["local"] = access.control
+    lock.describe(url=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}", key=text)  # noqa: S104
 
 
 def _watchdogs(config: Config, committer: Committer) -> Iterator[Job]:

@@ -137,7 +137,7 @@ def backup() -> None:
     """How it is done: a file has the limiter's own commands, a server its own."""
     if sqlite_path(data.settings()["LIMITER_DATABASE_URL"]) is None:
         st.markdown(t("The database is on a PostgreSQL server, whose own tools back it up and restore it."))
-        st.code("pg_dump --format=custom --file=limiter.dump limiter\npython -m limiter check", language=None)
+        st.code("pg_dump -Fc -f limiter.dump limiter\npython -m limiter check", language=None)
         return
     st.markdown(t("A backup is taken while everything runs; a restore needs the limiter stopped."))
     commands = ("backup backup.db", "restore backup.db", "check")

@@ -228,7 +228,9 @@ def timeline(entries: Sequence[tuple[int, str]]) -> None:
 
 def capacity_bar(capacity: Capacity, comfort: int | None, threshold: float) -> None:
     """Slots taken on the scale of the four statuses, with the alert threshold and what the box carries comfortably."""
-    top = max(capacity.maximum, capacity.current, comfort or 0, 1) * 1.04
+    reach = max(capacity.maximum, capacity.current, 1)
+    near = comfort if comfort and comfort <= 1.5 * reach else 0  # one far beyond would squeeze what matters
+    top = max(reach, near) * 1.04
 
     def share(bots: float) -> str:
         return f"{100 * bots / top:.2f}%"
@@ -238,7 +240,8 @@ def capacity_bar(capacity: Capacity, comfort: int | None, threshold: float) -> N
     tints = "".join(f"<i style='width:{share(limit * part)};background:var(--{name})'></i>" for part, name in bands)
     tints += "<i style='flex:1;background:var(--full)'></i>"
     marks = [(0.0, "lim-first", "0", ""), (limit * 0.5, "", number(limit * 0.5), percent(50, 0))]
-    marks.append((limit * 0.8, "", number(limit * 0.8), percent(80, 0)))
+    if limit * 0.2 >= top * 0.12:  # else they would stand one on the other on a phone
+        marks.append((limit * 0.8, "", number(limit * 0.8), percent(80, 0)))
     marks.append((limit, "lim-last", number(limit), percent(100, 0)))
     if limit == 0:
         marks = marks[-1:]
@@ -246,11 +249,12 @@ def capacity_bar(capacity: Capacity, comfort: int | None, threshold: float) -> N
         f"<span class='{kind}' style='left:{share(at)}'>{html.escape(text)}<em>{html.escape(below)}</em></span>"
         for at, kind, text, below in marks
     )
-    line = f"<i class='lim-comfort' style='left:{share(comfort)}'></i>" if comfort else ""
+    line = f"<i class='lim-comfort' style='left:{share(near)}'></i>" if near else ""
     said = t("{current} of {limit} slots taken", current=number(capacity.current), limit=number(limit))
     below = []
     if comfort:
-        below.append(t("dotted: {n} bots, what this box carries comfortably", n=number(comfort)))
+        said_of_box = t("dotted: {n} bots, what this box carries comfortably", n=number(comfort))
+        below.append(said_of_box if near else t("this box carries {n} bots comfortably", n=number(comfort)))
     below.append(t("alert from {percent}", percent=percent(threshold, 0)))
     dark = " lim-dark" if is_dark() else ""
     st.html(
