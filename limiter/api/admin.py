@@ -106,11 +106,10 @@ async def preview(call: Call) -> Answer:
         held.current, after.whole("MAX_CONCURRENT_BOTS"), held.open and after.whole("MAX_BOTS_PER_USER") > 0
     )
     values: dict[str, Value] = {name: settings[name].value for name in changes}
-    owners = [user for user, own in after.overrides.items() if own.holds(now) and "MAX_BOTS_PER_USER" in own.limits]
 
     def decide_again(connection: Connection) -> dict[str, Any]:
         demands, stay_ms = reader.demands(connection, now - REPLAY_DAYS * DAY_MS)
-        return replay.replay(demands, values, owners, stay_ms, REPLAY_DAYS)
+        return replay.replay(demands, values, stay_ms, REPLAY_DAYS)
 
     warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)
     guards = check(services.sampler.readings(), now)

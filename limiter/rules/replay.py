@@ -2,25 +2,32 @@
 
 Each demand was recorded with the facts it was decided on. As long as the replay agrees with what happened, those facts
 hold; from where it differs, the sessions that only one of the two worlds has are added or taken away. So a replay
-without changes refuses exactly what was refused.
+without changes refuses exactly what was refused, whatever came before the first demand.
+
+What is assumed where the worlds differ: a session that both have ends when it ended; one that only the replay has lasts
+`stay_ms`; who was refused asks again when he did. tests/rules/test_replay.py holds all of it against a simulation that
+keeps every session.
 """
 
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.rules.records import Facts
 from limiter.system_limits import Value
 
+Key = tuple[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A start request that was admitted, or refused for `user_limit` or `server_full` (`repeats` times).
+    """A start request that was admitted, or refused for `user_limit` or `server_full` (`repeats` times in a flood).
 
-    `bot_id` is None where none was asked for; `replaces` where it took over the slot of its own bot; `ended_at` is None
-    while the session lives.
+    `bot_id` is None where none was asked for. `holds`: that bot had a session at this instant, which an admission
+    replaces. `ended_at` (UTC ms; None while it lives) and `replaced` tell the end of the session that was given, or, of
+    a refused demand that `holds`, of the one that went on. `own_limit`: the user's own MAX_BOTS_PER_USER held.
     """
 
     at: int
@@ -28,68 +35,71 @@ class Demand:
     bot_id: str | None
     admitted: bool
     facts: Facts
-    replaces: bool = False
+    holds: bool = False
     ended_at: int | None = None
+    replaced: bool = False
+    own_limit: bool = False
     repeats: int = 1
 
 
 @dataclass(slots=True)
-class _Worlds:
-    """How the replay differs from what happened: sessions that only it has, and sessions that it lacks."""
+class _Difference:
+    """How the replay differs from what happened: `extra` sessions only it has, `missing` ones it lacks, by bot."""
 
-    stay_ms: int
-    extra: dict[tuple[str, str | None], int]
-    missing: dict[tuple[str, str | None], int]
-    fleet: int
-    users: Counter[str]
-    ends: list[tuple[int, int, str, str | None, int]]
+    extra: dict[Key, int] = field(default_factory=dict)
+    missing: dict[Key, int] = field(default_factory=dict)
+    fleet: int = 0
+    users: Counter[str] = field(default_factory=Counter)
+    ends: list[tuple[int, int, Key, bool]] = field(default_factory=list)
     made: int = 0
 
-    def forget(self, now: int) -> None:
-        """End what has ended by now, in either world."""
-        while self.ends and self.ends[0][0] <= now:
-            _, number, user, bot, sign = heapq.heappop(self.ends)
-            held = self.extra if sign > 0 else self.missing
-            if held.get((user, bot)) == number:
-                del held[user, bot]
-                self.shift(user, -sign)
+    def has(self, key: Key, really: bool) -> bool:
+        """Whether the replay has a session of this bot, where it `really` had one or not."""
+        return key in self.extra or (really and key not in self.missing)
 
-    def shift(self, user: str, by: int) -> None:
-        self.fleet += by
-        self.users[user] += by
-
-    def hold(self, user: str, bot: str | None, sign: int, until: int | None) -> None:
-        """A session that only the replay has (+1), or that it lacks (-1), until then."""
+    def add(self, held: dict[Key, int], key: Key, until: int | None) -> None:
+        """One more session that only one of the worlds has, until then; None: until it is taken out."""
         self.made += 1
-        name = bot if bot is not None else f"\n{self.made}"  # no identifier begins so: a bot without a name
-        (self.extra if sign > 0 else self.missing)[user, name] = self.made
-        self.shift(user, sign)
+        held[key] = self.made
+        self._shift(key, 1 if held is self.extra else -1)
         if until is not None:
-            heapq.heappush(self.ends, (until, self.made, user, name, sign))
+            heapq.heappush(self.ends, (until, self.made, key, held is self.extra))
+
+    def drop(self, held: dict[Key, int], key: Key) -> None:
+        """It ended, or the other world has ended its own too."""
+        if held.pop(key, None) is not None:
+            self._shift(key, -1 if held is self.extra else 1)
+
+    def end(self, now: int) -> None:
+        """Drop what has ended by now, in either world."""
+        while self.ends and self.ends[0][0] <= now:
+            _, number, key, is_extra = heapq.heappop(self.ends)
+            held = self.extra if is_extra else self.missing
+            if held.get(key) == number:
+                self.drop(held, key)
+
+    def _shift(self, key: Key, by: int) -> None:
+        self.fleet += by
+        self.users[key[0]] += by
 
 
-def replay(
-    demands: Iterable[Demand], changes: Mapping[str, Value], own_limit: Iterable[str], stay_ms: int, days: int
-) -> dict[str, Any]:
-    """The fields of the contract's `replay`. `own_limit`: users whose own MAX_BOTS_PER_USER holds; `stay_ms`: how long
-    a session stays that only the replay admits."""
-    owners = set(own_limit)
-    worlds = _Worlds(stay_ms, {}, {}, 0, Counter(), [])
+def replay(demands: Iterable[Demand], changes: Mapping[str, Value], stay_ms: int, days: int) -> dict[str, Any]:
+    """The fields of the contract's `replay`: `days`, `demands`, `refused_now`, `refused_then`, `users_affected`.
+
+    `changes` are new values of MAX_CONCURRENT_BOTS and MAX_BOTS_PER_USER; whatever is not in it has at each demand the
+    value it had then.
+    """
+    difference = _Difference()
     now_refused: Counter[str] = Counter()
     then_refused: Counter[str] = Counter()
     total = 0
     for demand in sorted(demands, key=lambda one: one.at):
-        worlds.forget(demand.at)
+        difference.end(demand.at)
         total += demand.repeats
-        max_bots = changes.get("MAX_CONCURRENT_BOTS", demand.facts.max_bots)
-        user_max = demand.facts.user_max
-        if "MAX_BOTS_PER_USER" in changes and demand.user_id not in owners:
-            user_max = changes["MAX_BOTS_PER_USER"]  # type: ignore[assignment]
-        assert max_bots is not None
         if not demand.admitted:
             now_refused[demand.user_id] += demand.repeats
         for _ in range(demand.repeats):
-            if not _decide(worlds, demand, max_bots, user_max):
+            if not _decide(difference, demand, changes, stay_ms):
                 then_refused[demand.user_id] += 1
     users = now_refused.keys() | then_refused.keys()
     return {
@@ -101,20 +111,38 @@ def replay(
     }
 
 
-def _decide(worlds: _Worlds, demand: Demand, max_bots: float, user_max: float) -> bool:
-    user, bot, facts = demand.user_id, demand.bot_id, demand.facts
-    key = user, bot
-    in_replay = bot is not None and (key in worlds.extra or (demand.replaces and key not in worlds.missing))
-    user_active = facts.user_active + worlds.users[user]
-    admitted = user_max > 0 and (in_replay or (user_active < user_max and facts.active + worlds.fleet < max_bots))
-    if demand.admitted and key in worlds.missing and demand.replaces:
-        worlds.missing.pop(key)
-        worlds.shift(user, 1)
-    if admitted and key in worlds.extra:
-        worlds.extra.pop(key)  # the newest wins: the one before it ends here
-        worlds.shift(user, -1)
+def _decide(difference: _Difference, demand: Demand, changes: Mapping[str, Value], stay_ms: int) -> bool:
+    """Whether the replay admits it; the difference is then as it is after the demand, in both worlds."""
+    admitted = _admits(difference, demand, changes)
+    # No identifier begins with a line break: a bot without a name is nobody else.
+    key = demand.user_id, demand.bot_id if demand.bot_id is not None else f"\n{difference.made}"
+    lacked = key in difference.missing
+    if demand.admitted and demand.holds:
+        difference.drop(difference.missing, key)  # what the replay lacked was replaced here
+    if admitted:
+        difference.drop(difference.extra, key)  # the newest wins: the one before it ends here
     if admitted and not demand.admitted:
-        worlds.hold(user, bot, 1, demand.at + worlds.stay_ms)
+        if demand.holds and not lacked:  # only in the replay was it replaced
+            difference.add(difference.missing, key, _until(demand))
+        difference.add(difference.extra, key, demand.at + stay_ms)
     elif demand.admitted and not admitted:
-        worlds.hold(user, bot, -1, demand.ended_at)
+        difference.add(difference.missing, key, _until(demand))
     return admitted
+
+
+def _admits(difference: _Difference, demand: Demand, changes: Mapping[str, Value]) -> bool:
+    user, facts = demand.user_id, demand.facts
+    max_bots = changes.get("MAX_CONCURRENT_BOTS", facts.max_bots)
+    user_max = facts.user_max if demand.own_limit else changes.get("MAX_BOTS_PER_USER", facts.user_max)
+    assert max_bots is not None and user_max is not None  # neither limit can be `none`
+    if user_max == 0:
+        return False
+    if demand.bot_id is not None and difference.has((user, demand.bot_id), demand.holds):
+        return True
+    has_room = facts.active + difference.fleet < max_bots
+    return has_room and facts.user_active + difference.users[user] < user_max
+
+
+def _until(demand: Demand) -> int | None:
+    """When the session ends of itself: one that is replaced is there until its successor is decided."""
+    return None if demand.replaced else demand.ended_at

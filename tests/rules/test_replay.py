@@ -1,76 +1,186 @@
 """Demand decided again: without changes it refuses what was refused; with a changed limit, what that would have."""
 
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limiter.rules.records import Session
+from limiter.rules.changes import ChangeLimits, OverrideUser
+from limiter.rules.records import Ended, Session
 from limiter.rules.replay import Demand, replay
 from limiter.rules.sessions import Admission
-from tests.rules.world import HOUR, NOW, SECOND, asked, decide, new_state, stop
+from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, decide, new_state, stop
 
 STAY = 600 * SECOND
+Event = tuple[str, Any, Any, int]
+"""What happens (start, stop, limits, own), to whom or what, with what, seconds after the one before."""
+
+
+class History:
+    """Events driven through the real rules, an instant of its own for each; `demands` as the store reads them back."""
+
+    def __init__(self, events: Iterable[Event], since: int = NOW, **limits: Any) -> None:
+        self.since, self.sessions, self.ends = since, list[tuple[Session, bool, bool]](), dict[int, Ended]()
+        self.refused: list[tuple[Demand, Session | None]] = []
+        self.state, now = new_state(BOT_LEASE_SECONDS=86_400, **limits), NOW
+        for kind, who, what, wait in events:
+            now += wait * SECOND + 1
+            getattr(self, f"_{kind}")(who, what, now)
+
+    def _owns(self, user: str, now: int) -> bool:
+        return user in self.state.limits.overrides and self.state.limits.overrides[user].holds(now)
+
+    def _start(self, user: str, bot: str | None, now: int) -> None:
+        before = self.state.bots.get((user, bot or ""))
+        answer = decide(self.state, asked(user, bot), now)
+        self._note_ends()
+        if isinstance(answer, Admission):
+            self.sessions.append((answer.session, before is not None, self._owns(user, now)))
+        else:
+            facts = self.state.refused[-1].facts
+            assert facts is not None
+            own = self._owns(user, now)
+            refused = Demand(now, user, bot, False, facts, holds=before is not None, own_limit=own)
+            self.refused.append((refused, before))
+
+    def _stop(self, place: int, _: Any, now: int) -> None:
+        alive = list(self.state.sessions.values())
+        if alive:
+            stop(self.state, alive[place % len(alive)], now)
+            self._note_ends()
+
+    def _limits(self, name: str, value: int, now: int) -> None:
+        decide(self.state, ChangeLimits({name: value}, "tests", None, True, "tests", CALM, 150), now)
+
+    def _own(self, user: str, value: int | None, now: int) -> None:
+        own = {} if value is None else {"MAX_BOTS_PER_USER": value}
+        decide(self.state, OverrideUser(user, own, None, "tests", "tests"), now)
+
+    def _note_ends(self) -> None:
+        self.ends |= {ended.session.number: ended for ended in self.state.changes.ended}
+
+    def end_of(self, session: Session | None) -> tuple[int | None, bool]:
+        """When it ended, and whether it was replaced."""
+        ended = self.ends.get(session.number) if session is not None else None
+        return (None, False) if ended is None else (ended.at, ended.reason == "replaced")
+
+    @property
+    def demands(self) -> list[Demand]:
+        """Those since `since`."""
+        kept = [
+            Demand(one.started_at, one.user_id, one.asked_bot, True, one.facts, held, *self.end_of(one), own)
+            for one, held, own in self.sessions
+        ]
+        for one, before in self.refused:
+            end, replaced = self.end_of(before)
+            kept.append(dataclasses.replace(one, ended_at=end, replaced=replaced))
+        return [one for one in kept if one.at >= self.since]
+
+    def brute_force(self, **changes: Any) -> Counter[str]:
+        """Refusals by user under these changes, from a world that keeps every session: (user, bot) → when it ends."""
+        world: dict[tuple[str, str], tuple[int | None, bool]] = {
+            (one.user_id, one.bot_id): self.end_of(one)
+            for one, _, _ in self.sessions
+            if one.started_at < self.since and (self.end_of(one)[0] or self.since) >= self.since
+        }
+        refused: Counter[str] = Counter()
+        for number, demand in enumerate(sorted(self.demands, key=lambda one: one.at)):
+            now, key = demand.at, (demand.user_id, demand.bot_id or f"unnamed {number}")
+            for one, (end, replaced) in list(world.items()):
+                if end is not None and (end <= now if one != key or not replaced else end < now):
+                    del world[one]
+            most = changes.get("MAX_CONCURRENT_BOTS", demand.facts.max_bots)
+            of_user = changes.get("MAX_BOTS_PER_USER", demand.facts.user_max)
+            if demand.own_limit:
+                of_user = demand.facts.user_max
+            held = sum(user == demand.user_id for user, _ in world)
+            if of_user > 0 and (key in world or (held < of_user and len(world) < most)):
+                world[key] = (demand.ended_at, demand.replaced) if demand.admitted else (now + STAY, False)
+                continue
+            refused[demand.user_id] += 1
+            if key in world and demand.admitted and world[key] == (now, True):
+                del world[key]  # its bot has started anew, whatever it was told
+        return refused
 
 
 def demands(steps: list[tuple[str, str | None, int]], stop_after: int | None = None, **limits: Any) -> list[Demand]:
-    """What these starts (user, bot, seconds since the one before) leave behind under these limits, as the store reads
-    it back. Each session is stopped after so many others; None: they stay."""
-    state, now = new_state(BOT_LEASE_SECONDS=86_400, **limits), NOW
-    admitted: list[tuple[Session, bool]] = []
-    ends: dict[int, int] = {}
-    refused: list[Demand] = []
-    for user, bot, wait in steps:
-        now += wait * SECOND
-        replaces = (user, bot) in state.bots
-        answer = decide(state, asked(user, bot), now)
-        ends |= {ended.session.number: ended.at for ended in state.changes.ended}
-        if isinstance(answer, Admission):
-            admitted.append((answer.session, replaces))
-        else:
-            kept = state.refused[-1]
-            assert kept.facts is not None
-            refused.append(Demand(now, user, bot, False, kept.facts))
-        if stop_after is not None and len(admitted) > stop_after:
-            oldest = admitted[-1 - stop_after][0]
-            if oldest.number in state.sessions:
-                ends[oldest.number] = stop(state, oldest, now).at
-    return refused + [
-        Demand(one.started_at, one.user_id, one.asked_bot, True, one.facts, replaces, ends.get(one.number))
-        for one, replaces in admitted
-    ]
+    """What these starts (user, bot, seconds since the one before) leave behind under these limits. With `stop_after`
+    the oldest session is stopped behind each start from then on; None: they stay."""
+    events: list[Event] = []
+    for number, (user, bot, wait) in enumerate(steps):
+        events.append(("start", user, bot, wait))
+        if stop_after is not None and number >= stop_after:
+            events.append(("stop", 0, None, 0))
+    return History(events, **limits).demands
 
 
-def again(found: list[Demand], own_limit: tuple[str, ...] = (), **changes: Any) -> dict[str, Any]:
+def again(found: list[Demand], **changes: Any) -> dict[str, Any]:
     """The replay under these changes."""
-    return replay(found, changes, own_limit, STAY, 7)
+    return replay(found, changes, STAY, 7)
 
 
-steps = st.lists(
-    st.tuples(st.sampled_from(("u1", "u2", "u3")), st.sampled_from((None, "b1", "b2")), st.integers(0, 400)),
-    max_size=40,
+starts = st.tuples(
+    st.just("start"), st.sampled_from(("u1", "u2", "u3")), st.sampled_from((None, "b1", "b2")), st.integers(0, 400)
+)
+stops = st.tuples(st.just("stop"), st.integers(0, 9), st.none(), st.integers(0, 400))
+changed = st.one_of(
+    st.tuples(st.just("limits"), st.just("MAX_CONCURRENT_BOTS"), st.integers(0, 5), st.just(1)),
+    st.tuples(st.just("limits"), st.just("MAX_BOTS_PER_USER"), st.integers(0, 3), st.just(1)),
+    st.tuples(st.just("own"), st.sampled_from(("u1", "u2")), st.sampled_from((None, 0, 1, 3)), st.just(1)),
+)
+histories = st.builds(
+    History,
+    st.lists(st.one_of(starts, starts, starts, stops, changed), max_size=50),
+    st.sampled_from((NOW, NOW + HOUR)),
+    MAX_CONCURRENT_BOTS=st.integers(0, 4),
+    MAX_BOTS_PER_USER=st.integers(0, 3),
 )
 
 
-@settings(max_examples=200)
-@given(steps, st.integers(0, 4), st.integers(0, 3), st.sampled_from((None, 0, 1, 3)))
-def test_without_changes_it_refuses_what_was_refused(
-    asked_for: list[tuple[str, str | None, int]], max_bots: int, per_user: int, stop_after: int | None
-) -> None:
-    found = demands(asked_for, stop_after, MAX_CONCURRENT_BOTS=max_bots, MAX_BOTS_PER_USER=per_user)
+@settings(max_examples=1000)
+@given(histories)
+def test_without_changes_it_is_what_happened(history: History) -> None:
+    found = history.demands
     result = again(found)
     assert result["refused_then"] == result["refused_now"] == sum(not one.admitted for one in found)
     assert (result["demands"], result["users_affected"]) == (len(found), 0)
-    same = again(found, MAX_CONCURRENT_BOTS=max_bots, MAX_BOTS_PER_USER=per_user)
-    assert same["refused_then"] == result["refused_now"]
+    assert result["refused_then"] == history.brute_force().total()
 
 
-@given(steps, st.integers(0, 4), st.integers(0, 3))
-def test_a_limit_of_0_refuses_everything_and_a_huge_one_nothing(
-    asked_for: list[tuple[str, str | None, int]], max_bots: int, per_user: int
+@settings(max_examples=2000)
+@given(
+    histories,
+    st.dictionaries(st.sampled_from(("MAX_CONCURRENT_BOTS", "MAX_BOTS_PER_USER")), st.integers(0, 5), min_size=1),
+)
+def test_under_other_limits_it_is_what_a_simulation_of_every_session_gives(
+    history: History, changes: dict[str, int]
 ) -> None:
-    found = demands(asked_for, MAX_CONCURRENT_BOTS=max_bots, MAX_BOTS_PER_USER=per_user)
+    result, expected = again(history.demands, **changes), history.brute_force(**changes)
+    happened = Counter(one.user_id for one in history.demands if not one.admitted)
+    assert result["refused_then"] == expected.total()
+    assert result["users_affected"] == sum(expected[user] != happened[user] for user in expected | happened)
+
+
+def test_a_bot_that_would_have_been_refused_is_refused_at_its_restarts_too() -> None:
+    found = demands([("u1", "b1", 0), ("u1", "b2", 1), ("u1", "b2", 1), ("u1", "b2", 1)], MAX_BOTS_PER_USER=2)
+    assert again(found, MAX_BOTS_PER_USER=1)["refused_then"] == 3
+
+
+def test_a_bot_from_before_the_first_demand_restarts_in_its_slot() -> None:
+    events: list[Event] = [("start", "u1", "b1", 0), ("start", "u1", "b1", 7200)]
+    history = History(events, NOW + HOUR, MAX_BOTS_PER_USER=1)
+    assert (again(history.demands)["demands"], again(history.demands)["refused_then"]) == (1, 0)
+
+
+@given(st.lists(starts, max_size=40), st.integers(0, 4), st.integers(0, 3))
+def test_a_limit_of_0_refuses_everything_and_a_huge_one_nothing(
+    events: list[Event], max_bots: int, per_user: int
+) -> None:
+    found = History(events, MAX_CONCURRENT_BOTS=max_bots, MAX_BOTS_PER_USER=per_user).demands
     assert again(found, MAX_BOTS_PER_USER=0)["refused_then"] == len(found)
     assert again(found, MAX_BOTS_PER_USER=10_000, MAX_CONCURRENT_BOTS=1_000_000)["refused_then"] == 0
 
@@ -90,8 +200,10 @@ def test_a_lowered_limit_refuses_who_was_admitted_until_he_left() -> None:
 
 
 def test_users_with_a_limit_of_their_own_keep_it() -> None:
-    found = demands([("vip", "b1", 0), ("vip", "b2", 1), ("u1", "b1", 1), ("u1", "b2", 1)], MAX_BOTS_PER_USER=2)
-    assert again(found, ("vip",), MAX_BOTS_PER_USER=1)["refused_then"] == 1
+    events: list[Event] = [("own", "vip", 2, 0)]
+    events += [("start", user, bot, 1) for user in ("vip", "u1") for bot in ("b1", "b2")]
+    found = History(events, MAX_BOTS_PER_USER=2).demands
+    assert again(found, MAX_BOTS_PER_USER=1)["refused_then"] == 1
 
 
 def test_a_flood_counts_each_of_its_refusals() -> None:
