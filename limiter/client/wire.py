@@ -4,6 +4,7 @@ Promises: whatever goes wrong is a `Refused` with a sentence for a person. Does 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,12 @@ class Connection:
             httpx.URL(self.url)
         except httpx.InvalidURL as error:
             raise self._own("out_of_reach", 0, str(error)) from None
+        if not re.fullmatch(r"[!-~]*", self.key):  # a header carries no other characters: this was never sent
+            sentence = self.text(
+                fr="La clé contient un caractère qu'aucune clé n'a (LIMITER_KEY).",
+                en="The key has a character that no key has (LIMITER_KEY).",
+            )
+            raise Refused("unauthorized", 401, sentence)
 
     def text(self, *, fr: str, en: str) -> str:
         """The one of the two that the person reads."""

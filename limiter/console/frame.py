@@ -20,7 +20,7 @@ import streamlit as st
 
 from limiter.client import Refused
 from limiter.console import data, times
-from limiter.console.signins import COOKIE, SIGN_INS, SignIn
+from limiter.console.signins import SIGN_INS, SignIn, cookie_name
 from limiter.console.words import LANGUAGES, Language, language, lasting, number, percent, t, tn
 from limiter.rules.capacity import Capacity
 from limiter.store import analysis
@@ -35,7 +35,7 @@ log = logging.getLogger("limiter.console")
 
 def cookie() -> str | None:
     """The sign-in cookie that the websocket was opened with."""
-    return st.context.cookies.get(COOKIE)
+    return st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""))
 
 
 def begin() -> SignIn:

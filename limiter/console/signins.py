@@ -1,9 +1,10 @@
 """Who is signed in. A sign-in lives in this process; the browser holds a signed random id and never the key.
 
-Promises: 8 hours at most, ended at once by `close`; a one-time link opens once, within 10 minutes. Does not promise to
-outlive the process: after a restart everybody signs in again.
+Promises: 8 hours at most, ended at once by `close`; a one-time link opens once, within 10 minutes, and looking at it
+does not use it up. Does not promise to outlive the process: after a restart everybody signs in again.
 """
 
+import re
 import secrets
 import threading
 import time
@@ -34,6 +35,12 @@ class SignIn:
         return self.scope == "admin:write"
 
 
+def cookie_name(host: str) -> str:
+    """The name of the cookie for a Host header. Browsers share cookies between all ports of a host (RFC 6265, 8.5)."""
+    port = re.search(r":([0-9]+)$", host)
+    return f"{COOKIE}_{port[1]}" if port else COOKIE
+
+
 class SignIns:
     """The sign-ins of this process. Safe from any thread. `clock` gives monotonic seconds."""
 
@@ -50,6 +57,11 @@ class SignIns:
         with self._lock:
             self._links[token] = self._clock() + LINK_SECONDS
         return token
+
+    def opens(self, token: str) -> bool:
+        """Whether the token is still good; it stays so."""
+        with self._lock:
+            return self._links.get(token, 0.0) > self._clock()
 
     def redeem(self, token: str) -> bool:
         """Use the token up; whether it was good."""

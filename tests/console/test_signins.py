@@ -47,10 +47,17 @@ def test_a_link_opens_once_and_not_too_late() -> None:
     clock = Clock()
     known = SignIns(clock)
     token = known.link()
-    assert known.redeem(token) and not known.redeem(token) and not known.redeem("x")
+    assert known.opens(token) and known.opens(token)
+    assert known.redeem(token) and not known.opens(token) and not known.redeem(token) and not known.redeem("x")
     late = known.link()
     clock.now += LINK_SECONDS
-    assert not known.redeem(late)
+    assert not known.opens(late) and not known.redeem(late)
+
+
+def test_a_cookie_is_named_by_the_port_that_the_browser_asked_for() -> None:
+    hosts = ("localhost:8501", "localhost:8502", "[::1]:8501", "[::1]", "bots.example")
+    names = [signins.cookie_name(host) for host in hosts]
+    assert names == ["limiter_console_8501", "limiter_console_8502", "limiter_console_8501", *2 * ["limiter_console"]]
 
 
 def test_the_oldest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
