@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from limiter.__main__ import main
+from limiter.cli import main
 from limiter.commands import table, value
 from tests.conftest import ROOT, Limiter, new_user, refused
 
@@ -200,7 +200,7 @@ def test_columns_are_as_wide_as_what_is_in_them() -> None:
 
 
 def test_what_runs_beside_every_bot_stays_light() -> None:
-    program = "import limiter.__main__, limiter.runner, sys; print(sorted(sys.modules))"
+    program = "import limiter.cli, limiter.runner, sys; print(sorted(sys.modules))"
     loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from limiter.__main__ import main
+from limiter.cli import main
 from limiter.config import SETTINGS
 from limiter.system_limits import CATALOGUE
 from tests.conftest import ROOT

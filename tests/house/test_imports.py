@@ -66,7 +66,7 @@ def layer(module: str) -> str | None:
 @pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])
 def test_layers(module: str, path: Path) -> None:
     own = layer(module)
-    if own is None:  # __main__, serve, upkeep, demo, simulate: they wire or stand outside
+    if own is None:  # __main__, cli, serve, upkeep, demo, simulate: they wire or stand outside
         return
     found = {name for name in imported(path) if name == "limiter" or name.startswith(("limiter.", "pages."))}
     reached = {layer(name) or name for name in found} - {own, "limiter"}

@@ -1,0 +1,259 @@
+"""The command line. Exit status: 0 done, 1 with a sentence on stderr, 2 a wrong command line, 75 no slot (run).
+
+What opens the database is imported by the commands that do: what only asks over HTTP shall not wait for SQLAlchemy.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from limiter import commands, config
+from limiter.rules.records import Scope
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The bot-capacity limiter: every trading bot asks it before it starts."""
+
+
+for command in commands.COMMANDS:
+    main.add_command(command)
+
+
+# Bots
+
+
+@main.command(context_settings={"allow_interspersed_args": False})
+@click.option("--user", "user_id", required=True, help="Whose bot it is.")
+@click.option("--bot", "bot_id", help="Its name; a start of the same one takes over its slot.")
+@click.option(
+    "--wait", "wait_seconds", type=click.FloatRange(0), default=0.0, help="Ask for so many seconds where full."
+)
+@click.option(
+    "--on-lost", type=click.Choice(["stop", "keep"]), default="stop", help="What to do where the slot is lost."
+)
+@click.option("--url", help="Where the limiter is; else LIMITER_URL.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(
+    user_id: str, bot_id: str | None, wait_seconds: float, on_lost: str, url: str | None, command: tuple[str, ...]
+) -> None:
+    """Run COMMAND as a bot: take a slot, beat, give the slot back when it ends."""
+    from limiter import runner
+    from limiter.client import BotSession
+
+    session = BotSession(user_id=user_id, bot_id=bot_id, wait_seconds=wait_seconds, **commands.connection(url))
+    sys.exit(runner.run(session, command, "keep" if on_lost == "keep" else "stop"))
+
+
+@main.command()
+@click.option(
+    "--bots",
+    type=click.IntRange(1, 10_000),
+    default=250,
+    show_default=True,
+    help="How many bots, each of its own user.",
+)
+@click.option("--seconds", type=click.FloatRange(1), default=30.0, show_default=True, help="How long it all takes.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed does the same things.")
+@click.option("--url", help="Where the limiter is; else LIMITER_URL.")
+def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
+    """Drive a running limiter with bots that start, trade, signal, stop, crash and fall silent.
+
+    Prints what was admitted, and what was refused and why. Exit status 1 where more were admitted than the limit.
+    """
+    import asyncio
+
+    from limiter import simulate
+
+    with click.progressbar(length=1000, item_show_func=lambda now: now, show_pos=False) as bar:
+
+        def tick(share: float, tally: simulate.Tally) -> None:
+            bar.update(int(share * 1000) - bar.pos, f"{tally.held} held, {tally.refused.total()} refused")
+
+        tally = asyncio.run(
+            simulate.simulate(commands.connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick)
+        )
+    click.echo(commands.table(["WHAT", "HOW MUCH", ""], simulate.summary(tally)))
+    sys.exit(1 if tally.over else 0)
+
+
+@main.command()
+@click.option("--database-url", help="The scratch database; else sqlite:///data/demo/limiter.db.")
+@click.option("--weeks", type=click.IntRange(1, 13), default=4, show_default=True, help="How much history.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed and end make the same history.")
+@click.option("--until", help="Where it ends, RFC 3339; else now.")
+@click.option("--bots", type=click.IntRange(0, 195), default=158, show_default=True, help="How many run at the end.")
+@click.option("--open", "show", is_flag=True, help="Open the console on it, its bots going on.")
+def demo(database_url: str | None, show: bool, **story: Any) -> None:
+    """Fill a scratch database with weeks of plausible history, decided by the real rules."""
+    from limiter import demo
+
+    sys.exit(demo.main(database_url or demo.DEFAULT_URL, show=show, **story))
+
+
+@main.command()
+@click.argument("names", metavar="[NAME…]", nargs=-1)
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results there.")
+def drill(names: tuple[str, ...], file: Path | None) -> None:
+    """Try what the limiter promises, on a scratch copy: ten, full, silent, restart, alert; or those NAMEd alone.
+
+    A limiter of its own is started, killed, filled and alerted; the live one is not spoken to. Exit status 1 where one
+    fails.
+    """
+    from limiter import exercises
+    from limiter.exercises import report
+
+    if unknown := [name for name in names if name not in exercises.NAMES]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(exercises.NAMES)}", param_hint="NAME")
+    settings, results = with_config(), list[report.Result]()
+    with sentences(), closing(exercises.perform(settings, names or exercises.NAMES, settings["LIMITER_LANG"])) as all_:
+        for result in all_:
+            results.append(result)
+            click.echo(report.as_text(result))
+            with suppress(OSError):  # what is kept is for the console; a folder of others does not fail a drill
+                report.keep(settings, result)
+    if file:
+        file.write_text(json.dumps(report.as_json(results), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+# The limiter and its database
+
+
+def with_config(**given: Any) -> config.Config:
+    """The settings; a wrong one ends the command with status 2."""
+    try:
+        return config.read(**given)
+    except config.ConfigError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What the database or a setting says against it becomes a sentence: status 1, or 2 for a setting."""
+    from limiter.store.engine import StoreError
+
+    try:
+        yield
+    except config.ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option("--host", help="Address to listen on; else LIMITER_HOST.")
+@click.option("--port", type=int, help="Port; else LIMITER_PORT. 0: any free one.")
+@click.option("--database-url", help="Where everything is kept; else LIMITER_DATABASE_URL.")
+def serve(host: str | None, port: int | None, database_url: str | None) -> None:
+    """Run the limiter until SIGTERM."""
+    from limiter.serve import serve
+
+    settings = with_config(LIMITER_HOST=host, LIMITER_PORT=port, LIMITER_DATABASE_URL=database_url)
+    with sentences():
+        serve(settings)
+
+
+@main.group()
+def keys() -> None:
+    """Make, list and revoke keys."""
+
+
+@keys.command("create")
+@click.option("--scope", type=click.Choice(get_args(Scope)), required=True, help="What the key may do.")
+@click.option("--name", default="", help="Whose key it is; shown in histories.")
+def create_key(scope: Scope, name: str) -> None:
+    """Make a key and print it: it is told only here."""
+    from limiter import upkeep
+
+    with sentences():
+        click.echo(upkeep.create_key(with_config(), scope, name))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_keys(as_json: bool) -> None:
+    """Every key, revoked ones too; never a secret."""
+    from limiter import upkeep
+    from limiter.api.wire import iso
+
+    with sentences():
+        found = upkeep.list_keys(with_config())
+    rows = [[key.id, key.name, key.scope, iso(key.created_at), iso(key.revoked_at)] for key in found]
+    names = ["id", "name", "scope", "created_at", "revoked_at"]
+    click.echo(
+        json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2)
+        if as_json
+        else commands.table([name.upper() for name in names], [[cell or "-" for cell in row] for row in rows])
+    )
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke_key(key_id: str) -> None:
+    """End a key, at once and for good."""
+    from limiter import upkeep
+
+    with sentences():
+        upkeep.revoke_key(with_config(), key_id)
+    click.echo(f"{key_id} is revoked")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Write a verified copy of the database to FILE, while the limiter runs or not."""
+    from limiter import upkeep
+
+    with sentences():
+        upkeep.backup(with_config(), file)
+    click.echo(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB, checked")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Put a backup in the database's place; the limiter must be stopped."""
+    from limiter import upkeep
+
+    with sentences():
+        aside = upkeep.restore(with_config(), file)
+    click.echo(f"restored from {file}" + (f"; what was there is {aside}" if aside else ""))
+
+
+@main.command()
+@click.argument("target", metavar="URL")
+def copy(target: str) -> None:
+    """Copy the SQLite database to an empty PostgreSQL database, all of it; stop the limiter first."""
+    from limiter import upkeep
+
+    with sentences():
+        moved = upkeep.move(with_config(), target)
+    for name, rows in moved.items():
+        click.echo(f"{name:16} {rows}")
+    click.echo("Every row is there, counted on both sides. Set LIMITER_DATABASE_URL to the new database and start.")
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to this program's schema."""
+    from limiter import upkeep
+
+    with sentences():
+        click.echo(f"schema {upkeep.migrate(with_config())}")
+
+
+@main.command()
+def check() -> None:
+    """Look for damage, a count that drifted, a broken audit chain. Status 1 where something is wrong."""
+    from limiter import upkeep
+
+    with sentences():
+        found = upkeep.check(with_config())
+    click.echo("\n".join(found) or "sound: integrity, count and audit chain")
+    sys.exit(1 if found else 0)
