@@ -35,7 +35,7 @@ from limiter.onethread import OneThread
 from limiter.rules.incidents import watch
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Heartbeat, Start, reap
+from limiter.rules.sessions import Heartbeat, Heartbeats, Start, reap
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
 from limiter.store.ballast import Ballast
@@ -271,7 +271,7 @@ class Committer:
     def _unavailable(self, request: Request, now: int) -> Any:
         """A heartbeat needs no disk: a bot that is alive is kept, whatever the database does. But among several
         processes another one may have ended its lease."""
-        keeps = isinstance(request, Heartbeat) and self.shared is None
+        keeps = isinstance(request, (Heartbeat, Heartbeats)) and self.shared is None
         return self._decide(request, now) if keeps else UNAVAILABLE
 
     async def _make_durable(self) -> None:

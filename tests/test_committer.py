@@ -20,7 +20,7 @@ from limiter.rules.limits import defaults
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take
 from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Admission, Heartbeat, Reap, Stop
+from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
 from limiter.store.ballast import Ballast
@@ -409,8 +409,10 @@ def test_heartbeats_are_answered_in_an_outage(run: Test, foreign_lock: Callable[
         await limiter.ask(asked("u2"))
         for _ in range(3):
             began = time.monotonic()
-            answers = await limiter.ask(asked("u2"), Heartbeat(session.number, session.secret))
-            assert reasons(answers) == [UNAVAILABLE, "ok"]
+            beat, unknown = Heartbeat(session.number, session.secret), Heartbeat(99, "x")
+            answers = await limiter.ask(asked("u2"), beat, Heartbeats([unknown, beat]))
+            assert reasons(answers) == [UNAVAILABLE, "ok", "ok"]
+            assert reasons(answers[2]) == ["session_unknown", "ok"]
             assert time.monotonic() - began < module.LOCK_SECONDS, "an outage that is known is not waited for"
 
     run(test)

@@ -9,7 +9,8 @@ from limiter.api.wire import Answer, decimal, identifier, iso, ok
 from limiter.rules.capacity import Capacity
 from limiter.rules.quotas import SIGNALS, TOKENS, LookAtUser, RecordTrade, Take, TradeCounted, Use
 from limiter.rules.records import Ended, Session
-from limiter.rules.sessions import Admission, Heartbeat, Start, Stop
+from limiter.rules.refusals import Refusal
+from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Start, Stop
 
 
 @lru_cache(maxsize=8)  # the answers of a batch have the same
@@ -20,12 +21,17 @@ def capacity(of: Capacity) -> s.Capacity:
     )
 
 
+def heartbeat_seconds(lease: int) -> int | float:
+    """How often a bot beats under a lease of so many seconds."""
+    return lease // 3 if lease % 3 == 0 else round(lease / 3, 3)
+
+
 def session(of: Session, ended: Ended | None = None) -> s.BotSession:
     """A session as its own bot sees it, with its secret."""
     lease = of.lease_ms // 1000
     return s.BotSession(
         of.session_id, of.public_id, of.user_id, of.bot_id,
-        str(iso(of.started_at)), str(iso(of.expires_at)), lease, lease // 3 if lease % 3 == 0 else round(lease / 3, 3),
+        str(iso(of.started_at)), str(iso(of.expires_at)), lease, heartbeat_seconds(lease),
         iso(ended.at) if ended else None, ended.reason if ended else None,
     )  # fmt: skip
 
@@ -67,13 +73,39 @@ def _admitted(call: Call, admission: Admission) -> Answer:
 
 def heartbeat(call: Call) -> Ask:
     """Renew a lease."""
-    return Ask(Heartbeat(*credentials(call.body.session_id)), partial(_renewed, call))
+    return Ask(_beat(call.body), partial(_renewed, call))
+
+
+def _beat(of: s.HeartbeatBody | s.Beat) -> Heartbeat:
+    number, secret = credentials(of.session_id)
+    return Heartbeat(number, secret, of.memory_bytes, of.cpu_seconds)
 
 
 def _renewed(call: Call, renewed: Session) -> Answer:
     limits = call.services.committer.state.limits
     values = dict(limits.of(renewed.user_id, call.now()))
-    return ok(s.HeartbeatAnswer(session(renewed), values, limits.version))
+    return ok(s.HeartbeatAnswer(session(renewed), values, limits.version, notice=None))
+
+
+def heartbeats(call: Call) -> Ask:
+    """Renew the leases of many bots."""
+    body: s.HeartbeatsBody = call.body
+    return Ask(Heartbeats([_beat(one) for one in body.beats]), partial(_all_renewed, call))
+
+
+def _all_renewed(call: Call, results: list[Session | Refusal]) -> Answer:
+    limits = call.services.committer.state.limits
+    every = heartbeat_seconds(limits.whole("BOT_LEASE_SECONDS"))
+    return ok(s.HeartbeatsAnswer([_result(one) for one in results], dict(limits.values), limits.version, every))
+
+
+def _result(of: Session | Refusal) -> s.BeatResult:
+    if isinstance(of, Session):
+        return s.BeatResult(True, str(iso(of.expires_at)), notice=None)
+    if of.reason == "session_unknown":
+        return s.BeatResult(False, reason="session_unknown")
+    ended_at, how = str(iso(of.facts["ended_at"])), of.facts["ended_reason"]
+    return s.BeatResult(False, reason="session_ended", ended_at=ended_at, ended_reason=how)
 
 
 def stop(call: Call) -> Ask:

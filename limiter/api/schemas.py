@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from limiter.api.wire import Count, Identifier, Reason
 from limiter.system_limits import CATALOGUE, Value
@@ -12,6 +13,13 @@ Text500 = Reason
 DECIMAL_SCHEMA = {"type": ["number", "string"], "pattern": r"^\d{1,20}(\.\d{1,18})?$", "exclusiveMinimum": 0}
 Decimal = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=DECIMAL_SCHEMA)]
 SessionId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+MemoryBytes = Annotated[
+    int,
+    msgspec.Meta(ge=0, le=2**53, description="what the bot's processes hold and nobody shares: Pss_Anon and swap"),
+]
+CpuSeconds = Annotated[
+    float, msgspec.Meta(ge=0, le=10**12, description="CPU time of the bot's processes since the session began")
+]
 Wanted = Annotated[
     Any, msgspec.Meta(description="a number or one of the table's spellings; null takes the live change back")
 ]
@@ -30,6 +38,22 @@ class StartBody(Struct):
 
 class SessionBody(Struct):
     session_id: SessionId
+
+
+class HeartbeatBody(Struct):
+    session_id: SessionId
+    memory_bytes: MemoryBytes | None = None
+    cpu_seconds: CpuSeconds | None = None
+
+
+class Beat(Struct):
+    session_id: str  # one that fits no grammar is unknown: it must not harm its neighbours
+    memory_bytes: MemoryBytes | None = None
+    cpu_seconds: CpuSeconds | None = None
+
+
+class HeartbeatsBody(Struct):
+    beats: Annotated[list[Beat], msgspec.Meta(min_length=1, max_length=500)]
 
 
 class TradeBody(Struct):
@@ -141,10 +165,37 @@ class StartAnswer(Ok):
     capacity: Capacity
 
 
+class Notice(Struct):
+    """What will end the session, and when."""
+
+    kind: Literal["stop", "drain"]
+    at: str
+    reason: str
+
+
 class HeartbeatAnswer(Ok):
     session: BotSession
     limits: LimitValues
     limits_version: int
+    notice: Notice | None
+
+
+class BeatResult(Struct, omit_defaults=True):
+    """Renewed: `lease_expires_at` and `notice`. Not: `reason`, and how an ended session ended."""
+
+    ok: bool
+    lease_expires_at: str | UnsetType = UNSET
+    notice: Notice | UnsetType | None = UNSET
+    reason: Literal["session_ended", "session_unknown"] | UnsetType = UNSET
+    ended_at: str | UnsetType = UNSET
+    ended_reason: str | UnsetType = UNSET
+
+
+class HeartbeatsAnswer(Ok):
+    results: list[BeatResult]
+    limits: LimitValues
+    limits_version: int
+    heartbeat_seconds: int | float
 
 
 class StopAnswer(Ok):

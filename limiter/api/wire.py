@@ -92,11 +92,7 @@ class Body(Generic[B]):
     def __init__(self, kind: type[B]) -> None:
         self.kind = kind
         self._strict = msgspec.json.Decoder(kind)
-        fields = [
-            (one.encode_name, _bare(one.type)) if one.required else (one.encode_name, _bare(one.type), None)
-            for one in structs.fields(kind)
-        ]
-        self._bare = msgspec.json.Decoder(msgspec.defstruct("Bare", fields, kw_only=True))
+        self._bare = msgspec.json.Decoder(_bare_struct(kind))
 
     def decode(self, body: bytes) -> B | Refusal:
         """The body, or the refusal that says which field is wrong and why."""
@@ -138,7 +134,17 @@ def _bare(kind: Any) -> Any:
         return str
     if origin in (Union, UnionType):
         return Union[tuple(_bare(one) for one in get_args(kind))]  # noqa: UP007 - made at run time
-    return kind
+    if origin is list:
+        return list[_bare(get_args(kind)[0])]  # type: ignore[misc]
+    return _bare_struct(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else kind
+
+
+def _bare_struct(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    fields = [
+        (one.encode_name, _bare(one.type)) if one.required else (one.encode_name, _bare(one.type), None)
+        for one in structs.fields(kind)
+    ]
+    return msgspec.defstruct("Bare", fields, kw_only=True)
 
 
 def identifier(field: str, value: str | int) -> str | Refusal:

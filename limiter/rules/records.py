@@ -13,12 +13,17 @@ from msgspec import Struct
 from limiter.system_limits import Value
 
 Scope = Literal["bots", "admin:read", "admin:write"]
+CPU_SPAN_MS = 60_000  # `Session.cpu_percent` is of the last minute,
+CPU_GAP_MS = 2_000  # from readings at least this far apart, so that a bot that beats without end has few kept
 
 
 class Session(Struct, eq=False):
     """One bot's stay. `asked_bot` is the bot_id as asked for: None where a new one was made up.
 
     `facts` is what the start was decided on (see `Facts`): the replay decides it again under other limits.
+    `memory_bytes`, its highest `memory_peak` and `cpu_seconds` (since the session began) are what heartbeats said that
+    the bot costs, `measured_at` when the last of them did; None where none has. `cpu_readings` are the (instant, CPU
+    seconds) of the last minute, oldest first.
     """
 
     number: int
@@ -32,6 +37,11 @@ class Session(Struct, eq=False):
     last_heartbeat_at: int
     expires_at: int
     facts: "Facts"
+    memory_bytes: int | None = None
+    memory_peak: int | None = None
+    cpu_seconds: float | None = None
+    measured_at: int | None = None
+    cpu_readings: list[tuple[int, float]] = []
 
     @property
     def public_id(self) -> str:
@@ -46,6 +56,34 @@ class Session(Struct, eq=False):
     def suspect(self, now: int) -> bool:
         """Whether two heartbeats were missed."""
         return now - self.last_heartbeat_at > 2 * self.lease_ms // 3
+
+    @property
+    def cpu_percent(self) -> float | None:
+        """Percent of one core over the last minute; None before there are two readings far enough apart."""
+        if not self.cpu_readings:
+            return None
+        (begin, first), (end, last) = self.cpu_readings[0], self.cpu_readings[-1]
+        return (last - first) * 100_000 / (end - begin) if end - begin >= CPU_GAP_MS else None
+
+    def measure(self, at: int, memory_bytes: int | None, cpu_seconds: float | None) -> None:
+        """Keep what a heartbeat said of the bot's memory and CPU time; None: it said nothing of it."""
+        self.measured_at = at
+        if memory_bytes is not None:
+            self.memory_bytes = memory_bytes
+            if self.memory_peak is None or memory_bytes > self.memory_peak:
+                self.memory_peak = memory_bytes
+        if cpu_seconds is None:
+            return
+        readings = self.cpu_readings
+        if readings and cpu_seconds < readings[-1][1]:
+            readings.clear()  # who measures has begun to count anew
+        if len(readings) > 1 and readings[-1][0] - readings[-2][0] < CPU_GAP_MS:
+            readings[-1] = at, cpu_seconds
+        else:
+            readings.append((at, cpu_seconds))
+        while len(readings) > 2 and readings[1][0] <= at - CPU_SPAN_MS:
+            del readings[0]
+        self.cpu_seconds = cpu_seconds
 
 
 class Facts(NamedTuple):

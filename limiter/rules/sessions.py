@@ -124,20 +124,31 @@ def gone(ended: Ended) -> Refusal:
 
 
 class Heartbeat(Struct, frozen=True):
-    """A bot says that it is alive."""
+    """A bot says that it is alive, and what it costs where that was measured: see `Session`."""
 
     number: int
     secret: str
+    memory_bytes: int | None = None
+    cpu_seconds: float | None = None
 
     def decide(self, state: State, now: int) -> Session | Refusal:
         """Renew the lease with the length now in force, or say that the session is over."""
         found = find(state, self.number, self.secret)
-        if isinstance(found, Ended):
-            return gone(found)
         if isinstance(found, Session):
             lease = state.limits.whole("BOT_LEASE_SECONDS")
-            state.beat(found, now, lease * 1000)
-        return found
+            state.beat(found, now, lease * 1000, self.memory_bytes, self.cpu_seconds)
+            return found
+        return gone(found) if isinstance(found, Ended) else found
+
+
+class Heartbeats(Struct, frozen=True):
+    """One program says of many bots that they are alive."""
+
+    beats: list[Heartbeat]
+
+    def decide(self, state: State, now: int) -> list[Session | Refusal]:
+        """What each heartbeat alone would be answered, in the same order."""
+        return [beat.decide(state, now) for beat in self.beats]
 
 
 @dataclass(frozen=True, slots=True)

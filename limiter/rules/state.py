@@ -157,9 +157,21 @@ class State:
         self.count(f"ended:{reason}", at)
         return ended
 
-    def beat(self, session: Session, now: int, lease_ms: int) -> None:
-        """Renew the lease. Not undone with a batch that fails: a bot that is alive is alive."""
+    def beat(
+        self,
+        session: Session,
+        now: int,
+        lease_ms: int,
+        memory_bytes: int | None = None,
+        cpu_seconds: float | None = None,
+    ) -> None:
+        """Renew the lease, and keep what the bot costs where it says so (see `Session`).
+
+        Not undone with a batch that fails: a bot that is alive is alive.
+        """
         self._renew(session, now, lease_ms)
+        if memory_bytes is not None or cpu_seconds is not None:
+            session.measure(now, memory_bytes, cpu_seconds)
         self.beaten[session.number] = session
 
     def _renew(self, session: Session, now: int, lease_ms: int) -> None:

@@ -19,7 +19,7 @@ from limiter.rules.incidents import Acknowledge
 from limiter.rules.limits import Setting
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take
 from limiter.rules.records import AuditEntry, Ended, Refused, Snapshot, Trade, Version
-from limiter.rules.sessions import Heartbeat, Start, Stop, StopByAdmin
+from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop, StopByAdmin
 from limiter.rules.state import State
 from limiter.store import incidents, limits, restore, schema, usage
 from limiter.store.flood import Flood
@@ -349,6 +349,8 @@ def _named(
                 elif session is not None and isinstance(request, RecordTrade):
                     trades.add((session.user_id, request.trade_id))
                     users.add(session.user_id)
+            case Heartbeats():
+                numbers.update(one.number for one in request.beats if one.number not in state.sessions and one.number)
             case LookAtUser():
                 users.add(request.user_id)
             case Rollback() | Acknowledge():

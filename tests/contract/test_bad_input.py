@@ -16,7 +16,8 @@ from tests.conftest import Limiter, granted, new_user, refused, wrong_fields
 
 Start = Callable[..., Limiter]
 BODY_LIMIT = 64 * 1024
-POSTS = [*(f"/api/bots/{call}" for call in ("start", "heartbeat", "stop", "trades", "signals")), "/api/feed/tokens"]
+CALLS = ("start", "heartbeat", "heartbeats", "stop", "trades", "signals")
+POSTS = [*(f"/api/bots/{call}" for call in CALLS), "/api/feed/tokens"]
 NOT_JSON = {
     "empty": b"",
     "text": b"hello",

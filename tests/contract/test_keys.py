@@ -19,6 +19,7 @@ Start = Callable[..., Limiter]
 BOTS = [
     ("POST", "/api/bots/start"),
     ("POST", "/api/bots/heartbeat"),
+    ("POST", "/api/bots/heartbeats"),
     ("POST", "/api/bots/stop"),
     ("POST", "/api/bots/trades"),
     ("POST", "/api/bots/signals"),

@@ -13,8 +13,9 @@ from openapi_spec_validator import validate
 from tests.conftest import Limiter, from_now, granted
 
 OPERATIONS = """
-POST /api/bots/start · POST /api/bots/heartbeat · POST /api/bots/stop · POST /api/bots/trades · POST /api/bots/signals
-POST /api/feed/tokens · GET /api/limits · GET /api/users/{}/usage · GET /api/admin/capacity · GET /api/admin/stats
+POST /api/bots/start · POST /api/bots/heartbeat · POST /api/bots/heartbeats · POST /api/bots/stop
+POST /api/bots/trades · POST /api/bots/signals · POST /api/feed/tokens · GET /api/limits
+GET /api/users/{}/usage · GET /api/admin/capacity · GET /api/admin/stats
 GET /api/admin/health · GET /livez · GET /readyz · GET /openapi.json · GET /metrics · GET /admin · GET /api/admin/advice
 GET /api/admin/limits · PATCH /api/admin/limits · POST /api/admin/limits/preview · GET /api/admin/limits/history
 POST /api/admin/limits/rollback · GET /api/admin/users/{}/limits · PUT /api/admin/users/{}/limits
@@ -65,6 +66,15 @@ def test_operation_ids_are_unique(document: Any) -> None:
     assert len(ids) == len(set(ids))
 
 
+def tour_of_a_bot(server: Limiter, session: Any) -> None:
+    """Heartbeats, one and many."""
+    server.beat(session)
+    server.beat({"session_id": "s9.nobody"})
+    beats = [{"session_id": session["session_id"], "memory_bytes": 1, "cpu_seconds": 0.5}, {"session_id": "s9.nobody"}]
+    server.post("/api/bots/heartbeats", {"beats": beats})
+    server.post("/api/bots/heartbeats", {"beats": []})
+
+
 def tour(server: Limiter) -> None:
     """Every call of the contract once as it should be, and many as they should not."""
     session = server.session("tour", "b1")
@@ -77,8 +87,7 @@ def tour(server: Limiter) -> None:
     server.start(None, None, Authorization="Bearer lim_nobody_wrong")
     server.session("tour", "b1", Idempotency_Key="tour-1")
     session = server.start("tour", "b1", Idempotency_Key="tour-1").json()["session"]
-    server.beat(session)
-    server.beat({"session_id": "s9.nobody"})
+    tour_of_a_bot(server, session)
     server.trade(session, trade_id="t1")
     server.trade(session, trade_id="t1")
     server.trade(session, trade_id="t1", price="5")
@@ -133,7 +142,7 @@ def tour(server: Limiter) -> None:
     server.admin("POST", "/api/admin/resume", {"reason": "tour"})
     server.admin("POST", "/api/admin/sessions/reap", {"reason": "tour"})
     server.end(session)
-    server.beat(session)
+    tour_of_a_bot(server, session)
     server.admin("POST", f"/api/admin/sessions/{public_id}/stop", {"reason": "tour"})
     server.client.get("/api/admin/sessions?status=ended")
 

@@ -5,7 +5,8 @@ Every step is one batch as the committer makes it: fetch, reap, decide, and wher
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 from hypothesis import settings
@@ -16,7 +17,7 @@ from limiter.rules.changes import Changed, ChangeLimits, OverrideUser, SetPause
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take, TradeCounted, Use
 from limiter.rules.records import Ended, Session, Trade
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Admission, Heartbeat, Reap, ReapSuspects, Stop, StopByAdmin, reap
+from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, StopByAdmin, reap
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.windows import day_of
 from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, new_state, picture
@@ -38,6 +39,9 @@ class Stay:
     until: int
     lease: int
     beaten: int
+    memory: int | None = None
+    peak: int = -1
+    cpu: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Model(RuleBasedStateMachine):
@@ -161,15 +165,32 @@ class Model(RuleBasedStateMachine):
     @rule(pick=PICK)
     def heartbeat(self, pick: int) -> None:
         session = self.any_session(pick)
-        answer = self.ask(Heartbeat(session.number, session.secret))
-        if session.number in self.live:
-            assert answer is session
-            stay = self.live[session.number]
-            stay.lease, stay.beaten = self.limits["BOT_LEASE_SECONDS"] * SECOND, self.now
-            stay.until = self.now + stay.lease
-        else:
+        self.check_beat(session, self.ask(Heartbeat(session.number, session.secret)), None, None)
+
+    @precondition(lambda self: self.known)
+    @rule(beats=st.lists(st.tuples(PICK, st.none() | st.integers(0, 3), st.none() | st.integers(0, 9)), min_size=1))
+    def heartbeats(self, beats: list[tuple[int, int | None, int | None]]) -> None:
+        """Of some sessions, one twice maybe, and of one that nobody knows."""
+        named = [(self.any_session(pick), memory, cpu) for pick, memory, cpu in beats]
+        asks = [Heartbeat(one.number, one.secret, memory, cpu) for one, memory, cpu in named]
+        answers = self.ask(Heartbeats([*asks, Heartbeat(10**6, "nobody")]))
+        for (session, memory, cpu), answer in zip(named, answers[:-1], strict=True):
+            self.check_beat(session, answer, memory, cpu)
+        assert answers[-1].reason == "session_unknown"
+
+    def check_beat(self, session: Session, answer: Any, memory: int | None, cpu: int | None) -> None:
+        if session.number not in self.live:
             end = self.stored_ends[session.number]
             assert answer.shown("en") == {"ended_at": end.at, "ended_reason": end.reason}
+            return
+        assert answer is session
+        stay = self.live[session.number]
+        stay.lease, stay.beaten = self.limits["BOT_LEASE_SECONDS"] * SECOND, self.now
+        stay.until = self.now + stay.lease
+        if memory is not None:
+            stay.memory, stay.peak = memory, max(stay.peak, memory)
+        if cpu is not None:
+            stay.cpu.append((self.now, cpu))
 
     @precondition(lambda self: self.known)
     @rule(pick=PICK, by_admin=st.booleans())
@@ -332,6 +353,15 @@ class Model(RuleBasedStateMachine):
         assert {n: one.expires_at for n, one in self.state.sessions.items()} == {
             n: stay.until for n, stay in self.live.items()
         }
+
+    @invariant()
+    def what_bots_cost_is_what_was_told(self) -> None:
+        for number, stay in self.live.items():
+            one = self.state.sessions[number]
+            assert (one.memory_bytes, one.memory_peak) == (stay.memory, stay.peak if stay.peak >= 0 else None)
+            assert one.cpu_seconds == (stay.cpu[-1][1] if stay.cpu else None)
+            told = [1000 * (n - m) / max(t - s, 1) for (s, m), (t, n) in combinations(stay.cpu, 2)]
+            assert one.cpu_percent is None or 0 <= one.cpu_percent <= 100 * max(told) + 1e-9
 
     @invariant()
     def one_count_everywhere(self) -> None:

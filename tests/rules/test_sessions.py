@@ -3,8 +3,8 @@
 import pytest
 
 from limiter.rules.changes import SetPause
-from limiter.rules.records import Ended
-from limiter.rules.sessions import Admission, Heartbeat, Reap, ReapSuspects, Stop, StopByAdmin
+from limiter.rules.records import Ended, Session
+from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, StopByAdmin
 from limiter.rules.state import State
 from tests.rules.world import (
     HOUR,
@@ -213,6 +213,88 @@ def test_a_session_never_known_or_with_another_secret_is_unknown(request_type: t
     state.begin()
     state.end(session, NOW, "stopped")
     refused(request_type(session.number, "guess").decide(state, NOW), "session_unknown")
+
+
+def test_many_heartbeats_are_each_answered_as_if_alone() -> None:
+    state = new_state()
+    first, second, third = (admitted(state, f"u{n}") for n in range(3))
+    over = stop(state, second, NOW + 1)
+    beats = [Heartbeat(99, "x"), *(Heartbeat(one.number, one.secret) for one in (third, second, first, third))]
+    state.begin()
+    state.ended[second.number] = over
+    answers = Heartbeats(beats).decide(state, NOW + 20 * SECOND)
+    assert [answers[1], answers[3], answers[4]] == [third, first, third]
+    refused(answers[0], "session_unknown")
+    assert refused(answers[2], "session_ended").shown("en") == {"ended_at": NOW + 1, "ended_reason": "stopped"}
+    assert {one.expires_at for one in (first, third)} == {NOW + 20 * SECOND + LEASE}
+
+
+# -- what a bot costs
+
+
+def told(session: Session, state: State, seconds: float, memory: int | None, cpu: float | None) -> None:
+    """A heartbeat so many seconds after the start, with these figures."""
+    answer = decide(state, Heartbeat(session.number, session.secret, memory, cpu), NOW + round(seconds * SECOND))
+    assert answer is session
+
+
+def test_the_latest_and_the_highest_memory_are_kept() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    assert (session.memory_bytes, session.memory_peak, session.cpu_seconds, session.measured_at) == (None,) * 4
+    for second, memory in enumerate((50, 90, 70), 1):
+        told(session, state, second, memory, None)
+    assert (session.memory_bytes, session.memory_peak, session.measured_at) == (70, 90, NOW + 3 * SECOND)
+    told(session, state, 4, None, None)
+    assert (session.memory_bytes, session.measured_at) == (70, NOW + 3 * SECOND), "what is not told is not forgotten"
+    told(session, state, 5, 0, 1.5)
+    assert (session.memory_bytes, session.memory_peak, session.cpu_seconds) == (0, 90, 1.5)
+
+
+def test_the_load_of_a_bot_is_of_one_core_over_the_last_minute() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    assert session.cpu_percent is None
+    told(session, state, 20, None, 10.0)
+    assert session.cpu_percent is None, "one reading says nothing"
+    told(session, state, 40, None, 12.0)
+    assert session.cpu_percent == 10
+    for minute in range(1, 4):  # a core and a half from here on
+        for second in (0, 20, 40):
+            told(session, state, 60 * minute + second, None, 12.0 + 1.5 * (60 * minute + second - 40))
+    assert session.cpu_percent == 150
+    told(session, state, 240, None, 12.0 + 1.5 * 180)
+    assert session.cpu_percent == 100, "the last minute: 40 s of work and 20 s of none"
+
+
+def test_a_measurer_that_begins_anew_never_makes_the_load_negative() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    told(session, state, 20, None, 500.0)
+    told(session, state, 40, None, 1.0)
+    assert (session.cpu_seconds, session.cpu_percent) == (1.0, None)
+    told(session, state, 60, None, 2.0)
+    assert session.cpu_percent == 5
+
+
+def test_a_bot_that_beats_without_end_has_few_readings_and_a_true_load() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    for n in range(20_000):
+        told(session, state, n / 100, 1, n / 200)
+    assert len(session.cpu_readings) <= 40
+    assert session.cpu_percent == pytest.approx(50, rel=0.01)
+    told(session, state, 199.99, 1, 99.995)
+    told(session, state, 199.99, 1, 99.995)
+    assert session.cpu_percent == pytest.approx(50, rel=0.01), "several in one millisecond"
+
+
+def test_a_lease_of_hours_has_its_load_from_the_heartbeat_before() -> None:
+    state = new_state(BOT_LEASE_SECONDS=86_400)
+    session = admitted(state, "u1")
+    for hours in (8, 16):
+        told(session, state, hours * 3600, None, hours * 360.0)
+    assert session.cpu_percent == 10
 
 
 # -- stop
