@@ -23,8 +23,8 @@ from starlette.routing import Route
 from streamlit import config as streamlit_config
 
 from limiter import config
-from limiter.console.gate import BASE, SIGN_IN, SIGN_OUT, Door, Gate
-from limiter.console.signins import SIGN_INS
+from limiter.console.sign_in.gate import BASE, SIGN_IN, SIGN_OUT, Door, Gate
+from limiter.console.sign_in.sign_ins import SIGN_INS
 from limiter.runner import dies_with_parent
 from limiter.store.engine import StoreError, sqlite_path
 
@@ -116,7 +116,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """A limiter for as long as the console lives, and the link."""
     keeper = None
     # Charts bring Arrow, an import that the first page shall not wait for.
-    warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts"))
+    warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts.capacity"))
     here = urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1")
     if SETTINGS["LIMITER_CONSOLE_STARTS"] and here and not await answers():
         try:

@@ -8,10 +8,12 @@ from typing import Any
 import streamlit as st
 
 from limiter.client import Refused
-from limiter.console import choices, data, events, frame, tables, times
+from limiter.console import data, frame
 from limiter.console.frame import Card
-from limiter.console.times import DAY
-from limiter.console.words import lasting, number, percent, reason_text, t, tn
+from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.times import DAY
+from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, value_text
+from limiter.console.parts import happenings
 from limiter.rules.capacity import Capacity
 from limiter.store import analysis
 from limiter.store import limits as stored_limits
@@ -87,7 +89,7 @@ def card(incident: Incident) -> None:
     at = times.millis(incident["opened_at"])
     refused = sum(incident["refusals"].values())
     with st.container(border=True):
-        st.markdown(f"**{events.incident_text(incident)}**  \n{summary(incident, at)}")
+        st.markdown(f"**{happenings.incident_text(incident)}**  \n{summary(incident, at)}")
         sent = Counter(f"{DELIVERY[one['state']]} {one['channel']}" for one in incident["deliveries"])
         told = [f"{text} ×{n}" if n > 1 else text for text, n in sent.items()]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -173,9 +175,9 @@ def happened(incident: Incident) -> list[tuple[int, str]]:
     ]
     for one in incident["changes"]:
         moved = ", ".join(
-            f"{row['name']} {events.value(row['from'])} → {events.value(row['to'])}" for row in one["changed"]
+            f"{row['name']} {value_text(row['from'])} → {value_text(row['to'])}" for row in one["changed"]
         )
-        found.append((times.millis(one["at"]), f"{one['by']} · {moved} · {events.reason(one['reason'])}"))
+        found.append((times.millis(one["at"]), f"{one['by']} · {moved} · {happenings.reason(one['reason'])}"))
     found += [(times.millis(note["at"]), f"📝 {note['text']} · {note['author']}") for note in incident["notes"]]
     if incident["resolved_at"]:
         found.append((times.millis(incident["resolved_at"]), t("over")))
@@ -185,7 +187,7 @@ def happened(incident: Incident) -> list[tuple[int, str]]:
 def report(incident: Incident) -> str:
     """The incident as Markdown."""
     at = times.millis(incident["opened_at"])
-    lines = [f"# {events.incident_text(incident)}", "", summary(incident, at), ""]
+    lines = [f"# {happenings.incident_text(incident)}", "", summary(incident, at), ""]
     return "\n".join([*lines, *(f"- {times.rfc3339(when)} {text}" for when, text in happened(incident)), ""])
 
 
@@ -266,7 +268,7 @@ if pages:
         state: f"{text} {counts[state]}" + ("+" if pages[state]["next_cursor"] else "")
         for state, text in STATES.items()
     }
-    state = choices.tabs(t("State"), "state", labels)
+    state = url_widgets.tabs(t("State"), "state", labels)
     for incident in pages[state]["items"]:
         card(incident)
     if not counts[state]:

@@ -10,9 +10,11 @@ import streamlit as st
 
 from limiter import exercises
 from limiter.client import Refused
-from limiter.console import checklist, choices, data, frame, tables, times
-from limiter.console.actions import act, reason_field
-from limiter.console.words import language, number, t, tn
+from limiter.console import data, frame
+from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.receipts import act, reason_field
+from limiter.console.kit.words import language, number, t, tn
+from limiter.console.parts import launch
 from limiter.exercises import report
 from limiter.rules.limits import Limits
 from limiter.store import limits as stored_limits
@@ -27,7 +29,7 @@ CHIPS = {"planned": "○", "applied": "✓", "held": "⚠"}
 # -- checklist
 
 
-def items(title: str, found: Sequence[checklist.Item]) -> None:
+def items(title: str, found: Sequence[launch.Item]) -> None:
     """One of the three lists."""
     done = sum(item.done is True for item in found)
     with st.container(border=True):
@@ -48,9 +50,9 @@ def ready(limits: Limits) -> None:
         advice: dict[str, Any] | None = data.admin(sign_in, 2.0).advice()
     except Refused:
         advice = None
-    items(t("Before"), checklist.before(limits, stats))
-    items(t("During"), checklist.during(limits, stats))
-    items(t("After"), checklist.after(limits, advice))
+    items(t("Before"), launch.before(limits, stats))
+    items(t("During"), launch.during(limits, stats))
+    items(t("After"), launch.after(limits, advice))
     st.caption(t("✓ seen to be done · ☐ to do · – for you to judge, with what is known"))
 
 
@@ -264,4 +266,4 @@ if limits is None:
     st.info(t("The limiter has not started on this database yet: it writes the limits at its first start."))
     st.stop()
 assert limits is not None
-{"checklist": ready, "plan": plan, "drills": drills}[choices.tabs(t("Part"), "tab", TABS)](limits)
+{"checklist": ready, "plan": plan, "drills": drills}[url_widgets.tabs(t("Part"), "tab", TABS)](limits)

@@ -6,11 +6,14 @@ from typing import Any
 import streamlit as st
 
 from limiter.client import Refused
-from limiter.console import charts, data, events, frame, ranges, tables, times
+from limiter.console import data, frame
+from limiter.console.charts import capacity
 from limiter.console.frame import Card
-from limiter.console.signins import SignIn
-from limiter.console.times import Span
-from limiter.console.words import lasting, number, percent, reason_text, t, tn
+from limiter.console.kit import tables, time_range, times
+from limiter.console.kit.times import Span
+from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn
+from limiter.console.parts import happenings
+from limiter.console.sign_in.sign_ins import SignIn
 from limiter.store import analysis
 from limiter.store.analysis import Series
 
@@ -21,7 +24,7 @@ def draw(sign_in: SignIn, span: Span) -> None:
     """Everything that depends on the range."""
     if st.session_state.pop("zoomed", False):
         st.rerun()  # the chart ran alone; the range above it has changed too
-    if ranges.chosen() is None:
+    if time_range.chosen() is None:
         span = Span(times.now() - span.length, times.now())
     series = data.read(analysis.series, span.start, span.end)
     if not series.rows:
@@ -30,14 +33,14 @@ def draw(sign_in: SignIn, span: Span) -> None:
     figures(series, span)
     stats = data.live(sign_in).stats
     comfort = stats["system"]["recommended_max_bots"] if stats else None
-    chart = charts.capacity(series, span, events.marks(span), comfort, height=340, brush=True)
+    chart = capacity.capacity(series, span, happenings.marks(span), comfort, height=340, brush=True)
     with st.container(border=True):
         st.vega_lite_chart(
             chart, key="bots", on_select=zoom, selection_mode="span", alt=t("Bots against the limit of each time")
         )
         if series.refused:
-            st.vega_lite_chart(charts.refusals(series, span), key="refusals", alt=t("Refusals by reason"))
-        st.vega_lite_chart(charts.box(series, span), key="box", alt=t("CPU and RAM in percent"))
+            st.vega_lite_chart(capacity.refusals(series, span), key="refusals", alt=t("Refusals by reason"))
+        st.vega_lite_chart(capacity.box(series, span), key="box", alt=t("CPU and RAM in percent"))
         st.caption(legend(series))
     downloads(series, span)
 
@@ -46,7 +49,7 @@ def zoom() -> None:
     """Stand on the range that was drawn."""
     selection = st.session_state["bots"]["selection"].get("span", {})
     if ends := selection.get("at"):
-        ranges.choose(ends[0], ends[-1])
+        time_range.choose(ends[0], ends[-1])
         st.session_state["zoomed"] = True
 
 
@@ -109,14 +112,14 @@ def share(seconds: float, span: Span) -> str:
 
 def nothing(span: Span) -> None:
     """What to do where there is no sample."""
-    st.info(t("No samples between {range}.", range=ranges.caption(span)))
+    st.info(t("No samples between {range}.", range=time_range.caption(span)))
     known = data.read(analysis.bounds)
     if known is None:
         st.caption(t("The limiter takes one every 5 seconds from its first start on."))
         return
     st.write(t("First sample: {time}", time=times.when(known[0])))
     st.button(
-        t("Go there"), on_click=ranges.choose, args=(known[0], known[0] + span.length), icon=":material/first_page:"
+        t("Go there"), on_click=time_range.choose, args=(known[0], known[0] + span.length), icon=":material/first_page:"
     )
 
 
@@ -169,7 +172,7 @@ def downloads(series: Series, span: Span) -> None:
 def notes(span: Span) -> None:
     """What was changed and written down, and the form for a note."""
     st.header(t("Changes and notes"), anchor=False)
-    marks = sorted(events.happened(span), key=lambda row: row["at"], reverse=True)
+    marks = sorted(happenings.happened(span), key=lambda row: row["at"], reverse=True)
     if marks:
         shown = [
             {t("time"): times.when(row["at"]), t("kind"): row["kind"], t("what"): row["what"], t("who"): row["who"]}
@@ -203,6 +206,6 @@ def add_note() -> None:
 
 
 st.title(t("Capacity history"), anchor=False)
-span = ranges.picker()
-frame.live(frame.ticking(max(30, span.length / 200_000)) if ranges.chosen() is None else None)(draw)(sign_in, span)
+span = time_range.picker()
+frame.live(frame.ticking(max(30, span.length / 200_000)) if time_range.chosen() is None else None)(draw)(sign_in, span)
 notes(span)

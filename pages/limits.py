@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from limiter.console import choices, data, frame
-from limiter.console.tuning import preview, system, users, versions
-from limiter.console.words import t
+from limiter.console import data, frame
+from limiter.console.kit import url_widgets
+from limiter.console.kit.words import t
+from limiter.console.parts.limits import preview, system, users, versions
 from limiter.store import limits as stored_limits
 
 sign_in = frame.begin()
@@ -17,6 +18,6 @@ if limits is None:
     st.stop()
 assert limits is not None
 preview.undo_banner(sign_in, limits)
-part = choices.tabs(t("Part"), "tab", PARTS)
+part = url_widgets.tabs(t("Part"), "tab", PARTS)
 st.caption(t("Version {n} is in force.", n=limits.version))
 {"global": system.draw, "users": users.draw, "history": versions.draw}[part](sign_in, limits)

@@ -2,11 +2,14 @@
 
 import streamlit as st
 
-from limiter.console import charts, data, events, frame, times
+from limiter.console import data, frame
+from limiter.console.charts import capacity
 from limiter.console.frame import Card
-from limiter.console.signins import SignIn
-from limiter.console.times import HOUR, Span
-from limiter.console.words import number, percent, t, tn
+from limiter.console.kit import times
+from limiter.console.kit.times import HOUR, Span
+from limiter.console.kit.words import number, percent, t, tn
+from limiter.console.parts import happenings, to_do
+from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
 from limiter.store import analysis
@@ -79,9 +82,9 @@ def last_hour(_: SignIn) -> None:
     if not series.rows:
         st.info(t("No snapshot in the last hour: a limiter that runs takes one every 5 seconds."))
         return
-    marks = events.marks(span)
+    marks = happenings.marks(span)
     comfort = comfortable(sign_in)
-    chart = charts.capacity(series, span, marks, comfort, height=300)
+    chart = capacity.capacity(series, span, marks, comfort, height=300)
     st.vega_lite_chart(chart, key="hour", width="stretch", alt=t("Bots against the limit in the last hour"))
     st.caption(
         t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL.")
@@ -94,9 +97,9 @@ def comfortable(sign_in: SignIn) -> int | None:
     return stats["system"]["recommended_max_bots"] if stats else None
 
 
-def to_do(sign_in: SignIn) -> None:
+def tasks(sign_in: SignIn) -> None:
     """What asks for a hand, each with the way there: the first thing that is read."""
-    found = events.to_do(data.live(sign_in).stats)
+    found = to_do.to_do(data.live(sign_in).stats)
     pressing = any(task.pressing for task in found)
     with st.container(border=True, key="to-do-pressing" if pressing else "to-do", gap="xxsmall"):
         if not pressing:
@@ -115,7 +118,7 @@ def line(text: str, page: str, label: str) -> None:
 def latest(_: SignIn) -> None:
     """What happened last."""
     st.header(t("Latest"), anchor=False)
-    found = events.latest(7)
+    found = happenings.latest(7)
     if found:
         frame.timeline(found)
     else:
@@ -150,7 +153,7 @@ def first_steps() -> None:
 
 if empty():
     first_steps()
-frame.live(frame.ticking(10))(to_do)(sign_in)
+frame.live(frame.ticking(10))(tasks)(sign_in)
 frame.live(frame.ticking(5))(now_taken)(sign_in)
 left, right = st.columns([2.2, 1], gap="medium")
 with left, st.container(border=True):

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from limiter.console import frame
-from limiter.console.words import t
+from limiter.console.kit.words import t
 
 frame.choose_view()
 frame.page_setup(t("Bot capacity"))

@@ -6,11 +6,12 @@ from typing import Any
 import streamlit as st
 from sqlalchemy import Row
 
-from limiter.console import choices, data, events, frame, tables, times
-from limiter.console.actions import act, reason_field
+from limiter.console import data, frame
 from limiter.console.frame import Card
-from limiter.console.signins import SignIn
-from limiter.console.words import lasting, number, reason_text, t, tn
+from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.receipts import act, reason_field
+from limiter.console.kit.words import lasting, number, reason_text, t, tn, value_text
+from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.refusals import REASONS
 from limiter.rules.windows import day_of
 from limiter.store import analysis, reader
@@ -57,8 +58,8 @@ def figures(sign_in: SignIn) -> None:
 def controls() -> tuple[str, str]:
     """Which list, and of whom."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        view = choices.tabs(t("List"), "view", VIEWS)
-        user = choices.text(t("User"), "user", placeholder=t("User…"), icon=":material/search:", width=220)
+        view = url_widgets.tabs(t("List"), "view", VIEWS)
+        user = url_widgets.text(t("User"), "user", placeholder=t("User…"), icon=":material/search:", width=220)
     return view, user
 
 
@@ -177,7 +178,7 @@ def details(row: dict[str, Any], name: str) -> None:
         frame.facts([(label, value) for label, value in row.items() if label != t("session")])
         own = data.read(stored_limits.overrides).get(user)
         if own is not None:
-            held = ", ".join(f"{limit} {events.value(value)}" for limit, value in own.limits.items())
+            held = ", ".join(f"{limit} {value_text(value)}" for limit, value in own.limits.items())
             st.markdown(f"**{t('Own limits')}** · {held} · {own.reason}")
         st.page_link(
             "limits.py",
@@ -251,9 +252,9 @@ def refusals(user: str) -> None:
     with st.container(horizontal=True, gap="small"):
         names = [name for name, reason in REASONS.items() if reason.recorded]
         texts = {"": t("Every reason")} | {name: reason_text(name) for name in names}
-        reason = choices.select(t("Reason"), "reason", texts, label_visibility="collapsed", width=260)
+        reason = url_widgets.select(t("Reason"), "reason", texts, label_visibility="collapsed", width=260)
         placeholder = t("Request id the user was shown")
-        asked = choices.text(t("Request id"), "request", placeholder=placeholder, icon=":material/tag:", width=320)
+        asked = url_widgets.text(t("Request id"), "request", placeholder=placeholder, icon=":material/tag:", width=320)
     if asked:
         explain(asked)
     total = data.read(analysis.count_refusals, user, reason)

@@ -9,10 +9,12 @@ import streamlit as st
 
 from limiter.client import Refused
 from limiter.config import SETTINGS
-from limiter.console import choices, data, frame, retention, tables, times
-from limiter.console.events import advice_text
+from limiter.console import data, frame
 from limiter.console.frame import Card
-from limiter.console.words import lasting, number, t
+from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.words import lasting, number, t
+from limiter.console.parts import retention
+from limiter.console.parts.to_do import advice_text
 from limiter.rules.capacity import Box
 from limiter.store import analysis, reader
 from limiter.store import limits as stored_limits
@@ -249,4 +251,4 @@ def audit() -> None:
 
 
 st.title(t("Settings"), anchor=False)
-{"settings": configuration, "box": box, "keys": keys, "audit": audit}[choices.tabs(t("Part"), "tab", TABS)]()
+{"settings": configuration, "box": box, "keys": keys, "audit": audit}[url_widgets.tabs(t("Part"), "tab", TABS)]()

@@ -8,11 +8,14 @@ from typing import Any
 import streamlit as st
 from sqlalchemy import Row
 
-from limiter.console import cells, charts, choices, data, frame, outlook, tables, times
+from limiter.console import data, frame
+from limiter.console.charts import capacity
 from limiter.console.frame import Card
-from limiter.console.times import DAY, HOUR, Span
+from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.times import DAY, HOUR, Span
+from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn
+from limiter.console.parts import forecast, heat_map
 from limiter.console.vega import BLUE, chart, layer, legend, names, quantity, quiet, shades
-from limiter.console.words import lasting, number, percent, reason_text, t, tn
 from limiter.store import analysis
 from limiter.store import limits as stored_limits
 from limiter.store.schema import HOUR_STEP
@@ -37,7 +40,7 @@ def stays(since: int, within: Sequence[int] | None) -> None:
     bins = [{"bin": label, "n": n} for label, n in zip(labels, counts, strict=True)]
     encoding = {
         "x": names("bin", sort=labels, axis={"labelAngle": -35, "labelOverlap": False}),
-        "y": charts.y_axis("n", t("sessions"), format="d"),
+        "y": capacity.y_axis("n", t("sessions"), format="d"),
         "tooltip": [names("bin", t("lasted")), quantity("n", t("sessions"))],
     }
     bars = layer("bins", "bar", encoding, color=BLUE, cornerRadiusEnd=2)
@@ -66,13 +69,13 @@ def starts(rows: Sequence[Row[Any]], span: Span, dated: bool) -> None:
             if what in STARTS:
                 sums[x, what] = sums.get((x, what), 0) + n
     said = {one: t("admitted") if one == "admitted" else reason_text(one) for one in STARTS}
-    shade = {"admitted": "#009E73"} | charts.REASON_COLOURS
+    shade = {"admitted": "#009E73"} | capacity.REASON_COLOURS
     colours = {said[one]: shade[one] for one in STARTS if any(what == one for _, what in sums)}
     found = [{"x": x, "what": said[what], "n": round(n / days, 2)} for (x, what), n in sums.items()]
     unit = t("starts") if dated else t("a day")
     encoding = {
         "x": names("x", sort=sorted(order, key=order.__getitem__), axis={"labelAngle": 0}),
-        "y": charts.y_axis("n", unit),
+        "y": capacity.y_axis("n", unit),
         "color": shades("what", colours, legend(len(colours))),
         "tooltip": [names("x", t("day") if dated else t("hour")), names("what", " "), quantity("n", unit)],
     }
@@ -116,7 +119,7 @@ def trades(since: int) -> None:
     found = [{"day": row.day, "most": row.most, "total": row.total, "users": row.users} for row in rows]
     encoding = {
         "x": names("day", axis={"labelAngle": -35, "labelOverlap": True}),
-        "y": charts.y_axis("most", t("trades of the heaviest user"), format="d"),
+        "y": capacity.y_axis("most", t("trades of the heaviest user"), format="d"),
         "tooltip": [
             names("day", t("day")),
             quantity("most", t("heaviest user")),
@@ -170,8 +173,8 @@ def summary(rows: Sequence[Row[Any]], span: Span, days: int) -> None:
 
 st.title(t("Usage patterns"), anchor=False)
 with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-    days = int(choices.tabs(t("Period"), "days", {str(n): tn("{n} day", "{n} days", n) for n in (7, 28, 90)}, "28"))
-    how = choices.tabs(t("Figure"), "how", {"p95": "p95", "mean": t("mean"), "max": t("max")})
+    days = int(url_widgets.tabs(t("Period"), "days", {str(n): tn("{n} day", "{n} days", n) for n in (7, 28, 90)}, "28"))
+    how = url_widgets.tabs(t("Figure"), "how", {"p95": "p95", "mean": t("mean"), "max": t("max")})
 end = times.now()
 span = Span(end - days * DAY, end)
 rows = data.read(analysis.hours, span.start, span.end)
@@ -181,24 +184,24 @@ if not rows:
 summary(rows, span, days)
 with st.container(border=True):
     st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
-    cells.show(rows, how)
-    cell = cells.chosen()
+    heat_map.show(rows, how)
+    cell = heat_map.chosen()
     st.caption(
         t("Click on a cell to see that hour of the week alone below.")
         if cell is None
         else t("Click on the framed cell to see all hours again, on another one to see that hour.")
     )
-kept = rows if cell is None else [row for row in rows if cells.hour_of_week(row.at) == cell.slot]
+kept = rows if cell is None else [row for row in rows if heat_map.hour_of_week(row.at) == cell.slot]
 within = None if cell is None else [row.at for row in kept]
 if cell is not None:
-    cells.chip(cell)
+    heat_map.chip(cell)
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
     stays(span.start, within)
 with right, st.container(border=True):
     starts(kept, span, dated=cell is not None)
 with st.container(border=True):
-    outlook.show()
+    forecast.show()
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
     heavy(span.start, within)

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine
 from limiter import config
 from limiter.client import Admin, Refused
 from limiter.client.wire import DEFAULT_URL
-from limiter.console.signins import SignIn
-from limiter.console.words import language
+from limiter.console.kit.words import language
+from limiter.console.sign_in.sign_ins import SignIn
 from limiter.store.engine import open_reader, reading, sqlite_path
 
 P = ParamSpec("P")

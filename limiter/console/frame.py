@@ -19,9 +19,10 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from limiter.client import Refused
-from limiter.console import data, times
-from limiter.console.signins import SIGN_INS, SignIn, cookie_name
-from limiter.console.words import LANGUAGES, Language, language, lasting, number, percent, t, tn
+from limiter.console import data
+from limiter.console.kit import times
+from limiter.console.kit.words import LANGUAGES, Language, language, lasting, number, percent, t, tn
+from limiter.console.sign_in.sign_ins import SIGN_INS, SignIn, cookie_name
 from limiter.rules.capacity import Capacity
 from limiter.store import analysis
 

@@ -35,7 +35,7 @@ def said() -> dict[str, str]:
     found: dict[str, str] = {}
     for path, node in calls("t", "tn", "word"):
         found.setdefault(text_of(node.args[0]), str(path.relative_to(ROOT)))
-    found |= dict.fromkeys(SENTENCES, "limiter/console/gate.py")
+    found |= dict.fromkeys(SENTENCES, "limiter/console/sign_in/gate.py")
     return found | {setting.meaning: "limiter/config.py" for setting in SETTINGS}
 
 

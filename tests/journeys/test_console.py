@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from limiter import config, demo
-from limiter.console.gate import LOAD_ANEW
+from limiter.console.sign_in.gate import LOAD_ANEW
 from tests.console.texts import plurals, said
 from tests.journeys.console_process import CHROMIUM, Console, running
 

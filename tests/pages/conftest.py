@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from limiter import config, demo
 from limiter.console import frame
-from limiter.console.signins import SIGN_INS
+from limiter.console.sign_in.sign_ins import SIGN_INS
 from tests.journeys.console_process import ROOT, free_port
 
 Open = Callable[..., AppTest]

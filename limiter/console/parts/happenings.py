@@ -1,0 +1,83 @@
+"""What happened and what asks for a hand, gathered from limit changes, notes, the audit, refusals and live figures."""
+
+import json
+from typing import Any
+
+from limiter.console import data
+from limiter.console.charts import capacity
+from limiter.console.kit.times import Span
+from limiter.console.kit.words import language, number, reason_text, t, value_text
+from limiter.rules import guards, incidents, plan
+from limiter.store import analysis, reader
+
+
+def reason(said: str) -> str:
+    """Why a limit was changed: a person's own words, or the launch plan's in the language of the run."""
+    return plan.REASON.retold(said, language()) or said
+
+
+def happened(span: Span) -> list[dict[str, Any]]:
+    """Changes of the limit and notes within the span: at, kind, what, who."""
+    found = [
+        {
+            "at": one["at"],
+            "kind": t("limit"),
+            "what": f"{value_text(one['before'])} → {value_text(one['after'])} · {reason(one['reason'])}",
+            "who": one["actor"],
+        }
+        for one in data.read(analysis.limit_changes, span.start, span.end)
+    ]
+    notes = data.read(reader.notes, span.start, span.end)
+    return found + [{"at": note.at, "kind": t("note"), "what": note.text, "who": note.author} for note in notes]
+
+
+def marks(span: Span) -> list[capacity.Mark]:
+    """What a chart of that span is marked with."""
+    return [capacity.Mark(row["at"], row["what"], row["kind"]) for row in happened(span)]
+
+
+def action_text(entry: dict[str, Any]) -> str:
+    """An audit row as a sentence."""
+    detail = entry["detail"] if isinstance(entry["detail"], dict) else json.loads(entry["detail"])
+    actor, target, why = entry["actor"], entry["target"], reason(entry["reason"])
+    why = guards.retold(why, language()) if entry["action"] == "held" else why
+    tail = f" · {why}" if why else ""
+    changed = ", ".join(
+        f"{name} {value_text(before)} → {value_text(after)}" for name, before, after in detail.get("changed", ())
+    )
+    said = {
+        "limits": f"{actor} · {changed or t('limits')}",
+        "rollback": t("{actor} went back: {changed}", actor=actor, changed=changed),
+        "override": t("{actor} set the limits of {target}: {changed}", actor=actor, target=target, changed=changed),
+        "plan": t("launch plan: {changed}", changed=changed),
+        "stop": t("{actor} stopped {target}", actor=actor, target=target),
+        "reap": t("{actor} released {target}", actor=actor, target=target),
+        "pause": t("{actor} paused starts", actor=actor),
+        "resume": t("{actor} resumed starts", actor=actor),
+        "held": t("launch plan held: {target}", target=target),
+        "acknowledge": t("{actor} acknowledged {target}", actor=actor, target=target),
+        "alert_test": t("{actor} sent a test to the channels", actor=actor),
+        "key": t("{actor} made key {target}", actor=actor, target=target),
+        "revoke": t("{actor} revoked key {target}", actor=actor, target=target),
+    }.get(entry["action"], f"{actor} · {entry['action']} {target}")
+    return said + tail
+
+
+def incident_text(incident: dict[str, Any]) -> str:
+    """What fired, in the language of the run."""
+    return incidents.retold(str(incident["message"]), language())
+
+
+def latest(most: int) -> list[tuple[int, str]]:
+    """The newest happenings: what persons did, who was refused, whose lease ran out."""
+    # A note is told by its text, below.
+    found = [(one["at"], action_text(one)) for one in data.read(reader.audit, limit=most) if one["action"] != "note"]
+    for row in data.read(analysis.refusals, "", "", 0, most):
+        who = row.user_id or t("several users")
+        times_more = f" ×{number(row.repeats)}" if row.repeats > 1 else ""
+        found.append((row.at, t("{who} refused: {why}", who=who, why=reason_text(row.reason)) + times_more))
+    for row in data.read(analysis.lost_sessions, most):
+        found.append((row.ended_at, t("{who}: slot freed, lease ran out", who=row.user_id)))
+    for note in data.read(reader.notes)[:most]:
+        found.append((note.at, f"📝 {note.text} · {note.author}"))
+    return sorted(found, reverse=True)[:most]

@@ -1,0 +1,97 @@
+"""The system's limits as fields, and what somebody typed into them; others' changes meanwhile are told, never lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from limiter.console.kit import times
+from limiter.console.kit.words import t, value_text
+from limiter.console.parts.limits.describe import meaning, sources
+from limiter.console.sign_in.sign_ins import SignIn
+from limiter.rules.limits import Limits
+from limiter.system_limits import CATALOGUE, Limit, Value
+
+UNLIMITED_START = 100  # what a field shows, greyed, where there is no limit
+
+
+def base(limits: Limits) -> Limits:
+    """The limits that the fields were filled from; they stay while somebody types, whatever others change."""
+    kept: Limits | None = st.session_state.get("edited-limits")
+    if kept is None or (kept.version != limits.version and not changes_of(kept)):
+        st.session_state["edited-limits"] = kept = limits
+        st.session_state.pop("preview", None)
+    return kept
+
+
+def field_key(limits: Limits, name: str) -> str:
+    """The field's key: a new version brings new fields."""
+    return f"{name}-v{limits.version}-{st.session_state.get('undone', 0)}"
+
+
+def changes_of(limits: Limits) -> dict[str, Value | str]:
+    """What the fields say other than the values in force."""
+    found: dict[str, Value | str] = {}
+    for limit in CATALOGUE:
+        key = field_key(limits, limit.name)
+        if key not in st.session_state:
+            continue
+        value = None if st.session_state.get(f"{key}-none") else st.session_state[key]
+        if value is None and not limit.optional:
+            continue
+        if value != limits.values[limit.name]:
+            found[limit.name] = "none" if value is None else int(value) if value == int(value) else value
+    return found
+
+
+def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[str], None]) -> None:
+    """One limit: its value, unit, meaning, and where the value comes from."""
+    setting, configured = limits.settings[limit.name], limits.configured[limit.name]
+    key, none = field_key(limits, limit.name), limit.optional and setting.value is None
+    kind: type[int] | type[float] = int if limit.whole else float
+    more: dict[str, Any] = {
+        "min_value": kind(limit.minimum),
+        "max_value": kind(limit.maximum),
+        "value": kind(UNLIMITED_START if setting.value is None else setting.value),
+        "step": 10 if limit.name == "MAX_CONCURRENT_BOTS" else 1 if limit.whole else 0.5,
+        "format": "%d" if limit.whole else "%.1f",
+    }
+    st.number_input(
+        limit.name,
+        key=key,
+        help=meaning(limit.name),
+        disabled=not sign_in.may_change or bool(st.session_state.get(f"{key}-none", none)),
+        **more,
+    )
+    if limit.optional:  # a field that holds a number cannot be emptied
+        st.checkbox(t("no limit"), none, key=f"{key}-none", disabled=not sign_in.may_change)
+    said = [limit.unit, sources()[setting.source]]
+    if setting.source != "live" and setting.value != limit.default:
+        said.append(t("default {value}", value=value_text(limit.default)))
+    if setting.changed_by and setting.source == "live" and setting.changed_at:
+        said.append(f"{setting.changed_by}, {times.when(setting.changed_at)}")
+    st.caption(" · ".join(said))
+    if limits.hidden(limit.name):
+        st.caption(
+            t(
+                "⚠ hides {value} of the {source}",
+                value=value_text(configured.value),
+                source=sources()[configured.source],
+            )
+        )
+        if sign_in.may_change:
+            st.button(
+                t("Take the live change back"),
+                key=f"back-{limit.name}",
+                type="tertiary",
+                icon=":material/undo:",
+                on_click=take_back,
+                args=(limit.name,),
+            )
+
+
+def start_over() -> None:
+    """Forget what was typed."""
+    st.session_state.pop("edited-limits", None)
+    st.session_state.pop("preview", None)
+    st.session_state["undone"] = st.session_state.get("undone", 0) + 1

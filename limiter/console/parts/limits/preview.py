@@ -1,0 +1,177 @@
+"""What a change would do, applying it, and ten minutes to undo it."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from limiter.client import Refused
+from limiter.console import data, frame
+from limiter.console.kit.receipts import act, reason_field
+from limiter.console.kit.words import number, percent, t, tn, value_text
+from limiter.console.parts.limits.describe import sources
+from limiter.console.parts.limits.fields import changes_of, start_over
+from limiter.console.parts.limits.guards import guard_line
+from limiter.console.sign_in.sign_ins import SignIn
+from limiter.rules.limits import Limits
+
+UNDO_SECONDS = 600
+
+
+def propose(sign_in: SignIn, given: Mapping[str, Any] | None = None) -> None:
+    """Ask the limiter what the fields (or a given change) would do."""
+    kept: Limits = st.session_state["edited-limits"]
+    changes = dict(given) if given is not None else changes_of(kept)
+    st.session_state.pop("preview", None)
+    if not changes:
+        frame.receipt(t("No field differs from the value in force."), good=False)
+        return
+    try:
+        answer = data.admin(sign_in).preview(changes)
+    except Refused as refused:
+        frame.receipt(str(refused), good=False)
+        return
+    st.session_state["preview"] = {"changes": changes, "answer": answer}
+
+
+def shown_change(limits: Limits, name: str, value: Any) -> str:
+    """One change, from and to."""
+    after = limits.configured[name].value if value is None else None if value == "none" else value
+    tail = f" ({sources()[limits.configured[name].source]})" if value is None else ""
+    return f"`{name}` **{value_text(limits.values[name])} → {value_text(after)}**{tail}"
+
+
+def draw(sign_in: SignIn, limits: Limits) -> None:
+    """What it would do, and the way to do it."""
+    proposed = st.session_state["preview"]
+    changes, answer = proposed["changes"], proposed["answer"]
+    capacity, replay = answer["capacity"], answer["replay"]
+    with st.container(border=True, key="preview-card"):
+        st.header(t("Preview"), anchor=False)
+        st.markdown("  \n".join(shown_change(limits, name, value) for name, value in changes.items()))
+        st.html(
+            f"<div class='lim-status'>{frame.status_badge(capacity['status'])}<span>"
+            + t(
+                "{current} / {limit} slots ({percent})",
+                current=number(capacity["current_bots"]),
+                limit=number(capacity["max_bots"]),
+                percent=percent(capacity["percent_used"]),
+            )
+            + "</span></div>"
+        )
+        if answer["over_by"]:
+            st.warning(
+                t(
+                    "{n} over the limit: no running bot is cut, new starts are refused until enough have stopped.",
+                    n=number(answer["over_by"]),
+                )
+            )
+        st.markdown(replay_text(replay))
+        raised = "MAX_CONCURRENT_BOTS" in changes and capacity["max_bots"] > limits.whole("MAX_CONCURRENT_BOTS")
+        held = [guard for guard in answer["guards"] if guard["held"]] if raised else []
+        stats = data.live(sign_in).stats
+        advised = stats["system"]["recommended_max_bots"] if stats else None
+        if raised and advised is not None and capacity["max_bots"] > advised:
+            st.caption(
+                t(
+                    "⚠ {limit} is above the {n} that this box carries comfortably.",
+                    limit=number(capacity["max_bots"]),
+                    n=number(advised),
+                )
+            )
+        override = False
+        if held:
+            st.error("  \n".join([t("A guard holds this raise back:"), *(guard_line(guard) for guard in held)]))
+            override = st.checkbox(t("Raise it all the same; the reason is kept in the audit"), key="override")
+        grave = bool(answer["over_by"]) or (raised and advised is not None and capacity["max_bots"] > advised * 1.2)
+        typed = not grave or confirm(capacity["max_bots"])
+        reason_field("limits-reason")
+        with st.container(horizontal=True):
+            st.button(
+                t("Apply"),
+                type="primary",
+                key="apply",
+                on_click=apply,
+                args=(sign_in, override),
+                disabled=not typed or bool(held and not override),
+            )
+            st.button(t("Dismiss"), key="dismiss", on_click=lambda: st.session_state.pop("preview", None))
+
+
+def confirm(value: int) -> bool:
+    """What cuts deep is typed, not clicked."""
+    return st.text_input(t("Type the new limit, {n}, to confirm", n=value), key="confirm").strip() == str(value)
+
+
+def replay_text(replay: Mapping[str, int]) -> str:
+    """The last week decided again, in a sentence."""
+    if not replay["demands"]:
+        return t("No start was asked for in the last {days} days, so there is nothing to replay.", days=replay["days"])
+    more = replay["refused_then"] - replay["refused_now"]
+    known = {
+        "n": number(replay["demands"]),
+        "now": number(replay["refused_now"]),
+        "then": number(replay["refused_then"]),
+    }
+    said = t(
+        "The {n} starts of the last {days} days, decided again: {now} refused then, **{then}** under these values",
+        days=replay["days"],
+        **known,
+    )
+    tail = t("no difference") if not more else tn("{n} user affected", "{n} users affected", replay["users_affected"])
+    return f"{said} ({'+' if more > 0 else ''}{number(more)}, {tail})."
+
+
+def apply(sign_in: SignIn, override: bool) -> None:
+    """Send the change under the version that the form was filled from."""
+    kept: Limits = st.session_state["edited-limits"]
+    changes = st.session_state["preview"]["changes"]
+
+    def said(answer: dict[str, Any]) -> str:
+        moved = ", ".join(
+            f"{one['name']} {value_text(one['from'])} → {value_text(one['to'])}" for one in answer["changed"]
+        )
+        return t("Version {version}: {moved}", version=answer["version"], moved=moved or t("nothing changed"))
+
+    answer = act(
+        lambda why: data.admin(sign_in).change_limits(changes, why, version=kept.version, override_guard=override),
+        "limits-reason",
+        said,
+    )
+    if answer is not None:
+        start_over()
+        st.session_state["undo"] = {
+            "to": kept.version,
+            "version": answer["version"],
+            "text": said(answer),
+            "at": time.time(),
+        }
+
+
+def undo_banner(sign_in: SignIn, limits: Limits) -> None:
+    """For ten minutes, the way back; where a guard holds it, the way back all the same."""
+    made = st.session_state.get("undo")
+    if made is None or time.time() - made["at"] > UNDO_SECONDS or limits.version != made["version"]:
+        return
+    held = bool(made.get("held"))
+    label = t("Undo all the same") if held else t("Undo")
+    with st.container(horizontal=True, vertical_alignment="center", key="undo-bar"):
+        st.success(made["text"], icon=":material/check:")
+        st.button(label, key="undo-button", icon=":material/undo:", on_click=undo, args=(sign_in, made, held))
+
+
+def undo(sign_in: SignIn, made: dict[str, Any], override: bool) -> None:
+    """Back to the version before, as a new one."""
+    why = t("undo of version {version}", version=made["version"])
+    try:
+        answer = data.admin(sign_in).rollback(made["to"], why, override_guard=override)
+    except Refused as refused:
+        made["held"] = refused.reason == "guard_held"
+        frame.receipt(str(refused), good=False)
+        return
+    st.session_state.pop("undo", None)
+    start_over()
+    frame.receipt(
+        t("Undone: version {version} has the values of version {to}.", version=answer["version"], to=made["to"])
+    )

@@ -1,0 +1,105 @@
+"""One user's own limits."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from limiter.console import data, frame
+from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.receipts import act, reason_field
+from limiter.console.kit.words import t, value_text
+from limiter.console.parts.limits.describe import meaning
+from limiter.console.sign_in.sign_ins import SignIn
+from limiter.rules.limits import USER_LIMITS, Limits
+from limiter.system_limits import LIMITS
+
+
+def draw(sign_in: SignIn, limits: Limits) -> None:
+    """Overrides of the limits of scope user."""
+    user = url_widgets.text(
+        t("User"), "of", placeholder=t("User to give own limits…"), icon=":material/person_search:", width=320
+    )
+    now = times.now()
+    if user:
+        one_user(sign_in, user, limits, now)
+    st.header(t("Users with own limits"), anchor=False)
+    if not limits.overrides:
+        st.caption(t("Nobody has own limits: the system's hold for everyone."))
+        return
+    rows = [
+        {
+            t("user"): name,
+            t("limits"): ", ".join(f"{limit} {value_text(value)}" for limit, value in own.limits.items()),
+            t("state"): t("in force") if own.holds(now) else t("over"),
+            t("until"): times.when(own.until) if own.until else t("for good"),
+            t("reason"): own.reason,
+            t("who"): own.changed_by,
+        }
+        for name, own in sorted(limits.overrides.items(), key=lambda item: (not item[1].holds(now), item[0]))
+    ]
+    tables.show(rows)
+
+
+def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
+    """The form for one user."""
+    own = limits.overrides.get(user)
+    held = own is not None and own.holds(now)
+    with st.container(border=True):
+        st.markdown(f"**{user}** · " + (t("own limits in force") if held else t("the system's limits hold")))
+        values: dict[str, Any] = {}
+        for column, name in zip(st.columns(len(USER_LIMITS)), USER_LIMITS, strict=True):
+            limit = LIMITS[name]
+            given = own.limits.get(name) if own is not None and held else None
+            with column:
+                key = f"own-{name}-{user}-{limits.version}"
+                st.session_state.setdefault(key, None if given is None else int(given))  # so it can be emptied
+                values[name] = st.number_input(
+                    name,
+                    int(limit.minimum),
+                    limit.maximum,
+                    None,
+                    1,
+                    key=key,
+                    placeholder=t("system: {value}", value=value_text(limits.values[name])),
+                    help=meaning(name),
+                )
+        until = st.datetime_input(
+            t("Until (empty: for good)"),
+            None if own is None or own.until is None else times.local(own.until).replace(tzinfo=None),
+            format="DD/MM/YYYY",
+            key=f"own-until-{user}-{limits.version}",
+        )
+        if not sign_in.may_change:
+            return
+        reason_field("own-reason")
+        with st.container(horizontal=True):
+            st.button(
+                t("Save"), type="primary", key="own-save", on_click=save_user, args=(sign_in, user, values, until)
+            )
+            if own is not None:
+                st.button(t("Take own limits back"), key="own-clear", on_click=clear_user, args=(sign_in, user))
+
+
+def save_user(sign_in: SignIn, user: str, values: Mapping[str, Any], until: datetime | None) -> None:
+    """Replace the user's set."""
+    wanted = {name: value for name, value in values.items() if value is not None}
+    if not wanted:
+        frame.receipt(t("Give at least one limit a value, or take the user's limits back."), good=False)
+        return
+    end = None if until is None else times.rfc3339(round(until.replace(tzinfo=times.zone()).timestamp() * 1000))
+    act(
+        lambda why: data.admin(sign_in).set_user_limits(user, wanted, why, until=end),
+        "own-reason",
+        t("Saved for {user}.", user=user),
+    )
+
+
+def clear_user(sign_in: SignIn, user: str) -> None:
+    """The system's limits hold again."""
+    act(
+        lambda why: data.admin(sign_in).clear_user_limits(user, why),
+        "own-reason",
+        t("The system's limits hold for {user} again.", user=user),
+    )

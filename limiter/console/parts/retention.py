@@ -1,0 +1,87 @@
+"""How long things are kept, what goes next, and what would go under a smaller number. Nothing is deleted here."""
+
+import streamlit as st
+
+from limiter.console import data
+from limiter.console.kit import tables, times
+from limiter.console.kit.words import number, t
+from limiter.store import analysis, expiring
+from limiter.store.retention import TRIM_ROWS
+
+KEPT = {
+    "LIMITER_KEEP_RAW_HOURS": "raw_hours",
+    "LIMITER_KEEP_MINUTES_DAYS": "minutes_days",
+    "LIMITER_KEEP_REFUSALS_DAYS": "refusals_days",
+    "LIMITER_KEEP_REFUSALS_ROWS": "refusals_rows",
+    "LIMITER_KEEP_SESSIONS_DAYS": "sessions_days",
+    "LIMITER_KEEP_TRADES_DAYS": "trades_days",
+}
+
+
+def texts() -> dict[str, str]:
+    """What each setting keeps, and in which unit."""
+    return {
+        "LIMITER_KEEP_RAW_HOURS": t("5-second snapshots, hours"),
+        "LIMITER_KEEP_MINUTES_DAYS": t("minute snapshots, days"),
+        "LIMITER_KEEP_REFUSALS_DAYS": t("single refusals, days"),
+        "LIMITER_KEEP_REFUSALS_ROWS": t("single refusals, at most"),
+        "LIMITER_KEEP_SESSIONS_DAYS": t("ended sessions, days"),
+        "LIMITER_KEEP_TRADES_DAYS": t("trades, days"),
+    }
+
+
+def going(name: str, keep: int) -> str:
+    """How many rows would go under that number."""
+    found = data.read(expiring.count, KEPT[name], keep, times.now())
+    return number(found) + ("+" if found == expiring.MOST else "")
+
+
+def show() -> None:
+    """The settings, the rows that each deletes next, how many there are, and the question what if."""
+    st.header(t("What is kept"), anchor=False)
+    chosen = data.settings()
+    tables.show(
+        [
+            {
+                t("what"): text,
+                t("kept"): number(chosen[name]),
+                t("rows to go now"): going(name, chosen[name]),
+                t("setting"): name,
+            }
+            for name, text in texts().items()
+        ]
+    )
+    rows = dict(data.read(analysis.tables))
+    st.caption(
+        t(
+            "Now: {sessions} ended sessions, {refusals} single refusals, {trades} trades. "
+            "Hours of history are kept for ever.",
+            sessions=number(rows["ended_sessions"]),
+            refusals=number(rows["refusals"]),
+            trades=number(rows["trades"]),
+        )
+        + " "
+        + t("What is too old goes in slices of at least {n} rows, one table at each snapshot.", n=number(TRIM_ROWS))
+    )
+    what_if()
+
+
+def what_if() -> None:
+    """The rows that a smaller number would delete: known before the setting is changed."""
+    chosen, known = data.settings(), texts()
+    left, right = st.columns([3, 2], gap="small")
+    with left:
+        name: str = st.selectbox(t("If less were kept"), list(KEPT), format_func=known.__getitem__, key="keep-name")
+    with right:
+        most = max(1, int(chosen[name]))
+        keep: int = st.number_input(t("kept"), 1, most, max(1, most // 2), key=f"keep-{name}")
+    st.markdown(
+        t(
+            "With `{setting}={keep}` **{n} rows** would be deleted; with {now}, as now, {due}.",
+            setting=name,
+            keep=keep,
+            n=going(name, keep),
+            now=number(chosen[name]),
+            due=going(name, chosen[name]),
+        )
+    )

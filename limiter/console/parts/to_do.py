@@ -1,0 +1,79 @@
+"""What asks for a hand: alerts, pauses, held steps, silent bots, a box that is too small."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from limiter.console import data
+from limiter.console.kit import times
+from limiter.console.kit.words import language, lasting, number, t, tn
+from limiter.rules import guards, incidents
+from limiter.store import analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What asks for a hand, with the page where it is done and the label of the way there; `pressing`, or in time."""
+
+    text: str
+    page: str
+    label: str
+    pressing: bool = True
+
+
+def advice_text(advice: dict[str, Any]) -> str:
+    """One reason to take a bigger box."""
+    found, bound = number(advice["value"]), number(advice["threshold"])
+    texts = {
+        "cpu": t("CPU {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
+        "ram": t("RAM {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
+        "occupancy": t("often at 80% of the limit or more on {n} of the last 7 days", n=found),
+        "box": t("{n} bots, 120% or more of what this box carries comfortably", n=found),
+    }
+    return texts.get(advice["name"], str(advice["message"]))
+
+
+def to_do(stats: dict[str, Any] | None) -> list[Task]:
+    """What asks for a hand, the most pressing first."""
+    found = []
+    if data.read(analysis.paused):
+        found.append(Task(t("⏸ Starts are **paused**: every start is refused."), "limits.py", t("Open Limits")))
+    for row in data.read(analysis.unattended):
+        said = incidents.retold(row.message, language())
+        text = f"**{said}** · {t('since {time}', time=times.when(row.opened_at))}"
+        found.append(Task(text, "alerts.py", t("Acknowledge")))
+    if stats is not None:
+        found += of_figures(stats)
+    step = data.read(analysis.coming_step)
+    if step is not None:
+        held = step.status == "held"
+        known = {"n": number(step.max_bots), "time": times.when(step.at)}
+        text = t("Launch plan: **{n}** bots, {time}", **known)
+        if held:
+            why = guards.retold(step.held_by or "", language())
+            text = t("⚠ Launch plan held: **{n}** bots since {time} ({why})", why=why, **known)
+        found.append(Task(text, "checklist.py", t("See the plan"), held))
+    return found
+
+
+def of_figures(stats: dict[str, Any]) -> list[Task]:
+    """What the live figures ask for."""
+    found = []
+    if suspects := stats["sessions"]["suspect"]:
+        silent = data.read(analysis.silent_since)
+        age = lasting((times.now() - silent) / 1000) if silent else ""
+        text = tn(
+            "⚠ **{n} bot** has not beaten for {age}.",
+            "⚠ **{n} bots** have not beaten, the longest for {age}.",
+            suspects,
+            age=age,
+        )
+        found.append(Task(text, "sessions.py", t("Look at them")))
+    bots, recommended = stats["capacity"]["current_bots"], stats["system"]["recommended_max_bots"]
+    if 100 * bots >= 120 * recommended:
+        text = t(
+            "⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",
+            bots=number(bots),
+            n=number(recommended),
+        )
+        found.append(Task(text, "settings.py", t("See the advice")))
+    return found

@@ -1,0 +1,59 @@
+"""French and English: every text in both, numbers and durations as each writes them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from limiter.console.kit.words import catalog, lasting, number, percent, read, t, tn
+from tests.console.conftest import Speak
+from tests.console.texts import plurals, said
+
+FIELD = re.compile(r"\{(\w+)\}")
+
+
+def test_every_text_is_in_french_and_none_is_left_over() -> None:
+    assert said().keys() == catalog().keys()
+
+
+@pytest.mark.parametrize("text", sorted(said()))
+def test_a_translation_keeps_the_names_and_the_marks(text: str) -> None:
+    translations = catalog()[text]
+    assert len(translations) == (2 if text in plurals() else 1)
+    for translation in translations:
+        assert translation.strip()
+        assert set(FIELD.findall(translation)) <= set(FIELD.findall(text)), translation
+        assert translation.count("**") == text.count("**") and translation.count("`") == text.count("`")
+
+
+def test_the_two_languages(speak: Speak) -> None:
+    speak("en")
+    assert t("Free of {x}", x=1) == "Free of 1"  # not in the catalog: as it is
+    assert (tn("{n} day", "{n} days", 0), tn("{n} day", "{n} days", 1)) == ("0 days", "1 day")
+    assert (number(1234.56, 1), percent(75.0)) == ("1,234.6", "75.0%")
+    speak("fr")
+    assert (tn("{n} day", "{n} days", 0), tn("{n} day", "{n} days", 2)) == ("0 jour", "2 jours")
+    assert (number(1234.56, 1), percent(75.0), percent(None)) == ("1\u202f234,6", "75,0\u00a0%", "–")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (89, "89 s"),
+        (90, "1 min"),
+        (5399, "89 min"),
+        (5400, "1 h 30 min"),
+        (7200, "2 h"),
+        (180_000, "2 d 2 h"),
+    ],
+)
+def test_durations(speak: Speak, seconds: float, text: str) -> None:
+    speak("en")
+    assert lasting(seconds) == text
+
+
+def test_a_catalog_over_several_lines(tmp_path: Path) -> None:
+    file = tmp_path / "fr.po"
+    file.write_text('msgid ""\nmsgstr "x"\n\n#: a.py\nmsgid "a "\n"b"\nmsgstr "c "\n"\\"d\\""\n')
+    assert read(file) == {"a b": ('c "d"',)}
