@@ -26,12 +26,14 @@ def connection(url: str | None) -> dict[str, str | None]:
     from limiter.client.wire import Connection
 
     try:
-        settings = config.read(LIMITER_URL=url)
+        chosen = config.of_a_client()
     except config.ConfigError as error:
         raise click.UsageError(str(error)) from error
-    chosen = settings.sources["LIMITER_LANG"] != "default"  # else the limiter's own language
-    language = settings["LIMITER_LANG"] if chosen else None
-    options = {"url": settings["LIMITER_URL"], "key": settings["LIMITER_KEY"], "language": language}
+    options = {
+        "url": url or chosen.get("LIMITER_URL"),
+        "key": chosen.get("LIMITER_KEY", ""),
+        "language": chosen.get("LIMITER_LANG"),  # else the limiter's own
+    }
     try:
         Connection(**options)
     except Refused as error:

@@ -146,6 +146,9 @@ SETTINGS: tuple[Declared, ...] = (
 )  # fmt: skip
 
 
+OF_A_CLIENT = ("LIMITER_URL", "LIMITER_KEY", "LIMITER_LANG")
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All settings as read, where each came from, and what environment, `.env` and defaults say of the limits."""
@@ -197,6 +200,23 @@ def read(environment: Mapping[str, str] | None = None, **given: object) -> Confi
             except ValueError as error:
                 raise ConfigError(str(error)) from error
     return Config(values, sources, limits)
+
+
+def of_a_client(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """LIMITER_URL, LIMITER_KEY, LIMITER_LANG where the environment or `.env` sets them, for the commands by HTTP.
+
+    Nothing else is looked at: the other settings are the limiter's, or another program's. Raises ConfigError where the
+    file that LIMITER_ENV_FILE names cannot be read.
+    """
+    environ = os.environ if environment is None else environment
+    try:
+        kept = _env_file(environ)
+    except ConfigError:
+        if environ.get("LIMITER_ENV_FILE"):
+            raise
+        kept = {}  # a file that happens to be called .env
+    texts = {name: environ.get(name, "").strip() or (kept.get(name) or "").strip() for name in OF_A_CLIENT}
+    return {name: text for name, text in texts.items() if text}
 
 
 def _env_file(environ: Mapping[str, str]) -> Mapping[str, str | None]:

@@ -68,13 +68,28 @@ class Tally:
 
 
 class SimulatedBot(AsyncBotSession):
-    """A bot that can vanish."""
+    """A bot that can vanish, and beats from a task: thousands live in one process."""
+
+    _task: asyncio.Task[None] | None = None
+
+    def keep(self) -> None:
+        """Beat from here on."""
+        self._task = asyncio.create_task(self._beat_from_task())
+
+    async def _beat_from_task(self) -> None:
+        self._lose(await self._drive(self._beating()))
+
+    async def stop(self) -> dict[str, Any] | None:
+        """Give the slot back and beat no more."""
+        if self._task is not None:
+            self._task.cancel()
+        return await super().stop()
 
     async def vanish(self) -> float:
         """End as a crash does, without a stop: for how many seconds the slot is surely held on."""
         if self._task is not None:
             self._task.cancel()
-        await self._http.aclose()
+        await self._async_http.aclose()
         return max(0.0, self._hold_until - time.monotonic())
 
 

@@ -170,12 +170,28 @@ def test_a_wrong_command_line_ends_with_status_2(one: Limiter, arguments: tuple[
     assert "Usage: python -m limiter" in failed(one, *arguments, status=2)
 
 
-def test_a_setting_that_cannot_be_read_is_named(one: Limiter) -> None:
-    (one.folder / ".env").write_text("LIMITER_LANG=\nLIMITER_PORT=many\n")
+def test_of_a_folders_settings_only_those_of_a_client_are_read(one: Limiter) -> None:
+    settings = one.folder / ".env"
     try:
-        assert "LIMITER_PORT" in failed(one, "capacity", status=2)
+        settings.write_text("LIMITER_PORT=many\nALERT_THRESHOLD=0.05\nLIMITER_LANG=xx\n")
+        said(one, "capacity")
+        settings.write_bytes(b"\xff\xfe not text")
+        said(one, "capacity")
+        settings.write_text(f"LIMITER_URL={one.url}\nLIMITER_KEY={one.admin_key}\n")
+        one.set_env({"LIMITER_URL": None, "LIMITER_KEY": None})
+        assert answered(one, "pause", "--reason", "test")
+        assert answered(one, "resume", "--reason", "test")
     finally:
-        (one.folder / ".env").unlink()
+        one.set_env({"LIMITER_URL": one.url, "LIMITER_KEY": one.admin_key})
+        settings.unlink()
+
+
+def test_a_file_of_settings_that_is_named_must_be_there(one: Limiter) -> None:
+    one.set_env({"LIMITER_ENV_FILE": str(one.folder / "none.env")})
+    try:
+        assert "LIMITER_ENV_FILE" in failed(one, "capacity", status=2)
+    finally:
+        one.set_env({"LIMITER_ENV_FILE": None})
 
 
 def test_a_change_without_a_key_says_how_to_send_one(one: Limiter) -> None:

@@ -23,7 +23,7 @@ class Admin:
         self, url: str | None = None, key: str | None = None, *, language: str | None = None, timeout: float = 10.0
     ) -> None:
         self.connection = Connection(url, key, language)
-        self._http = httpx.Client(**self.connection.options(), timeout=timeout)
+        self._http = self.connection.open(httpx.Client, timeout)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,24 +1,27 @@
 """A bot's stay, without IO: take a slot, beat, report, give it back. The twins of sessions.py drive it.
 
-Promises: `lost` is set when the session has ended (410), and, where the limiter is out of reach, at five sixths of the
-lease: before it could give the slot to another bot. What is safe to repeat is repeated, with back-off and jitter:
-a start by its Idempotency-Key, a trade by its trade_id, beats, stops. A signal or token whose answer was lost may have
-counted, so it is not.
+Promises: `lost` is set as soon as any answer says that the session has ended (410), and, where the limiter is out of
+reach, at five sixths of the lease: before it could give the slot to another bot. What is safe to repeat is repeated,
+with back-off and jitter: a start by its Idempotency-Key, a trade by its trade_id, beats, stops. A signal or token whose
+answer was lost may have counted, so it is not.
 Does not promise: to end the bot's own work (look at `lost`), nor to live through a fork (open it where it is used).
 
 What is asked and when is written once, as flows: generators that yield a Call or a Pause and are sent the reply.
 """
 
+import asyncio
 import random
+import threading
 import time
 import uuid
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Literal
 
 import httpx
 
+from limiter.client.own_cost import OwnCost
 from limiter.client.wire import Answer, Connection, Refused, Reply
 
 PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes
@@ -27,6 +30,7 @@ ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often what
 NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
 WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused"}
 GONE = frozenset({"session_ended", "session_unknown"})
+WHOLE_DIGITS, DECIMALS = 20, 18  # of a quantity or price, as the API takes them
 
 Number = Decimal | float | str
 Side = Literal["buy", "sell"]
@@ -65,8 +69,22 @@ def spread(seconds: float, least: float) -> float:
 
 
 def plain(number: Number) -> str:
-    """A quantity or price as the API reads it: digits, never an exponent."""
-    return number if isinstance(number, str) else format(Decimal(str(number)), "f")
+    """A quantity or price as the API takes it: digits, no exponent, rounded to 18 decimals. A text goes as it is.
+
+    Takes every number that `Decimal(str(number))` takes, those of numpy too. Raises ValueError where it is no number
+    above 0 with at most 20 digits before the point.
+    """
+    if isinstance(number, str):
+        return number
+    try:
+        exact = Decimal(str(number))
+        if exact.is_finite() and -exact.as_tuple().exponent > DECIMALS:  # type: ignore[operator]  # finite: an int
+            exact = exact.quantize(Decimal(1).scaleb(-DECIMALS), context=Context(prec=WHOLE_DIGITS + DECIMALS))
+        if 0 < exact < 10**WHOLE_DIGITS:
+            return format(exact, "f")
+    except ArithmeticError:  # no number, NaN, or too long
+        pass
+    raise ValueError(number)
 
 
 class Stay:
@@ -92,13 +110,25 @@ class Stay:
         self.limits: Answer = {}
         self.limits_version = 0
         self.capacity: Answer = {}
-        self.lost_because: Refused | None = None
+        self._because: Refused | None = None
+        self._cost = OwnCost()
         self._idempotency_key = uuid.uuid4().hex
         self._hold_until = 0.0  # monotonic seconds
         self._open()
 
     def _open(self) -> None:
-        """Makes what the twin drives its flows with."""
+        """Makes what the twin drives its flows with, and `lost`."""
+        self.lost: threading.Event | asyncio.Event = threading.Event()
+
+    @property
+    def lost_because(self) -> Refused | None:
+        """Why the session is lost; None exactly as long as `lost` is not set."""
+        return self._because if self.lost.is_set() else None
+
+    def _lose(self, because: Refused) -> None:
+        """The slot is another's from now on. Any thread may say so; the first reason stays."""
+        self._because = self._because or because
+        self.lost.set()
 
     @property
     def session_id(self) -> str:
@@ -156,10 +186,10 @@ class Stay:
 
     def _beating(self) -> Flow:
         """Beat three times a lease, until the session is gone or can no longer be renewed in time; then say why."""
-        call = Call("/api/bots/heartbeat", {"session_id": self.session_id})
         while True:
             yield Pause(spread(self.session["heartbeat_seconds"], 0.9))
             asked_at = time.monotonic()
+            call = Call("/api/bots/heartbeat", {"session_id": self.session_id} | self._cost.figures(asked_at))
             try:
                 answer = yield from self._answered(call, self._hold_until, insist=True)
             except Refused as refused:
@@ -177,7 +207,13 @@ class Stay:
         """A call of the holder of a slot. Raises Refused, at once where the session is lost."""
         if self.lost_because is not None:
             raise self.lost_because
-        return (yield from self._answered(Call(path, body, repeatable=repeatable), time.monotonic() + PATIENCE_SECONDS))
+        call = Call(path, body, repeatable=repeatable)
+        try:
+            return (yield from self._answered(call, time.monotonic() + PATIENCE_SECONDS))
+        except Refused as refused:
+            if refused.reason in GONE:
+                self._lose(refused)
+            raise
 
     def _trading(
         self, symbol: str, side: Side, quantity: Number, price: Number, trade_id: str | None, closes: bool
@@ -186,12 +222,23 @@ class Stay:
             "session_id": self.session_id,
             "symbol": symbol,
             "side": side,
-            "quantity": plain(quantity),
-            "price": plain(price),
+            "quantity": self._amount("quantity", quantity),
+            "price": self._amount("price", price),
             "trade_id": trade_id or uuid.uuid4().hex,
             "closes": closes,
         }
         return self._asking("/api/bots/trades", body, repeatable=True)
+
+    def _amount(self, name: str, number: Number) -> str:
+        try:
+            return plain(number)
+        except ValueError:
+            most = f"{WHOLE_DIGITS} / {DECIMALS}"
+            sentence = self.connection.text(
+                fr=f"{name} : {number} n'est pas un nombre positif (chiffres / décimales au plus : {most}).",
+                en=f"{name}: {number} is no positive number (digits / decimals at most: {most}).",
+            )
+            raise ValueError(sentence) from None
 
     def _signalling(self, count: int) -> Flow:
         return self._asking("/api/bots/signals", {"session_id": self.session_id, "count": count}, repeatable=False)

@@ -3,10 +3,13 @@
 Promises: whatever goes wrong is a `Refused` with a sentence for a person. Does not promise: to try again (see stay.py).
 """
 
+import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import httpx
 
@@ -15,6 +18,7 @@ PROBLEM_FIELDS = {"type", "title", "status", "detail", "success", "error", "reas
 
 Answer = dict[str, Any]
 Reply = httpx.Response | httpx.RequestError
+Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
 
 
 class Refused(Exception):
@@ -60,20 +64,36 @@ class Connection:
         """The one of the two that the person reads."""
         return en if self.language.lower().startswith("en") else fr
 
-    def options(self) -> dict[str, Any]:
-        """What httpx.Client and httpx.AsyncClient are built with."""
+    def open(self, kind: type[Client], timeout: float = 5.0) -> Client:
+        """A client of httpx for this connection. Raises Refused where the environment names an unusable proxy."""
         headers = {"User-Agent": "limiter-client"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         if self.language:
             headers["Accept-Language"] = self.language
-        return {
-            "base_url": self.url,
-            "headers": headers,
-            # The server closes idle connections after 5 s; one that is closed while it is reused is a lost answer.
-            "limits": httpx.Limits(max_connections=None, keepalive_expiry=4.0),
-            "verify": self.url.startswith("https:"),  # a TLS context takes 40 ms to build: only where there is TLS
-        }
+        proxies = not is_loopback(
+            httpx.URL(self.url).host
+        )  # one would hear session secrets, or know of no such limiter
+        try:
+            return kind(
+                base_url=self.url,
+                headers=headers,
+                timeout=timeout,
+                # The server closes idle connections after 5 s; one that is closed while it is reused is a lost answer.
+                limits=httpx.Limits(max_connections=None, keepalive_expiry=4.0),
+                verify=self._certificates,
+                trust_env=proxies,
+            )
+        except (ImportError, ValueError) as error:  # a SOCKS proxy without `socksio`; an address that is none
+            raise self._own("out_of_reach", 0, str(error)) from error
+
+    @cached_property
+    def _certificates(self) -> ssl.SSLContext | bool:
+        """Whom to trust, by SSL_CERT_FILE too, on loopback as well. 40 ms to build: only where there is TLS."""
+        try:
+            return httpx.create_ssl_context() if self.url.startswith("https:") else False
+        except OSError as error:
+            raise self._own("out_of_reach", 0, f"SSL_CERT_FILE: {error}") from error
 
     def refusal(self, reply: Reply) -> Refused | None:
         """Why the reply is not a success; None where it is one, with an object of JSON or text that is no JSON."""
@@ -107,3 +127,13 @@ class Connection:
                 fr=f"Ce qui répond à {self.url} n'est pas le limiteur", en=f"What answers at {self.url} is no limiter"
             )
         return Refused(reason, status, f"{sentence} ({detail}).")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address can only be this machine."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback or address.is_unspecified

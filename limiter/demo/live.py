@@ -108,7 +108,7 @@ class Crowd:
 
 async def go_on(url: str, left: list[Left], users: list[str], alive: Callable[[], bool]) -> None:
     """Wait for the limiter at `url`, then be its bots. No key is sent: the demo's limiter asks bots for none."""
-    async with httpx.AsyncClient(**Connection(url, key="").options()) as http:
+    async with Connection(url, key="").open(httpx.AsyncClient) as http:
         while alive():
             try:
                 if (await http.get("/livez")).is_success:

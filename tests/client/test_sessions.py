@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from limiter.client import AsyncBotSession, BotSession, Refused
+from limiter.client.stay import Call
 from tests.conftest import Limiter, new_user, wait_until
 
 Start = Callable[..., Limiter]
@@ -131,6 +132,53 @@ def test_an_ended_session_is_noticed_with_the_next_beat(short: Limiter) -> None:
             bot.signal()
 
 
+def test_a_trade_that_hears_of_the_end_first_sets_lost(server: Limiter) -> None:
+    def end(bot: BotSession | AsyncBotSession) -> None:
+        server.admin("POST", f"/api/admin/sessions/{bot.public_id}/stop", {"reason": "test"})
+
+    async def twin() -> None:
+        async with AsyncBotSession(server.url, user_id=new_user()) as bot:
+            end(bot)
+            with pytest.raises(Refused):
+                await bot.signal()
+            assert bot.lost.is_set()
+            await bot.lost.wait()
+
+    with BotSession(server.url, user_id=new_user()) as bot:
+        end(bot)
+        with pytest.raises(Refused) as caught:
+            bot.trade(symbol="BTC/USDT", side="buy", quantity=1, price=1)
+        assert bot.lost.is_set()
+        assert bot.lost_because is caught.value
+    asyncio.run(twin())
+
+
+def test_a_session_whose_loop_has_ended_without_a_stop_beats_no_more(short: Limiter) -> None:
+    bot = AsyncBotSession(short.url, user_id=new_user())
+
+    async def careless() -> None:
+        await bot.start()
+        bot.keep()
+        await bot._async_http.aclose()  # the sockets alone, for the warning's sake
+
+    asyncio.run(careless())
+    wait_until(lambda: not _active(short, bot.session), 12, "its lease has ended")
+    assert not bot._thread.is_alive()
+    bot._close()
+
+
+def test_beats_carry_on_what_the_process_costs(server: Limiter, monkeypatch: pytest.MonkeyPatch) -> None:
+    with BotSession(server.url, user_id=new_user()) as bot:
+        flow = bot._beating()
+        flow.send(None)
+        monkeypatch.setattr(bot._cost, "_due_at", 0.0)  # as if a minute had passed
+        call = flow.send(None)
+        assert isinstance(call, Call)
+        assert {"session_id", "memory_bytes", "cpu_seconds"} == set(call.body)
+        answer = server.post(call.path, dict(call.body))
+        assert answer.status_code == 200
+
+
 def test_a_bot_lets_go_before_its_lease_ends_where_the_limiter_is_out_of_reach(limiter: Start) -> None:
     one = limiter(BOT_LEASE_SECONDS=5)
     asked_at = time.monotonic()
@@ -195,11 +243,18 @@ def test_the_asyncio_twin_does_the_same(short: Limiter) -> None:
             assert (await bot.tokens())["left"] >= 0
             with pytest.raises(Refused, match="Limit reached: 1/1 active bot for this user"):
                 await AsyncBotSession(short.url, user_id=user, language="en").start()
-            await asyncio.sleep(5.5)  # longer than the lease
+            time.sleep(6)  # a loop that is busy for longer than the lease
+            assert not bot.lost.is_set()
             assert _active(short, bot.session)
+            waiter = asyncio.create_task(bot.lost.wait())
+            await asyncio.sleep(0)
             short.admin("POST", f"/api/admin/sessions/{bot.public_id}/stop", {"reason": "test"})
-            async with asyncio.timeout(3):
-                await bot.lost.wait()
+            time.sleep(3)  # busy again: the beat is due within 1.7 s
+            assert bot.lost.is_set()
+            assert bot.lost_because is not None
+            async with asyncio.timeout(1):
+                assert await waiter
+                assert await bot.lost.wait()
             with pytest.raises(Refused) as caught:
                 await bot.signal()
             assert caught.value.reason == "session_ended"

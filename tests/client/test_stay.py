@@ -1,11 +1,16 @@
 """The flows of a stay, driven by hand: what is asked again, when, and what is not."""
 
+import re
 import time
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import httpx
+import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from limiter.client import Refused
 from limiter.client.stay import Call, Flow, Pause, Stay, plain
@@ -184,11 +189,36 @@ def test_no_call_waits_longer_than_what_is_left_of_the_lease() -> None:
 
 def test_a_lost_session_refuses_every_call_without_asking() -> None:
     one = holding()
-    one.lost_because = Refused("session_ended", 410, "Session ended (admin_stop).")
+    one._lose(Refused("session_ended", 410, "Session ended (admin_stop)."))
     for flow in (one._signalling(1), one._trading("BTC", "buy", 1, 1, None, False), one._feeding(1)):
         steps, refused = drive(flow)
         assert (steps, refused.reason) == ([], "session_ended")
     assert drive(one._stopping()) == ([], None)
+
+
+@pytest.mark.parametrize(("reason", "status"), [("session_ended", 410), ("session_unknown", 404)])
+def test_a_trade_that_is_told_of_the_end_sets_lost_before_it_raises(reason: str, status: int) -> None:
+    one = holding()
+    _, refused = drive(one._trading("BTC", "buy", 1, 1, None, False), no(reason, status))
+    assert one.lost.is_set()
+    assert one.lost_because is refused
+    steps, again = drive(one._signalling(1))
+    assert (steps, again) == ([], refused)
+
+
+def test_a_refused_trade_leaves_the_session_as_it_is() -> None:
+    one = holding()
+    drive(one._trading("BTC", "buy", 1, 1, None, False), no("daily_trades", 429))
+    assert (one.lost.is_set(), one.lost_because) == (False, None)
+
+
+def test_the_first_reason_for_a_loss_stays_and_none_is_told_before_lost_is_set() -> None:
+    one = holding()
+    first, second = Refused("session_ended", 410, "x"), Refused("out_of_reach", 0, "y")
+    one._because = first
+    assert one.lost_because is None
+    one._lose(second)
+    assert one.lost_because is first
 
 
 def test_a_stop_that_cannot_be_had_is_left_to_the_lease() -> None:
@@ -201,11 +231,47 @@ def test_a_stop_that_cannot_be_had_is_left_to_the_lease() -> None:
     [
         (1, "1"),
         (0.1, "0.1"),
+        (0.1 + 0.2, "0.30000000000000004"),
         (1e-7, "0.0000001"),
-        (1e21, "1000000000000000000000"),
+        (1e-9, "0.000000001"),
+        (1.23456789e-12, "0.000000000001234568"),
+        (1e19, "10000000000000000000"),
+        (numpy.float64(0.1), "0.1"),
+        (numpy.float32(0.1), "0.1"),
+        (numpy.int64(7), "7"),
         ("0.50", "0.50"),
+        (Decimal("0.50"), "0.50"),
         (Decimal("2E+3"), "2000"),
+        (Decimal("0.1234567890123456785"), "0.123456789012345678"),
+        (Decimal("99999999999999999999.0000000000000000001"), "99999999999999999999.000000000000000000"),
     ],
 )
-def test_numbers_are_written_without_an_exponent(number: Any, text: str) -> None:
+def test_numbers_are_written_without_an_exponent_and_with_18_decimals_at_most(number: Any, text: str) -> None:
     assert plain(number) == text
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(0, 0.0, -1, -0.1, 1e-19, 1e22, 10**20, float("nan"), float("inf"), -float("inf"), numpy.float64("nan"), True),
+        *(Decimal("sNaN"), Decimal("9" * 20 + ".9999999999999999999"), Decimal("1E+999999"), Fraction(1, 3), None),
+    ],
+)
+def test_a_number_that_the_api_would_refuse_is_a_value_error_with_a_sentence_and_nothing_is_sent(number: Any) -> None:
+    one = holding()
+    with pytest.raises(ValueError, match=r"price: .* is no positive number \(digits / decimals at most: 20 / 18\)"):
+        one._trading("BTC/USDT", "buy", 1, number, None, False)
+    with pytest.raises(ValueError, match=r"quantity: "):
+        one._trading("BTC/USDT", "buy", number, 1, None, False)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True) | st.decimals() | st.integers())
+def test_what_is_sent_fits_the_api_and_is_the_nearest_that_does(number: float | Decimal | int) -> None:
+    try:
+        text = plain(number)
+    except ValueError:
+        exact = Fraction(str(number)) if Decimal(number).is_finite() else Fraction(0)
+        assert exact <= Fraction(1, 2 * 10**18) or exact >= 10**20 - Fraction(1, 10**18)
+        return
+    assert re.fullmatch(r"\d{1,20}(\.\d{1,18})?", text)
+    assert 0 <= abs(Fraction(text) - Fraction(str(number))) <= Fraction(1, 2 * 10**18)

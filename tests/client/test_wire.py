@@ -1,9 +1,20 @@
 """What a connection sends, and what replies mean: what is not the limiter's success is a Refused with a sentence."""
 
+import asyncio
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
 import httpx
 import pytest
 
-from limiter.client.wire import Connection, Refused
+from limiter.client.wire import Connection, Refused, is_loopback
 
 PROBLEM = {
     "type": "about:blank",
@@ -68,17 +79,126 @@ def test_success_is_no_refusal() -> None:
     assert Connection().refusal(httpx.Response(200, text="at,bots\n")) is None
 
 
+class Recorder(BaseHTTPRequestHandler):
+    """Answers every GET with `{}`; keeps what was asked, and with which headers."""
+
+    asked: ClassVar[list[tuple[str, str | None, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers["Authorization"], self.headers["Accept-Language"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+class OverIPv6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+@contextmanager
+def recorder(host: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[int]:
+    """The port of a server that records."""
+    Recorder.asked.clear()
+    with (OverIPv6 if ":" in host else ThreadingHTTPServer)((host, 0), Recorder) as server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def ask(connection: Connection) -> int:
+    with connection.open(httpx.Client) as http:
+        return http.get("/livez").status_code
+
+
+async def ask_async(connection: Connection) -> int:
+    async with connection.open(httpx.AsyncClient) as http:
+        return (await http.get("/livez")).status_code
+
+
 def test_environment_counts_where_nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIMITER_URL", "https://limiter.example/")
-    monkeypatch.setenv("LIMITER_KEY", " lim_1_secret\n")
-    monkeypatch.setenv("LIMITER_LANG", "en")
-    options = Connection().options()
-    assert (options["base_url"], options["verify"]) == ("https://limiter.example", True)
-    assert options["headers"]["Authorization"] == "Bearer lim_1_secret"
-    assert options["headers"]["Accept-Language"] == "en"
-    given = Connection("http://127.0.0.1:1", "", "fr").options()
-    assert (given["base_url"], given["verify"]) == ("http://127.0.0.1:1", False)
-    assert "Authorization" not in given["headers"]
+    with recorder() as port:
+        monkeypatch.setenv("LIMITER_URL", f"http://127.0.0.1:{port}/")
+        monkeypatch.setenv("LIMITER_KEY", " lim_1_secret\n")
+        monkeypatch.setenv("LIMITER_LANG", "en")
+        ask(Connection())
+        ask(Connection(key="", language="fr"))
+        assert Recorder.asked[0] == ("/livez", "Bearer lim_1_secret", "en")
+        assert Recorder.asked[1] == ("/livez", None, "fr")
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.8.8.8", "[::1]"])
+def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str, proxy: str) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    with recorder("::1" if host == "[::1]" else "0.0.0.0") as port:  # 127.8.8.8 too
+        connection = Connection(f"http://{host}:{port}")
+        assert ask(connection) == asyncio.run(ask_async(connection)) == 200
+
+
+def test_other_addresses_are_asked_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with recorder() as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        connection = Connection("http://limiter.example:5001")
+        assert ask(connection) == asyncio.run(ask_async(connection)) == 200
+        assert [path for path, *_ in Recorder.asked] == ["http://limiter.example:5001/livez"] * 2
+        monkeypatch.setenv("NO_PROXY", "limiter.example")
+        with pytest.raises(httpx.ConnectError):
+            ask(connection)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "gopher://127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(Refused, match=r"No limiter answers at http://limiter\.example"):
+        Connection("http://limiter.example", language="en").open(httpx.Client)
+
+
+def test_certificates_are_trusted_by_ssl_cert_file_on_loopback_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=limiter"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", own, "-out", tmp_path / "certificate.pem"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    with own.open("a") as both:
+        both.write((tmp_path / "certificate.pem").read_text())
+    with recorder(certificate=own) as port:
+        url = f"https://127.0.0.1:{port}"
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            ask(Connection(url))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        assert ask(Connection(url)) == asyncio.run(ask_async(Connection(url))) == 200
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+        with pytest.raises(Refused, match="SSL_CERT_FILE"):
+            ask(Connection(url))
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        *((host, True) for host in ("localhost", "bot.localhost", "127.1.2.3", "::1", "::ffff:127.0.0.1", "0.0.0.0")),
+        *((host, False) for host in ("10.0.0.1", "::ffff:10.0.0.1", "localhost.example", "::2", "")),
+    ],
+)
+def test_what_is_loopback(host: str, here: bool) -> None:
+    assert is_loopback(host) is here
 
 
 def test_an_address_that_cannot_be_read_is_refused_with_a_sentence() -> None:
