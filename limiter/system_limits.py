@@ -30,7 +30,8 @@ class Limit:
     """One limit: its name (also the environment variable), default, unit, scope, inclusive bounds, and meaning.
 
     `suffix` is the spelling allowed behind a number (`80%`, `5s`); `whole` asks for an integer;
-    `optional` allows `none`, which is no limit.
+    `optional` allows `none`, which is no limit. `step` is by how much the console's field moves at a click;
+    `unit_fr` is the unit in French where it is another word.
     """
 
     name: str
@@ -40,9 +41,12 @@ class Limit:
     minimum: float
     maximum: int
     meaning: str
+    meaning_fr: str
     suffix: str = ""
     whole: bool = True
     optional: bool = False
+    step: float = 1
+    unit_fr: str = ""
 
     def accept(self, value: object) -> Value:
         """The value as a number (or None), from a number or one of the spellings.
@@ -70,6 +74,14 @@ class Limit:
         """Whether a value is within the bounds."""
         return self.optional if value is None else self.minimum <= value <= self.maximum
 
+    def meaning_in(self, language: str) -> str:
+        """What it limits, in `fr` or `en`."""
+        return self.meaning_fr if language == "fr" else self.meaning
+
+    def unit_in(self, language: str) -> str:
+        """Its unit, in `fr` or `en`."""
+        return (self.unit_fr if language == "fr" else "") or self.unit
+
     @property
     def accepted(self) -> str:
         """The bounds in words, for error messages and the docs table."""
@@ -84,38 +96,50 @@ CATALOGUE: tuple[Limit, ...] = (
     Limit(
         "MAX_CONCURRENT_BOTS", MAX_CONCURRENT_BOTS, "bots", "system", 0, 1_000_000,
         "Bots running at once, all users together; 0 refuses every start but a replacement.",
+        "Bots actifs en même temps, tous utilisateurs confondus ; 0 refuse tout démarrage sauf un remplacement.",
+        step=10,
     ),
     Limit(
         "MAX_BOTS_PER_USER", MAX_BOTS_PER_USER, "bots", "user", 0, 10_000,
         "Bots running at once for one user; 0 suspends.",
+        "Bots actifs en même temps pour un utilisateur ; 0 suspend.",
     ),
     Limit(
         "MAX_TRADES_PER_DAY", MAX_TRADES_PER_DAY, "trades", "user", 0, 10_000_000,
         "Trades of one user a day, from midnight in LIMITER_TIMEZONE; a trade that closes a position is never refused.",
+        "Trades d'un utilisateur par jour, dès minuit dans LIMITER_TIMEZONE ; un trade qui ferme une position n'est "
+        "jamais refusé.",
     ),
     Limit(
         "ALERT_THRESHOLD", ALERT_THRESHOLD, "%", "system", 1, 99,
-        "Percentage of MAX_CONCURRENT_BOTS from which the operator is alerted.", suffix="%",
+        "Percentage of MAX_CONCURRENT_BOTS from which the operator is alerted.",
+        "Pourcentage de MAX_CONCURRENT_BOTS à partir duquel l'exploitant est alerté.", suffix="%",
     ),
     Limit(
         "WEBSOCKET_RECONNECT", WEBSOCKET_RECONNECT, "s", "system", 0.1, 3600,
-        "Seconds a bot waits before it reconnects its feed; told to the bots.", suffix="s", whole=False,
+        "Seconds a bot waits before it reconnects its feed; told to the bots.",
+        "Secondes qu'un bot attend avant de reconnecter son flux ; transmis aux bots.",
+        suffix="s", whole=False, step=0.5,
     ),
     Limit(
         "MAX_TOKENS_PER_MINUTE", MAX_TOKENS_PER_MINUTE, "tokens", "system", 0, 10_000_000,
         "Tokens of the feed in any 60 s, all bots together.",
+        "Tokens du flux sur 60 s glissantes, tous bots confondus.",
     ),
     Limit(
         "MAX_SIGNALS_PER_MINUTE", MAX_SIGNALS_PER_MINUTE, "signals", "system", 0, 10_000_000,
         "Signals in any 60 s, all bots together.",
+        "Signaux sur 60 s glissantes, tous bots confondus.", unit_fr="signaux",
     ),
     Limit(
         "MAX_SIGNALS_PER_MINUTE_PER_USER", MAX_SIGNALS_PER_MINUTE_PER_USER, "signals", "user", 0, 10_000_000,
-        "Signals of one user in any 60 s.", optional=True,
+        "Signals of one user in any 60 s.",
+        "Signaux d'un utilisateur sur 60 s glissantes.", optional=True, unit_fr="signaux",
     ),
     Limit(
         "BOT_LEASE_SECONDS", BOT_LEASE_SECONDS, "s", "session", 5, 86_400,
         "Seconds a bot keeps its slot without a heartbeat; a new length reaches a session with its next heartbeat.",
+        "Secondes pendant lesquelles un bot garde sa place sans battement ; une nouvelle durée vaut dès le prochain.",
         suffix="s",
     ),
 )  # fmt: skip

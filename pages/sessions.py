@@ -12,7 +12,7 @@ from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.receipts import act, reason_field
 from limiter.console.kit.words import lasting, number, reason_text, t, tn, value_text
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.rules.refusals import REASONS
+from limiter.rules.refusals import RECORDED
 from limiter.rules.windows import day_of
 from limiter.store import analysis, reader
 from limiter.store import limits as stored_limits
@@ -250,8 +250,7 @@ def reap() -> None:
 def refusals(user: str) -> None:
     """Who was refused, when, and by which limit at that instant."""
     with st.container(horizontal=True, gap="small"):
-        names = [name for name, reason in REASONS.items() if reason.recorded]
-        texts = {"": t("Every reason")} | {name: reason_text(name) for name in names}
+        texts = {"": t("Every reason")} | {name: reason_text(name) for name in RECORDED}
         reason = url_widgets.select(t("Reason"), "reason", texts, label_visibility="collapsed", width=260)
         placeholder = t("Request id the user was shown")
         asked = url_widgets.text(t("Request id"), "request", placeholder=placeholder, icon=":material/tag:", width=320)

@@ -16,12 +16,13 @@ from limiter.console.kit.times import DAY, HOUR, Span
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn
 from limiter.console.parts import forecast, heat_map
 from limiter.console.vega import BLUE, chart, layer, legend, names, quantity, quiet, shades
+from limiter.rules.refusals import refusing
 from limiter.store import analysis
 from limiter.store import limits as stored_limits
 from limiter.store.schema import HOUR_STEP
 
 sign_in = frame.begin()
-STARTS = ("admitted", "server_full", "user_limit", "paused", "draining")
+STARTS = ("admitted", *refusing("start"))
 BINS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 16 * 3600, 86_400, 3 * 86_400, 7 * 86_400)
 
 

@@ -14,6 +14,7 @@ from limiter.api import admin, alerts, bots, monitor, openapi, plan
 from limiter.api import schemas as s
 from limiter.api.call import Ask, Call
 from limiter.api.wire import Answer, Body
+from limiter.rules.refusals import refusing
 
 Handler = Callable[[Call], Ask | Coroutine[Any, Any, Answer]]
 
@@ -53,16 +54,17 @@ PAGED = ("limit", "cursor")
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/bots/start", "bots", bots.start, {201: s.StartAnswer, 200: s.StartAnswer}, s.StartBody,
-          reasons=("server_full", "user_limit", "paused", "draining")),
+          reasons=refusing("start")),
     Route("POST", "/api/bots/heartbeat", "bots", bots.heartbeat,
           {200: s.HeartbeatAnswer}, s.HeartbeatBody, reasons=SESSION),
     Route("POST", "/api/bots/heartbeats", "bots", bots.heartbeats, {200: s.HeartbeatsAnswer}, s.HeartbeatsBody),
     Route("POST", "/api/bots/stop", "bots", bots.stop, {200: s.StopAnswer}, s.SessionBody, reasons=SESSION[:1]),
     Route("POST", "/api/bots/trades", "bots", bots.trades, {201: s.TradeAnswer, 200: s.TradeAnswer}, s.TradeBody,
-          reasons=(*SESSION, "trade_conflict", "daily_trades")),
+          reasons=(*SESSION, "trade_conflict", *refusing("trade"))),
     Route("POST", "/api/bots/signals", "bots", bots.signals,
-          {200: s.UseAnswer}, s.SignalsBody, reasons=(*SESSION, "signal_rate")),
-    Route("POST", "/api/feed/tokens", "bots", bots.tokens, {200: s.UseAnswer}, s.TokensBody, reasons=("token_rate",)),
+          {200: s.UseAnswer}, s.SignalsBody, reasons=(*SESSION, *refusing("signals"))),
+    Route("POST", "/api/feed/tokens", "bots", bots.tokens,
+          {200: s.UseAnswer}, s.TokensBody, reasons=refusing("tokens")),
     Route("GET", "/api/limits", "any", bots.limits, {200: s.LimitsAnswer}, query=("user_id",)),
     Route("GET", "/api/users/{user_id}/usage", "any", bots.usage, {200: s.UsageAnswer}),
     Route("GET", "/api/admin/capacity", "admin:read", monitor.current, {200: s.CapacityAnswer}),

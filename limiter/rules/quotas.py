@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Literal
 
 from limiter.rules import sessions
-from limiter.rules.limits import USER_LIMITS
 from limiter.rules.records import Ended, Refused, Trade
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
@@ -129,7 +128,9 @@ class LookAtUser:
     def decide(self, state: State, now: int) -> tuple[Use, Use, Use]:
         """The three uses; what others use of the system's limits is not his."""
         limits = state.limits.of(self.user_id, now)
-        bots, trades, signals = (limits[name] for name in USER_LIMITS)
+        bots, trades, signals = (
+            limits[name] for name in ("MAX_BOTS_PER_USER", "MAX_TRADES_PER_DAY", "MAX_SIGNALS_PER_MINUTE_PER_USER")
+        )
         assert isinstance(bots, int) and isinstance(trades, int) and not isinstance(signals, float)
         window = state.windows.get((SIGNALS, self.user_id))
         return (

@@ -5,19 +5,29 @@ A refusal is a value that a rule returns. How it travels (problem+json, `Retry-A
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from limiter.rules.words import Words, told
 
+Asked = Literal["start", "trade", "signals", "tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Of a reason whose refusals are kept, each with the facts of its instant: its name in lists and charts, its
+    colour there, and which requests it refuses.
+    """
+
+    label: Words
+    tint: str
+    asked: tuple[Asked, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason to refuse. `fr` and `en` are formats over the facts and `{s}`, the plural of `limit`.
-
-    `recorded`: kept with the facts of its instant, for `explain`, the charts and the replay.
-    """
+    """One reason to refuse. `fr` and `en` are formats over the facts and `{s}`, the plural of `limit`."""
 
     name: str
     status: int
@@ -25,7 +35,11 @@ class Reason:
     fr: str
     en: str
     facts: tuple[str, ...] = ()
-    recorded: bool = False
+    recorded: Recorded | None = None
+
+    def label(self, language: str) -> str:
+        """The reason in a few words, in `fr` or `en`."""
+        return self.recorded.label.told(language) if self.recorded else self.title
 
 
 REFUSALS: tuple[Reason, ...] = (
@@ -33,43 +47,48 @@ REFUSALS: tuple[Reason, ...] = (
         "server_full", 503, "Server full",
         "Serveur complet ({current}/{max} bots actifs). Réessaie dans quelques minutes.",
         "Server full ({current}/{max} active bots). Try again in a few minutes.",
-        ("capacity",), recorded=True,
+        ("capacity",),
+        recorded=Recorded(Words("serveur complet", "server full"), "#D55E00", ("start",)),
     ),
     Reason(
         "user_limit", 429, "Limit of the user reached",
         "Limite atteinte : {active}/{limit} bot{s} actif{s} pour cet utilisateur.",
         "Limit reached: {active}/{limit} active bot{s} for this user.",
-        ("active", "limit"), recorded=True,
+        ("active", "limit"),
+        recorded=Recorded(Words("limite de l'utilisateur", "limit of the user"), "#0072B2", ("start",)),
     ),
     Reason(
         "daily_trades", 429, "Trades of the day used up",
         "Limite atteinte : {used}/{limit} trades aujourd'hui.",
         "Limit reached: {used}/{limit} trades today.",
-        ("limit", "used", "resets_at"), recorded=True,
+        ("limit", "used", "resets_at"),
+        recorded=Recorded(Words("trades du jour épuisés", "trades of the day used up"), "#E69F00", ("trade",)),
     ),
     Reason(
         "signal_rate", 429, "Too many signals",
         "Limite atteinte : {used}/{limit} signaux en une minute.",
         "Limit reached: {used}/{limit} signals in a minute.",
-        ("limit", "used"), recorded=True,
+        ("limit", "used"),
+        recorded=Recorded(Words("trop de signaux", "too many signals"), "#CC79A7", ("signals",)),
     ),
     Reason(
         "token_rate", 429, "Too many tokens",
         "Limite atteinte : {used}/{limit} tokens en une minute.",
         "Limit reached: {used}/{limit} tokens in a minute.",
-        ("limit", "used"), recorded=True,
+        ("limit", "used"),
+        recorded=Recorded(Words("trop de tokens", "too many tokens"), "#56B4E9", ("tokens",)),
     ),
     Reason(
         "paused", 503, "Starts are paused",
         "Démarrages en pause. Les bots actifs continuent ; réessaie plus tard.",
         "Starts are paused. Running bots go on; try again later.",
-        recorded=True,
+        recorded=Recorded(Words("démarrages en pause", "starts were paused"), "#7F8C9B", ("start",)),
     ),
     Reason(
         "draining", 503, "The limiter is stopping",
         "Le serveur redémarre. Réessaie dans quelques secondes.",
         "The server is restarting. Try again in a few seconds.",
-        recorded=True,
+        recorded=Recorded(Words("limiteur en cours d'arrêt", "limiter was stopping"), "#B4BCC8", ("start",)),
     ),
     Reason(
         "storage_unavailable", 503, "Storage unavailable",
@@ -128,6 +147,12 @@ REFUSALS: tuple[Reason, ...] = (
 )  # fmt: skip
 
 REASONS: dict[str, Reason] = {reason.name: reason for reason in REFUSALS}
+RECORDED: dict[str, Recorded] = {reason.name: reason.recorded for reason in REFUSALS if reason.recorded}
+
+
+def refusing(asked: Asked) -> tuple[str, ...]:
+    """The reasons for which such a request may be refused and which are kept, in the order of the table."""
+    return tuple(name for name, recorded in RECORDED.items() if asked in recorded.asked)
 
 
 class Refusal(Struct, frozen=True, eq=False):

@@ -1,24 +1,25 @@
 """Every page with data, on an empty database, and where database or limiter are away."""
 
 import json
+import re
 from pathlib import Path
 
 import altair as alt
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.journeys.console_process import ROOT
 from tests.pages.conftest import Open, World
 
-PAGES = {
-    "overview": None,
-    "sessions": "Sessions",
-    "alerts": "Alerts",
-    "history": "Capacity history",
-    "usage": "Usage patterns",
-    "limits": "Limits",
-    "checklist": "Launch",
-    "settings": "Settings",
-}
+ROWS = re.findall(
+    r'st\.Page\("(\w+)\.py", title=t\("([^"]+)"\)', (ROOT / "pages/router.py").read_text(encoding="utf-8")
+)
+PAGES = {script: None if script == "overview" else title for script, title in ROWS}
+"""Every page with its title, from the router, so that none is left out; the first page's title is the state."""
+
+
+def test_every_script_is_a_page() -> None:
+    assert {f"{script}.py" for script in (*PAGES, "router")} == {path.name for path in (ROOT / "pages").glob("*.py")}
 
 
 def text_of(app: AppTest) -> str:

@@ -1,10 +1,11 @@
 """Every refusal of the contract: status, and the sentence in both languages, to the letter."""
 
+import re
 from typing import Any
 
 import pytest
 
-from limiter.rules.refusals import REASONS, REFUSALS, Refusal, invalid
+from limiter.rules.refusals import REASONS, RECORDED, REFUSALS, Refusal, invalid, refusing
 
 STATUSES = {
     "server_full": 503,
@@ -111,3 +112,15 @@ def test_what_cannot_be_taken_names_its_field() -> None:
     assert refusal.shown("fr") == {"errors": [{"field": "user_id", "message": "manque"}]}
     assert refusal.sentence("fr") == "Demande invalide : user_id : manque"
     assert refusal.sentence("en") == "Invalid request: user_id: is missing"
+
+
+def test_what_is_recorded_can_be_told_apart_in_lists_and_charts() -> None:
+    labels = [REASONS[name].label(language) for name in RECORDED for language in ("fr", "en")]
+    assert len(set(labels)) == len(labels)
+    tints = [recorded.tint for recorded in RECORDED.values()]
+    assert len(set(tints)) == len(tints) and all(re.fullmatch(r"#[0-9A-F]{6}", tint) for tint in tints)
+
+
+def test_what_a_start_may_be_refused_for() -> None:
+    assert {"server_full", "user_limit", "paused", "draining"} <= set(refusing("start"))
+    assert "daily_trades" in refusing("trade") and "daily_trades" not in refusing("start")

@@ -14,6 +14,7 @@ from limiter.console.kit.times import Span
 from limiter.console.kit.words import number, percent, reason_text, t
 from limiter.console.vega import Spec, chart, ink, layer, legend, names, quantity, quiet, shades
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
+from limiter.rules.refusals import RECORDED
 from limiter.store.analysis import Series
 
 BANDS = (
@@ -22,10 +23,7 @@ BANDS = (
     ("WARNING", "#E69F00", 0.8, 1.0),
     ("FULL", "#D55E00", 1.0, 1.15),
 )
-REASON_COLOURS = {
-    "server_full": "#D55E00", "user_limit": "#0072B2", "daily_trades": "#E69F00", "signal_rate": "#CC79A7",
-    "token_rate": "#56B4E9", "paused": "#7F8C9B", "draining": "#B4BCC8",
-}  # fmt: skip
+REASON_COLOURS = {name: recorded.tint for name, recorded in RECORDED.items()}
 EXTENT = 46  # px kept left of every chart, so that charts below each other share their x
 
 

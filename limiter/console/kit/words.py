@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from limiter.rules.refusals import REASONS
 from limiter.system_limits import Value
 
 Language = Literal["fr", "en"]
@@ -97,15 +98,8 @@ def lasting(seconds: float) -> str:
 
 def reason_text(reason: str) -> str:
     """A refusal's reason in a few words."""
-    return {
-        "server_full": t("server full"),
-        "user_limit": t("limit of the user"),
-        "daily_trades": t("trades of the day used up"),
-        "signal_rate": t("too many signals"),
-        "token_rate": t("too many tokens"),
-        "paused": t("starts were paused"),
-        "draining": t("limiter was stopping"),
-    }.get(reason, reason)
+    known = REASONS.get(reason)
+    return known.label(language()) if known else reason
 
 
 def value_text(found: Value) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from limiter.console.kit import times
-from limiter.console.kit.words import t, value_text
-from limiter.console.parts.limits.describe import meaning, sources
+from limiter.console.kit.words import language, t, value_text
+from limiter.console.parts.limits.describe import sources
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import Limits
 from limiter.system_limits import CATALOGUE, Limit, Value
@@ -52,20 +52,20 @@ def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[st
     more: dict[str, Any] = {
         "min_value": kind(limit.minimum),
         "max_value": kind(limit.maximum),
-        "value": kind(UNLIMITED_START if setting.value is None else setting.value),
-        "step": 10 if limit.name == "MAX_CONCURRENT_BOTS" else 1 if limit.whole else 0.5,
+        "value": kind(min(UNLIMITED_START, limit.maximum) if setting.value is None else setting.value),
+        "step": kind(limit.step),
         "format": "%d" if limit.whole else "%.1f",
     }
     st.number_input(
         limit.name,
         key=key,
-        help=meaning(limit.name),
+        help=limit.meaning_in(language()),
         disabled=not sign_in.may_change or bool(st.session_state.get(f"{key}-none", none)),
         **more,
     )
     if limit.optional:  # a field that holds a number cannot be emptied
         st.checkbox(t("no limit"), none, key=f"{key}-none", disabled=not sign_in.may_change)
-    said = [limit.unit, sources()[setting.source]]
+    said = [limit.unit_in(language()), sources()[setting.source]]
     if setting.source != "live" and setting.value != limit.default:
         said.append(t("default {value}", value=value_text(limit.default)))
     if setting.changed_by and setting.source == "live" and setting.changed_at:

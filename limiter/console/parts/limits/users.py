@@ -9,8 +9,7 @@ import streamlit as st
 from limiter.console import data, frame
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import t, value_text
-from limiter.console.parts.limits.describe import meaning
+from limiter.console.kit.words import language, t, value_text
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import USER_LIMITS, Limits
 from limiter.system_limits import LIMITS
@@ -52,18 +51,19 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
         for column, name in zip(st.columns(len(USER_LIMITS)), USER_LIMITS, strict=True):
             limit = LIMITS[name]
             given = own.limits.get(name) if own is not None and held else None
+            kind: type[int] | type[float] = int if limit.whole else float
             with column:
                 key = f"own-{name}-{user}-{limits.version}"
-                st.session_state.setdefault(key, None if given is None else int(given))  # so it can be emptied
+                st.session_state.setdefault(key, None if given is None else kind(given))  # so it can be emptied
                 values[name] = st.number_input(
                     name,
-                    int(limit.minimum),
-                    limit.maximum,
+                    kind(limit.minimum),
+                    kind(limit.maximum),
                     None,
-                    1,
+                    kind(limit.step) if limit.whole else limit.step,
                     key=key,
                     placeholder=t("system: {value}", value=value_text(limits.values[name])),
-                    help=meaning(name),
+                    help=limit.meaning_in(language()),
                 )
         until = st.datetime_input(
             t("Until (empty: for good)"),
