@@ -261,7 +261,6 @@ def _server(app: App) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=14,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -31,7 +31,6 @@ WAL_BYTES = 64 * 1024**2
 TOP_USERS = 10
 ALERT_PERCENT = 90
 HOUR_MS = 3_600_000
-NO_STORE = ((b"cache-control", b"no-store"),)
 
 
 async def current(call: Call) -> Answer:
@@ -138,21 +137,21 @@ async def health(call: Call) -> Answer:
     answer = s.HealthAnswer(
         success, status, "CAPACITY_ALERT" if alert else "CAPACITY_OK", capacity(held), found  # type: ignore[arg-type]
     )  # fmt: skip
-    return Answer(200 if success else 503, encode(answer), headers=NO_STORE)
+    return Answer(200 if success else 503, encode(answer))
 
 
 async def livez(call: Call) -> Answer:
     """The event loop turns."""
-    return ok(s.Alive(), headers=NO_STORE)
+    return ok(s.Alive())
 
 
 async def readyz(call: Call) -> Answer:
     """Decisions can be made now."""
     found, alive = checks(call.services)
     if alive:
-        return ok(s.Alive(), headers=NO_STORE)
+        return ok(s.Alive())
     failed = {name: check for name, check in found.items() if not check.ok}
-    return Answer(503, encode({"success": False, "checks": failed}), headers=NO_STORE)
+    return Answer(503, encode({"success": False, "checks": failed}))
 
 
 async def history(call: Call) -> Answer:

@@ -1,8 +1,9 @@
-"""HTTP/1.1 on a connection: bytes to whole requests, whole answers to bytes, under deadlines.
+"""HTTP/1.1 and 1.0 on a connection: bytes to whole requests, whole answers to bytes, under deadlines.
 
 Promises: requests are answered one at a time, in their order, each in one write; a body over MAX_BODY is not kept; a
-head or a body that comes too slowly is answered 408, a head over MAX_HEAD 431, what is not HTTP 400, and the connection
-closed; who says nothing, or does not read, is closed. Not promised: streaming, TLS, WebSockets (no upgrade is done).
+head or a body that comes too slowly is answered 408, a head over MAX_HEAD 431, what is not HTTP (or could be read in
+two ways) 400, and the connection closed; who says nothing, or does not read, is closed; an offer to upgrade is passed
+over, and its request answered like any other. Not promised: streaming, TLS, WebSockets, HTTP/2.
 
 uvicorn listens and drains. Its own protocol lacks these deadlines, and for each request makes a task, an ASGI scope,
 two messages that it takes apart again, and two timers: a third of what a start cost.
@@ -10,6 +11,7 @@ two messages that it takes apart again, and two timers: a third of what a start 
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -27,23 +29,36 @@ from limiter.rules.refusals import Refusal, invalid
 HEAD_SECONDS = 5.0  # from the first byte (or the connection) to the end of the headers
 BODY_SECONDS = 8.0  # from there to the end of the body
 LOOK_SECONDS = 1.0  # how often a connection looks at its deadline: with all three, under 15 s
+# How long a connection may idle between requests, as clients are told: longer than a bot's 20 s between beats and than
+# nginx keeps its upstream connections (60 s). It is kept for a little longer, for what is sent at the last moment.
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 5
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
 
 _STATUS = {int(status): b"%d %b" % (status, status.phrase.encode()) for status in HTTPStatus}
 _HEAD = (
-    b"HTTP/1.1 %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\nx-content-type-options: nosniff\r\n"
+    b"HTTP/1.1 %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
+    b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
 )
+_KEPT = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % KEEP_ALIVE_SECONDS
+_CLOSED = b"connection: close\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_SLOW = invalid("request", "came too slowly", "arrivée trop lentement", 408)
 _HEAD_TOO_LARGE = invalid("request", "has headers over 16 KiB", "en-têtes de plus de 16 Kio", 431)
 _NOT_HTTP = invalid("request", "is not HTTP/1.1", "n'est pas du HTTP/1.1", 400)
+# 400 and not the 501 of RFC 9112: behind a proxy that counts a server's errors, a caller must not be able to cause any.
+_CODED = invalid("Transfer-Encoding", "must be chunked, or left out", "doit être chunked, ou absent", 400)
+_WHOLE_ADDRESS = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 log = logging.getLogger("limiter")
 
 
 class HttpRequest(Struct):
-    """A whole request. Header names are in lower case; `body` is None where it is over MAX_BODY."""
+    """A whole request. Header names are in lower case; one that came more than once has its values joined by commas.
+
+    `body` is None where it is over MAX_BODY. `old` is HTTP/1.0, where Host may be left out.
+    """
 
     method: str
     path: str
@@ -52,6 +67,7 @@ class HttpRequest(Struct):
     body: bytes | None
     address: str
     keeps_alive: bool
+    old: bool
 
 
 Reply = Callable[[Answer, str], None]  # the answer, and the request's id
@@ -83,20 +99,23 @@ class HttpConnection(asyncio.Protocol):
         self.app: Application = config.app  # type: ignore[assignment]
         self.server = server_state
         self.loop = _loop or asyncio.get_running_loop()
-        self.keep_alive_seconds = config.timeout_keep_alive
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # it is dropped here, not an error
+        self.parser = self._new_parser()
         self._address = ""
         self._deadline = 0.0
         self._ending = self._write_paused = False
         self._answering: HttpRequest | None = None
         self._pipelined: deque[HttpRequest] = deque()
         # Of the request that is coming in:
-        self._in_head = self._in_body = self._taken = False
+        self._in_head = self._in_body = self._taken = self._offered = False
         self._chunk = self._head_bytes = self._body_bytes = 0
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # it is dropped here, not an error
+        return parser
 
     # -- the connection
 
@@ -158,22 +177,41 @@ class HttpConnection(asyncio.Protocol):
     # -- a request comes in
 
     def data_received(self, data: bytes) -> None:
+        while data and not self._ending:
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Let the parser read; what is still to be read, for it stops at an offer to upgrade."""
         self._chunk = len(data)
         if self._in_head:
             self._head_bytes += self._chunk
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # the request was taken all the same, and its answer closes the connection
+        except httptools.HttpParserUpgrade as stop:
+            if self._offered:
+                return self._head_without_offer() + data[stop.args[0] :]
+            # CONNECT: the request was taken all the same, and its answer closes the connection
         except httptools.HttpParserError as error:
             if isinstance(error, httptools.HttpParserCallbackError):
                 log.exception("connection_failed")
             self._refuse(_NOT_HTTP)
         if self._in_head and self._head_bytes > MAX_HEAD:  # a header so long that it is not over yet
             self._refuse(_HEAD_TOO_LARGE)
+        return b""
+
+    def _head_without_offer(self) -> bytes:
+        """The same head, for a new parser: the old one takes what follows for another protocol, the body too.
+
+        Java's HttpClient and `curl --http2` offer `Upgrade: h2c` with the first request to a host.
+        """
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self._url, self.parser.get_http_version().encode())
+        self.parser, self._in_head = self._new_parser(), False
+        kept = (header for header in self._headers.items() if header[0] != b"upgrade")
+        return line + b"".join(b"%b: %b\r\n" % header for header in kept) + b"\r\n"
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes, self._url, self._headers = True, 0, b"", {}
+        self._offered = False
         self._deadline = self.loop.time() + HEAD_SECONDS
 
     def on_url(self, url: bytes) -> None:
@@ -181,14 +219,25 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # and is no trailer
-            self._headers[name.lower()] = value
+            name = name.lower()
+            before = self._headers.get(name)
+            self._headers[name] = value if before is None else b"%b, %b" % (before, value)
 
     def on_headers_complete(self) -> None:
+        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._offered:
+            return
         self._in_head, self._in_body, self._taken = False, True, False
         self._parts, self._body_bytes = [], 0
         self._deadline = self.loop.time() + BODY_SECONDS
         if self._head_bytes + self._chunk > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._refuse(_HEAD_TOO_LARGE)
+        old = (version := self.parser.get_http_version()) == "1.0"
+        coding = self._headers.get(b"transfer-encoding")
+        if not old and version != "1.1":
+            self._refuse(_NOT_HTTP)
+        elif coding is not None and (old or coding.strip().lower() != b"chunked"):
+            self._refuse(_CODED)
         length = self._headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > MAX_BODY:
             self._take(None)
@@ -206,11 +255,13 @@ class HttpConnection(asyncio.Protocol):
             self._take(None)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         self._in_body = False
         if not self._taken:
             self._take(b"".join(self._parts))
         elif self._answering is None:
-            self._deadline = self.loop.time() + self.keep_alive_seconds
+            self._deadline = self.loop.time() + KEEP_ALIVE_SECONDS + GRACE_SECONDS
 
     def _take(self, body: bytes | None) -> None:
         """Nothing that still comes of this request can change its answer."""
@@ -220,11 +271,9 @@ class HttpConnection(asyncio.Protocol):
         raw, _, query = self._target().partition(b"?")
         path = raw.decode("latin-1")
         keeps_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
-        if keeps_alive and b"connection" in self._headers and self.parser.get_http_version() == "1.0":
-            keeps_alive = False  # such a client would have to be told that it is kept
         request = HttpRequest(
             self.parser.get_method().decode(), unquote(path) if "%" in path else path, query,
-            self._headers, body, self._address, keeps_alive,
+            self._headers, body, self._address, keeps_alive, self.parser.get_http_version() == "1.0",
         )  # fmt: skip
         if self._answering is None and not self._pipelined and not self._write_paused:
             self._answer(request)
@@ -234,14 +283,13 @@ class HttpConnection(asyncio.Protocol):
                 self.transport.pause_reading()
 
     def _target(self) -> bytes:
-        """Path and query; of a whole address, as proxies are sent, too."""
-        if self._url.startswith(b"/"):
-            return self._url
-        try:
-            parsed = httptools.parse_url(self._url)
-        except httptools.HttpParserInvalidURLError:
-            return self._url  # which is no path of ours
-        return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+        """Path and query; of a whole address, as proxies are sent, too, whose host goes over the header."""
+        whole = None if self._url.startswith(b"/") else _WHOLE_ADDRESS.fullmatch(self._url)
+        if whole is None:
+            return self._url  # where it begins with no slash, it is no path of ours
+        if b"," not in self._headers.get(b"host", b","):  # one Host, as has to come all the same
+            self._headers[b"host"] = whole[1]
+        return whole[2] if whole[2].startswith(b"/") else b"/" + whole[2]
 
     # -- an answer goes out
 
@@ -256,7 +304,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._write(answer, request_id, request.keeps_alive, request.method == "HEAD")
         if not (self._in_head or self._in_body):
-            self._deadline = self.loop.time() + self.keep_alive_seconds
+            self._deadline = self.loop.time() + KEEP_ALIVE_SECONDS + GRACE_SECONDS
         if not request.keeps_alive:
             self._pipelined.clear()
             self._end()
@@ -275,7 +323,7 @@ class HttpConnection(asyncio.Protocol):
         content = [
             head,
             *[b"%b: %b\r\n" % header for header in headers],
-            b"\r\n" if keeps_alive else b"connection: close\r\n\r\n",
+            _KEPT if keeps_alive else _CLOSED,
         ]
         if not head_only:
             content.append(answer.body)

@@ -22,12 +22,17 @@ from limiter.api.wire import Answer, identifier, language_of, problem
 from limiter.rules.refusals import Refusal, invalid
 
 MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`
+CHECKED = frozenset({"/livez", "/readyz", "/api/admin/health"})
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 _STRANGE_HOST = invalid(
-    "Host", "is not a name of this server (LIMITER_ALLOWED_HOSTS)", "n'est pas un nom de ce serveur", 400
+    "Host",
+    "is not a name of this server (LIMITER_ALLOWED_HOSTS)",
+    "n'est pas un nom de ce serveur (LIMITER_ALLOWED_HOSTS)",
+    400,
 )
 _NOT_JSON = invalid("Content-Type", "must be application/json", "application/json attendu", 415)
+_COMPRESSED = invalid("Content-Encoding", "must be left out: bodies are plain", "à omettre : corps non compressé", 415)
 _TOO_LARGE = invalid("body", f"is over {MAX_BODY // 1024} KiB", f"dépasse {MAX_BODY // 1024} Kio", 413)
 
 log = logging.getLogger("limiter")
@@ -103,11 +108,11 @@ class App:
     def _handle(self, call: Call) -> Ask | Coroutine[Any, Any, Answer]:
         services, http = self.services, call.http
         headers = http.headers
-        host = headers.get(b"host", b"")
-        if host not in self.usual_hosts and not self._knows_host(host):
+        host = headers.get(b"host")
+        if host not in self.usual_hosts and not self._knows_host(host, http):
             raise Refused(_STRANGE_HOST)
         routes, call.path = self._find(http.path)
-        route = routes.get("GET" if http.method == "HEAD" else http.method)
+        route = routes.get("GET" if http.method == "HEAD" or self._is_check(http) else http.method)
         if route is None:
             allowed = ", ".join(sorted({*routes, *(["HEAD"] if "GET" in routes else [])}))
             raise Refused(Refusal("method_not_allowed"), ((b"allow", allowed.encode()),))
@@ -121,6 +126,8 @@ class App:
             kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if kind != b"application/json":
                 raise Refused(_NOT_JSON)
+            if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+                raise Refused(_COMPRESSED, ((b"accept-encoding", b"identity"),))
             if http.body is None:
                 raise Refused(_TOO_LARGE)
             call.body = good(route.reader.decode(http.body))
@@ -146,7 +153,15 @@ class App:
                 return found, match.groupdict()
         raise Refused(Refusal("not_found"))
 
-    def _knows_host(self, header: bytes) -> bool:
+    @staticmethod
+    def _is_check(http: HttpRequest) -> bool:
+        """Whether HAProxy asks by the method that its `option httpchk PATH` uses, for which 405 would be down."""
+        return http.method == "OPTIONS" and http.path in CHECKED
+
+    def _knows_host(self, header: bytes | None, http: HttpRequest) -> bool:
+        """Whether a request may carry that host; checks by HTTP/1.0 (HAProxy, Nagios) send none."""
+        if header is None:
+            return http.old and http.path in CHECKED
         host = header.decode("latin-1").lower()
         if host in self.hosts:
             return True

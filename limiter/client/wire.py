@@ -79,8 +79,9 @@ class Connection:
                 base_url=self.url,
                 headers=headers,
                 timeout=timeout,
-                # The server closes idle connections after 5 s; one that is closed while it is reused is a lost answer.
-                limits=httpx.Limits(max_connections=None, keepalive_expiry=4.0),
+                # Longer than the 20 s between two beats; less than the 75 s after which the server closes an idle
+                # connection (proxies: 60 s and more), for one that is closed while it is reused is a lost answer.
+                limits=httpx.Limits(max_connections=None, keepalive_expiry=50.0),
                 verify=self._certificates,
                 trust_env=proxies,
             )

@@ -78,7 +78,7 @@ def run() -> Test:
 
     async def whole(test: Callable[[Echo], Coroutine[Any, Any, None]]) -> None:
         echo, loop = Echo(), asyncio.get_running_loop()
-        config = uvicorn.Config(echo, timeout_keep_alive=14)
+        config = uvicorn.Config(echo)
         server = await loop.create_server(lambda: HttpConnection(config, echo.state, {}), "127.0.0.1", 0)
         echo.address = server.sockets[0].getsockname()
         try:
@@ -114,7 +114,8 @@ def test_requests_follow_each_other_on_one_connection(run: Test) -> None:
             assert (status, body) == (200, b"GET /a b q=%201 ")
             assert headers["x-request-id"] == "id1"
             assert (headers["x-a"], headers["content-type"]) == ("1", "text/plain")
-            assert "connection" not in headers
+            assert (headers["connection"], headers["keep-alive"]) == ("keep-alive", "timeout=75")
+            assert headers["cache-control"] == "no-store"
             writer.write(POST % (3, b"X-Name: Value\r\n") + b"abc")
             assert (await answer(reader))[2] == b"POST /p  abc"
             assert echo.seen[1].headers[b"x-name"] == b"Value"
@@ -169,10 +170,18 @@ def test_the_last_request_ends_the_connection(run: Test) -> None:
     run(test)
 
 
-@pytest.mark.parametrize("kept", [b"", b"Connection: keep-alive\r\n"])
-def test_http_1_0_is_answered_and_closed(run: Test, kept: bytes) -> None:
+def test_http_1_0_is_answered_and_closed_or_kept_where_it_asks_for_that(run: Test) -> None:
     async def test(echo: Echo) -> None:
-        assert b"connection: close\r\n" in await echo.talk(b"GET /old HTTP/1.0\r\nHost: x\r\n%b\r\n" % kept)
+        asked = b"GET /old HTTP/1.0\r\n%b\r\n"
+        assert b"connection: close\r\n" in await echo.talk(asked % b"")
+        async with echo.connect() as (reader, writer):
+            for _ in range(2):
+                writer.write(asked % b"Connection: Keep-Alive\r\n")
+                _, headers, body = await answer(reader)
+                assert (headers["connection"], headers["keep-alive"], body) == (
+                    "keep-alive", "timeout=75", b"GET /old  ",
+                )  # fmt: skip
+        assert [request.old for request in echo.seen] == [True, True, True]
 
     run(test)
 
@@ -238,18 +247,115 @@ def test_a_whole_address_is_a_path_and_what_is_no_path_is_none_of_ours(run: Test
     run(test)
 
 
-def test_an_upgrade_is_not_done(run: Test) -> None:
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize("size", [7, 10**6])
+def test_an_offer_to_upgrade_is_passed_over_and_its_request_answered(run: Test, size: int) -> None:
     async def test(echo: Echo) -> None:
-        asked = b"GET /u HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        told = await echo.talk(asked + b"\x00\x01")
-        assert told.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert told.endswith(b"connection: close\r\n\r\nGET /u  ")
+        chunked = b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n%b\r\n2\r\nde\r\n0\r\n\r\n" % OFFER
+        websocket = b"GET /u HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: 1\r\nX: 2\r\n\r\n"
+        whole = POST % (3, OFFER) + b"abc" + chunked + websocket + GET % b"/next"
+        async with echo.connect(*[whole[at : at + size] for at in range(0, len(whole), size)]) as (reader, _):
+            told = [(await answer(reader)) for _ in range(4)]
+        assert [body for _, _, body in told] == [b"POST /p  abc", b"POST /p  de", b"GET /u  ", b"GET /next  "]
+        assert all(headers["connection"] == "keep-alive" for _, headers, _ in told)
+        assert echo.seen[2].headers[b"x"] == b"1, 2"
+
+    run(test)
+
+
+def test_a_great_many_offers_to_upgrade_are_passed_over(run: Test) -> None:
+    async def test(echo: Echo) -> None:
+        async with echo.connect(2000 * (POST % (1, OFFER) + b"x")) as (reader, _):
+            for _ in range(2000):
+                assert (await answer(reader))[2] == b"POST /p  x"
+
+    run(test)
+
+
+def test_no_tunnel_is_dug(run: Test) -> None:
+    async def test(echo: Echo) -> None:
+        told = await echo.talk(b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n\x00\x01")
+        assert b"connection: close\r\n" in told and echo.seen[0].method == "CONNECT"
 
     run(test)
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nHo st: x\r\n\r\n"]
+    ("sent", "host"),
+    [
+        (b"GET http://a:1/p HTTP/1.1\r\nHost: x\r\n", b"a:1"),
+        (b"GET HTTP://a HTTP/1.1\r\nHost: x\r\n", b"a"),
+        (b"GET http://u@a?q HTTP/1.1\r\nHost: x\r\n", b"u@a"),
+        (b"GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n", b"a, a"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nhost: y\r\n", b"x, y"),
+        (b"GET / HTTP/1.1\r\nHost:\r\n", b""),
+    ],
+)
+def test_the_host_is_the_one_that_was_asked_for(run: Test, sent: bytes, host: bytes) -> None:
+    async def test(echo: Echo) -> None:
+        await echo.talk(sent + b"Connection: close\r\n\r\n")
+        assert echo.seen[0].headers[b"host"] == host
+
+    run(test)
+
+
+IN_TWO_WAYS = [
+    b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    b"Content-Length: 3, 3\r\n\r\nabc",
+    b"Content-Length: +3\r\n\r\nabc",
+    b"Content-Length: 99999999999999999999\r\n\r\nabc",
+    b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: gzip\r\n\r\n",
+    b"Transfer-Encoding: identity\r\n\r\n",
+    b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcXX0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc\r\n0\r\n\r\n",
+    b"X: a\r\n b\r\n\r\n",
+    b" X: a\r\n\r\n",
+    b"X: a\nY: b\r\n\r\n",
+    b"X: a\rY: b\r\n\r\n",
+    b"X: a\x00b\r\n\r\n",
+    b"X: a\r\n\n",
+    b": a\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("rest", IN_TWO_WAYS)
+def test_what_two_programs_could_read_in_two_ways_is_400_and_closed(run: Test, rest: bytes) -> None:
+    """A proxy in front and this server would take different bytes for the next request (RFC 9112, 11.2)."""
+
+    async def test(echo: Echo) -> None:
+        told = await echo.talk(b"POST /p HTTP/1.1\r\nHost: x\r\n" + rest + GET % b"/smuggled")
+        assert told.startswith(b"HTTP/1.1 400 Bad Request\r\n") and b"connection: close\r\n" in told
+        assert not echo.seen and told.count(b"HTTP/1.1 ") == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01",
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHo st: x\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.2\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
 )
 def test_what_is_not_http_is_400_and_closed(run: Test, garbage: bytes) -> None:
     async def test(echo: Echo) -> None:
@@ -411,7 +517,7 @@ def test_a_drain_answers_what_was_taken_and_closes_the_rest(run: Test) -> None:
             echo.let_go()
             assert (await answer(reader))[1]["connection"] == "close"
             assert await reader.read() == b"", "nothing new is taken"
-            assert "connection" not in (await answer(two))[1]
+            assert (await answer(two))[1]["connection"] == "keep-alive"
             assert (await answer(two))[1]["connection"] == "close"
             assert await two.read() == b""
 
