@@ -75,14 +75,14 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
         file.execute("BEGIN IMMEDIATE")
         series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
         common = "i, hex(randomblob(12)), 'u' || (i % 5000), 'b' || i, 'b' || i, NULL"
-        facts = "100, 200, 0, 1, 1"
+        facts, costs = "100, 200, 0, 1, 1", "84000000, 90000000, 3600.5"
         if ended:
             indexes = file.execute(INDEXES).fetchall()
             for name, _ in indexes:
                 file.execute(f"DROP INDEX {name}")  # millions of rows are sorted once, not placed one by one
             file.execute(
                 f"INSERT INTO ended_sessions {series} SELECT {common}, ? + i * 1000, 60000, ? + i * 1000 + 5000,"
-                f" ? + i * 1000 + 65000, {facts}, ? + i * 1000 + 30000, 'stopped' FROM n",
+                f" ? + i * 1000 + 65000, {facts}, ? + i * 1000 + 30000, 'stopped', {costs} FROM n",
                 (ended, *(NOW - ended * 1000 - 60_000,) * 4),
             )
             for _, sql in indexes:
@@ -90,7 +90,7 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
         if active:
             file.execute(
                 f"INSERT INTO active_sessions {series} SELECT {common.replace('i, hex', f'{ended} + i, hex', 1)},"
-                f" ?, 86400000, ?, ?, {facts} FROM n",
+                f" ?, 86400000, ?, ?, {facts}, {costs} FROM n",
                 (active, NOW, NOW, NOW + DAY_MS),
             )
         file.execute("UPDATE fleet SET active = ?, next_number = ?", (active, ended + active + 1))
@@ -98,7 +98,8 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
             n = step // 5
             file.execute(
                 f"INSERT INTO snapshots {series} SELECT ?, ? - i * ?, {n}, 90, 170, {n} * 140, 3, 200, {n},"
-                f" {n} * 31.5, 60, {n}, {n} * 45.5, 55, 4.5, {n} * 70, {n} * 8, {n} * 2, {n}, {n} FROM n",
+                f" {n} * 31.5, 60, {n}, {n} * 45.5, 55, 4.5, {n} * 70, {n} * 8, {n} * 2, {n}, {n},"
+                f" {n} * 140, {n} * 140 * 84000000, {n} * 140, {n} * 140 * 3.5 FROM n",
                 (DAYS * 86_400 // step, step, NOW - NOW % (step * 1000), step * 1000),
             )
             file.execute(

@@ -96,6 +96,16 @@ class Facts(NamedTuple):
     version: int
 
 
+class Costs(NamedTuple):
+    """What measured bots cost together: how many say their memory, and its bytes; how many have a load, and the sum of
+    its percents of one core."""
+
+    memory_n: int
+    memory_bytes: int
+    cpu_n: int
+    cpu_percent: float
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How and when a session ended."""
@@ -189,6 +199,7 @@ class Snapshot:
     trades: int
     starts: int
     ended: int
+    costs: Costs
     refusals: Mapping[str, int]
 
 

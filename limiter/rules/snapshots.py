@@ -33,6 +33,7 @@ class TakeSnapshot:
             cpu_percent=self.cpu_percent,
             ram_percent=self.ram_percent,
             p99_ms=self.p99_ms,
+            costs=state.costs(now),
             refusals={reason: n for reason, n in refusals.items() if n},
             **{name: grown(name) for name in FIGURES},
         )

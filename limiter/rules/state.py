@@ -19,6 +19,7 @@ from limiter.rules.records import (
     AuditEntry,
     Changes,
     Channel,
+    Costs,
     Delivery,
     Ended,
     Incident,
@@ -205,6 +206,18 @@ class State:
         """The sessions that missed two heartbeats and still hold a slot."""
         return [session for session in self.sessions.values() if session.suspect(now) and session.expires_at > now]
 
+    def costs(self, now: int) -> Costs:
+        """What the bots that hold a slot and are measured cost together."""
+        memory_n, memory_bytes, cpu_n, cpu_percent = 0, 0, 0, 0.0
+        for session in self.sessions.values():
+            if session.memory_bytes is not None and session.expires_at > now:
+                memory_n += 1
+                memory_bytes += session.memory_bytes
+            if (load := session.cpu_percent) is not None and session.expires_at > now:
+                cpu_n += 1
+                cpu_percent += load
+        return Costs(memory_n, memory_bytes, cpu_n, cpu_percent)
+
     # -- what the store says: durable already, so nothing of it is undone or written
 
     def restore(self, session: Session) -> None:
@@ -225,6 +238,12 @@ class State:
         session = self.sessions.get(number)
         if session is not None:
             self._renew(session, at, lease_ms)
+
+    def follow_measure(self, number: int, at: int, memory_bytes: int | None, cpu_seconds: float | None) -> None:
+        """Another process was told what a bot costs."""
+        session = self.sessions.get(number)
+        if session is not None:
+            session.measure(at, memory_bytes, cpu_seconds)
 
     def follow_renewal(self, at: int) -> None:
         """Every lease was renewed in full."""

@@ -37,6 +37,11 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[Refused], r
         "started": [session_row(one) for one in changes.started if one.number in state.sessions],
         "ended": [(one.session.number, one.at, one.reason) for one in changes.ended],
         "beaten": [(one.number, one.last_heartbeat_at, one.lease_ms) for one in beaten],
+        "measured": [
+            (one.number, one.measured_at, one.memory_bytes, one.cpu_seconds)
+            for one in beaten
+            if one.measured_at == one.last_heartbeat_at
+        ],
         "starts": len(changes.started),
         "trades": len(changes.trades),
         "refused": Counter(one.reason for one in refused),
@@ -58,6 +63,8 @@ def follow(state: State, at: int, entry: Entry) -> None:
         state.restore(as_session(row))
     for number, beaten_at, lease_ms in entry.get("beaten", ()):
         state.follow_beat(number, beaten_at, lease_ms)
+    for number, measured_at, memory_bytes, cpu_seconds in entry.get("measured", ()):
+        state.follow_measure(number, measured_at, memory_bytes, cpu_seconds)
     for day, user, used in entry.get("days", ()):
         state.trade_days[user, day] = used
     for kind, user, second, n in entry.get("seconds", ()):

@@ -17,11 +17,13 @@ ROWS = 10_000  # read at a time
 
 
 def move(source: Engine, target: Engine) -> dict[str, int]:
-    """Copy; the rows of each table. Raises StoreError where the target has been used, or a count differs after it."""
+    """Copy; the rows of each table. Raises StoreError where the source is of an older
+    program, the target has been used, or a count differs after it."""
     tables = [table for table in schema.metadata.sorted_tables if table not in OWN]
     with reading(source, READ_SECONDS) as origin, target.begin() as tx:
         for timeout in ("statement_timeout", "idle_in_transaction_session_timeout"):
             tx.exec_driver_sql(f"SET LOCAL {timeout} = 0")
+        _refuse_old(origin)
         _refuse_used(tx)
         tx.execute(schema.fleet.delete())
         moved = {table.name: _move_table(origin, tx, table) for table in tables}
@@ -34,6 +36,15 @@ def move(source: Engine, target: Engine) -> dict[str, int]:
                     f"{table.name}: {moved[table.name]} rows were read and {found} written: nothing is kept"
                 )
     return moved
+
+
+def _refuse_old(origin: Connection) -> None:
+    step = origin.execute(select(func.max(schema.migrations.c.step))).scalar_one()
+    if step != len(schema.MIGRATIONS):
+        raise StoreError(
+            f"the source has schema {step}, this program's is {len(schema.MIGRATIONS)}:"
+            " run `python -m limiter migrate` first"
+        )
 
 
 def _refuse_used(tx: Connection) -> None:

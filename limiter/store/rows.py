@@ -14,14 +14,14 @@ def session_row(session: Session) -> tuple[Any, ...]:
     return (
         session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
         session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
-        *session.facts,
+        *session.facts, session.memory_bytes, session.memory_peak, session.cpu_seconds,
     )  # fmt: skip
 
 
 def as_session(row: Iterable[Any]) -> Session:
-    """A session from its row."""
+    """A session from its row; what follows the columns of a live one is passed over."""
     columns: list[Any] = list(row)
-    columns[10:] = [Facts(*columns[10:15])]
+    columns[10:] = [Facts(*columns[10:15]), *columns[15:18]]
     return Session(*columns)
 
 

@@ -3,6 +3,9 @@
 A live session is a row of `active_sessions`, a narrow table that heartbeats rewrite; when it ends the row moves to
 `ended_sessions`, which only grows. The view `sessions` shows both. Snapshots of three resolutions share one table:
 a raw snapshot is a rollup of one.
+
+A table, column or index says by `_since(n)` which step brought it (1 where it says nothing), and that step makes it: a
+new database and one from years ago have been through the same steps.
 """
 
 from collections.abc import Callable
@@ -22,6 +25,8 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn, CreateTable
 from sqlalchemy.types import TypeEngine
 
 APPLICATION_ID = 0x4C494D31  # "LIM1", in the header of a SQLite file that is ours
@@ -38,6 +43,26 @@ def _table(name: str, *columns: Any, **options: Any) -> Table:
 
 def _needed(name: str, kind: Any = Int, **options: Any) -> Column[Any]:
     return Column(name, kind, nullable=False, **options)
+
+
+def _since(step: int) -> dict[str, Any]:
+    return {"info": {"step": step}}
+
+
+def _step(item: Table | Column[Any] | Index) -> int:
+    own: int = item.info.get("step", 1)
+    if isinstance(item, Index):
+        assert item.table is not None
+        return max(own, _step(item.table), *(_step(column) for column in item.columns))
+    return own
+
+
+@compiles(CreateColumn)
+def _create_column(element: CreateColumn, compiler: Any, **options: Any) -> Any:
+    """A table is made as its own step made it; what later steps brought is added by them."""
+    column: Column[Any] = element.element
+    later = _step(column) > _step(column.table)
+    return None if later else compiler.visit_create_column(element, **options)
 
 
 def _session_columns() -> list[Column[Any]]:
@@ -57,6 +82,9 @@ def _session_columns() -> list[Column[Any]]:
         _needed("user_active"),
         _needed("user_max"),
         _needed("version"),
+        Column("memory_bytes", Int, **_since(2)),  # what its heartbeats said it costs: see rules.records.Session
+        Column("memory_peak", Int, **_since(2)),
+        Column("cpu_seconds", Real, **_since(2)),
     ]
 
 
@@ -197,6 +225,12 @@ snapshots = _table(
     _needed("trades"),
     _needed("starts"),
     _needed("ended"),
+    # Of the bots whose heartbeats say what they cost: how many say their memory, and its bytes; how many have a load,
+    # and its percents of one core; each summed over the snapshots.
+    _needed("bots_memory_n", server_default=text("0"), **_since(2)),
+    _needed("bots_memory_sum", server_default=text("0"), **_since(2)),
+    _needed("bots_cpu_n", server_default=text("0"), **_since(2)),
+    _needed("bots_cpu_sum", Real, server_default=text("0"), **_since(2)),
     sqlite_with_rowid=False,
 )
 
@@ -305,18 +339,37 @@ migrations = _table(
     _needed("at"),
 )
 
-SESSION_NAMES = tuple(column.name for column in active_sessions.c)
+
+def _make(tx: Connection, step: int) -> None:
+    """The tables, columns and indexes that this step brought."""
+    compiler: Any = tx.dialect.ddl_compiler(tx.dialect, None)  # type: ignore[arg-type]  # as Alembic makes one
+    for table in metadata.sorted_tables:
+        if _step(table) == step:
+            tx.execute(CreateTable(table))
+        for column in table.c:
+            if _step(table) < _step(column) == step:
+                described = compiler.get_column_specification(column)
+                tx.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {described}"))
+        for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            if _step(index) == step:
+                index.create(tx)
 
 
-def _first(tx: Connection) -> None:
-    metadata.create_all(tx, checkfirst=False)
-    names = ", ".join(SESSION_NAMES)
+def _show_sessions(tx: Connection, step: int) -> None:
+    """The view of live and ended sessions, with the columns that there are after this step."""
+    names = ", ".join(column.name for column in active_sessions.c if _step(column) <= step)
+    tx.execute(text("DROP VIEW IF EXISTS sessions"))
     tx.execute(
         text(
             f"CREATE VIEW sessions AS SELECT {names}, NULL AS ended_at, NULL AS ended_reason FROM active_sessions"
             f" UNION ALL SELECT {names}, ended_at, ended_reason FROM ended_sessions"
         )
     )
+
+
+def _first(tx: Connection) -> None:
+    _make(tx, 1)
+    _show_sessions(tx, 1)
     tx.execute(fleet.insert().values(id=1, active=0, next_number=1, paused=0))
     for statement in _AUDIT_ONLY_GROWS[tx.dialect.name]:
         tx.execute(text(statement))
@@ -337,5 +390,10 @@ _AUDIT_ONLY_GROWS = {
 }
 
 
-MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first", _first),)
+def _second(tx: Connection) -> None:
+    _make(tx, 2)
+    _show_sessions(tx, 2)
+
+
+MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first", _first), ("what bots cost", _second))
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

@@ -166,7 +166,13 @@ class Writer:
     def _save_beats(self, state: State) -> None:
         beaten, state.beaten = state.beaten, {}
         if beaten:
-            rows = [(s.last_heartbeat_at, s.expires_at, s.lease_ms, s.number) for s in beaten.values()]
+            rows = [
+                (
+                    one.last_heartbeat_at, one.expires_at, one.lease_ms, one.memory_bytes, one.memory_peak,
+                    one.cpu_seconds, one.number,
+                )
+                for one in beaten.values()
+            ]  # fmt: skip
             self._execute(_UPDATE_BEAT, rows)
 
     def _save_versions(self, state: State, versions: Sequence[Version], users: Sequence[str]) -> None:
@@ -217,6 +223,7 @@ class Writer:
         figures = (
             1, s.bots, s.bots, s.bots, s.suspects, s.limit, int(cpu is not None), cpu or 0.0, cpu,
             int(ram is not None), ram or 0.0, ram, s.p99_ms, s.tokens, s.signals, s.trades, s.starts, s.ended,
+            *s.costs,
         )  # fmt: skip
         steps = [(step, s.at - s.at % (step * 1000)) for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP)]
         self._execute(_UPSERT_SNAPSHOT, [(*step, *figures) for step in steps])
@@ -364,7 +371,10 @@ _INSERTS = {
 }
 _DELETE_ACTIVE = "DELETE FROM active_sessions WHERE number = ?"
 _UPDATE_FLEET = "UPDATE fleet SET active = ?, next_number = ?, paused = ? WHERE id = 1"
-_UPDATE_BEAT = "UPDATE active_sessions SET last_heartbeat_at = ?, expires_at = ?, lease_ms = ? WHERE number = ?"
+_UPDATE_BEAT = (
+    "UPDATE active_sessions SET last_heartbeat_at = ?, expires_at = ?, lease_ms = ?,"
+    " memory_bytes = ?, memory_peak = ?, cpu_seconds = ? WHERE number = ?"
+)
 _INSERT_TRADE = f"INSERT INTO trades ({', '.join(TRADE_COLUMNS)}) VALUES ({', '.join('?' for _ in TRADE_COLUMNS)})"
 _UPSERT_DAY = (
     "INSERT INTO trade_days (day, user_id, used) VALUES (?, ?, ?)"
@@ -379,7 +389,10 @@ _UPDATE_REFUSAL = (
     " count = ?, version = ?, active = ?, max_bots = ?, user_active = ?, user_max = ?,"
     " repeats = repeats + ? WHERE id = ?"
 )
-_SUMS = ("n", "bots_sum", "cpu_n", "cpu_sum", "ram_n", "ram_sum", "tokens", "signals", "trades", "starts", "ended")
+_SUMS = (
+    "n", "bots_sum", "cpu_n", "cpu_sum", "ram_n", "ram_sum", "tokens", "signals", "trades", "starts", "ended",
+    "bots_memory_n", "bots_memory_sum", "bots_cpu_n", "bots_cpu_sum",
+)  # fmt: skip
 _MAXIMA = ("bots_max", "suspects_max", "cpu_max", "ram_max", "p99_max")
 _UPSERT_SNAPSHOT = (
     _INSERTS["snapshots"]

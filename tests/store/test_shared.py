@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from limiter.rules.changes import OverrideUser, SetPause
 from limiter.rules.quotas import Take
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Admission, Reap
+from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap
 from limiter.store import journal, schema
 from limiter.store.postgres import IDLE_MS
+from limiter.store.rows import session_row
 from limiter.store.shared import AWAY_MS, LEADER_MS, SharedWriter
 from tests.conftest import new_database
 from tests.rules.world import MINUTE, NOW, SECOND, asked, picture
@@ -85,6 +86,30 @@ def test_a_heartbeat_at_one_process_keeps_the_lease_at_the_others(books: Callabl
     two.ask(NOW + 61 * SECOND, Reap())
     assert list(two.state.sessions) == [kept.number]
     assert two.ask(NOW + 61 * SECOND, beat(lost))[0].reason == "session_ended"
+
+
+def test_what_one_process_is_told_of_a_bot_all_know(books: Callable[..., list[Book]]) -> None:
+    one, two = books(2)
+    bot, other = one.start("u1"), one.start("u2")
+    for second, memory in ((20, 9_000), (40, 8_000)):
+        beats = [Heartbeat(bot.number, bot.secret, memory, second / 10), beat(other)]
+        one.ask(NOW + second * SECOND, Heartbeats(beats))
+    two.ask(NOW + 41 * SECOND, beat(bot))
+    assert one.ask(NOW + 42 * SECOND, SAMPLE)[0].costs == two.ask(NOW + 42 * SECOND, SAMPLE)[0].costs
+    seen = two.state.sessions[bot.number]
+    assert (seen.memory_bytes, seen.memory_peak, seen.cpu_seconds, seen.cpu_percent) == (8_000, 9_000, 4.0, 10)
+    assert two.state.sessions[other.number].memory_bytes is None
+
+
+def test_a_process_of_the_program_before_is_understood(books: Callable[..., list[Book]]) -> None:
+    """Limiters are upgraded one after the other; the rows of its journal had no figures."""
+    (one,) = books(1)
+    bot = one.start("u1")
+    row = session_row(bot)[:15]
+    started = [(9, *row[1:2], "u9", *row[3:])]
+    journal.follow(one.state, NOW + SECOND, {"started": started, "beaten": [(bot.number, NOW + SECOND, 60_000)]})
+    assert (one.state.sessions[9].user_id, one.state.sessions[9].memory_bytes) == ("u9", None)
+    assert bot.last_heartbeat_at == NOW + SECOND
 
 
 def test_changes_of_operators_reach_the_next_decision_of_every_process(books: Callable[..., list[Book]]) -> None:

@@ -17,7 +17,7 @@ from limiter.rules.limits import Setting, defaults
 from limiter.rules.quotas import LookAtUser, Take
 from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Reap, StopByAdmin
+from limiter.rules.sessions import Heartbeat, Heartbeats, Reap, StopByAdmin
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.store import flood, schema
 from limiter.store.retention import Retention
@@ -42,6 +42,11 @@ def file_book(tmp_path: Path) -> Iterator[Book]:
     made = Book(f"sqlite:///{tmp_path}/limiter.db")
     yield made
     made.close()
+
+
+def measured(session: Session, memory_bytes: int | None, cpu_seconds: float | None) -> Heartbeat:
+    """A heartbeat that says what its bot costs."""
+    return Heartbeat(session.number, session.secret, memory_bytes, cpu_seconds)
 
 
 # -- the start
@@ -225,6 +230,24 @@ def test_live_and_ended_sessions_are_one_view(book: Book) -> None:
     book.writer.connection.rollback()
 
 
+def test_what_a_bot_costs_is_written_and_comes_back(book: Book) -> None:
+    first, second = book.start("u1"), book.start("u2")
+    for n, memory in enumerate((7_000, 9_000, 8_000), 1):
+        beats = [measured(first, memory, n * 2.5), Heartbeat(second.number, second.secret)]
+        book.ask(NOW + 20 * n * SECOND, Heartbeats(beats))
+    _, shot = book.ask(NOW + MINUTE, Take("r", "tokens", 1), SAMPLE)
+    assert shot.costs == (1, 8_000, 1, pytest.approx(12.5))
+    told, silent = book.rows(schema.active_sessions)
+    assert (told.memory_bytes, told.memory_peak, told.cpu_seconds) == (8_000, 9_000, 7.5)
+    assert (silent.memory_bytes, silent.memory_peak, silent.cpu_seconds) == (None, None, None)
+    book.restart(NOW + 2 * MINUTE)
+    back = book.state.sessions[first.number]
+    assert (back.memory_bytes, back.memory_peak, back.cpu_seconds, back.cpu_percent) == (8_000, 9_000, 7.5, None)
+    book.ask(NOW + 2 * MINUTE, measured(back, 2**53, 1e9), stop(back))
+    (row,) = book.rows(schema.ended_sessions)
+    assert (row.memory_bytes, row.memory_peak, row.cpu_seconds) == (2**53, 2**53, 1e9)
+
+
 def test_heartbeats_are_written_with_the_next_snapshot(file_book: Book) -> None:
     session = file_book.start("u1")
     file_book.decide(NOW + 20 * SECOND, beat(session))
@@ -396,23 +419,27 @@ def test_a_shared_row_explains_the_request_that_it_names(book: Book) -> None:
             st.one_of(st.none(), st.floats(0, 100)),
             st.one_of(st.none(), st.floats(0, 1e4)),
             st.integers(0, 5),
+            st.none() | st.integers(0, 2**50),
         ),
         min_size=1, max_size=20,
     )
 )  # fmt: skip
 def test_rollups_are_sums_least_and_most_of_the_snapshots(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, float | None, float | None, int]]
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, float | None, float | None, int, int | None]]
 ) -> None:
     folder = tmp_path_factory.mktemp("rollups")
     book = Book(f"sqlite:///{folder}/limiter.db", MAX_CONCURRENT_BOTS=3, MAX_BOTS_PER_USER=9, BOT_LEASE_SECONDS=86_400)
     shots, now = [], NOW
-    for wait, starts, cpu, p99, tokens in steps:
+    for wait, starts, cpu, p99, tokens, memory in steps:
         now += wait * SECOND
         requests: list[Any] = [asked("u1") for _ in range(starts)]
         if tokens:
             requests.append(Take("r", "tokens", tokens))
         if len(book.state.sessions) == 3:
             requests.append(stop(next(iter(book.state.sessions.values()))))
+        beats = [measured(one, memory, now / 1000) for one in list(book.state.sessions.values())[1:]]
+        if memory is not None:
+            requests.append(Heartbeats(beats))
         *_, shot = book.ask(now, *requests, TakeSnapshot(cpu, None, p99))
         shots.append(shot)
     for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP):
@@ -445,6 +472,9 @@ def check_rollup(row: Row[Any], of: list[Any]) -> None:
     assert row.p99_max == max(p99, default=None)
     for name in ("tokens", "signals", "trades", "starts", "ended"):
         assert getattr(row, name) == sum(getattr(shot, name) for shot in of)
+    sums = [sum(figures) for figures in zip(*(shot.costs for shot in of), strict=True)]
+    found = row.bots_memory_n, row.bots_memory_sum, row.bots_cpu_n, row.bots_cpu_sum
+    assert list(found) == [*sums[:3], pytest.approx(sums[3])]
 
 
 def test_counts_of_the_last_hour_come_back(file_book: Book) -> None:

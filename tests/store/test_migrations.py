@@ -1,0 +1,129 @@
+"""A database from years ago, opened by this program. `schemas/` has each schema as released; it never changes."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from limiter import config, upkeep
+from limiter.rules.sessions import Heartbeat
+from limiter.store import engine, reader, schema
+from limiter.store.engine import StoreError, open_writer
+from tests.conftest import new_database
+from tests.rules.world import HOUR, MINUTE, NOW, SECOND
+from tests.store.book import SAMPLE, Book, stop
+
+SCHEMAS = Path(__file__).with_name("schemas")
+AGO = NOW - MINUTE
+SESSION = f"'u%d', 'b1', 'b1', NULL, {AGO}, 60000, {AGO}, {AGO + MINUTE}, 0, 200, 0, 1, 1"
+SAMPLED = "1, 7, 7, 7, 0, 200, 1, 30, 30, 1, 40, 40, 1.5, 9, 8, 7, 6, 5"
+ROWS = f"""
+INSERT INTO active_sessions VALUES (2, 'secret-2', {SESSION % 2});
+INSERT INTO ended_sessions VALUES (1, 'secret-1', {SESSION % 1}, {AGO + 5}, 'stopped');
+UPDATE fleet SET active = 1, next_number = 3;
+INSERT INTO snapshots VALUES (5, {AGO}, {SAMPLED}), (60, {AGO}, {SAMPLED}), (3600, {AGO - AGO % HOUR}, {SAMPLED});
+INSERT INTO migrations VALUES (1, 'first', {AGO});
+"""  # what the program of that day left behind: a live session, one that is over, a sample
+DATABASES = pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[[str, str], str]:
+    """`make("sqlite", rows)`: the URL of a database as step 1 was released, with these rows."""
+
+    def make(database: str, rows: str) -> str:
+        if database == "postgres":
+            url = new_database()
+            with psycopg.connect(plain(url)) as server:
+                server.execute(((SCHEMAS / "1.postgresql.sql").read_text() + rows).encode())
+            return url
+        path = tmp_path / "old.db"
+        with closing(sqlite3.connect(path)) as file:
+            file.executescript((SCHEMAS / "1.sqlite.sql").read_text() + rows)
+            file.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+            file.execute("PRAGMA user_version = 1")
+            file.execute("PRAGMA journal_mode = WAL")
+        return f"sqlite:///{path}"
+
+    return make
+
+
+def plain(url: str) -> str:
+    return url.replace("+psycopg", "", 1)
+
+
+def described(url: str) -> Any:
+    """Everything that a schema holds."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
+            found = file.execute("SELECT name, coalesce(sql, '') FROM sqlite_master").fetchall()
+            return {name: re.sub(r"\s*([,()])\s*", r"\1 ", " ".join(sql.split())).strip() for name, sql in found}
+    with psycopg.connect(plain(url)) as server:
+        columns = server.execute(
+            "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+            " WHERE table_schema = 'public' ORDER BY table_name, ordinal_position"
+        ).fetchall()
+        indexes = server.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1").fetchall()
+        views = server.execute("SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'").fetchall()
+        constraints = server.execute(
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"
+        ).fetchall()
+        triggers = server.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1").fetchall()
+        return columns, indexes, views, constraints, triggers
+
+
+@DATABASES
+def test_step_1_makes_what_it_made_when_it_was_released(
+    make: Callable[[str, str], str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = new_database() if database == "postgres" else f"sqlite:///{tmp_path}/new.db"
+    monkeypatch.setattr(engine, "MIGRATIONS", schema.MIGRATIONS[:1])
+    open_writer(fresh).dispose()
+    assert described(make(database, "")) == described(fresh)
+
+
+@DATABASES
+def test_an_old_database_gets_the_schema_of_a_new_one(
+    make: Callable[[str, str], str], database: str, tmp_path: Path
+) -> None:
+    fresh = new_database() if database == "postgres" else f"sqlite:///{tmp_path}/new.db"
+    old = make(database, ROWS)
+    for url in (fresh, old):
+        open_writer(url).dispose()
+    assert described(old) == described(fresh)
+
+
+@DATABASES
+def test_an_old_database_goes_on_where_it_was(make: Callable[[str, str], str], database: str) -> None:
+    book = Book(make(database, ROWS))
+    (session,) = book.state.sessions.values()
+    assert (session.number, session.user_id, session.facts.max_bots) == (2, "u2", 200)
+    assert (session.memory_bytes, session.memory_peak, session.cpu_seconds) == (None, None, None)
+    at = NOW + 20 * SECOND
+    book.ask(at, Heartbeat(2, "secret-2", 5_000, 1.5), SAMPLE)
+    (row,) = book.rows(schema.active_sessions)
+    assert (row.memory_bytes, row.memory_peak, row.cpu_seconds) == (5_000, 5_000, 1.5)
+    book.ask(at, stop(session), Heartbeat(1, "secret-1"))
+    view = book.writer.connection.exec_driver_sql(
+        "SELECT number, ended_reason, memory_bytes FROM sessions ORDER BY number"
+    ).all()
+    assert [tuple(row) for row in view] == [(1, "stopped", None), (2, "stopped", 5_000)]
+    buckets = reader.history(book.writer.connection, AGO, at + SECOND, 5_000)
+    assert [bucket["bots"]["max"] for bucket in buckets] == [7, 1]
+    assert [(row.n, row.bots_memory_n) for row in book.rows(schema.snapshots) if row.step == 60] == [(1, 0), (1, 1)]
+    book.close()
+
+
+@pytest.mark.postgres
+def test_an_old_file_is_not_copied_to_a_server_before_it_is_migrated(make: Callable[[str, str], str]) -> None:
+    settings = config.read({"LIMITER_DATABASE_URL": make("sqlite", ROWS)})
+    with pytest.raises(StoreError, match=r"schema 1.*python -m limiter migrate"):
+        upkeep.move(settings, new_database())
+    upkeep.migrate(settings)
+    assert upkeep.move(settings, new_database())["ended_sessions"] == 1
