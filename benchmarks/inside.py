@@ -18,7 +18,7 @@ from limiter import config
 from limiter.committer import Clock, Committer, Request, settle_memory
 from limiter.rules.sessions import Heartbeat, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.store import analysis, reader
+from limiter.store import read
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.opening import writer_of
 
@@ -173,19 +173,19 @@ def console(found: Findings, effort: Effort, say: Say) -> None:
 
         def chart() -> None:
             with reading(engine) as tx:
-                analysis.series(tx, NOW - DAYS * DAY_MS, NOW)
+                read.history.series(tx, NOW - DAYS * DAY_MS, NOW)
 
         def page() -> None:
             for query in (
-                analysis.newest,
-                lambda tx: analysis.load(tx, NOW - DAY_MS, NOW),
-                lambda tx: analysis.refused_users(tx, NOW - 3_600_000),
-                lambda tx: analysis.series(tx, NOW - DAY_MS, NOW),
-                lambda tx: analysis.limit_changes(tx, NOW - DAY_MS, NOW),
-                lambda tx: reader.notes(tx, NOW - DAY_MS, NOW),
-                lambda tx: reader.audit(tx, limit=20),
-                lambda tx: analysis.refusals(tx, "", "", 0, 20),
-                lambda tx: analysis.lost_sessions(tx, 20),
+                read.history.newest,
+                lambda tx: read.history.load(tx, NOW - DAY_MS, NOW),
+                lambda tx: read.refusals.refused_users(tx, NOW - 3_600_000),
+                lambda tx: read.history.series(tx, NOW - DAY_MS, NOW),
+                lambda tx: read.limits.changes_of(tx, NOW - DAY_MS, NOW),
+                lambda tx: read.audit.notes(tx, NOW - DAY_MS, NOW),
+                lambda tx: read.audit.entries(tx, limit=20),
+                lambda tx: read.refusals.refusals(tx, limit=20),
+                lambda tx: read.sessions.lost(tx, 20),
             ):
                 with reading(engine) as tx:
                     query(tx)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from drills.figures import Figure
 from drills.running import ROOMY, percentile, running, seconds, seconds_until
-from limiter.store import analysis, reader
-from limiter.store import limits as stored_limits
+from limiter.store import read
 from limiter.store.engine import open_reader, reading
 from tests.conftest import ROOT, Limiter
 from tests.webhook import Webhook
@@ -160,7 +159,7 @@ def page(url: str, end: Path) -> tuple[int, int]:
     engine, reads, faults = open_reader(url), 0, 0
     while not end.exists():
         time.sleep(REDRAWN_SECONDS)
-        for query in (stored_limits.read, analysis.last_full, analysis.highest, reader.keys):
+        for query in (read.limits.read, read.history.last_full, read.history.highest, read.keys.keys):
             reads += 1
             try:
                 with reading(engine) as connection:

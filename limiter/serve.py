@@ -39,7 +39,7 @@ from limiter.rules.records import Key
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import Manners
 from limiter.rules.sessions import Reap
-from limiter.store import reader
+from limiter.store import read
 from limiter.store.ballast import Ballast
 from limiter.store.engine import Lock, StoreError, open_reader, reading, sqlite_path
 from limiter.store.opening import writer_of
@@ -137,7 +137,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
 
     def read_keys() -> list[Key]:
         with reading(engine) as connection:
-            return reader.keys(connection)
+            return read.keys.keys(connection)
 
     access = await _open_access(config, committer, read_keys)
     sampler = Sampler(committer)

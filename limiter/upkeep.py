@@ -20,7 +20,7 @@ from limiter.config import Config
 from limiter.rules.changes import Write
 from limiter.rules.records import Key, Scope
 from limiter.rules.state import State
-from limiter.store import reader, schema
+from limiter.store import read, schema
 from limiter.store.backup import copy, sync
 from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
 from limiter.store.opening import writer_of
@@ -99,7 +99,7 @@ def list_keys(config: Config) -> list[Key]:
     """Every key, revoked ones too; never a secret."""
     engine = open_reader(config["LIMITER_DATABASE_URL"])
     with reading(engine) as connection:
-        return reader.keys(connection)
+        return read.keys.keys(connection)
 
 
 def revoke_key(config: Config, key_id: str) -> None:

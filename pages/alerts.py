@@ -15,8 +15,7 @@ from limiter.console.kit.times import DAY
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, value_text
 from limiter.console.parts import happenings
 from limiter.rules.capacity import Capacity
-from limiter.store import analysis
-from limiter.store import limits as stored_limits
+from limiter.store import read
 
 sign_in = frame.begin()
 Incident = dict[str, Any]
@@ -30,7 +29,7 @@ def day_bar() -> None:
     now = times.now()
     order = ["", *frame.ICONS]
     worst: dict[str, str] = {}
-    for row in data.read(analysis.hours, now - DAYS_SHOWN * DAY, now):
+    for row in data.read(read.history.hours, now - DAYS_SHOWN * DAY, now).rows:
         day = times.day(row.at)
         worst[day] = max(worst.get(day, ""), Capacity(row.high, row.limit).status.value, key=order.index)
     cells = []
@@ -54,7 +53,7 @@ def day_bar() -> None:
 def figures(counts: Mapping[str, int], channels: Sequence[Mapping[str, Any]]) -> None:
     """How things stand."""
     failing = [channel["name"] for channel in channels if not channel["ok"]]
-    limits = data.read(stored_limits.read)
+    limits = data.read(read.limits.read)
     threshold = float(limits.values["ALERT_THRESHOLD"] or 0) if limits else 80.0
     frame.cards(
         [

@@ -17,7 +17,7 @@ from limiter.console.kit.words import language, number, t, tn
 from limiter.console.parts import launch
 from limiter.exercises import report
 from limiter.rules.limits import Limits
-from limiter.store import limits as stored_limits
+from limiter.store import read
 from limiter.store.engine import StoreError
 
 sign_in = frame.begin()
@@ -261,7 +261,7 @@ def downloads(results: Sequence[report.Result]) -> None:
 
 
 st.title(t("Launch"), anchor=False)
-limits = data.read(stored_limits.read)
+limits = data.read(read.limits.read)
 if limits is None:
     st.info(t("The limiter has not started on this database yet: it writes the limits at its first start."))
     st.stop()

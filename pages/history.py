@@ -14,8 +14,8 @@ from limiter.console.kit.times import Span
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn
 from limiter.console.parts import happenings
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.store import analysis
-from limiter.store.analysis import Series
+from limiter.store import read
+from limiter.store.read.history import Series
 
 sign_in = frame.begin()
 
@@ -26,7 +26,7 @@ def draw(sign_in: SignIn, span: Span) -> None:
         st.rerun()  # the chart ran alone; the range above it has changed too
     if time_range.chosen() is None:
         span = Span(times.now() - span.length, times.now())
-    series = data.read(analysis.series, span.start, span.end)
+    series = data.read(read.history.series, span.start, span.end)
     if not series.rows:
         nothing(span)
         return
@@ -70,7 +70,7 @@ def legend(series: Series) -> str:
 
 def figures(series: Series, span: Span) -> None:
     """The period in five figures."""
-    load = data.read(analysis.load, span.start, span.end)
+    load = data.read(read.history.load, span.start, span.end)
     means = sorted(row.mean for row in series.rows)
     p95 = means[min(len(means) - 1, int(0.95 * len(means)))]
     refused = sum(load.refusals.values())
@@ -113,7 +113,7 @@ def share(seconds: float, span: Span) -> str:
 def nothing(span: Span) -> None:
     """What to do where there is no sample."""
     st.info(t("No samples between {range}.", range=time_range.caption(span)))
-    known = data.read(analysis.bounds)
+    known = data.read(read.history.bounds)
     if known is None:
         st.caption(t("The limiter takes one every 5 seconds from its first start on."))
         return
@@ -130,11 +130,11 @@ def rows_of(series: Series) -> list[dict[str, Any]]:
         {
             "at": times.rfc3339(row.at),
             "bots_min": row.low,
-            "bots_mean": round(row.mean, 2),
+            "bots_mean": row.mean,
             "bots_max": row.high,
             "limit": row.limit,
-            "cpu_percent": None if row.cpu is None else round(row.cpu, 1),
-            "ram_percent": None if row.ram is None else round(row.ram, 1),
+            "cpu_percent": row.cpu,
+            "ram_percent": row.ram,
             "tokens": row.tokens,
             "signals": row.signals,
             "starts": row.starts,

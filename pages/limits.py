@@ -6,12 +6,12 @@ from limiter.console import data, frame
 from limiter.console.kit import url_widgets
 from limiter.console.kit.words import t
 from limiter.console.parts.limits import preview, system, users, versions
-from limiter.store import limits as stored_limits
+from limiter.store import read
 
 sign_in = frame.begin()
 PARTS = {"global": t("System"), "users": t("By user"), "history": t("Versions")}
 
-limits = data.read(stored_limits.read)
+limits = data.read(read.limits.read)
 st.title(t("Limits"), anchor=False)
 if limits is None:
     st.info(t("The limiter has not started on this database yet: it writes the limits at its first start."))

@@ -12,7 +12,7 @@ from limiter.console.parts import happenings, to_do
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
-from limiter.store import analysis
+from limiter.store import read
 
 sign_in = frame.begin()
 
@@ -26,9 +26,9 @@ def now_taken(sign_in: SignIn) -> None:
     system, rates, sessions, decisions = (stats[name] for name in ("system", "rates", "sessions", "decisions"))
     frame.capacity_bar(capacity, system["recommended_max_bots"], stats["limits"]["ALERT_THRESHOLD"])
     now = times.now()
-    day = data.read(analysis.load, now - times.DAY, now)
+    day = data.read(read.history.load, now - times.DAY, now)
     refused = sum(rates["refusals_last_hour"].values())
-    users = data.read(analysis.refused_users, now - HOUR) if refused else 0
+    users = data.read(read.refusals.refused_users, now - HOUR) if refused else 0
     seldom = [silent for silent in (system["cpu_percent"], system["ram_percent"]) if silent is None]
     p99 = decisions["p99_ms"]
     peak_at = times.when(day.peak_at) if day.peak_at else t("no snapshot yet")
@@ -77,7 +77,7 @@ def last_hour(_: SignIn) -> None:
     """Bots against the limit."""
     now = times.now()
     span = Span(now - HOUR, now)
-    series = data.read(analysis.series, span.start, span.end)
+    series = data.read(read.history.series, span.start, span.end)
     st.header(t("The last hour"), anchor=False)
     if not series.rows:
         st.info(t("No snapshot in the last hour: a limiter that runs takes one every 5 seconds."))
@@ -127,7 +127,7 @@ def latest(_: SignIn) -> None:
 
 def empty() -> bool:
     """Whether no bot has ever started."""
-    return not data.read(analysis.active_sessions, most=1) and not data.read(analysis.count_ended, most=1)
+    return not data.read(read.sessions.active, most=1) and not data.read(read.sessions.count_ended, most=1)
 
 
 def first_steps() -> None:

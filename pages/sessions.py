@@ -14,8 +14,7 @@ from limiter.console.kit.words import lasting, number, reason_text, t, tn, value
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.refusals import RECORDED
 from limiter.rules.windows import day_of
-from limiter.store import analysis, reader
-from limiter.store import limits as stored_limits
+from limiter.store import read
 
 sign_in = frame.begin()
 PAGE = 50
@@ -74,7 +73,7 @@ def page_of(total: int) -> int:
 def holding(view: str, user: str) -> None:
     """Sessions that hold a slot."""
     now = times.now()
-    rows = [row for row in data.read(analysis.active_sessions, user) if view == "active" or silent(row, now)]
+    rows = [row for row in data.read(read.sessions.active, user) if view == "active" or silent(row, now)]
     if view == "suspect" or any(silent(row, now) for row in rows):
         release([row for row in rows if silent(row, now)], now)
     if not rows:
@@ -88,7 +87,7 @@ def holding(view: str, user: str) -> None:
     first = page_of(len(rows)) * PAGE
     shown = rows[first : first + PAGE]
     day = day_of(now, data.settings()["LIMITER_TIMEZONE"]).name
-    trades = data.read(analysis.trades_of, [row.user_id for row in shown], day)
+    trades = data.read(read.usage.trades_of, [row.user_id for row in shown], day)
     with place:
         list_of(
             [
@@ -110,12 +109,12 @@ def holding(view: str, user: str) -> None:
 
 def ended(user: str) -> None:
     """Sessions that are over."""
-    total = data.read(analysis.count_ended, user)
+    total = data.read(read.sessions.count_ended, user or None)
     if not total:
         st.info(t("No session has ended yet."))
         return
     place = st.container()
-    rows = data.read(analysis.ended_sessions, user, page_of(total) * PAGE, PAGE)
+    rows = data.read(read.sessions.ended, user or None, limit=PAGE, offset=page_of(total) * PAGE)
     with place:
         list_of(
             [
@@ -176,7 +175,7 @@ def details(row: dict[str, Any], name: str) -> None:
         user = row[t("user")]
         st.code(row[t("session")], language=None)
         frame.facts([(label, value) for label, value in row.items() if label != t("session")])
-        own = data.read(stored_limits.overrides).get(user)
+        own = data.read(read.limits.overrides).get(user)
         if own is not None:
             held = ", ".join(f"{limit} {value_text(value)}" for limit, value in own.limits.items())
             st.markdown(f"**{t('Own limits')}** · {held} · {own.reason}")
@@ -192,11 +191,11 @@ def details(row: dict[str, Any], name: str) -> None:
                 one.ended_at,
                 f"{one.bot_id} · {lasting((one.ended_at - one.started_at) / 1000)} · {ended_text(one.ended_reason)}",
             )
-            for one in data.read(analysis.ended_sessions, user, 0, 6)
+            for one in data.read(read.sessions.ended, user, limit=6)
         ]
         past += [
             (one.at, t("refused: {why}", why=reason_text(one.reason)) + f" ({one.request_id})")
-            for one in data.read(analysis.refusals, user, "", 0, 6)
+            for one in data.read(read.refusals.refusals, user, limit=6)
         ]
         frame.timeline(sorted(past, reverse=True)[:8])
         if name == "active" and sign_in.may_change:
@@ -256,12 +255,13 @@ def refusals(user: str) -> None:
         asked = url_widgets.text(t("Request id"), "request", placeholder=placeholder, icon=":material/tag:", width=320)
     if asked:
         explain(asked)
-    total = data.read(analysis.count_refusals, user, reason)
+    total = data.read(read.refusals.count, user or None, reason or None)
     if not total:
         st.info(t("Nobody was refused."))
         return
     place = st.container()
-    rows = data.read(analysis.refusals, user, reason, page_of(total) * PAGE, PAGE)
+    start = page_of(total) * PAGE
+    rows = data.read(read.refusals.refusals, user or None, reason or None, limit=PAGE, offset=start)
     shown = [
         {
             t("time"): times.instant(row.at),
@@ -286,7 +286,7 @@ def refusals(user: str) -> None:
 
 def explain(request_id: str) -> None:
     """The answer to "why was I refused?"."""
-    row = data.read(reader.refusal, request_id)
+    row = data.read(read.refusals.refusal, request_id)
     with st.container(border=True):
         if row is None:
             st.markdown(t("No refusal has this request id. Single refusals are kept for a time; see Settings."))

@@ -16,8 +16,7 @@ from limiter.console.kit.words import lasting, number, t
 from limiter.console.parts import retention
 from limiter.console.parts.to_do import advice_text
 from limiter.rules.capacity import Box
-from limiter.store import analysis, reader
-from limiter.store import limits as stored_limits
+from limiter.store import read
 from limiter.store.engine import sqlite_path
 from limiter.system_limits import VPS_SIZES
 
@@ -75,7 +74,7 @@ def configuration() -> None:
 def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What a helper at a distance needs to know; secrets are masked where `rows` were made."""
     stats = data.live(sign_in).stats
-    limits = data.read(stored_limits.read)
+    limits = data.read(read.limits.read)
     return {
         "at": times.rfc3339(times.now()),
         "python": platform.python_version(),
@@ -83,8 +82,8 @@ def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "packages": {
             name: metadata.version(name) for name in ("streamlit", "sqlalchemy", "starlette", "uvicorn", "pyarrow")
         },
-        "schema": data.read(analysis.schema_step),
-        "rows": dict(data.read(analysis.tables)),
+        "schema": data.read(read.database.schema_step),
+        "rows": dict(data.read(read.database.tables)),
         "settings": {row["name"]: [row["value"], row["source"]] for row in rows},
         "limits": dict(limits.values) if limits else None,
         "stats": {name: value for name, value in stats.items() if name != "top_users"} if stats else None,
@@ -99,7 +98,7 @@ def box() -> None:
     except Refused as refused:
         advice = None
         st.warning(str(refused))
-    known = data.read(analysis.bounds)
+    known = data.read(read.history.bounds)
     frame.cards(
         [
             Card(
@@ -110,8 +109,8 @@ def box() -> None:
             Card(t("Comfortable"), number(advice["recommended_max_bots"]) if advice else "–", t("bots on this box")),
             Card(
                 t("Database"),
-                f"{number(data.read(analysis.size_bytes) / 1e6, 1)} MB",
-                t("schema {n}", n=data.read(analysis.schema_step)),
+                f"{number(data.read(read.database.size_bytes) / 1e6, 1)} MB",
+                t("schema {n}", n=data.read(read.database.schema_step)),
             ),
             Card(
                 t("History since"),
@@ -179,7 +178,7 @@ def keys() -> None:
             t("made"): times.when(key.created_at),
             t("state"): t("revoked {time}", time=times.when(key.revoked_at)) if key.revoked_at else t("good"),
         }
-        for key in data.read(reader.keys)
+        for key in data.read(read.keys.keys)
     ]
     if rows:
         tables.show(rows)
@@ -238,7 +237,7 @@ def audit() -> None:
             t("reason"): entry["reason"],
             t("detail"): json.dumps(entry["detail"], ensure_ascii=False) if entry["detail"] else "",
         }
-        for entry in data.read(reader.audit, limit=500)
+        for entry in data.read(read.audit.entries, limit=500)
     ]
     if not rows:
         st.info(t("Nobody has changed anything yet."))

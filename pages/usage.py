@@ -3,10 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
 import streamlit as st
-from sqlalchemy import Row
 
 from limiter.console import data, frame
 from limiter.console.charts import capacity
@@ -17,9 +15,8 @@ from limiter.console.kit.words import lasting, number, percent, reason_text, t, 
 from limiter.console.parts import forecast, heat_map
 from limiter.console.vega import BLUE, chart, layer, legend, names, quantity, quiet, shades
 from limiter.rules.refusals import refusing
-from limiter.store import analysis
-from limiter.store import limits as stored_limits
-from limiter.store.schema import HOUR_STEP
+from limiter.store import read
+from limiter.store.read.history import Bucket
 
 sign_in = frame.begin()
 STARTS = ("admitted", *refusing("start"))
@@ -29,7 +26,7 @@ BINS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 16 * 3600, 86_40
 def stays(since: int, within: Sequence[int] | None) -> None:
     """How long sessions lasted; `within`: those that started in these hours."""
     st.header(t("How long sessions last"), anchor=False)
-    found = data.read(analysis.durations, since, within)
+    found = data.read(read.sessions.durations, since, within)
     if not found:
         st.caption(t("No session has ended in this period."))
         return
@@ -52,14 +49,14 @@ def stays(since: int, within: Sequence[int] | None) -> None:
     middle = lengths[bisect_right(upto, total // 2)][0]
     lost = sum(row.n for row in found if row.ended_reason == "lease_expired")
     said = t("Median {median}; {share} ended silent.", median=lasting(middle), share=percent(100 * lost / total))
-    st.caption(said + (" " + t("The newest 50 000 sessions.") if total == analysis.LATEST_SESSIONS else ""))
+    st.caption(said + (" " + t("The newest 50 000 sessions.") if total == read.sessions.LATEST else ""))
 
 
-def starts(rows: Sequence[Row[Any]], span: Span, dated: bool) -> None:
+def starts(rows: Sequence[Bucket], span: Span, dated: bool) -> None:
     """Starts admitted and refused, by hour of the day; `dated`: of each of these hours."""
     title = t("Starts, week by week") if dated else t("Starts by hour of the day")
     st.header(title, anchor=False)
-    refused = data.read(analysis.refused, HOUR_STEP, span.start, span.end, HOUR)
+    refused = data.read(read.history.hours, span.start, span.end).refused
     days = 1.0 if dated else max(1.0, span.length / DAY)
     order: dict[str, int] = {}
     sums: dict[tuple[str, str], float] = {}
@@ -95,7 +92,7 @@ def heavy(since: int, within: Sequence[int] | None) -> None:
             t("trades a day"): round(row.trades / days, 1),
             t("refusals"): row.refusals,
         }
-        for row in data.read(analysis.top_users, since, within)
+        for row in data.read(read.usage.top_users, since, within)
     ]
     if not rows:
         st.caption(t("Nobody has held a slot in this period."))
@@ -111,11 +108,11 @@ def heavy(since: int, within: Sequence[int] | None) -> None:
 def trades(since: int) -> None:
     """Trades a day of the heaviest user against the limit."""
     st.header(t("Trades a day"), anchor=False)
-    rows = data.read(analysis.trade_days, f"{times.local(since, data.settings()['LIMITER_TIMEZONE']):%Y-%m-%d}")
+    rows = data.read(read.usage.trade_days, f"{times.local(since, data.settings()['LIMITER_TIMEZONE']):%Y-%m-%d}")
     if not rows:
         st.caption(t("No trade in this period."))
         return
-    limits = data.read(stored_limits.read)
+    limits = data.read(read.limits.read)
     limit = limits.values["MAX_TRADES_PER_DAY"] if limits else None
     found = [{"day": row.day, "most": row.most, "total": row.total, "users": row.users} for row in rows]
     encoding = {
@@ -143,13 +140,13 @@ def trades(since: int) -> None:
     )
 
 
-def summary(rows: Sequence[Row[Any]], span: Span, days: int) -> None:
+def summary(rows: Sequence[Bucket], span: Span, days: int) -> None:
     """The period in figures, beside the one before."""
     now, before = (
-        data.read(analysis.load, span.start, span.end),
-        data.read(analysis.load, span.start - span.length, span.start),
+        data.read(read.history.load, span.start, span.end),
+        data.read(read.history.load, span.start - span.length, span.start),
     )
-    earlier = data.read(analysis.hours, span.start - span.length, span.start)
+    earlier = data.read(read.history.hours, span.start - span.length, span.start).rows
 
     def against(value: str) -> str:
         whole = len(earlier) >= 0.95 * days * 24
@@ -178,7 +175,7 @@ with st.container(horizontal=True, gap="small", vertical_alignment="center"):
     how = url_widgets.tabs(t("Figure"), "how", {"p95": "p95", "mean": t("mean"), "max": t("max")})
 end = times.now()
 span = Span(end - days * DAY, end)
-rows = data.read(analysis.hours, span.start, span.end)
+rows = data.read(read.history.hours, span.start, span.end).rows
 if not rows:
     st.info(t("Nothing to show yet: patterns appear once the limiter has run for an hour."))
     st.stop()

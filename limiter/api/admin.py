@@ -20,7 +20,7 @@ from limiter.rules.records import Ended, Key, Session
 from limiter.rules.refusals import REASONS, Refusal, invalid
 from limiter.rules.sessions import Reap, ReapSuspects, StopByAdmin
 from limiter.rules.words import told
-from limiter.store import reader
+from limiter.store import read
 from limiter.store.rows import as_session
 from limiter.system_limits import CATALOGUE, LIMITS, Value
 
@@ -108,7 +108,7 @@ async def preview(call: Call) -> Answer:
     values: dict[str, Value] = {name: settings[name].value for name in changes}
 
     def decide_again(connection: Connection) -> dict[str, Any]:
-        demands, stay_ms = reader.demands(connection, now - REPLAY_DAYS * DAY_MS)
+        demands, stay_ms = read.demands.demands(connection, now - REPLAY_DAYS * DAY_MS)
         return replay.replay(demands, values, stay_ms, REPLAY_DAYS)
 
     warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)
@@ -125,8 +125,8 @@ async def preview(call: Call) -> Answer:
 
 async def limit_history(call: Call) -> Answer:
     """The versions, newest first."""
-    size = call.wanted_number("limit", 1, reader.MAX_PAGE) or PAGE
-    rows = await call.read(reader.limit_versions, call.wanted_number("cursor", 0, 2**53), size + 1)
+    size = call.wanted_number("limit", 1, read.MAX_PAGE) or PAGE
+    rows = await call.read(read.limits.versions, call.wanted_number("cursor", 0, 2**53), size + 1)
     versions = [
         s.VersionRow(
             row["version"], str(iso(row["at"])), row["actor"], row["kind"], row["reason"], row["user_id"],
@@ -205,7 +205,7 @@ async def sessions(call: Call) -> Answer:
     """Sessions, newest start first, a page at a time."""
     status = call.wanted_choice("status", ("active", "suspect", "ended"))
     user_id, before = call.wanted_name("user_id"), call.wanted_number("cursor", 0, 2**53)
-    size = call.wanted_number("limit", 1, reader.MAX_PAGE) or PAGE
+    size = call.wanted_number("limit", 1, read.MAX_PAGE) or PAGE
     now, state = call.now(), call.services.committer.state
     rows: list[tuple[int, s.AdminSession]] = []
     if status != "ended":
@@ -219,7 +219,7 @@ async def sessions(call: Call) -> Answer:
         ]
     if status in (None, "ended"):
         await call.decide(Reap())
-        found: list[Row[Any]] = list(await call.read(reader.ended_sessions, user_id, before, size + 1))
+        found: list[Row[Any]] = list(await call.read(read.sessions.ended, user_id, before, size + 1))
         rows += [(row.number, session(as_session(row), now, (row.ended_at, row.ended_reason))) for row in found]
     rows.sort(key=lambda row: -row[0])
     more = str(rows[size - 1][0]) if len(rows) > size else None
@@ -272,11 +272,11 @@ def refusal_row(row: Row[Any]) -> s.RefusalRow:
 async def refusals(call: Call) -> Answer:
     """Refusals, newest first, a page at a time."""
     reason = call.wanted_choice("reason", tuple(REASONS))
-    size = call.wanted_number("limit", 1, reader.MAX_PAGE) or PAGE
+    size = call.wanted_number("limit", 1, read.MAX_PAGE) or PAGE
     filters = {"user_id": call.wanted_name("user_id"), "reason": reason, "since": call.wanted_instant("since")}
     before = call.wanted_number("cursor", 0, 2**53)
     await call.decide(Reap())
-    rows = await call.read(reader.refusals, **filters, before=before, limit=size + 1)
+    rows = await call.read(read.refusals.refusals, **filters, before=before, limit=size + 1)
     more = str(rows[size - 1].id) if len(rows) > size else None
     return ok(s.RefusalsAnswer([refusal_row(row) for row in rows[:size]], more))
 
@@ -285,7 +285,7 @@ async def refusal(call: Call) -> Answer:
     """Why one request was refused."""
     request_id = call.name("request_id")
     await call.decide(Reap())
-    row = await call.read(reader.refusal, request_id)
+    row = await call.read(read.refusals.refusal, request_id)
     if row is None:
         raise Refused(Refusal("not_found"))
     return ok(s.RefusalAnswer(refusal_row(row)))
@@ -293,7 +293,7 @@ async def refusal(call: Call) -> Answer:
 
 async def notes(call: Call) -> Answer:
     """Notes, newest first."""
-    rows = await call.read(reader.notes, call.wanted_instant("from"), call.wanted_instant("to"))
+    rows = await call.read(read.audit.notes, call.wanted_instant("from"), call.wanted_instant("to"))
     found = [s.Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at))) for row in rows]
     return ok(s.NotesAnswer(found))
 
@@ -311,8 +311,8 @@ async def add_note(call: Call) -> Answer:
 
 async def audit(call: Call) -> Answer:
     """What persons did, newest first."""
-    size = call.wanted_number("limit", 1, reader.MAX_PAGE) or PAGE
-    rows = await call.read(reader.audit, call.wanted_number("cursor", 0, 2**53), size + 1)
+    size = call.wanted_number("limit", 1, read.MAX_PAGE) or PAGE
+    rows = await call.read(read.audit.entries, call.wanted_number("cursor", 0, 2**53), size + 1)
     items = [
         s.AuditRow(
             row["id"], str(iso(row["at"])), row["actor"], row["action"], row["target"], row["reason"], row["detail"]
@@ -329,7 +329,7 @@ def key_row(key: Key) -> s.KeyRow:
 
 async def keys(call: Call) -> Answer:
     """Every key, revoked ones too."""
-    return ok(s.KeysAnswer([key_row(key) for key in await call.read(reader.keys)]))
+    return ok(s.KeysAnswer([key_row(key) for key in await call.read(read.keys.keys)]))
 
 
 async def whoami(call: Call) -> Answer:
@@ -343,7 +343,7 @@ async def create_key(call: Call) -> Answer:
     text, key = make_key(body.scope, body.name, call.now())
     row = {name: getattr(key, name) for name in ("id", "name", "scope", "digest", "created_at", "revoked_at")}
     await call.decide(Write("keys", row, call.actor.name, "key", f"{key.id} {key.scope}"))
-    call.services.access.load(await call.read(reader.keys))
+    call.services.access.load(await call.read(read.keys.keys))
     return ok(s.NewKeyAnswer(text, key.id), 201)
 
 
@@ -354,5 +354,5 @@ async def revoke_key(call: Call) -> Answer:
         raise Refused(Refusal("not_found"))
     if key.revoked_at is None:
         await call.decide(Write("keys", {"id": key.id, "revoked_at": call.now()}, call.actor.name, "revoke", key.id))
-        call.services.access.load(await call.read(reader.keys))
+        call.services.access.load(await call.read(read.keys.keys))
     return ok(s.KeyAnswer(key_row(call.services.access.keys[key.id])))

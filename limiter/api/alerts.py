@@ -1,11 +1,11 @@
 """What operators ask about alerts: incidents with all that belongs to them, acknowledging one, proving the channels."""
 
 import asyncio
-import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from limiter.api import schemas as s
 from limiter.api.call import Call, Refused
@@ -15,17 +15,18 @@ from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.records import Delivery, Incident
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Reap
-from limiter.store import incidents, reader
+from limiter.store import read
 
 PAGE = 50
 TEST_SECONDS = 8.0  # how long a test waits for what the channels answer
 NUMBER_DIGITS = 15
+MAX_CHANGES = 5_000  # of the limits, within the incidents of one page
 
 
 async def alerts(call: Call) -> Answer:
     """Incidents, newest first, and how the channels fare."""
     state = call.wanted_choice("state", ("open", "acknowledged", "resolved"))
-    size = call.wanted_number("limit", 1, reader.MAX_PAGE) or PAGE
+    size = call.wanted_number("limit", 1, read.MAX_PAGE) or PAGE
     await call.decide(Reap())
     now = call.now()
     rows = await call.read(_rows, now, state, call.wanted_number("cursor", 0, 2**53), size + 1)
@@ -51,12 +52,12 @@ async def send_test(call: Call) -> Answer:
     while numbers & call.services.committer.state.deliveries.keys() and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
     await call.decide(Reap())  # durable before it is read
-    found = await call.read(incidents.numbered, sorted(numbers))
+    found = await call.read(read.incidents.numbered, sorted(numbers))
     return ok(s.AlertTestAnswer([_delivery(one) for one in found]))
 
 
 def _rows(connection: Connection, now: int, status: str | None, before: int | None, limit: int) -> list[s.IncidentRow]:
-    return _complete(connection, incidents.incidents(connection, status, before, limit), now)
+    return _complete(connection, read.incidents.incidents(connection, status, before, limit), now)
 
 
 def _complete(connection: Connection, found: list[Incident], now: int) -> list[s.IncidentRow]:
@@ -64,17 +65,14 @@ def _complete(connection: Connection, found: list[Incident], now: int) -> list[s
     if not found:
         return []
     begin, end = min(one.opened_at for one in found), max(one.resolved_at or now for one in found)
-    told = incidents.deliveries(connection, [one.number for one in found])
-    changes = incidents.changes(connection, begin, end)
-    notes = reader.notes(connection, begin, end + 1)
+    told = read.incidents.deliveries(connection, [one.number for one in found])
+    changes = read.limits.versions(connection, limit=MAX_CHANGES, since=begin, until=end + 1)[::-1]
+    notes = read.audit.notes(connection, begin, end + 1)
     return [_incident(one, now, told.get(one.number, []), changes, notes) for one in found]
 
 
 def _incident(incident: Incident, now: int, told: list[Delivery], changes: Any, notes: Any) -> s.IncidentRow:
     end = incident.resolved_at or now
-
-    def inside(rows: list[Row[Any]]) -> list[Row[Any]]:
-        return [row for row in rows if incident.opened_at <= row.at <= end]
 
     return s.IncidentRow(
         id=incident.number,
@@ -93,16 +91,19 @@ def _incident(incident: Incident, now: int, told: list[Delivery], changes: Any, 
         acknowledged_reason=incident.acknowledged_reason,
         crossings=[s.CrossingRow(str(iso(one.at)), one.level, one.bots, one.limit) for one in incident.crossings],
         deliveries=[_delivery(one) for one in told],
-        changes=[_version(row) for row in inside(changes)],
+        changes=[_version(row) for row in changes if incident.opened_at <= row["at"] <= end],
         notes=[
-            s.Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at))) for row in inside(notes)
+            s.Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at)))
+            for row in notes
+            if incident.opened_at <= row.at <= end
         ],
     )
 
 
-def _version(row: Row[Any]) -> s.VersionRow:
-    moved = [s.Moved(*one) for one in json.loads(row.changed)]
-    return s.VersionRow(row.version, str(iso(row.at)), row.actor, row.kind, row.reason, row.user_id, moved)
+def _version(row: Mapping[str, Any]) -> s.VersionRow:
+    moved = [s.Moved(*one) for one in row["changed"]]
+    by = row["actor"]
+    return s.VersionRow(row["version"], str(iso(row["at"])), by, row["kind"], row["reason"], row["user_id"], moved)
 
 
 def _delivery(one: Delivery) -> s.DeliveryRow:

@@ -19,10 +19,12 @@ from limiter.api.wire import Answer, encode, iso, ok
 from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules.capacity import Status, advise
 from limiter.rules.deliveries import failing_channels
+from limiter.rules.guards import check
 from limiter.rules.incidents import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
 from limiter.rules.refusals import REFUSALS, invalid
 from limiter.rules.sessions import Reap
-from limiter.store import reader
+from limiter.rules.words import told
+from limiter.store import read
 from limiter.store.engine import sqlite_path
 
 GIB = 1024**3
@@ -66,6 +68,7 @@ async def stats(call: Call) -> Answer:
         sessions=s.SessionFigures(held.current, len(state.suspects(now)), state.last_hour("ended:lease_expired", now)),
         top_users=[s.TopUser(user, state.user_active(user), trades.get(user, 0)) for user in users[:TOP_USERS]],
         decisions=s.Decisions(p50, p99, latency.count),
+        guards=[s.Guard(**told(guard.as_dict(), call.language)) for guard in check(services.sampler.readings(), now)],
         paused=state.paused,
         uptime_seconds=round(time.monotonic() - services.started_at, 3),
         version=services.version,
@@ -165,27 +168,29 @@ async def history(call: Call) -> Answer:
         begin = (end - HOUR_MS) // (step * 1000) * step * 1000
     if begin >= end:
         raise Refused(invalid("from", "must be before `to`", "doit précéder `to`"))
-    buckets = await call.read(reader.history, begin, end, step * 1000)
+    series = await call.read(read.history.series, begin, end, step)
     if form == "csv":
-        return Answer(200, as_csv(buckets), b"text/csv; charset=utf-8")
+        return Answer(200, as_csv(series), b"text/csv; charset=utf-8")
     rows = [
-        s.Bucket(**{**bucket, "at": str(iso(bucket["at"])), "bots": s.Bots(**bucket["bots"])}) for bucket in buckets
-    ]
-    return ok(s.HistoryAnswer(max(step, -(-(end - begin) // reader.MAX_BUCKETS) / 1000), rows))
+        s.Bucket(
+            str(iso(row.at)), s.Bots(row.low, row.mean, row.high), row.limit, row.cpu, row.ram, row.tokens, row.signals,
+            row.starts, dict(series.refused.get(row.at, {})),
+        )
+        for row in series.rows
+    ]  # fmt: skip
+    return ok(s.HistoryAnswer(series.bucket_ms / 1000, rows))
 
 
-def as_csv(buckets: list[dict[str, object]]) -> bytes:
+def as_csv(series: read.history.Series) -> bytes:
     """The same buckets, one a line, one column a reason."""
     reasons = [reason.name for reason in REFUSALS if reason.recorded]
-    plain = ("limit", "cpu_percent", "ram_percent", "tokens", "signals", "starts")
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-    writer.writerow(["at", "bots_min", "bots_mean", "bots_max", *plain, *(f"refused_{name}" for name in reasons)])
-    for bucket in buckets:
-        bots, refused = bucket["bots"], bucket["refusals"]
-        assert isinstance(bots, dict) and isinstance(refused, dict) and isinstance(bucket["at"], int)
-        figures = [bots["min"], bots["mean"], bots["max"], *(bucket[name] for name in plain)]
-        writer.writerow([iso(bucket["at"]), *figures, *(refused.get(name, 0) for name in reasons)])
+    plain = ("bots_min", "bots_mean", "bots_max", "limit", "cpu_percent", "ram_percent", "tokens", "signals", "starts")
+    writer.writerow(["at", *plain, *(f"refused_{name}" for name in reasons)])
+    for row in series.rows:
+        refused = series.refused.get(row.at, {})
+        writer.writerow([iso(row.at), *row[1:], *(refused.get(name, 0) for name in reasons)])
     return out.getvalue().encode()
 
 
@@ -194,7 +199,7 @@ async def advice(call: Call) -> Answer:
     services, now = call.services, call.now()
     cpu, ram = services.sampler.mean(300)
     bots = services.committer.state.capacity(now).current
-    found = advise(services.box, bots, cpu, ram, await call.read(reader.busy_days, now))
+    found = advise(services.box, bots, cpu, ram, await call.read(read.history.busy_days, now))
     box = services.box
     rows = [s.AdviceRow(**one.as_dict()) for one in found]
     answer = s.AdviceAnswer(

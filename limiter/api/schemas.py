@@ -592,6 +592,7 @@ class StatsAnswer(Ok):
     sessions: SessionFigures
     top_users: list[TopUser]
     decisions: Decisions
+    guards: list[Guard]
     paused: bool
     uptime_seconds: float
     version: str

@@ -24,7 +24,7 @@ from limiter.console.kit import times
 from limiter.console.kit.words import LANGUAGES, Language, language, lasting, number, percent, t, tn
 from limiter.console.sign_in.sign_ins import SIGN_INS, SignIn, cookie_name
 from limiter.rules.capacity import Capacity
-from limiter.store import analysis
+from limiter.store import read
 
 TICK_SECONDS = 5
 ICONS = {"LOW": "○", "HEALTHY": "✓", "WARNING": "⚠", "FULL": "⛔"}
@@ -115,7 +115,7 @@ def figures(sign_in: SignIn) -> None:
     if now.stats is None:
         return
     capacity = now.stats["capacity"]
-    newest = data.read(analysis.newest)
+    newest = data.read(read.history.newest)
     sample_age = (times.now() - newest.at) / 1000 if newest is not None else None
     badge = status_badge(capacity["status"])
     slots = t(
@@ -136,7 +136,7 @@ def figures(sign_in: SignIn) -> None:
         tail = f"<small class='lim-num'>{html.escape(seen + age)}</small>"
     if not capacity["can_accept_new"] and capacity["status"] != "FULL":
         tail = f"<span class='lim-badge lim-FULL'>⏸ {html.escape(t('starts are paused'))}</span>" + tail
-    if waiting := len(data.read(analysis.unattended)):
+    if waiting := len(data.read(read.incidents.unattended)):
         said = tn("{n} open alert", "{n} open alerts", waiting)
         tail = f"<a class='lim-badge lim-FULL' href='/admin/alerts' target='_self'>🔔 {html.escape(said)}</a>" + tail
     st.html(

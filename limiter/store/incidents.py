@@ -1,4 +1,4 @@
-"""Incidents and deliveries as rows: how the writer keeps them, and the reads of the API and the console."""
+"""Incidents and deliveries as rows: how the writer keeps them and reads them back."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -9,9 +9,6 @@ from sqlalchemy import Connection, Row, Table, func, select
 from limiter.rules.records import Changes, Channel, Crossing, Delivery, Incident
 from limiter.rules.state import State
 from limiter.store import schema
-
-MAX_PAGE = 500
-MAX_INSIDE = 5_000  # deliveries, changes and notes read for one page
 
 Put = Callable[[Table, Mapping[str, Any]], None]
 
@@ -72,49 +69,3 @@ def _channel(connection: Connection, name: str) -> Channel:
     if row is None:
         return Channel()
     return Channel(row.tries if row.state != "sent" else 0, row.answer, row.tried_at, sent_at)
-
-
-def incidents(
-    connection: Connection,
-    status: str | None = None,
-    before: int | None = None,
-    limit: int = 50,
-    since: int | None = None,
-) -> list[Incident]:
-    """Incidents, newest first, below the number `before`; `since`: that were open at that instant or later."""
-    c = schema.incidents.c
-    query = select(schema.incidents).order_by(c.number.desc()).limit(min(limit, MAX_PAGE + 1))
-    if status == "resolved":
-        query = query.where(c.resolved_at.is_not(None))
-    elif status is not None:
-        seen = c.acknowledged_at.is_not(None) if status == "acknowledged" else c.acknowledged_at.is_(None)
-        query = query.where(c.resolved_at.is_(None), seen)
-    if before is not None:
-        query = query.where(c.number < before)
-    if since is not None:
-        query = query.where((c.resolved_at.is_(None)) | (c.resolved_at >= since))
-    return [as_incident(row) for row in connection.execute(query)]
-
-
-def deliveries(connection: Connection, numbers: list[int]) -> dict[int, list[Delivery]]:
-    """The deliveries of these incidents, oldest first."""
-    table = schema.deliveries
-    query = select(table).where(table.c.incident.in_(numbers)).order_by(table.c.number).limit(MAX_INSIDE)
-    found: dict[int, list[Delivery]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.incident, []).append(as_delivery(row))
-    return found
-
-
-def numbered(connection: Connection, numbers: list[int]) -> list[Delivery]:
-    """These deliveries."""
-    table = schema.deliveries
-    rows = connection.execute(select(table).where(table.c.number.in_(numbers)).order_by(table.c.number))
-    return [as_delivery(row) for row in rows]
-
-
-def changes(connection: Connection, begin: int, end: int) -> list[Row[Any]]:
-    """The versions of the limits made in [begin, end], oldest first; who changed what, when and why."""
-    v = schema.limit_versions.c
-    query = select(v.version, v.at, v.actor, v.kind, v.reason, v.user_id, v.changed)
-    return list(connection.execute(query.where(v.at.between(begin, end)).order_by(v.version).limit(MAX_INSIDE)))

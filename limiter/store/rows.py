@@ -8,6 +8,8 @@ from typing import Any
 from limiter.rules.records import Facts, Refused, Session, Trade
 from limiter.system_limits import LIMITS, Value
 
+MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees whether there is a next one
+
 
 def session_row(session: Session) -> tuple[Any, ...]:
     """The row of a live session, in the order of its table."""

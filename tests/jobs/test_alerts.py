@@ -23,7 +23,7 @@ from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import Manners
 from limiter.rules.sessions import Admission, Heartbeat, Stop
-from limiter.store import incidents as store
+from limiter.store import read
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.writer import Writer
 from tests.rules.world import NOW, SECOND, asked
@@ -74,7 +74,7 @@ class Limiter:
         """Every delivery as the file has it."""
         engine = open_reader(f"sqlite:///{self.path}")
         with reading(engine) as connection:
-            found = store.numbered(connection, list(range(1, 100)))
+            found = read.incidents.numbered(connection, list(range(1, 100)))
         engine.dispose()
         return found
 
@@ -301,7 +301,7 @@ def test_an_outage_is_told_from_memory_once_and_recorded_afterwards(
         await limiter.deliver(1)
         engine = open_reader(f"sqlite:///{path}")
         with reading(engine) as connection:
-            (incident,) = store.incidents(connection)
+            (incident,) = read.incidents.incidents(connection)
         engine.dispose()
         assert (incident.kind, incident.status) == ("storage", "resolved")
         assert incident.resolved_at is not None and incident.resolved_at > incident.opened_at

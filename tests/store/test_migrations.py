@@ -12,7 +12,7 @@ import pytest
 
 from limiter import config, upkeep
 from limiter.rules.sessions import Heartbeat
-from limiter.store import engine, reader, schema
+from limiter.store import engine, read, schema
 from limiter.store.engine import StoreError, open_writer
 from tests.conftest import new_database
 from tests.rules.world import HOUR, MINUTE, NOW, SECOND
@@ -114,8 +114,8 @@ def test_an_old_database_goes_on_where_it_was(make: Callable[[str, str], str], d
         "SELECT number, ended_reason, memory_bytes FROM sessions ORDER BY number"
     ).all()
     assert [tuple(row) for row in view] == [(1, "stopped", None), (2, "stopped", 5_000)]
-    buckets = reader.history(book.writer.connection, AGO, at + SECOND, 5_000)
-    assert [bucket["bots"]["max"] for bucket in buckets] == [7, 1]
+    buckets = read.history.series(book.writer.connection, AGO, at + SECOND, 5).rows
+    assert [bucket.high for bucket in buckets] == [7, 1]
     assert [(row.n, row.bots_memory_n) for row in book.rows(schema.snapshots) if row.step == 60] == [(1, 0), (1, 1)]
     book.close()
 

@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from limiter import config, demo, upkeep
-from limiter.store import analysis, expiring, incidents, moving, reader, schema, usage
-from limiter.store import limits as stored_limits
+from limiter.store import expiring, moving, read, schema, usage
 from limiter.store.engine import StoreError, open_reader, open_writer, reading
 from tests.conftest import new_database
 
@@ -41,9 +40,9 @@ def test_every_row_of_every_table_is_there(both: tuple[Engine, Engine]) -> None:
             assert here == there, table.name
 
 
-def run(engine: Engine, read: Callable[[Connection], Any]) -> Any:
+def run(engine: Engine, query: Callable[[Connection], Any]) -> Any:
     with reading(engine, 60) as tx:
-        return read(tx)
+        return query(tx)
 
 
 def plain(found: Any) -> Any:
@@ -61,51 +60,50 @@ def plain(found: Any) -> Any:
 
 HOURS = [NOW - n * HOUR - NOW % HOUR for n in range(2, 40, 7)]
 READS: dict[str, Callable[[Connection], Any]] = {
-    "reader.keys": reader.keys,
-    "reader.ended_sessions": lambda tx: reader.ended_sessions(tx, None, None, 50),
-    "reader.refusals": lambda tx: reader.refusals(tx, reason="user_limit", since=NOW - 3 * DAY),
-    "reader.limit_versions": lambda tx: reader.limit_versions(tx, since=NOW - 5 * DAY),
-    "reader.audit": reader.audit,
-    "reader.notes": lambda tx: reader.notes(tx, NOW - 7 * DAY, NOW),
-    "reader.history, raw": lambda tx: reader.history(tx, NOW - HOUR, NOW, 5_000),
-    "reader.history, minutes": lambda tx: reader.history(tx, NOW - DAY, NOW, 60_000),
-    "reader.history, hours": lambda tx: reader.history(tx, NOW - 7 * DAY, NOW, HOUR),
-    "reader.demands": lambda tx: sorted(map(repr, reader.demands(tx, NOW - DAY)[0])),
-    "reader.busy_days": lambda tx: reader.busy_days(tx, NOW),
-    "analysis.bounds": analysis.bounds,
-    "analysis.series, an hour": lambda tx: vars_of(analysis.series(tx, NOW - HOUR, NOW)),
-    "analysis.series, a day": lambda tx: vars_of(analysis.series(tx, NOW - DAY, NOW)),
-    "analysis.series, a week": lambda tx: vars_of(analysis.series(tx, NOW - 7 * DAY, NOW)),
-    "analysis.load": lambda tx: vars_of(analysis.load(tx, NOW - 2 * DAY, NOW)),
-    "analysis.newest": analysis.newest,
-    "analysis.active_sessions": lambda tx: analysis.active_sessions(tx, "u"),
-    "analysis.count_ended": analysis.count_ended,
-    "analysis.ended_sessions": lambda tx: analysis.ended_sessions(tx, "", 20, 30),
-    "analysis.refusals": lambda tx: [row.request_id for row in analysis.refusals(tx, "", "user_limit", 0, 30)],
-    "analysis.count_refusals": lambda tx: analysis.count_refusals(tx, "", ""),
-    "analysis.refused_users": lambda tx: analysis.refused_users(tx, NOW - DAY),
-    "limits.read": lambda tx: sorted(map(repr, stored_limits.read(tx).settings.items())),  # type: ignore[union-attr]
-    "limits.overrides": lambda tx: repr(stored_limits.overrides(tx)),
-    "analysis.limit_changes": lambda tx: analysis.limit_changes(tx, NOW - 7 * DAY, NOW),
-    "analysis.hours": lambda tx: analysis.hours(tx, NOW - 7 * DAY, NOW),
-    "analysis.durations": lambda tx: sorted(map(repr, analysis.durations(tx, NOW - 2 * DAY))),
-    "analysis.durations, within": lambda tx: sorted(map(repr, analysis.durations(tx, 0, HOURS))),
-    "analysis.top_users": lambda tx: [row.slot_ms for row in analysis.top_users(tx, NOW - 7 * DAY)],
-    "analysis.top_users, within": lambda tx: [row.slot_ms for row in analysis.top_users(tx, 0, HOURS)],
-    "analysis.trade_days": lambda tx: analysis.trade_days(tx, "2026-01-01"),
-    "analysis.tables": analysis.tables,
-    "analysis.schema_step": analysis.schema_step,
-    "analysis.lost_sessions": lambda tx: len(analysis.lost_sessions(tx, 20)),
-    "analysis.silent_since": analysis.silent_since,
-    "analysis.last_token": analysis.last_token,
-    "analysis.highest": analysis.highest,
-    "analysis.last_full": analysis.last_full,
-    "analysis.paused": analysis.paused,
-    "analysis.coming_step": analysis.coming_step,
-    "analysis.unattended": analysis.unattended,
-    "incidents.incidents": lambda tx: repr(incidents.incidents(tx, since=NOW - 5 * DAY)),
-    "incidents.deliveries": lambda tx: repr(incidents.deliveries(tx, [1, 2, 3])),
-    "incidents.changes": lambda tx: incidents.changes(tx, NOW - 7 * DAY, NOW),
+    "read.keys.keys": read.keys.keys,
+    "read.sessions.ended": read.sessions.ended,
+    "read.refusals.refusals": lambda tx: read.refusals.refusals(tx, reason="user_limit", since=NOW - 3 * DAY),
+    "read.limits.versions": lambda tx: read.limits.versions(tx, since=NOW - 5 * DAY),
+    "read.audit.entries": read.audit.entries,
+    "read.audit.notes": lambda tx: read.audit.notes(tx, NOW - 7 * DAY, NOW),
+    "read.history.series, raw": lambda tx: vars_of(read.history.series(tx, NOW - HOUR, NOW, 5)),
+    "read.history.series, minutes": lambda tx: vars_of(read.history.series(tx, NOW - DAY, NOW, 60)),
+    "read.history.series, hours": lambda tx: vars_of(read.history.series(tx, NOW - 7 * DAY, NOW, 3600)),
+    "read.demands.demands": lambda tx: sorted(map(repr, read.demands.demands(tx, NOW - DAY)[0])),
+    "read.history.busy_days": lambda tx: read.history.busy_days(tx, NOW),
+    "read.history.bounds": read.history.bounds,
+    "read.history.series, an hour": lambda tx: vars_of(read.history.series(tx, NOW - HOUR, NOW)),
+    "read.history.series, a day": lambda tx: vars_of(read.history.series(tx, NOW - DAY, NOW)),
+    "read.history.series, a week": lambda tx: vars_of(read.history.series(tx, NOW - 7 * DAY, NOW)),
+    "read.history.load": lambda tx: vars_of(read.history.load(tx, NOW - 2 * DAY, NOW)),
+    "read.history.newest": read.history.newest,
+    "read.sessions.active": lambda tx: read.sessions.active(tx, "u"),
+    "read.sessions.count_ended": read.sessions.count_ended,
+    "read.sessions.ended, a page": lambda tx: read.sessions.ended(tx, limit=30, offset=20),
+    "read.refusals.refusals, a page": lambda tx: read.refusals.refusals(tx, reason="user_limit", limit=30, offset=30),
+    "read.refusals.count": read.refusals.count,
+    "read.refusals.refused_users": lambda tx: read.refusals.refused_users(tx, NOW - DAY),
+    "read.limits.read": lambda tx: sorted(map(repr, read.limits.read(tx).settings.items())),  # type: ignore[union-attr]
+    "read.limits.overrides": lambda tx: repr(read.limits.overrides(tx)),
+    "read.limits.changes_of": lambda tx: read.limits.changes_of(tx, NOW - 7 * DAY, NOW),
+    "read.history.hours": lambda tx: vars_of(read.history.hours(tx, NOW - 7 * DAY, NOW)),
+    "read.sessions.durations": lambda tx: sorted(map(repr, read.sessions.durations(tx, NOW - 2 * DAY))),
+    "read.sessions.durations, within": lambda tx: sorted(map(repr, read.sessions.durations(tx, 0, HOURS))),
+    "read.usage.top_users": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, NOW - 7 * DAY)],
+    "read.usage.top_users, within": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, 0, HOURS)],
+    "read.usage.trade_days": lambda tx: read.usage.trade_days(tx, "2026-01-01"),
+    "read.database.tables": read.database.tables,
+    "read.database.schema_step": read.database.schema_step,
+    "read.sessions.lost": lambda tx: len(read.sessions.lost(tx, 20)),
+    "read.sessions.silent_since": read.sessions.silent_since,
+    "read.history.last_token": read.history.last_token,
+    "read.history.highest": read.history.highest,
+    "read.history.last_full": read.history.last_full,
+    "read.limits.paused": read.limits.paused,
+    "read.limits.coming_step": read.limits.coming_step,
+    "read.incidents.unattended": read.incidents.unattended,
+    "read.incidents.incidents": lambda tx: repr(read.incidents.incidents(tx, since=NOW - 5 * DAY)),
+    "read.incidents.deliveries": lambda tx: repr(read.incidents.deliveries(tx, [1, 2, 3])),
     "usage.due": lambda tx: repr(usage.due(tx, NOW)),
     "expiring.count": lambda tx: [expiring.count(tx, kept, 1, NOW) for kept in expiring._AGED],
 }
@@ -122,7 +120,7 @@ def test_what_is_read_is_the_same(both: tuple[Engine, Engine], name: str) -> Non
 
 
 def test_the_size_is_told_of_both(both: tuple[Engine, Engine]) -> None:
-    assert all(1e6 < run(engine, analysis.size_bytes) < 1e9 for engine in both)
+    assert all(1e6 < run(engine, read.database.size_bytes) < 1e9 for engine in both)
 
 
 def test_a_target_that_was_used_is_refused(both: tuple[Engine, Engine]) -> None:

@@ -15,7 +15,7 @@ from limiter.console.kit.words import number, percent, reason_text, t
 from limiter.console.vega import Spec, chart, ink, layer, legend, names, quantity, quiet, shades
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
 from limiter.rules.refusals import RECORDED
-from limiter.store.analysis import Series
+from limiter.store.read.history import Series
 
 BANDS = (
     ("LOW", "#56B4E9", 0.0, 0.5),
@@ -67,7 +67,7 @@ def with_gaps(series: Series) -> list[dict[str, Any]]:
             {
                 "at": row.at,
                 "low": row.low,
-                "mean": round(row.mean, 1),
+                "mean": row.mean,
                 "high": row.high,
                 "limit": row.limit,
                 "cpu": row.cpu,

@@ -12,21 +12,20 @@ from limiter.console.kit.words import number, percent, t
 from limiter.console.parts.heat_map import hour_of_week
 from limiter.console.vega import BLUE, chart, ink, layer, names, quiet
 from limiter.rules.forecast import NEEDED_DAYS, Forecast, forecast
-from limiter.store import analysis
-from limiter.store import limits as stored_limits
+from limiter.store import read
 
 
 def show() -> None:
     """The next 14 days, with how wrong the method was on the last 7."""
     st.header(t("The next 14 days"), anchor=False)
     now = times.now()
-    rows = data.read(analysis.hours, now - 56 * DAY, now - now % HOUR)
+    rows = data.read(read.history.hours, now - 56 * DAY, now - now % HOUR).rows
     found = forecast([(row.at, row.high) for row in rows], hour_of_week)
     if found is None:
         known = (rows[-1].at - rows[0].at) // DAY if rows else 0
         st.info(t("A forecast needs {n} days of history; there are {known}.", n=NEEDED_DAYS, known=known))
         return
-    limits = data.read(stored_limits.read)
+    limits = data.read(read.limits.read)
     limit = limits.whole("MAX_CONCURRENT_BOTS") if limits else rows[-1].limit
     span = Span(now - 3 * DAY, found.points[-1].at)
     x = capacity.x_axis(span)

@@ -8,7 +8,7 @@ from limiter.console.charts import capacity
 from limiter.console.kit.times import Span
 from limiter.console.kit.words import language, number, reason_text, t, value_text
 from limiter.rules import guards, incidents, plan
-from limiter.store import analysis, reader
+from limiter.store import read
 
 
 def reason(said: str) -> str:
@@ -25,9 +25,9 @@ def happened(span: Span) -> list[dict[str, Any]]:
             "what": f"{value_text(one['before'])} → {value_text(one['after'])} · {reason(one['reason'])}",
             "who": one["actor"],
         }
-        for one in data.read(analysis.limit_changes, span.start, span.end)
+        for one in data.read(read.limits.changes_of, span.start, span.end)
     ]
-    notes = data.read(reader.notes, span.start, span.end)
+    notes = data.read(read.audit.notes, span.start, span.end)
     return found + [{"at": note.at, "kind": t("note"), "what": note.text, "who": note.author} for note in notes]
 
 
@@ -71,13 +71,15 @@ def incident_text(incident: dict[str, Any]) -> str:
 def latest(most: int) -> list[tuple[int, str]]:
     """The newest happenings: what persons did, who was refused, whose lease ran out."""
     # A note is told by its text, below.
-    found = [(one["at"], action_text(one)) for one in data.read(reader.audit, limit=most) if one["action"] != "note"]
-    for row in data.read(analysis.refusals, "", "", 0, most):
+    found = [
+        (one["at"], action_text(one)) for one in data.read(read.audit.entries, limit=most) if one["action"] != "note"
+    ]
+    for row in data.read(read.refusals.refusals, limit=most):
         who = row.user_id or t("several users")
         times_more = f" ×{number(row.repeats)}" if row.repeats > 1 else ""
         found.append((row.at, t("{who} refused: {why}", who=who, why=reason_text(row.reason)) + times_more))
-    for row in data.read(analysis.lost_sessions, most):
+    for row in data.read(read.sessions.lost, most):
         found.append((row.ended_at, t("{who}: slot freed, lease ran out", who=row.user_id)))
-    for note in data.read(reader.notes)[:most]:
+    for note in data.read(read.audit.notes)[:most]:
         found.append((note.at, f"📝 {note.text} · {note.author}"))
     return sorted(found, reverse=True)[:most]

@@ -5,15 +5,14 @@ A cell is an hour of the week on the wall clock of the run's zone. Choosing one 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
-from sqlalchemy import Row
 
 from limiter.console.kit import times
 from limiter.console.kit.times import DAYS
 from limiter.console.kit.words import language, percent, t
 from limiter.console.vega import Spec, chart, layer, names, quantity
+from limiter.store.read.history import Bucket
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NAME = "cell"
@@ -71,7 +70,7 @@ def picked(values: Sequence[float], how: str) -> float:
     return ordered[-1] if how == "max" else ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
 
 
-def heat_map(rows: Sequence[Row[Any]], how: str, cell: Cell | None) -> Spec:
+def heat_map(rows: Sequence[Bucket], how: str, cell: Cell | None) -> Spec:
     """The share of the limit that was used, `how` being mean, p95 or max of the hours; `cell` is framed."""
     shares: dict[int, list[float]] = {}
     for row in rows:
@@ -117,7 +116,7 @@ def heat_map(rows: Sequence[Row[Any]], how: str, cell: Cell | None) -> Spec:
     return chart({"cells": cells}, layers, 250)
 
 
-def show(rows: Sequence[Row[Any]], how: str) -> None:
+def show(rows: Sequence[Bucket], how: str) -> None:
     """The map; a click on a cell chooses it, a second one lets it go."""
     cell = chosen()
     # A chart of its own for each choice: the browser would keep the last click, and take the next one for its end.

@@ -11,7 +11,7 @@ from limiter.console.kit.words import number, percent, t, tn
 from limiter.console.parts.to_do import advice_text
 from limiter.exercises import report
 from limiter.rules.limits import Limits
-from limiter.store import analysis, reader
+from limiter.store import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
     """Before the launch."""
     maximum = limits.whole("MAX_CONCURRENT_BOTS")
     comfort = stats["system"]["recommended_max_bots"] if stats else None
-    full_at = data.read(analysis.last_full)
-    highest, highest_at = data.read(analysis.highest)
+    full_at = data.read(read.history.last_full)
+    highest, highest_at = data.read(read.history.highest)
     channels = len(data.settings()["LIMITER_ALERT_URLS"])
     fits = comfort is not None and 100 * maximum <= 134 * comfort
     return (
@@ -102,9 +102,9 @@ def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
 def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
     """During the launch."""
     now = times.now()
-    day = data.read(analysis.load, now - DAY, now)
+    day = data.read(read.history.load, now - DAY, now)
     covered = min(100.0, 100 * day.samples / 1440)
-    versions = data.read(reader.limit_versions, limit=100)
+    versions = data.read(read.limits.versions, limit=100)
     changes = [
         one
         for one in versions
@@ -152,9 +152,9 @@ def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
 def after(limits: Limits, advice: dict[str, Any] | None) -> Sequence[Item]:
     """After the launch."""
     now = times.now()
-    rows = data.read(analysis.hours, now - 7 * DAY, now)
+    rows = data.read(read.history.hours, now - 7 * DAY, now).rows
     days = len({times.day(row.at) for row in rows})
-    notes = data.read(reader.notes, now - 30 * DAY, now)
+    notes = data.read(read.audit.notes, now - 30 * DAY, now)
     reasons = advice["advice"] if advice else []
     return (
         Item(

@@ -5,7 +5,7 @@ import streamlit as st
 from limiter.console import data
 from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, t
-from limiter.store import analysis, expiring
+from limiter.store import expiring, read
 from limiter.store.retention import TRIM_ROWS
 
 KEPT = {
@@ -51,7 +51,7 @@ def show() -> None:
             for name, text in texts().items()
         ]
     )
-    rows = dict(data.read(analysis.tables))
+    rows = dict(data.read(read.database.tables))
     st.caption(
         t(
             "Now: {sessions} ended sessions, {refusals} single refusals, {trades} trades. "

@@ -7,7 +7,7 @@ from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import language, lasting, number, t, tn
 from limiter.rules import guards, incidents
-from limiter.store import analysis
+from limiter.store import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,15 @@ def advice_text(advice: dict[str, Any]) -> str:
 def to_do(stats: dict[str, Any] | None) -> list[Task]:
     """What asks for a hand, the most pressing first."""
     found = []
-    if data.read(analysis.paused):
+    if data.read(read.limits.paused):
         found.append(Task(t("⏸ Starts are **paused**: every start is refused."), "limits.py", t("Open Limits")))
-    for row in data.read(analysis.unattended):
+    for row in data.read(read.incidents.unattended):
         said = incidents.retold(row.message, language())
         text = f"**{said}** · {t('since {time}', time=times.when(row.opened_at))}"
         found.append(Task(text, "alerts.py", t("Acknowledge")))
     if stats is not None:
         found += of_figures(stats)
-    step = data.read(analysis.coming_step)
+    step = data.read(read.limits.coming_step)
     if step is not None:
         held = step.status == "held"
         known = {"n": number(step.max_bots), "time": times.when(step.at)}
@@ -59,7 +59,7 @@ def of_figures(stats: dict[str, Any]) -> list[Task]:
     """What the live figures ask for."""
     found = []
     if suspects := stats["sessions"]["suspect"]:
-        silent = data.read(analysis.silent_since)
+        silent = data.read(read.sessions.silent_since)
         age = lasting((times.now() - silent) / 1000) if silent else ""
         text = tn(
             "⚠ **{n} bot** has not beaten for {age}.",

@@ -10,7 +10,7 @@ from limiter.console.parts.limits import fields, preview
 from limiter.console.parts.limits.guards import guards
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import Limits
-from limiter.store import analysis, reader
+from limiter.store import read
 from limiter.system_limits import CATALOGUE
 
 
@@ -47,7 +47,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
 
 def conflict(limits: Limits) -> None:
     """Somebody else changed the limits while this form was being filled."""
-    newest = data.read(reader.limit_versions, limit=1)[0]
+    newest = data.read(read.limits.versions, limit=1)[0]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(
             t(
@@ -63,7 +63,7 @@ def conflict(limits: Limits) -> None:
 
 def door(sign_in: SignIn) -> None:
     """Close the door for starts, or open it again; running bots are untouched."""
-    paused = data.read(analysis.paused)
+    paused = data.read(read.limits.paused)
     label = t("Resume starts") if paused else t("Pause starts")
     with st.popover(label, icon=":material/play_arrow:" if paused else ":material/pause:"):
         st.markdown(t("Running bots go on; while paused, every start is refused, over a restart too."))

@@ -12,12 +12,12 @@ from limiter.console.kit.words import t, value_text
 from limiter.console.parts import happenings
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import Limits
-from limiter.store import reader
+from limiter.store import read
 
 
 def draw(sign_in: SignIn, limits: Limits) -> None:
     """Every version; a selected one can be compared and restored."""
-    versions = data.read(reader.limit_versions, limit=200)
+    versions = data.read(read.limits.versions, limit=200)
     if len(versions) < 2:
         st.caption(
             t("No change since the installation; the starting values came from the environment or the defaults.")

@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from limiter.rules.limits import defaults
-from limiter.store import analysis, schema
-from limiter.store import limits as stored_limits
+from limiter.store import read, schema
 from limiter.store.engine import open_reader, open_writer, reading
 
 HOUR, MINUTE = 3_600_000, 60_000
@@ -53,16 +52,16 @@ def test_a_series_leaves_gaps_out_and_takes_the_rows_that_fit(database: tuple[En
             snapshot(tx, 3600, START + hour * HOUR, 100, n=720)
         tx.execute(schema.refusal_counts.insert(), {"step": 60, "at": START, "reason": "server_full", "n": 3})
     with reading(reader) as tx:
-        found = analysis.series(tx, START, START + 2 * HOUR)
+        found = read.history.series(tx, START, START + 2 * HOUR)
         assert (found.step, found.bucket_ms) == (60, MINUTE)
         assert [row.at for row in found.rows][58:62] == [START + m * MINUTE for m in (58, 59, 90, 91)]
         first = found.rows[0]
         assert (first.low, first.mean, first.high, first.limit, first.cpu, first.ram) == (0, 0.0, 0, 100, 40.0, None)
         assert found.refused == {START: {"server_full": 3}}
-        coarse = analysis.series(tx, START, START + 2 * HOUR, points=10)
+        coarse = read.history.series(tx, START, START + 2 * HOUR, points=10)
         assert coarse.bucket_ms == 900_000 and coarse.rows[1].mean == 22.0 and coarse.rows[1].high == 29
-        assert analysis.series(tx, START + 5 * HOUR, START + 6 * HOUR).rows == []
-        assert analysis.bounds(tx) == (START, START + 119 * MINUTE)
+        assert read.history.series(tx, START + 5 * HOUR, START + 6 * HOUR).rows == []
+        assert read.history.bounds(tx) == (START, START + 119 * MINUTE)
 
 
 def test_a_load_counts_minutes_from_80_percent_and_at_100(database: tuple[Engine, Engine]) -> None:
@@ -74,7 +73,7 @@ def test_a_load_counts_minutes_from_80_percent_and_at_100(database: tuple[Engine
             schema.refusal_counts.insert(), {"step": 60, "at": START + 4 * MINUTE, "reason": "server_full", "n": 7}
         )
     with reading(reader) as tx:
-        found = analysis.load(tx, START, START + HOUR)
+        found = read.history.load(tx, START, START + HOUR)
     assert (found.peak, found.peak_at, found.samples) == (101, START + 4 * MINUTE, 6)
     assert (found.busy_seconds, found.full_seconds) == (240, 120)
     assert found.refusals == {"server_full": 7}
@@ -92,28 +91,39 @@ def test_limit_changes_are_those_of_the_system(database: tuple[Engine, Engine]) 
         for version, changed in enumerate(changes, 1):
             tx.execute(schema.limit_versions.insert(), {**row, "version": version, "changed": json.dumps(changed)})
     with reading(reader) as tx:
-        found = analysis.limit_changes(tx, START, START + 1)
+        found = read.limits.changes_of(tx, START, START + 1)
         assert [(one["version"], one["before"], one["after"]) for one in found] == [(2, 100, 150)]
-        assert stored_limits.read(tx) is None  # the limiter has written none yet
+        assert read.limits.read(tx) is None  # the limiter has written none yet
     with writer.begin() as tx:
         for name, setting in defaults().items():
             values = {"name": name, "value": setting.value, "configured": setting.value}
             tx.execute(schema.limits.insert(), {**values, "source": "default", "configured_source": "default"})
     with reading(reader) as tx:
-        limits = stored_limits.read(tx)
+        limits = read.limits.read(tx)
     assert limits is not None and limits.version == 3 and limits.values["MAX_CONCURRENT_BOTS"] == 200
 
 
 def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -> None:
     _, reader = database
     with reading(reader) as tx:
-        assert analysis.bounds(tx) is None and analysis.newest(tx) is None and analysis.highest(tx) == (0, None)
-        assert analysis.load(tx, START, START + HOUR).peak is None
-        assert not analysis.series(tx, START, START + HOUR).rows and not analysis.hours(tx, START, START + HOUR)
-        assert analysis.count_ended(tx) == 0 and analysis.count_refusals(tx, "", "") == 0
-        assert not analysis.top_users(tx, 0) and not analysis.trade_days(tx, "") and not stored_limits.overrides(tx)
-        assert analysis.last_token(tx) is None and analysis.last_full(tx) is None and analysis.silent_since(tx) is None
-        assert all(n == 0 for _, n in analysis.tables(tx))
+        assert (
+            read.history.bounds(tx) is None
+            and read.history.newest(tx) is None
+            and read.history.highest(tx) == (0, None)
+        )
+        assert read.history.load(tx, START, START + HOUR).peak is None
+        assert (
+            not read.history.series(tx, START, START + HOUR).rows
+            and not read.history.hours(tx, START, START + HOUR).rows
+        )
+        assert read.sessions.count_ended(tx) == 0 and read.refusals.count(tx) == 0
+        assert not read.usage.top_users(tx, 0) and not read.usage.trade_days(tx, "") and not read.limits.overrides(tx)
+        assert (
+            read.history.last_token(tx) is None
+            and read.history.last_full(tx) is None
+            and read.sessions.silent_since(tx) is None
+        )
+        assert all(n == 0 for _, n in read.database.tables(tx))
 
 
 def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -> None:
@@ -128,11 +138,11 @@ def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -
             tx.execute(schema.usage_hours.insert(), row)
     with reading(reader) as tx:
         within = [START + hour * HOUR for hour in (0, 5, 7)]
-        lasted = [(row.seconds, row.n) for row in analysis.durations(tx, 0, within)]
+        lasted = [(row.seconds, row.n) for row in read.sessions.durations(tx, 0, within)]
         assert lasted == [(360, 1), (420, 1), (480, 1), (180, 2)]  # 200 s is 3 minutes
-        assert not analysis.durations(tx, 0, [START + 20 * HOUR]) and not analysis.durations(tx, 0, [])
-        assert sum(row.n for row in analysis.durations(tx, 0)) == 7
-        assert [(row.user_id, row.slot_ms) for row in analysis.top_users(tx, 0, within)] == [("a", 40), ("b", 20)]
+        assert not read.sessions.durations(tx, 0, [START + 20 * HOUR]) and not read.sessions.durations(tx, 0, [])
+        assert sum(row.n for row in read.sessions.durations(tx, 0)) == 7
+        assert [(row.user_id, row.slot_ms) for row in read.usage.top_users(tx, 0, within)] == [("a", 40), ("b", 20)]
 
 
 def ended_session(tx: Connection, number: int, at: int, seconds: int) -> None:

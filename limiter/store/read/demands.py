@@ -1,0 +1,108 @@
+"""The start requests of a time, as the replay under other limits takes them (rules/replay.py)."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, null, select
+
+from limiter.rules.records import Facts
+from limiter.rules.replay import Demand
+from limiter.store import schema
+
+MAX_DEMANDS = 500_000
+
+
+def demands(tx: Connection, since: int) -> tuple[list[Demand], int]:
+    """The start requests since then as the replay takes them, and the median length of a session (ms; 1 h if none).
+
+    A user's own MAX_BOTS_PER_USER is recognised by its value, where it is not the system's of that version, and by its
+    date while it is still there: one that was the system's value and has been taken back since counts as the system's.
+    """
+    ended, live, refused = schema.ended_sessions.c, schema.active_sessions.c, schema.refusals.c
+    names = ("number", "started_at", "user_id", "asked_bot", "bot_id", *Facts._fields)
+    past = tx.execute(
+        select(*(ended[name] for name in names), ended.ended_at, ended.ended_reason)
+        .where(ended.ended_at >= since)
+        .order_by(ended.number)
+        .limit(MAX_DEMANDS)
+    ).all()
+    now = tx.execute(
+        select(*(live[name] for name in names), null().label("ended_at"), null().label("ended_reason"))
+    ).all()
+    sessions: list[Any] = sorted((*past, *now), key=lambda row: row.number)
+    handed_on = {(row.user_id, row.bot_id, row.ended_at) for row in past if row.ended_reason == "replaced"}
+    owns = _own_limits(tx)
+    found = [
+        Demand(
+            at=row.started_at,
+            user_id=row.user_id,
+            bot_id=row.asked_bot,
+            admitted=True,
+            facts=_facts(row),
+            holds=row.asked_bot is not None and (row.user_id, row.bot_id, row.started_at) in handed_on,
+            ended_at=row.ended_at,
+            replaced=row.ended_reason == "replaced",
+            own_limit=owns(row.user_id, row.started_at, row.user_max, row.version),
+        )
+        for row in sessions
+        if row.started_at >= since
+    ]
+    stays: dict[tuple[str, str], list[Any]] = {}
+    for row in sessions:
+        stays.setdefault((row.user_id, row.bot_id), []).append(row)
+    rows: Sequence[Any] = tx.execute(
+        select(schema.refusals)
+        .where(refused.at >= since, refused.reason.in_(("user_limit", "server_full")))
+        .order_by(refused.id)
+        .limit(MAX_DEMANDS)
+    ).all()
+    for row in rows:
+        held = _held(stays.get((row.user_id, row.bot_id), ()), row.at)
+        found.append(
+            Demand(
+                at=row.at,
+                user_id=row.user_id,
+                bot_id=row.bot_id,
+                admitted=False,
+                facts=_facts(row),
+                holds=held is not None,
+                ended_at=held.ended_at if held else None,
+                replaced=held is not None and held.ended_reason == "replaced",
+                own_limit=owns(row.user_id, row.at, row.user_max, row.version),
+                repeats=row.repeats,
+            )
+        )
+    lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)
+    return found, lengths[len(lengths) // 2] if lengths else 3_600_000
+
+
+def _held(stays: Sequence[Any], at: int) -> Any:
+    """Of one bot's sessions, in order, the one that had a slot at this instant."""
+    place = bisect_right(stays, at, key=lambda row: row.started_at)
+    last = stays[place - 1] if place else None
+    return last if last is not None and (last.ended_at is None or last.ended_at > at) else None
+
+
+def _own_limits(tx: Connection) -> Callable[[str, int, int, int], bool]:
+    """Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was his own."""
+    name, versions, owned = "MAX_BOTS_PER_USER", schema.limit_versions.c, schema.overrides.c
+    of_system = {
+        row.version: json.loads(row.in_force)[name][0]
+        for row in tx.execute(select(versions.version, versions.in_force))
+    }
+    since = {
+        row.user_id: row.changed_at
+        for row in tx.execute(select(owned.user_id, owned.changed_at, owned.limits))
+        if name in json.loads(row.limits)
+    }
+
+    def owns(user_id: str, at: int, value: int, version: int) -> bool:
+        return bool(value != of_system.get(version, value) or since.get(user_id, at + 1) <= at)
+
+    return owns
+
+
+def _facts(row: Row[Any]) -> Facts:
+    return Facts(row.active, row.max_bots, row.user_active, row.user_max, row.version)

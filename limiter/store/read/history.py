@@ -1,0 +1,256 @@
+"""What the snapshots say of a time: a series for charts and tables, a load for figures, the newest one.
+
+The one meaning of each figure, on every page, in the API, the CSV and the command line:
+
+- A **bucket** is `step` seconds wide and begins at a multiple of them (UTC, from 1970 on), whatever range is asked for:
+  so it says the same in every range that shows it, and a range begins with the bucket that holds its first instant.
+- `low` and `high` are the fewest and the most bots seen in it, `mean` is over its samples (never a mean of means).
+- `limit` is the limit in force at its end: at its last sample.
+- `cpu` and `ram` are means in percent over the samples that had a reading, None where none had.
+- `tokens`, `signals`, `starts` and refusals are sums.
+- Buckets without a sample are left out: a gap stays a gap.
+
+Snapshots are kept in three widths, each the sum of the finer ones. A bucket is read from the widest that divides it,
+which costs least and gives the same; where narrow ones are not kept any more, it is widened to those that are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, case, func, select
+
+from limiter.store import schema
+from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
+
+POINTS = 600  # of a series; beyond about 2 000 marks a browser draws slowly and readers of screens lose them
+MAX_BUCKETS = 1000
+MAX_HOURS = 24 * 400
+WIDTHS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
+DAY_MS = 86_400_000
+shots, counts = schema.snapshots.c, schema.refusal_counts.c
+
+
+class Bucket(NamedTuple):
+    """One bucket of a series: where it begins, and figures as the module's text defines them.
+
+    `mean` is rounded to 1/100, `cpu` and `ram` to 1/10: here, so that nobody rounds otherwise.
+    """
+
+    at: int
+    low: int
+    mean: float
+    high: int
+    limit: int
+    cpu: float | None
+    ram: float | None
+    tokens: int
+    signals: int
+    starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Buckets in order, `bucket_ms` wide, from snapshots of `step` seconds; `refused`: by bucket and reason."""
+
+    step: int
+    bucket_ms: int
+    rows: Sequence[Bucket]
+    refused: Mapping[int, Mapping[str, int]]
+
+
+def bucket_seconds(start: int, end: int, points: int = POINTS) -> int:
+    """The narrowest round width in seconds that gives about so many buckets over [start, end) and no more."""
+    wanted = (end - start) / 1000 / points
+    return next((width for width in WIDTHS if width >= wanted), -(-int(wanted) // 86400) * 86400)
+
+
+def series(
+    tx: Connection, start: int, end: int, seconds: int | None = None, points: int = POINTS, most: int = MAX_BUCKETS
+) -> Series:
+    """The buckets from the one that holds `start` on, as far as they begin before `end`.
+
+    They are `seconds` wide, or as `points` of them would be. Widened so that there are at most `most`, to a multiple of
+    5 s, and to one of minutes or hours where the range reaches back to what is kept in no narrower snapshots.
+    """
+    width = seconds if seconds is not None else bucket_seconds(start, end, points)
+    width = max(width, -(-(end - start) // (1000 * most)))
+    step = max(_finest(tx, start), next((wide for wide in (HOUR_STEP, MINUTE_STEP) if width % wide == 0), RAW_STEP))
+    bucket_ms = -(-width // step) * step * 1000
+    first, last = start - start % bucket_ms, end + -end % bucket_ms
+    inside = (shots.step == step, shots.at >= first, shots.at < last)
+    bucket = (shots.at - shots.at % bucket_ms).label("bucket")
+    newest = select(func.max(shots.at)).where(*inside).group_by(bucket)
+    ends = tx.execute(select(bucket, shots.limit_last).where(shots.step == step, shots.at.in_(newest)))
+    limits = {row.bucket: row.limit_last for row in ends}
+    sums = select(
+        bucket, func.min(shots.bots_min), func.sum(shots.bots_sum), func.sum(shots.n), func.max(shots.bots_max),
+        func.sum(shots.cpu_sum), func.sum(shots.cpu_n), func.sum(shots.ram_sum), func.sum(shots.ram_n),
+        func.sum(shots.tokens), func.sum(shots.signals), func.sum(shots.starts),
+    ).where(*inside)  # fmt: skip
+    rows = [
+        Bucket(
+            at, low, round(bots / n, 2), high, limits[at], _percent(cpu, cpu_n), _percent(ram, ram_n), tokens, signals,
+            starts,
+        )
+        for at, low, bots, n, high, cpu, cpu_n, ram, ram_n, tokens, signals, starts in tx.execute(
+            sums.group_by(bucket).order_by(bucket)
+        )
+    ]  # fmt: skip
+    return Series(step, bucket_ms, rows, _refused(tx, step, first, last, bucket_ms))
+
+
+def hours(tx: Connection, start: int, end: int) -> Series:
+    """The hours (UTC) of a range, from the one that holds `start` on, at most 400 days of them."""
+    return series(tx, start, end, HOUR_STEP, most=MAX_HOURS)
+
+
+def _percent(total: float, n: int) -> float | None:
+    return round(total / n, 1) if n else None
+
+
+def _refused(tx: Connection, step: int, first: int, last: int, bucket_ms: int) -> dict[int, dict[str, int]]:
+    bucket = (counts.at - counts.at % bucket_ms).label("bucket")
+    query = (
+        select(bucket, counts.reason, func.sum(counts.n))
+        .where(counts.step == step, counts.at >= first, counts.at < last)
+        .group_by(bucket, counts.reason)
+        .order_by(bucket, counts.reason)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for at, reason, n in tx.execute(query):
+        found.setdefault(at, {})[reason] = n
+    return found
+
+
+def _finest(tx: Connection, start: int) -> int:
+    """The narrowest snapshots that say all there is from `start` on, in seconds."""
+    for step, wider in ((RAW_STEP, MINUTE_STEP), (MINUTE_STEP, HOUR_STEP)):
+        kept = _kept_from(tx, step, wider)
+        trimmed = select(shots.at).where(
+            shots.step == wider, shots.at >= start - start % (wider * 1000), shots.at < kept
+        )
+        if start >= kept or tx.execute(trimmed.limit(1)).first() is None:
+            return step
+    return HOUR_STEP
+
+
+def _kept_from(tx: Connection, step: int, wider: int) -> int:
+    """From when on snapshots of `step` seconds are whole; 0 where none were trimmed."""
+    oldest, before = (tx.execute(select(func.min(shots.at)).where(shots.step == one)).scalar() for one in (step, wider))
+    wide = wider * 1000
+    if before is None:
+        return 0
+    if oldest is None:
+        return int(tx.execute(select(func.max(shots.at)).where(shots.step == wider)).scalar_one()) + wide
+    return int(oldest - oldest % wide + wide) if before < oldest - oldest % wide else 0
+
+
+def bounds(tx: Connection) -> tuple[int, int] | None:
+    """When the first and the newest snapshot were taken, as exactly as is kept; None where there is none."""
+    ends = select(func.min(shots.at), func.max(shots.at))
+    first, last = tx.execute(ends.where(shots.step == HOUR_STEP)).one()
+    if first is None:
+        return None
+    for step, wider in ((MINUTE_STEP, HOUR_STEP), (RAW_STEP, MINUTE_STEP)):
+        inside = (shots.step == step, shots.at >= first, shots.at < first + wider * 1000)
+        first = tx.execute(select(func.min(shots.at)).where(*inside)).scalar() or first
+        last = tx.execute(select(func.max(shots.at)).where(shots.step == step, shots.at >= last)).scalar() or last
+    return first, last
+
+
+def newest(tx: Connection) -> Row[Any] | None:
+    """The newest snapshot: at, bots_max, suspects_max, limit_last, cpu_sum, ram_sum, p99_max."""
+    return tx.execute(
+        select(schema.snapshots).where(shots.step == RAW_STEP).order_by(shots.at.desc()).limit(1)
+    ).one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How heavy a period was. Durations in seconds; `peak_at` is the last time it was so high."""
+
+    peak: int | None
+    peak_at: int | None
+    busy_seconds: int
+    full_seconds: int
+    refusals: Mapping[str, int]
+    samples: int
+
+
+def load(tx: Connection, start: int, end: int) -> Load:
+    """The peak and its instant, seconds from 80 % and at 100 % of the limit of that time, refusals by reason.
+
+    Of the minutes of [start, end), by their means, and of hours where minutes are not kept any more; so a longer range
+    says of the same time what a shorter one does.
+    """
+    kept = min(max(_kept_from(tx, MINUTE_STEP, HOUR_STEP), start), end)
+    busy = full = samples = 0
+    peaks: list[tuple[int, int, int]] = []
+    refusals: dict[str, int] = {}
+    for step, first, last in ((HOUR_STEP, start, kept), (MINUTE_STEP, kept, end)):
+        if first >= last:
+            continue
+        inside = (shots.step == step, shots.at >= first - first % (step * 1000), shots.at < last)
+        used, limit = 100 * shots.bots_sum, shots.limit_last * shots.n
+        heavy = (func.coalesce(func.sum(case((used >= share * limit, step), else_=0)), 0) for share in (80, 100))
+        peak, n, *seconds = tx.execute(select(func.max(shots.bots_max), func.count(), *heavy).where(*inside)).one()
+        busy, full, samples = busy + seconds[0], full + seconds[1], samples + n
+        if peak is not None:
+            peak_at = tx.execute(select(func.max(shots.at)).where(*inside, shots.bots_max == peak)).scalar_one()
+            peaks.append((peak, peak_at, step))
+        for found in _refused(tx, step, first - first % (step * 1000), last, step * 1000).values():
+            for reason, n in found.items():
+                refusals[reason] = refusals.get(reason, 0) + n
+    if not peaks:
+        return Load(None, None, busy, full, refusals, samples)
+    peak, peak_at, step = max(peaks)
+    return Load(peak, _narrowed(tx, peak, peak_at, step), busy, full, refusals, samples)
+
+
+def highest(tx: Connection) -> tuple[int, int | None]:
+    """The most bots ever seen at once, and when for the last time, as exactly as is kept."""
+    hour = select(shots.bots_max, shots.at).where(shots.step == HOUR_STEP)
+    row = tx.execute(hour.order_by(shots.bots_max.desc(), shots.at.desc()).limit(1)).one_or_none()
+    return (row.bots_max, _narrowed(tx, row.bots_max, row.at, HOUR_STEP)) if row is not None else (0, None)
+
+
+def _narrowed(tx: Connection, bots: int, at: int, step: int) -> int:
+    """When so many bots were seen in the snapshot of `step` seconds at that instant, as exactly as is kept."""
+    for narrower in [one for one in (MINUTE_STEP, RAW_STEP) if one < step]:
+        inside = (shots.step == narrower, shots.at >= at, shots.at < at + step * 1000, shots.bots_max == bots)
+        found = tx.execute(select(func.max(shots.at)).where(*inside)).scalar()
+        if found is None:
+            break
+        at, step = found, narrower
+    return at
+
+
+def last_full(tx: Connection) -> int | None:
+    """When somebody was last refused because the server was full, as exactly as is kept."""
+    found = None
+    for step in (HOUR_STEP, MINUTE_STEP, RAW_STEP):
+        full = select(func.max(counts.at)).where(counts.step == step, counts.reason == "server_full")
+        at = tx.execute(full if found is None else full.where(counts.at >= found)).scalar()
+        if at is None:
+            break
+        found = at
+    return found
+
+
+def last_token(tx: Connection) -> int | None:
+    """When tokens last came, to the minute."""
+    newest = select(shots.at).where(shots.step == MINUTE_STEP, shots.tokens > 0).order_by(shots.at.desc()).limit(1)
+    return tx.execute(newest).scalar()
+
+
+def busy_days(tx: Connection, now: int) -> int:
+    """Of the last 7 days, how many had 5 % of their minutes or more at 80 % of the limit or more."""
+    number = (now - shots.at) // DAY_MS
+    busy = func.sum(case((100 * shots.bots_max >= 80 * shots.limit_last, 1), else_=0))
+    query = (
+        select(busy, func.count())
+        .where(shots.step == MINUTE_STEP, shots.at > now - 7 * DAY_MS, shots.limit_last > 0)
+        .group_by(number)
+    )
+    return sum(100 * (high or 0) >= 5 * n for high, n in tx.execute(query))

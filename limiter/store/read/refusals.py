@@ -1,0 +1,58 @@
+"""Refusals with the facts of their instant: limit, value, count and version then.
+
+Kept one by one as long as nobody floods; in a flood a row stands for `repeats` of them. Counts by time are the
+snapshots' (history.py), and exact.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from limiter.store import schema
+from limiter.store.rows import MAX_PAGE
+
+columns = schema.refusals.c
+
+
+def refusals(
+    tx: Connection,
+    user_id: str | None = None,
+    reason: str | None = None,
+    since: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> Sequence[Row[Any]]:
+    """Refusals of that user and reason (all where None), newest first, below the id `before`."""
+    query = _of(select(schema.refusals), user_id, reason).order_by(columns.id.desc())
+    if since is not None:
+        query = query.where(columns.at >= since)
+    if before is not None:
+        query = query.where(columns.id < before)
+    return tx.execute(query.offset(offset).limit(min(limit, MAX_PAGE + 1))).all()
+
+
+def count(tx: Connection, user_id: str | None = None, reason: str | None = None, most: int = 10_000) -> int:
+    """How many rows of that user and reason (all where None) are kept, counted up to `most`."""
+    inner = _of(select(columns.id), user_id, reason).limit(most)
+    return int(tx.execute(select(func.count()).select_from(inner.subquery())).scalar_one())
+
+
+def _of(query: Select[Any], user_id: str | None, reason: str | None) -> Select[Any]:
+    for column, value in ((columns.user_id, user_id), (columns.reason, reason)):
+        query = query if value is None else query.where(column == value)
+    return query
+
+
+def refusal(tx: Connection, request_id: str) -> Row[Any] | None:
+    """The refusal that this request id was told; the latest where an id was used twice."""
+    table = schema.refusals
+    query = select(table).where(table.c.request_id == request_id).order_by(table.c.at.desc(), table.c.id.desc())
+    return tx.execute(query.limit(1)).one_or_none()
+
+
+def refused_users(tx: Connection, since: int, most: int = 20_000) -> int:
+    """How many users were refused since then, among the newest `most` refusals."""
+    recent = select(columns.user_id).where(columns.at >= since).order_by(columns.at.desc()).limit(most).subquery()
+    return int(tx.execute(select(func.count(recent.c.user_id.distinct()))).scalar_one())

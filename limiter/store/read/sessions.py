@@ -1,0 +1,105 @@
+"""Sessions: those that hold a slot, and those that are over."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, case, func, select
+
+from limiter.store import schema
+from limiter.store.rows import MAX_PAGE
+from limiter.store.schema import HOUR_STEP
+
+LATEST = 50_000  # ended sessions whose lengths are looked at
+
+
+def active(tx: Connection, user: str = "", most: int = 5000) -> Sequence[Row[Any]]:
+    """Sessions that hold a slot, newest first, of users whose name begins with `user`."""
+    table = schema.active_sessions
+    query = select(table).order_by(table.c.number.desc()).limit(most)
+    if user:
+        query = query.where(func.substr(table.c.user_id, 1, len(user)) == user)
+    return tx.execute(query).all()
+
+
+def ended(
+    tx: Connection, user_id: str | None = None, before: int | None = None, limit: int = 50, offset: int = 0
+) -> Sequence[Row[Any]]:
+    """Ended sessions of that user (of all where None), newest start first, below the number `before`."""
+    table = schema.ended_sessions
+    query = select(table).order_by(table.c.number.desc()).offset(offset).limit(min(limit, MAX_PAGE + 1))
+    if user_id is not None:
+        query = query.where(table.c.user_id == user_id)
+    if before is not None:
+        query = query.where(table.c.number < before)
+    return tx.execute(query).all()
+
+
+def count_ended(tx: Connection, user_id: str | None = None, most: int = 10_000) -> int:
+    """How many sessions of that user (of all where None) ended, counted up to `most`."""
+    columns = schema.ended_sessions.c
+    inner = select(columns.number).limit(most)
+    if user_id is not None:
+        inner = inner.where(columns.user_id == user_id)
+    return int(tx.execute(select(func.count()).select_from(inner.subquery())).scalar_one())
+
+
+def lost(tx: Connection, most: int) -> Sequence[Row[Any]]:
+    """The newest of the last 500 ends that nobody asked for: user_id, bot_id, ended_at."""
+    columns = schema.ended_sessions.c
+    recent = (
+        select(columns.user_id, columns.bot_id, columns.ended_at, columns.ended_reason)
+        .order_by(columns.ended_at.desc())
+        .limit(500)
+        .subquery()
+    )
+    query = (
+        select(recent).where(recent.c.ended_reason == "lease_expired").order_by(recent.c.ended_at.desc()).limit(most)
+    )
+    return tx.execute(query).all()
+
+
+def silent_since(tx: Connection) -> int | None:
+    """The oldest heartbeat of a session that holds a slot."""
+    return tx.execute(select(func.min(schema.active_sessions.c.last_heartbeat_at))).scalar()
+
+
+def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -> Sequence[Row[Any]]:
+    """How long the newest 50 000 sessions lasted: seconds, ended_reason, n. From 90 s on in whole minutes, as shown.
+
+    Of those that ended since then; where `within` is given, of those that started in the hours that begin there.
+    """
+    columns = schema.ended_sessions.c
+    ended = select(((columns.ended_at - columns.started_at) // 1000).label("seconds"), columns.ended_reason)
+    if within is None:
+        newest = ended.where(columns.ended_at >= since).order_by(columns.ended_at.desc())
+        return _by_length(tx, newest.limit(LATEST))
+    found: list[Row[Any]] = []
+    for hour in sorted(within, reverse=True):
+        end = hour + HOUR_STEP * 1000
+        numbers = ended.where(columns.number >= _number_at(tx, hour), columns.number < _number_at(tx, end))
+        started = numbers.where(columns.started_at >= hour, columns.started_at < end)
+        found += _by_length(tx, started.limit(LATEST - sum(row.n for row in found)))
+    return found
+
+
+def _by_length(tx: Connection, sessions: Select[Any]) -> Sequence[Row[Any]]:
+    # Grouped here, because 50 000 rows cost Python half a second.
+    inner = sessions.subquery().c
+    seconds = case((inner.seconds < 90, inner.seconds), else_=inner.seconds - inner.seconds % 60).label("seconds")
+    query = select(seconds, inner.ended_reason, func.count().label("n")).group_by(seconds, inner.ended_reason)
+    return tx.execute(query).all()
+
+
+def _number_at(tx: Connection, at: int) -> int:
+    """Of the first ended session that started then or later. Numbers grow with time: no index of starts is needed."""
+    columns = schema.ended_sessions.c
+    low, high = (tx.execute(select(edge(columns.number))).scalar() for edge in (func.min, func.max))
+    if low is None or high is None:
+        return 0
+
+    def started(number: int) -> int:
+        query = select(columns.started_at).where(columns.number >= number).order_by(columns.number).limit(1)
+        return int(tx.execute(query).scalar_one())
+
+    return int(low) + bisect_left(range(low, high + 1), at, key=started)
