@@ -25,6 +25,7 @@ from streamlit import config as streamlit_config
 from limiter import config
 from limiter.console.sign_in.gate import BASE, SIGN_IN, SIGN_OUT, Door, Gate
 from limiter.console.sign_in.sign_ins import SIGN_INS
+from limiter.hosts import HostNames, is_loopback, reachable, web_address
 from limiter.runner import dies_with_parent
 from limiter.store.engine import StoreError, sqlite_path
 
@@ -38,13 +39,6 @@ try:
 except config.ConfigError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
-
-
-def limiter_url() -> str:
-    """Where the limiter is; without LIMITER_URL, on this machine at LIMITER_PORT."""
-    if SETTINGS.sources["LIMITER_URL"] != "default":
-        return str(SETTINGS["LIMITER_URL"]).rstrip("/")
-    return f"http://127.0.0.1:{SETTINGS['LIMITER_PORT']}"
 
 
 def link_key() -> str:
@@ -62,22 +56,24 @@ async def answers() -> bool:
     """Whether a limiter answers."""
     async with httpx.AsyncClient(timeout=2.0) as http:
         with contextlib.suppress(httpx.HTTPError):
-            return (await http.get(f"{limiter_url()}/livez")).is_success
+            return (await http.get(f"{SETTINGS.limiter_url}/livez")).is_success
     return False
 
 
 async def start_limiter() -> asyncio.subprocess.Process:
     """Start one and wait until it answers. Raises SystemExit with its status where it ends instead."""
-    port = str(urlsplit(limiter_url()).port or 80)
-    command = (sys.executable, "-m", "limiter", "serve", "--host", SETTINGS["LIMITER_HOST"], "--port", port)
-    environment = os.environ | {"LIMITER_URL": limiter_url()}
+    there, host = urlsplit(SETTINGS.limiter_url), SETTINGS["LIMITER_HOST"]
+    if SETTINGS.sources["LIMITER_HOST"] == "default":
+        host = there.hostname or host  # where LIMITER_URL says ::1, it shall listen there
+    command = (sys.executable, "-m", "limiter", "serve", "--host", host, "--port", str(there.port or 80))
+    environment = os.environ | {"LIMITER_URL": SETTINGS.limiter_url}
     process = await asyncio.create_subprocess_exec(*command, env=environment, preexec_fn=dies_with_parent())
     end = asyncio.get_running_loop().time() + START_SECONDS
     while not await answers():
         if process.returncode is not None:
             raise SystemExit(process.returncode or 1)
         if asyncio.get_running_loop().time() > end:
-            log.error("limiter_silent url=%s", limiter_url())
+            log.error("limiter_silent url=%s", SETTINGS.limiter_url)
             break
         await asyncio.sleep(0.1)
     return process
@@ -105,10 +101,9 @@ async def keep_limiter(process: asyncio.subprocess.Process) -> None:
 
 def console_url() -> str:
     """Where a browser on this machine finds the console."""
-    public = SETTINGS["LIMITER_CONSOLE_URL"]
-    host = streamlit_config.get_option("server.address") or "127.0.0.1"
-    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  it is compared, not bound
-    return str(public or f"http://{host}:{streamlit_config.get_option('server.port')}{BASE}").rstrip("/")
+    host = reachable(streamlit_config.get_option("server.address") or "127.0.0.1")
+    here = web_address(host, streamlit_config.get_option("server.port"))
+    return str(SETTINGS["LIMITER_CONSOLE_URL"] or f"{here}{BASE}")
 
 
 @contextlib.asynccontextmanager
@@ -117,7 +112,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     keeper = None
     # Charts bring Arrow, an import that the first page shall not wait for.
     warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts.capacity"))
-    here = urlsplit(limiter_url()).hostname in ("127.0.0.1", "localhost", "::1")
+    here = is_loopback(urlsplit(SETTINGS.limiter_url).hostname or "")
     if SETTINGS["LIMITER_CONSOLE_STARTS"] and here and not await answers():
         try:
             keeper = asyncio.create_task(keep_limiter(await start_limiter()))
@@ -140,13 +135,14 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
                 await keeper
 
 
-def hosts() -> set[str]:
+def hosts() -> HostNames:
     """The host names that a request may carry."""
     public = urlsplit(SETTINGS["LIMITER_CONSOLE_URL"]).hostname
-    return {SETTINGS["LIMITER_CONSOLE_HOST"], *SETTINGS["LIMITER_ALLOWED_HOSTS"], *([public] if public else [])}
+    allowed = (*SETTINGS["LIMITER_ALLOWED_HOSTS"], *([public] if public else []))
+    return HostNames(SETTINGS["LIMITER_CONSOLE_HOST"], allowed)
 
 
-door = Door(SIGN_INS, limiter_url(), link_key)
+door = Door(SIGN_INS, SETTINGS.limiter_url, link_key)
 app = st.App(
     "pages/router.py",
     lifespan=lifespan,
@@ -172,10 +168,10 @@ def leave(_signal: int, _frame: object) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
-    os.environ["LIMITER_URL"] = limiter_url()
+    os.environ["LIMITER_URL"] = SETTINGS.limiter_url
     app.run(config=options())
 elif not streamlit_config.get_where_defined("server.port").startswith("command-line"):
-    os.environ["LIMITER_URL"] = limiter_url()
+    os.environ["LIMITER_URL"] = SETTINGS.limiter_url
     if any(streamlit_config.get_option(name) != value for name, value in options().items()):
         # `streamlit run` has read its port before it read this file.
         os.execv(sys.executable, [sys.executable, __file__])  # noqa: S606

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 
+from limiter.hosts import allowed_hosts, console_url, listening_host, reachable, web_address, web_url
 from limiter.rules.hours import Hours
 from limiter.rules.limits import Setting, Source, defaults
 from limiter.system_limits import CATALOGUE
@@ -89,10 +90,6 @@ def _zone(text: str) -> ZoneInfo:
         raise ValueError(f"{text!r} is not an IANA time zone") from error
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _addresses(text: str) -> tuple[str, ...]:
     """A comma inside an address belongs to it."""
     found = (part.strip(", \t\r\n") for part in re.split(r"[\s,]+(?=[\w+.-]+://)", text))
@@ -116,15 +113,22 @@ class Declared:
 
 SETTINGS: tuple[Declared, ...] = (
     Declared("LIMITER_DATABASE_URL", "sqlite:///data/limiter.db", str, "where everything is kept", secret=True),
-    Declared("LIMITER_HOST", "127.0.0.1", str, "address to listen on; another than loopback needs a `bots` key"),
+    Declared(
+        "LIMITER_HOST", "127.0.0.1", listening_host, "address to listen on; another than loopback needs a `bots` key"
+    ),
     Declared("LIMITER_PORT", "5001", _port, "port of the limiter"),
-    Declared("LIMITER_URL", "http://127.0.0.1:5001", str, "where clients, command line and console find the limiter"),
+    Declared(
+        "LIMITER_URL", "http://127.0.0.1:5001", web_url, "where clients, command line and console find the limiter"
+    ),
     Declared("LIMITER_KEY", "", str, "the key that clients and the command line send", secret=True),
-    Declared("LIMITER_CONSOLE_HOST", "127.0.0.1", str, "address the console listens on"),
+    Declared("LIMITER_CONSOLE_HOST", "127.0.0.1", listening_host, "address the console listens on"),
     Declared("LIMITER_CONSOLE_PORT", "8501", _port, "port of the console"),
-    Declared("LIMITER_CONSOLE_URL", "", str, "public address of the console; empty: http://<host>:<port>/admin"),
+    Declared("LIMITER_CONSOLE_URL", "", console_url, "public address of the console; empty: http://<host>:<port>/admin"),
     Declared("LIMITER_CONSOLE_STARTS", "yes", _yes, "whether the console starts a limiter where none runs: yes or no"),
-    Declared("LIMITER_ALLOWED_HOSTS", "", _list, "further host names a request may carry, separated by commas"),
+    Declared(
+        "LIMITER_ALLOWED_HOSTS", "", allowed_hosts,
+        "further hosts a request may name, separated by commas: name, name:port, *.name",
+    ),
     Declared("LIMITER_TIMEZONE", "UTC", _zone, "IANA zone in which the trade day begins at midnight"),
     Declared("LIMITER_LANG", "fr", _choice("fr", "en"), "language of sentences where the caller names none: fr or en"),
     Declared("LIMITER_ALERT_URLS", "", _addresses, "Apprise addresses for alerts, separated by commas", secret=True),
@@ -163,8 +167,15 @@ class Config:
     @property
     def console_url(self) -> str:
         """Where a browser finds the console."""
-        host = self["LIMITER_CONSOLE_HOST"]
-        return self["LIMITER_CONSOLE_URL"] or f"http://{host}:{self['LIMITER_CONSOLE_PORT']}/admin"
+        here = web_address(reachable(self["LIMITER_CONSOLE_HOST"]), self["LIMITER_CONSOLE_PORT"])
+        return self["LIMITER_CONSOLE_URL"] or f"{here}/admin"
+
+    @property
+    def limiter_url(self) -> str:
+        """Where the limiter is: at LIMITER_URL, else on this machine where LIMITER_HOST and LIMITER_PORT say."""
+        if self.sources["LIMITER_URL"] != "default":
+            return str(self["LIMITER_URL"])
+        return web_address(reachable(self["LIMITER_HOST"]), self["LIMITER_PORT"])
 
 
 def read(environment: Mapping[str, str] | None = None, **given: object) -> Config:

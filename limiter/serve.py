@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import ipaddress
+import errno
 import json
 import logging
 import os
@@ -25,6 +25,7 @@ from limiter.api.server import App
 from limiter.committer import Clock, Committer, settle_memory
 from limiter.config import Config, ConfigError
 from limiter.delivery import Channel, open_channels
+from limiter.hosts import is_loopback, reachable, web_address
 from limiter.jobs import Job
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.backups import Backups
@@ -70,14 +71,6 @@ def set_up_logging(form: str) -> None:
     handler.setFormatter(JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name whole addresses, secrets in them too
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def key_file(database_url: str) -> Path:
@@ -160,18 +153,18 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
         time.monotonic(), __version__, backups,
     )  # fmt: skip
-    listening = _listen(config["LIMITER_HOST"], config["LIMITER_PORT"])
+    listening = _listen(_addresses(config["LIMITER_HOST"]), config["LIMITER_PORT"])
     server = _server(App(services))
     _stop_on_signals(server, committer)
     tasks = [asyncio.create_task(job.supervise(), name=job.name) for job in jobs]
-    host, port = listening.getsockname()[:2]
+    host, port = listening[0].getsockname()[:2]
     if lock is not None:
         _open_to_commands(lock, access, host, port, clock.now())
     _log_start(config, committer, host, port)
     settle_memory()
     tell_systemd("READY=1")
     try:
-        await server.serve([listening])
+        await server.serve(listening)
     finally:
         tell_systemd("STOPPING=1")
         for task in tasks:
@@ -228,7 +221,7 @@ def _open_to_commands(lock: Lock, access: Access, host: str, port: int, now: int
     """Let the commands on this file ask this process: where it is, and a key that lives as long as it does."""
     text, access.control = make_key("admin:write", "local", now, "local")
     access.keys["local"] = access.control
-    lock.describe(url=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}", key=text)  # noqa: S104
+    lock.describe(url=web_address(reachable(host), port), key=text)
 
 
 def _watchdogs(config: Config, committer: Committer) -> Iterator[Job]:
@@ -239,14 +232,42 @@ def _watchdogs(config: Config, committer: Committer) -> Iterator[Job]:
         yield Job("ping", lambda: ping(committer, url))
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or ConfigError with what is wrong."""
+def _addresses(host: str) -> list[str]:
+    """The addresses of a host, IPv4 first; of `localhost` both, whatever the machine's list of hosts has.
+
+    Raises ConfigError where the name has none.
+    """
+    if host == "localhost":
+        return ["127.0.0.1", "::1"]
     try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
-        )
-    except (OSError, OverflowError) as error:
-        raise ConfigError(f"LIMITER_HOST, LIMITER_PORT: cannot listen on {host}:{port} ({error})") from error
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f"LIMITER_HOST: {host} has no address ({error})") from error
+    return sorted({str(address[0]) for *_, address in found}, key=lambda address: ":" in address)
+
+
+def _listen(addresses: list[str], port: int) -> list[socket.socket]:
+    """A listening socket an address, all on one port, or ConfigError with what is wrong.
+
+    `::` takes IPv4 too. Of several addresses one may be missing, as ::1 is where there is no IPv6.
+    """
+    sockets: list[socket.socket] = []
+    wrong: list[OSError] = []
+    for address in addresses:
+        try:
+            sockets.append(_listen_on(address, sockets[0].getsockname()[1] if sockets else port))
+        except OSError as error:
+            wrong.append(error)
+    if sockets and all(error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) for error in wrong):
+        return sockets
+    for one in sockets:
+        one.close()
+    raise ConfigError(f"LIMITER_HOST, LIMITER_PORT: cannot listen on {addresses[0]} port {port} ({wrong[-1]})")
+
+
+def _listen_on(address: str, port: int) -> socket.socket:
+    family, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(place, family=family, backlog=BACKLOG, dualstack_ipv6=address == "::")
 
 
 def _server(app: App) -> uvicorn.Server:
@@ -282,7 +303,7 @@ def _stop_on_signals(server: uvicorn.Server, committer: Committer) -> None:
 
 async def _open_access(config: Config, committer: Committer, read_keys: Callable[[], list[Key]]) -> Access:
     """The gate with its keys; makes the first key; refuses to serve others than loopback without a `bots` key."""
-    access = Access(local=is_loopback(config["LIMITER_HOST"]))
+    access = Access(local=all(is_loopback(address) for address in _addresses(config["LIMITER_HOST"])))
     found = read_keys()
     if not any(key.scope == "admin:write" for key in found):  # a `bots` key may come before the first start
         text, key = make_key("admin:write", "admin", committer.clock.now())
@@ -315,6 +336,6 @@ def _log_start(config: Config, committer: Committer, host: str, port: int) -> No
             )
     held = state.capacity(committer.clock.now())
     log.info(
-        "serving url=http://%s:%d bots=%d/%d limits_version=%d zone=%s",
-        host, port, held.current, held.maximum, state.limits.version, config["LIMITER_TIMEZONE"],
+        "serving url=%s bots=%d/%d limits_version=%d zone=%s",
+        web_address(host, port), held.current, held.maximum, state.limits.version, config["LIMITER_TIMEZONE"],
     )  # fmt: skip

@@ -19,11 +19,11 @@ from limiter.api.call import Ask, Call, Refused, Services, good
 from limiter.api.protocol import MAX_BODY, HttpRequest, Reply
 from limiter.api.routes import ROUTES, Route
 from limiter.api.wire import Answer, identifier, language_of, problem
+from limiter.hosts import HostNames, web_address
 from limiter.rules.refusals import Refusal, invalid
 
 MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`
 CHECKED = frozenset({"/livez", "/readyz", "/api/admin/health"})
-LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 _STRANGE_HOST = invalid(
     "Host",
@@ -44,9 +44,10 @@ class App:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.language: str = services.config["LIMITER_LANG"]
-        named = (services.config["LIMITER_HOST"], *services.config["LIMITER_ALLOWED_HOSTS"])
-        self.hosts = {host.lower() for host in (*LOOPBACK, *named)}
-        self.usual_hosts = {f"{host}:{services.config['LIMITER_PORT']}".encode() for host in self.hosts}
+        host, port = services.config["LIMITER_HOST"], services.config["LIMITER_PORT"]
+        self.hosts = HostNames(host, services.config["LIMITER_ALLOWED_HOSTS"])
+        usual = (web_address(name, port) for name in ("127.0.0.1", "localhost", "::1", host))
+        self.usual_hosts = {name.removeprefix("http://").encode() for name in usual}
         self.prefix, self.requests = secrets.token_hex(6), itertools.count(1)  # of ids that are made here
         self.tasks: set[asyncio.Task[Answer]] = set()  # the loop alone would not keep them alive
         self.fixed: dict[str, dict[str, Route]] = {}
@@ -162,11 +163,7 @@ class App:
         """Whether a request may carry that host; checks by HTTP/1.0 (HAProxy, Nagios) send none."""
         if header is None:
             return http.old and http.path in CHECKED
-        host = header.decode("latin-1").lower()
-        if host in self.hosts:
-            return True
-        name, _, port = host.rpartition(":")
-        return name in self.hosts and port.isdigit()
+        return self.hosts.know(header.decode("latin-1"))
 
 
 def _as_it_is(answer: Answer) -> Answer:

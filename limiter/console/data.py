@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine
 
 from limiter import config
 from limiter.client import Admin, Refused
-from limiter.client.wire import DEFAULT_URL
 from limiter.console.kit.words import language
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.store.engine import open_reader, reading, sqlite_path
@@ -53,11 +52,7 @@ def _admin(url: str, key: str, lang: str, timeout: float) -> Admin:
 
 def limiter_url() -> str:
     """Where the limiter is."""
-    chosen = settings()
-    if chosen.sources["LIMITER_URL"] != "default":
-        return str(chosen["LIMITER_URL"])
-    port = chosen["LIMITER_PORT"]
-    return DEFAULT_URL if port == 5001 else f"http://127.0.0.1:{port}"
+    return settings().limiter_url
 
 
 def admin(sign_in: SignIn, timeout: float = 10.0) -> Admin:

@@ -12,7 +12,8 @@ IMPURE = {"time", "os", "random", "secrets", "logging", "sqlalchemy", "starlette
 ALLOWED = {
     "limiter.system_limits": set[str](),
     "limiter.rules": {"limiter.system_limits"},
-    "limiter.config": {"limiter.rules", "limiter.system_limits"},
+    "limiter.hosts": set(),
+    "limiter.config": {"limiter.hosts", "limiter.rules", "limiter.system_limits"},
     "limiter.access": {"limiter.rules", "limiter.system_limits"},
     "limiter.client": {"limiter.rules", "limiter.system_limits"},
     "limiter.runner": {"limiter.client"},
@@ -23,12 +24,12 @@ ALLOWED = {
     "limiter.jobs": {"limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.delivery"},
     "limiter.api": {
         "limiter", "limiter.rules", "limiter.store", "limiter.committer", "limiter.access", "limiter.config",
-        "limiter.jobs", "limiter.system_limits",
+        "limiter.hosts", "limiter.jobs", "limiter.system_limits",
     },
     "limiter.exercises": {"limiter.system_limits", "limiter.store", "limiter.config"},
     "limiter.console": {
         "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.access", "limiter.config",
-        "limiter.exercises",
+        "limiter.exercises", "limiter.hosts",
     },
     "pages": {
         "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.config",

@@ -9,10 +9,9 @@ but by the limiter, with the key that each change is sent with.
 import html
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,6 +24,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from limiter.client import Admin, Refused
 from limiter.console.kit.words import Language, catalog
 from limiter.console.sign_in.sign_ins import SIGN_IN_SECONDS, SignIn, SignIns, cookie_name
+from limiter.hosts import HostNames
 
 BASE = "/admin"
 SIGN_IN, SIGN_OUT = f"{BASE}/sign-in", f"{BASE}/sign-out"
@@ -36,7 +36,6 @@ LOAD_ANEW = ForwardMsg(auth_redirect=AuthRedirect(url="")).SerializeToString()
 CLOSED = (f"{BASE}/_stcore/metrics", f"{BASE}/_stcore/agent")
 PAGE = Path(__file__).with_name("sign_in.html").read_text(encoding="utf-8")
 LINK_PAGE = re.sub(r"<!--key-->.*<!--/key-->\n", "", PAGE, flags=re.DOTALL)
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
@@ -54,12 +53,10 @@ log = logging.getLogger("limiter.console")
 
 
 class Gate:
-    """The middleware. `hosts` are the names a request may carry beside loopback; none given: any bound address."""
+    """The middleware; `hosts` are the names a request may carry."""
 
-    def __init__(self, app: ASGIApp, *, sign_ins: SignIns, hosts: Iterable[str] = ()) -> None:
-        self.app = app
-        self.sign_ins = sign_ins
-        self.hosts = LOOPBACK | {host.lower() for host in hosts}
+    def __init__(self, app: ASGIApp, *, sign_ins: SignIns, hosts: HostNames) -> None:
+        self.app, self.sign_ins, self.hosts = app, sign_ins, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through what may pass, answer the rest."""
@@ -84,7 +81,7 @@ class Gate:
     def _answer(self, scope: Scope) -> Response | None:
         """What to say instead of what was asked for; None: let it through."""
         headers, path = Headers(scope=scope), scope["path"]
-        if host_name(headers.get("host", "")) not in self.hosts:
+        if not self.hosts.know(headers.get("host", "")):
             return PlainTextResponse("This host name is not allowed: see LIMITER_ALLOWED_HOSTS.\n", 400)
         if path.startswith(CLOSED):
             return PlainTextResponse("Not found\n", 404)
@@ -106,14 +103,6 @@ async def _turn_away(scope: Scope, receive: Receive, send: Send, status: int) ->
         await send({"type": "websocket.accept", "subprotocol": "streamlit" if streamlit else None})
         await send({"type": "websocket.send", "bytes": LOAD_ANEW})
     await send({"type": "websocket.close", "code": 1008, "reason": "sign in first"})
-
-
-def host_name(host: str) -> str:
-    """The name in a Host header, without brackets and port; empty where there is none."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:  # brackets that do not close
-        return ""
 
 
 def cookie_of(headers: Headers) -> str | None:

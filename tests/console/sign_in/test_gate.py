@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 from limiter.access import WRONG_KEYS
 from limiter.console.sign_in.gate import LOAD_ANEW, SIGN_IN, SIGN_OUT, Door, Gate
 from limiter.console.sign_in.sign_ins import SignIns, cookie_name
+from limiter.hosts import HostNames
 from tests.conftest import Limiter, wait_until
 
 HTML = {"Accept": "text/html"}
@@ -64,7 +65,7 @@ def before_a_console(server: Limiter, sign_ins: SignIns) -> Iterator[Browser]:
             Route("/admin/{page:path}", lambda _: PlainTextResponse("inside")),
             WebSocketRoute("/admin/_stcore/stream", inside),
         ],
-        middleware=[Middleware(Gate, sign_ins=sign_ins, hosts=["bots.example"])],
+        middleware=[Middleware(Gate, sign_ins=sign_ins, hosts=HostNames("127.0.0.1", ["bots.example"]))],
     )
     console = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
