@@ -69,7 +69,7 @@ PAGE = '''"""Naps of the bots."""
 import streamlit as st
 
 from limiter.console import frame
-from limiter.console.words import t
+from limiter.console.kit.words import t
 
 frame.begin()
 st.title(t("Naps"), anchor=False)
