@@ -18,7 +18,7 @@ import click
 import pytest
 
 from limiter import config, demo
-from limiter.api.wire import IDENTIFIER
+from limiter.answers.parts import IDENTIFIER
 from limiter.demo import people
 from limiter.demo.history import History
 from limiter.demo.live import go_on

@@ -7,7 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from limiter.api import schemas as s
+from limiter.answers import alerts as s
+from limiter.answers.limits import Moved, VersionRow
+from limiter.answers.notes import Note
+from limiter.api import paging
 from limiter.api.call import Call, Refused
 from limiter.api.wire import Answer, iso, ok
 from limiter.rules.deliveries import failing_channels
@@ -17,7 +20,6 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Reap
 from limiter.store import read
 
-PAGE = 50
 TEST_SECONDS = 8.0  # how long a test waits for what the channels answer
 NUMBER_DIGITS = 15
 MAX_CHANGES = 5_000  # of the limits, within the incidents of one page
@@ -26,10 +28,10 @@ MAX_CHANGES = 5_000  # of the limits, within the incidents of one page
 async def alerts(call: Call) -> Answer:
     """Incidents, newest first, and how the channels fare."""
     state = call.wanted_choice("state", ("open", "acknowledged", "resolved"))
-    size = call.wanted_number("limit", 1, read.MAX_PAGE) or PAGE
+    before, size = paging.asked(call)
     await call.decide(Reap())
     now = call.now()
-    rows = await call.read(_rows, now, state, call.wanted_number("cursor", 0, 2**53), size + 1)
+    rows = await call.read(_rows, now, state, before, size + 1)
     more = str(rows[size - 1].id) if len(rows) > size else None
     return ok(s.AlertsAnswer(rows[:size], more, _channels(call)))
 
@@ -93,17 +95,17 @@ def _incident(incident: Incident, now: int, told: list[Delivery], changes: Any, 
         deliveries=[_delivery(one) for one in told],
         changes=[_version(row) for row in changes if incident.opened_at <= row["at"] <= end],
         notes=[
-            s.Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at)))
+            Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at)))
             for row in notes
             if incident.opened_at <= row.at <= end
         ],
     )
 
 
-def _version(row: Mapping[str, Any]) -> s.VersionRow:
-    moved = [s.Moved(*one) for one in row["changed"]]
+def _version(row: Mapping[str, Any]) -> VersionRow:
+    moved = [Moved(*one) for one in row["changed"]]
     by = row["actor"]
-    return s.VersionRow(row["version"], str(iso(row["at"])), by, row["kind"], row["reason"], row["user_id"], moved)
+    return VersionRow(row["version"], str(iso(row["at"])), by, row["kind"], row["reason"], row["user_id"], moved)
 
 
 def _delivery(one: Delivery) -> s.DeliveryRow:

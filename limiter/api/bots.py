@@ -1,24 +1,19 @@
 """What bots ask: start, heartbeat, stop, trades, signals, tokens, and the limits that hold for them."""
 
 import secrets
-from functools import lru_cache, partial
+from functools import partial
 
-from limiter.api import schemas as s
+from limiter.answers import bots as s
+from limiter.answers.limits import LimitsAnswer
+from limiter.answers.users import UsageAnswer
+from limiter.answers.users import Use as UseShown
 from limiter.api.call import Ask, Call, good
+from limiter.api.capacity import shown
 from limiter.api.wire import Answer, decimal, identifier, iso, ok
-from limiter.rules.capacity import Capacity
 from limiter.rules.quotas import SIGNALS, TOKENS, LookAtUser, RecordTrade, Take, TradeCounted, Use
 from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Start, Stop
-
-
-@lru_cache(maxsize=8)  # the answers of a batch have the same
-def capacity(of: Capacity) -> s.Capacity:
-    """The closed object of six fields."""
-    return s.Capacity(
-        of.current, of.maximum, of.percent_used, of.maximum - of.current, of.status.value, of.can_accept_new
-    )
 
 
 def heartbeat_seconds(lease: int) -> int | float:
@@ -66,7 +61,7 @@ def _admitted(call: Call, admission: Admission) -> Answer:
         session=session(admission.session),
         limits=dict(state.limits.of(admission.session.user_id, now)),
         limits_version=state.limits.version,
-        capacity=capacity(state.capacity(now)),
+        capacity=shown(state.capacity(now)),
     )
     return ok(answer, 201 if admission.created else 200)
 
@@ -163,7 +158,7 @@ async def limits(call: Call) -> Answer:
     """The limits in force, for all or for one user."""
     user_id, held = call.wanted_name("user_id"), call.services.committer.state.limits
     values = dict(held.values if user_id is None else held.of(user_id, call.now()))
-    return ok(s.LimitsAnswer(values, held.version))
+    return ok(LimitsAnswer(values, held.version))
 
 
 def usage(call: Call) -> Ask:
@@ -172,4 +167,4 @@ def usage(call: Call) -> Ask:
 
 
 def _used(uses: tuple[Use, Use, Use]) -> Answer:
-    return ok(s.UsageAnswer(*(s.Use(use.used, use.limit, use.left) for use in uses)))
+    return ok(UsageAnswer(*(UseShown(use.used, use.limit, use.left) for use in uses)))

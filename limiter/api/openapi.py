@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from limiter.api import schemas
-from limiter.api.wire import IDENTIFIER, encode
+from limiter.answers.parts import IDENTIFIER, Ok
+from limiter.answers.refusals import Problem
+from limiter.api.wire import encode
 from limiter.rules.refusals import REASONS, REFUSALS
 
 _REF = "#/components/schemas/{name}"
@@ -33,9 +34,9 @@ def build(version: str, routes: Sequence[Any]) -> bytes:
     """The document of these routes as JSON."""
     bodies: list[Any] = [route.body for route in routes if route.body]
     answers = {kind for route in routes for kind in route.answers.values() if not isinstance(kind, str)}
-    _, components = msgspec.json.schema_components([*bodies, *answers, schemas.Problem], ref_template=_REF)
+    _, components = msgspec.json.schema_components([*bodies, *answers, Problem], ref_template=_REF)
     for kind in answers:
-        if issubclass(kind, schemas.Ok):
+        if issubclass(kind, Ok):
             shape = components[kind.__name__]
             shape["properties"] = {"success": {"const": True}, **shape["properties"]}
             shape["required"] = ["success", *shape.get("required", [])]

@@ -1,8 +1,8 @@
 """The launch plan over HTTP."""
 
-from limiter.api import schemas as s
-from limiter.api.admin import accept
+from limiter.answers import plan as s
 from limiter.api.call import Call, Refused, good
+from limiter.api.limits import accept
 from limiter.api.wire import Answer, instant, iso, ok
 from limiter.rules.guards import retold
 from limiter.rules.plan import SetPlan

@@ -10,8 +10,58 @@ from typing import Any
 
 import msgspec
 
-from limiter.api import admin, alerts, bots, monitor, openapi, plan
-from limiter.api import schemas as s
+from limiter.answers.alerts import AcknowledgeBody, AlertAnswer, AlertsAnswer, AlertTestAnswer
+from limiter.answers.bots import (
+    HeartbeatAnswer,
+    HeartbeatBody,
+    HeartbeatsAnswer,
+    HeartbeatsBody,
+    SessionBody,
+    SignalsBody,
+    StartAnswer,
+    StartBody,
+    StopAnswer,
+    TokensBody,
+    TradeAnswer,
+    TradeBody,
+    UseAnswer,
+)
+from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
+from limiter.answers.health import Alive, HealthAnswer
+from limiter.answers.history import HistoryAnswer
+from limiter.answers.keys import KeyAnswer, KeyBody, KeysAnswer, NewKeyAnswer
+from limiter.answers.limits import (
+    ChangeAnswer,
+    ChangeBody,
+    LimitRowsAnswer,
+    LimitsAnswer,
+    PreviewAnswer,
+    PreviewBody,
+    RollbackBody,
+    VersionsAnswer,
+)
+from limiter.answers.notes import AuditAnswer, NoteAnswer, NoteBody, NotesAnswer
+from limiter.answers.parts import ReasonBody
+from limiter.answers.plan import PlanAnswer, PlanBody
+from limiter.answers.refusals import RefusalAnswer, RefusalsAnswer
+from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer
+from limiter.answers.users import OverrideBody, UsageAnswer, UserLimitsAnswer
+from limiter.api import (
+    alerts,
+    bots,
+    capacity,
+    health,
+    history,
+    keys,
+    limits,
+    metrics,
+    notes,
+    openapi,
+    plan,
+    refusals,
+    sessions,
+    users,
+)
 from limiter.api.call import Ask, Call
 from limiter.api.wire import Answer, Body
 from limiter.rules.refusals import refusing
@@ -49,74 +99,80 @@ async def document(call: Call) -> Answer:
     return Answer(200, _document(call.services.version))
 
 
+async def console(call: Call) -> Answer:
+    """To the console."""
+    url = call.services.config.console_url.encode()
+    return Answer(307, b"", headers=((b"location", url.rstrip(b"/") + b"/"),))
+
+
 SESSION = ("session_unknown", "session_ended")
 PAGED = ("limit", "cursor")
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/api/bots/start", "bots", bots.start, {201: s.StartAnswer, 200: s.StartAnswer}, s.StartBody,
+    Route("POST", "/api/bots/start", "bots", bots.start, {201: StartAnswer, 200: StartAnswer}, StartBody,
           reasons=refusing("start")),
     Route("POST", "/api/bots/heartbeat", "bots", bots.heartbeat,
-          {200: s.HeartbeatAnswer}, s.HeartbeatBody, reasons=SESSION),
-    Route("POST", "/api/bots/heartbeats", "bots", bots.heartbeats, {200: s.HeartbeatsAnswer}, s.HeartbeatsBody),
-    Route("POST", "/api/bots/stop", "bots", bots.stop, {200: s.StopAnswer}, s.SessionBody, reasons=SESSION[:1]),
-    Route("POST", "/api/bots/trades", "bots", bots.trades, {201: s.TradeAnswer, 200: s.TradeAnswer}, s.TradeBody,
+          {200: HeartbeatAnswer}, HeartbeatBody, reasons=SESSION),
+    Route("POST", "/api/bots/heartbeats", "bots", bots.heartbeats, {200: HeartbeatsAnswer}, HeartbeatsBody),
+    Route("POST", "/api/bots/stop", "bots", bots.stop, {200: StopAnswer}, SessionBody, reasons=SESSION[:1]),
+    Route("POST", "/api/bots/trades", "bots", bots.trades, {201: TradeAnswer, 200: TradeAnswer}, TradeBody,
           reasons=(*SESSION, "trade_conflict", *refusing("trade"))),
     Route("POST", "/api/bots/signals", "bots", bots.signals,
-          {200: s.UseAnswer}, s.SignalsBody, reasons=(*SESSION, *refusing("signals"))),
+          {200: UseAnswer}, SignalsBody, reasons=(*SESSION, *refusing("signals"))),
     Route("POST", "/api/feed/tokens", "bots", bots.tokens,
-          {200: s.UseAnswer}, s.TokensBody, reasons=refusing("tokens")),
-    Route("GET", "/api/limits", "any", bots.limits, {200: s.LimitsAnswer}, query=("user_id",)),
-    Route("GET", "/api/users/{user_id}/usage", "any", bots.usage, {200: s.UsageAnswer}),
-    Route("GET", "/api/admin/capacity", "admin:read", monitor.current, {200: s.CapacityAnswer}),
-    Route("GET", "/api/admin/stats", "admin:read", monitor.stats, {200: s.StatsAnswer}),
-    Route("GET", "/api/admin/health", None, monitor.health,
-          {200: s.HealthAnswer, 503: s.HealthAnswer}, query=("fail_at",)),
-    Route("GET", "/livez", None, monitor.livez, {200: s.Alive}),
-    Route("GET", "/readyz", None, monitor.readyz, {200: s.Alive, 503: "application/json"}),
+          {200: UseAnswer}, TokensBody, reasons=refusing("tokens")),
+    Route("GET", "/api/limits", "any", bots.limits, {200: LimitsAnswer}, query=("user_id",)),
+    Route("GET", "/api/users/{user_id}/usage", "any", bots.usage, {200: UsageAnswer}),
+    Route("GET", "/api/admin/capacity", "admin:read", capacity.current, {200: CapacityAnswer}),
+    Route("GET", "/api/admin/stats", "admin:read", capacity.stats, {200: StatsAnswer}),
+    Route("GET", "/api/admin/health", None, health.health,
+          {200: HealthAnswer, 503: HealthAnswer}, query=("fail_at",)),
+    Route("GET", "/livez", None, health.livez, {200: Alive}),
+    Route("GET", "/readyz", None, health.readyz, {200: Alive, 503: "application/json"}),
     Route("GET", "/openapi.json", None, document, {200: "application/json"}),
-    Route("GET", "/metrics", "admin:read", monitor.metrics, {200: "application/openmetrics-text"}),
-    Route("GET", "/admin", None, monitor.console, {307: "redirect"}),
-    Route("GET", "/api/admin/advice", "admin:read", monitor.advice, {200: s.AdviceAnswer}),
-    Route("GET", "/api/admin/history", "admin:read", monitor.history,
-          {200: s.HistoryAnswer}, query=("from", "to", "step", "format")),
-    Route("GET", "/api/admin/limits", "admin:read", admin.limits, {200: s.LimitRowsAnswer}),
-    Route("PATCH", "/api/admin/limits", "admin:write", admin.change_limits, {200: s.ChangeAnswer}, s.ChangeBody,
+    Route("GET", "/metrics", "admin:read", metrics.metrics, {200: "application/openmetrics-text"}),
+    Route("GET", "/admin", None, console, {307: "redirect"}),
+    Route("GET", "/api/admin/advice", "admin:read", capacity.advice, {200: AdviceAnswer}),
+    Route("GET", "/api/admin/history", "admin:read", history.history,
+          {200: HistoryAnswer}, query=("from", "to", "step", "format")),
+    Route("GET", "/api/admin/limits", "admin:read", limits.limits, {200: LimitRowsAnswer}),
+    Route("PATCH", "/api/admin/limits", "admin:write", limits.change_limits, {200: ChangeAnswer}, ChangeBody,
           reasons=("version_conflict", "guard_held")),
-    Route("POST", "/api/admin/limits/preview", "admin:read", admin.preview, {200: s.PreviewAnswer}, s.PreviewBody),
-    Route("GET", "/api/admin/limits/history", "admin:read", admin.limit_history, {200: s.VersionsAnswer}, query=PAGED),
-    Route("POST", "/api/admin/limits/rollback", "admin:write", admin.rollback, {200: s.ChangeAnswer}, s.RollbackBody,
+    Route("POST", "/api/admin/limits/preview", "admin:read", limits.preview, {200: PreviewAnswer}, PreviewBody),
+    Route("GET", "/api/admin/limits/history", "admin:read", limits.limit_history, {200: VersionsAnswer}, query=PAGED),
+    Route("POST", "/api/admin/limits/rollback", "admin:write", limits.rollback, {200: ChangeAnswer}, RollbackBody,
           reasons=("not_found", "guard_held")),
-    Route("GET", "/api/admin/users/{user_id}/limits", "admin:read", admin.user_limits, {200: s.UserLimitsAnswer}),
-    Route("PUT", "/api/admin/users/{user_id}/limits", "admin:write", admin.set_user_limits,
-          {200: s.UserLimitsAnswer}, s.OverrideBody),
-    Route("DELETE", "/api/admin/users/{user_id}/limits", "admin:write", admin.clear_user_limits,
-          {200: s.UserLimitsAnswer}, s.ReasonBody),
-    Route("GET", "/api/admin/sessions", "admin:read", admin.sessions,
-          {200: s.SessionsAnswer}, query=("status", "user_id", *PAGED)),
-    Route("POST", "/api/admin/sessions/{public_id}/stop", "admin:write", admin.stop_session,
-          {200: s.SessionAnswer}, s.ReasonBody,
+    Route("GET", "/api/admin/users/{user_id}/limits", "admin:read", users.user_limits, {200: UserLimitsAnswer}),
+    Route("PUT", "/api/admin/users/{user_id}/limits", "admin:write", users.set_user_limits,
+          {200: UserLimitsAnswer}, OverrideBody),
+    Route("DELETE", "/api/admin/users/{user_id}/limits", "admin:write", users.clear_user_limits,
+          {200: UserLimitsAnswer}, ReasonBody),
+    Route("GET", "/api/admin/sessions", "admin:read", sessions.sessions,
+          {200: SessionsAnswer}, query=("status", "user_id", *PAGED)),
+    Route("POST", "/api/admin/sessions/{public_id}/stop", "admin:write", sessions.stop_session,
+          {200: SessionAnswer}, ReasonBody,
           reasons=("session_unknown",)),
-    Route("POST", "/api/admin/sessions/reap", "admin:write", admin.reap_sessions, {200: s.ReapAnswer}, s.ReasonBody),
-    Route("POST", "/api/admin/pause", "admin:write", admin.pause, {200: s.PauseAnswer}, s.ReasonBody),
-    Route("POST", "/api/admin/resume", "admin:write", admin.resume, {200: s.PauseAnswer}, s.ReasonBody),
-    Route("GET", "/api/admin/refusals", "admin:read", admin.refusals,
-          {200: s.RefusalsAnswer}, query=("user_id", "reason", "since", *PAGED)),
-    Route("GET", "/api/admin/refusals/{request_id}", "admin:read", admin.refusal,
-          {200: s.RefusalAnswer}, reasons=("not_found",)),
-    Route("GET", "/api/admin/alerts", "admin:read", alerts.alerts, {200: s.AlertsAnswer}, query=("state", *PAGED)),
-    Route("POST", "/api/admin/alerts/test", "admin:write", alerts.send_test, {200: s.AlertTestAnswer}),
-    Route("POST", "/api/admin/alerts/{id}/ack", "admin:write", alerts.acknowledge, {200: s.AlertAnswer},
-          s.AcknowledgeBody, reasons=("not_found",), needs_body=False),
-    Route("GET", "/api/admin/notes", "admin:read", admin.notes, {200: s.NotesAnswer}, query=("from", "to")),
-    Route("POST", "/api/admin/notes", "admin:write", admin.add_note, {201: s.NoteAnswer}, s.NoteBody),
-    Route("GET", "/api/admin/audit", "admin:read", admin.audit, {200: s.AuditAnswer}, query=PAGED),
-    Route("GET", "/api/admin/plan", "admin:read", plan.plan, {200: s.PlanAnswer}),
-    Route("PUT", "/api/admin/plan", "admin:write", plan.set_plan, {200: s.PlanAnswer}, s.PlanBody),
+    Route("POST", "/api/admin/sessions/reap", "admin:write", sessions.reap_sessions, {200: ReapAnswer}, ReasonBody),
+    Route("POST", "/api/admin/pause", "admin:write", sessions.pause, {200: PauseAnswer}, ReasonBody),
+    Route("POST", "/api/admin/resume", "admin:write", sessions.resume, {200: PauseAnswer}, ReasonBody),
+    Route("GET", "/api/admin/refusals", "admin:read", refusals.refusals,
+          {200: RefusalsAnswer}, query=("user_id", "reason", "since", *PAGED)),
+    Route("GET", "/api/admin/refusals/{request_id}", "admin:read", refusals.refusal,
+          {200: RefusalAnswer}, reasons=("not_found",)),
+    Route("GET", "/api/admin/alerts", "admin:read", alerts.alerts, {200: AlertsAnswer}, query=("state", *PAGED)),
+    Route("POST", "/api/admin/alerts/test", "admin:write", alerts.send_test, {200: AlertTestAnswer}),
+    Route("POST", "/api/admin/alerts/{id}/ack", "admin:write", alerts.acknowledge, {200: AlertAnswer},
+          AcknowledgeBody, reasons=("not_found",), needs_body=False),
+    Route("GET", "/api/admin/notes", "admin:read", notes.notes, {200: NotesAnswer}, query=("from", "to")),
+    Route("POST", "/api/admin/notes", "admin:write", notes.add_note, {201: NoteAnswer}, NoteBody),
+    Route("GET", "/api/admin/audit", "admin:read", notes.audit, {200: AuditAnswer}, query=PAGED),
+    Route("GET", "/api/admin/plan", "admin:read", plan.plan, {200: PlanAnswer}),
+    Route("PUT", "/api/admin/plan", "admin:write", plan.set_plan, {200: PlanAnswer}, PlanBody),
     Route("DELETE", "/api/admin/plan", "admin:write", plan.clear_plan,
-          {200: s.PlanAnswer}, s.ReasonBody, needs_body=False),
-    Route("GET", "/api/admin/keys", "admin:write", admin.keys, {200: s.KeysAnswer}),
-    Route("POST", "/api/admin/keys", "admin:write", admin.create_key, {201: s.NewKeyAnswer}, s.KeyBody),
-    Route("DELETE", "/api/admin/keys/{id}", "admin:write", admin.revoke_key,
-          {200: s.KeyAnswer}, reasons=("not_found",)),
-    Route("GET", "/api/admin/whoami", "admin:read", admin.whoami, {200: s.KeyAnswer}),
+          {200: PlanAnswer}, ReasonBody, needs_body=False),
+    Route("GET", "/api/admin/keys", "admin:write", keys.keys, {200: KeysAnswer}),
+    Route("POST", "/api/admin/keys", "admin:write", keys.create_key, {201: NewKeyAnswer}, KeyBody),
+    Route("DELETE", "/api/admin/keys/{id}", "admin:write", keys.revoke_key,
+          {200: KeyAnswer}, reasons=("not_found",)),
+    Route("GET", "/api/admin/whoami", "admin:read", keys.whoami, {200: KeyAnswer}),
 )  # fmt: skip

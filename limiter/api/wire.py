@@ -14,23 +14,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, g
 import msgspec
 from msgspec import structs
 
+from limiter.answers.parts import IDENTIFIER
 from limiter.rules.refusals import REASONS, Refusal, invalid
 
-IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,63}$"
 _IDENTIFIER = re.compile(IDENTIFIER[:-1] + r"\Z", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,20}(\.\d{1,18})?", re.ASCII)
 _FIELD = re.compile(r"`\$\.?([^`]*)`|required field `([^`]*)`")
 _GRAMMAR = "does not fit the grammar", "n'a pas la forme permise"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-# `$` lets a newline pass in Python; the schema shows the pattern of the contract.
-Identifier = (
-    Annotated[str, msgspec.Meta(pattern=IDENTIFIER[:-1] + r"(?![\s\S])", extra_json_schema={"pattern": IDENTIFIER})]
-    | Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
-)
-# Not blank, and no NUL, which PostgreSQL keeps in no text.
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
-Count = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 
 B = TypeVar("B", bound=msgspec.Struct)
 _encoder = msgspec.json.Encoder()

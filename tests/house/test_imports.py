@@ -12,10 +12,11 @@ IMPURE = {"time", "os", "random", "secrets", "logging", "sqlalchemy", "starlette
 ALLOWED = {
     "limiter.system_limits": set[str](),
     "limiter.rules": {"limiter.system_limits"},
+    "limiter.answers": {"limiter.system_limits"},
     "limiter.hosts": set(),
     "limiter.config": {"limiter.hosts", "limiter.rules", "limiter.system_limits"},
     "limiter.access": {"limiter.rules", "limiter.system_limits"},
-    "limiter.client": {"limiter.rules", "limiter.system_limits"},
+    "limiter.client": {"limiter.answers", "limiter.rules", "limiter.system_limits"},
     "limiter.runner": {"limiter.client"},
     "limiter.store": {"limiter.rules", "limiter.system_limits"},
     "limiter.delivery": {"limiter.rules", "limiter.config"},
@@ -24,7 +25,7 @@ ALLOWED = {
     "limiter.jobs": {"limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.delivery"},
     "limiter.api": {
         "limiter", "limiter.rules", "limiter.store", "limiter.committer", "limiter.access", "limiter.config",
-        "limiter.hosts", "limiter.jobs", "limiter.system_limits",
+        "limiter.hosts", "limiter.jobs", "limiter.system_limits", "limiter.answers",
     },
     "limiter.exercises": {"limiter.system_limits", "limiter.store", "limiter.config"},
     "limiter.console": {

@@ -51,8 +51,8 @@ ENDPOINT = """    Route("GET", "/api/admin/naps", "admin:read", naps.naps, {200:
 """
 HANDLER = '''"""Naps."""
 
+from limiter.answers.parts import Ok
 from limiter.api.call import Call
-from limiter.api.schemas import Ok
 from limiter.api.wire import Answer, ok
 
 

@@ -1,0 +1,96 @@
+"""The limits in force, each with its source; changes of them, previews and versions."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Struct
+
+from limiter.answers.capacity import Capacity, Guard
+from limiter.answers.parts import Changes, LimitValues, Ok, Reason
+from limiter.system_limits import Value
+
+
+class ChangeBody(Struct):
+    changes: Changes
+    reason: Reason
+    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    override_guard: bool = False
+
+
+class PreviewBody(Struct):
+    changes: Changes
+
+
+class RollbackBody(Struct):
+    version: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+    reason: Reason
+    override_guard: bool = False
+
+
+class LimitsAnswer(Ok):
+    limits: LimitValues
+    limits_version: int
+
+
+class LimitRow(Struct):
+    name: str
+    value: Value
+    default: Value
+    source: Literal["live", "environment", "env_file", "default"]
+    hidden: bool
+    configured: Value
+    unit: str
+    scope: Literal["system", "user", "session"]
+    min: int | float
+    max: int
+    meaning: str
+    changed_at: str | None
+    changed_by: str | None
+
+
+class LimitRowsAnswer(Ok):
+    version: int
+    limits: list[LimitRow]
+
+
+class Moved(Struct, rename={"before": "from", "after": "to"}):
+    name: str
+    before: Value
+    after: Value
+
+
+class ChangeAnswer(Ok):
+    version: int
+    changed: list[Moved]
+    warnings: list[str]
+
+
+class Replay(Struct):
+    days: int
+    demands: int
+    refused_now: int
+    refused_then: int
+    users_affected: int
+
+
+class PreviewAnswer(Ok):
+    capacity: Capacity
+    over_by: int
+    guards: list[Guard]
+    warnings: list[str]
+    replay: Replay
+
+
+class VersionRow(Struct):
+    version: int
+    at: str
+    by: str
+    kind: str
+    reason: str
+    user_id: str | None
+    changed: list[Moved]
+
+
+class VersionsAnswer(Ok):
+    versions: list[VersionRow]
+    next_cursor: str | None

@@ -1,0 +1,30 @@
+"""The launch plan."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from limiter.answers.parts import Ok, Reason
+
+
+class WantedStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
+    at: str
+    max_bots: Annotated[Any, msgspec.Meta(description="a number", extra_json_schema={"not": {"type": "null"}})]
+
+
+class PlanBody(Struct):
+    steps: Annotated[list[WantedStep], msgspec.Meta(max_length=100)]
+    reason: Reason
+
+
+class PlanStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
+    at: str
+    max_bots: int
+    status: Literal["planned", "applied", "held"]
+    applied_at: str | None
+    held_by: str | None
+
+
+class PlanAnswer(Ok):
+    steps: list[PlanStep]

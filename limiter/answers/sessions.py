@@ -1,0 +1,38 @@
+"""Sessions as operators see them, and the door for starts."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from limiter.answers.capacity import Capacity
+from limiter.answers.parts import Ok
+
+
+class AdminSession(Struct):
+    public_id: str
+    user_id: str
+    bot_id: str
+    status: Literal["active", "suspect", "ended"]
+    started_at: str
+    last_heartbeat_at: str
+    lease_expires_at: str
+    ended_at: str | None
+    ended_reason: str | None
+
+
+class SessionsAnswer(Ok):
+    items: list[AdminSession]
+    next_cursor: str | None
+
+
+class SessionAnswer(Ok):
+    session: AdminSession
+
+
+class ReapAnswer(Ok):
+    ended: list[AdminSession]
+
+
+class PauseAnswer(Ok):
+    paused: bool
+    capacity: Capacity

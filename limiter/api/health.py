@@ -1,0 +1,92 @@
+"""For monitors: whether the limiter lives, decides, and what it checks of itself."""
+
+import time
+from pathlib import Path
+
+from limiter.answers import health as s
+from limiter.api.call import Call, Services
+from limiter.api.capacity import shown
+from limiter.api.disk import sizes
+from limiter.api.wire import Answer, encode, ok
+from limiter.jobs.watchdogs import STALL_SECONDS
+from limiter.rules.capacity import Status
+from limiter.rules.deliveries import failing_channels
+from limiter.rules.incidents import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
+from limiter.store.engine import sqlite_path
+
+STALE_SECONDS = 15.0
+WAL_BYTES = 64 * 1024**2
+ALERT_PERCENT = 90
+
+
+def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
+    """Each check with its detail, and whether decisions can be made; the sampler's snapshot is a write to prove it."""
+    committer, sampler = services.committer, services.sampler
+    stalled, away = committer.stalled_seconds(), committer.away_since
+    database = "writable" if away is None else f"not writable for {time.monotonic() - away:.0f} s"
+    if committer.failing_since is None and committer.full_since is not None:
+        database = "the disk is full: bots can stop, none can start"
+    age = time.monotonic() - sampler.taken_at
+    step = committer.clock.step_seconds()
+    # Who asks needs no key: what failed is named, the text of the exception stays in the log.
+    broken = [f"{job.name}: {job.failure.partition(':')[0]}" for job in services.jobs if job.failure]
+    found = {
+        "database": s.Check(away is None, database),
+        "decisions": s.Check(stalled < STALL_SECONDS, f"batch under way for {stalled:.1f} s" if stalled else "idle"),
+        "accepting": s.Check(not committer.state.draining, "draining" if committer.state.draining else "accepting"),
+        "snapshots": s.Check(age < STALE_SECONDS, f"last {age:.0f} s ago"),
+        "jobs": s.Check(not broken, "; ".join(broken) or "running"),
+        "clock": s.Check(abs(step) < CLOCK_STEP_SECONDS, f"wall clock moved by {step:.1f} s since the start"),
+    }
+    silent = failing_channels(committer.state)
+    told = f"{', '.join(silent)} failing" if silent else f"{len(committer.state.channels)} channels"
+    found["alerts"] = s.Check(not silent, told)
+    path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
+    if path is not None:
+        found |= files(path)
+    if (backups := services.backups) is not None:
+        age = backups.age_seconds()
+        last = "none yet" if backups.made_at() is None else f"last {age / 3600:.1f} h ago"
+        told = f"{last}, and then one failed: see the log" if backups.failure else last
+        found["backup"] = s.Check(backups.failure is None and age < BACKUP_SECONDS, told)
+    return found, all(found[name].ok for name in ("database", "decisions", "accepting"))
+
+
+def files(path: Path) -> dict[str, s.Check]:
+    """The write-ahead log and the disk under the database."""
+    try:
+        wal, free = sizes(path)
+    except OSError as error:
+        return {"disk": s.Check(False, error.strerror or "cannot be read")}
+    return {
+        "wal": s.Check(wal < WAL_BYTES, f"{wal / 1024**2:.1f} MiB"),
+        "disk": s.Check(free > DISK_BYTES, f"{free / 1024**3:.1f} GiB free"),
+    }
+
+
+async def health(call: Call) -> Answer:
+    """For an outside monitor: 503 where no decision can be made, or from `fail_at` percent on where it is asked for."""
+    fail_at = call.wanted_number("fail_at", 1, 100)
+    held = call.services.committer.state.capacity(call.now())
+    found, alive = checks(call.services)
+    status = "down" if not alive else "ok" if all(check.ok for check in found.values()) else "degraded"
+    alert = held.status is Status.FULL or 100 * held.current >= ALERT_PERCENT * held.maximum
+    success = alive and not (fail_at is not None and 100 * held.current >= fail_at * held.maximum)
+    answer = s.HealthAnswer(
+        success, status, "CAPACITY_ALERT" if alert else "CAPACITY_OK", shown(held), found  # type: ignore[arg-type]
+    )  # fmt: skip
+    return Answer(200 if success else 503, encode(answer))
+
+
+async def livez(call: Call) -> Answer:
+    """The event loop turns."""
+    return ok(s.Alive())
+
+
+async def readyz(call: Call) -> Answer:
+    """Decisions can be made now."""
+    found, alive = checks(call.services)
+    if alive:
+        return ok(s.Alive())
+    failed = {name: check for name, check in found.items() if not check.ok}
+    return Answer(503, encode({"success": False, "checks": failed}))

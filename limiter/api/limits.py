@@ -1,0 +1,132 @@
+"""The limits in force; changing them, trying a change, going back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from limiter.answers import limits as s
+from limiter.answers.capacity import Guard
+from limiter.api import paging
+from limiter.api.call import Call, Refused
+from limiter.api.capacity import shown
+from limiter.api.wire import Answer, iso, ok
+from limiter.rules import replay
+from limiter.rules.capacity import Capacity
+from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, warn
+from limiter.rules.guards import check
+from limiter.rules.limits import Limits
+from limiter.rules.refusals import invalid
+from limiter.rules.sessions import Reap
+from limiter.rules.words import told
+from limiter.store import read
+from limiter.system_limits import CATALOGUE, LIMITS, Value
+
+DAY_MS = 86_400_000
+REPLAY_DAYS = 7
+
+
+async def limits(call: Call) -> Answer:
+    """Every limit with value, source and bounds."""
+    held = call.services.committer.state.limits
+    rows = []
+    for limit in CATALOGUE:
+        setting = held.settings[limit.name]
+        rows.append(
+            s.LimitRow(
+                limit.name, setting.value, limit.default, setting.source, held.hidden(limit.name),
+                held.configured[limit.name].value, limit.unit, limit.scope, limit.minimum, limit.maximum,
+                limit.meaning, iso(setting.changed_at), setting.changed_by,
+            )
+        )  # fmt: skip
+    return ok(s.LimitRowsAnswer(held.version, rows))
+
+
+def accept(changes: Mapping[str, Any], allowed: tuple[str, ...] = tuple(LIMITS)) -> dict[str, Change]:
+    """The changes as values; null takes a live change back. Out with the first that is wrong."""
+    accepted: dict[str, Change] = {}
+    for name, value in changes.items():
+        if name not in allowed:
+            raise Refused(invalid(f"changes.{name}", "is not a limit that can be set here", "limite inconnue ici"))
+        try:
+            accepted[name] = "back" if value is None else LIMITS[name].accept(value)
+        except TypeError as error:
+            raise Refused(invalid(f"changes.{name}", str(error), "nombre attendu", 400)) from error
+        except ValueError as error:
+            limit = LIMITS[name]
+            french = f"valeur attendue de {limit.minimum} à {limit.maximum} {limit.unit}"
+            raise Refused(invalid(f"changes.{name}", str(error), french)) from error
+    return accepted
+
+
+def change_answer(changed: Changed, language: str) -> Answer:
+    """The receipt of a change."""
+    moved = [s.Moved(*row) for row in changed.changed]
+    return ok(s.ChangeAnswer(changed.limits.version, moved, [said.told(language) for said in changed.warnings]))
+
+
+async def change_limits(call: Call) -> Answer:
+    """Change limits live."""
+    body: s.ChangeBody = call.body
+    services = call.services
+    request = ChangeLimits(
+        accept(body.changes), body.reason, body.version, body.override_guard,
+        call.actor.name, services.sampler.readings(), services.box.recommended_max_bots,
+    )  # fmt: skip
+    return change_answer(await call.decide(request), call.language)
+
+
+async def rollback(call: Call) -> Answer:
+    """Go back to the values of an earlier version."""
+    body: s.RollbackBody = call.body
+    services = call.services
+    request = Rollback(
+        body.version, body.reason, body.override_guard,
+        call.actor.name, services.sampler.readings(), services.box.recommended_max_bots,
+    )  # fmt: skip
+    return change_answer(await call.decide(request), call.language)
+
+
+async def preview(call: Call) -> Answer:
+    """What a change would do, without doing it."""
+    services, now = call.services, call.now()
+    await call.decide(Reap())  # refusals that wait belong to the demand
+    state = services.committer.state
+    changes = accept(call.body.changes)
+    settings = apply(state.limits, changes, call.actor.name, now)
+    after = Limits(state.limits.version, settings, state.limits.configured, state.limits.overrides)
+    held = state.capacity(now)
+    would = Capacity(
+        held.current, after.whole("MAX_CONCURRENT_BOTS"), held.open and after.whole("MAX_BOTS_PER_USER") > 0
+    )
+    values: dict[str, Value] = {name: settings[name].value for name in changes}
+
+    def decide_again(connection: Connection) -> dict[str, Any]:
+        demands, stay_ms = read.demands.demands(connection, now - REPLAY_DAYS * DAY_MS)
+        return replay.replay(demands, values, stay_ms, REPLAY_DAYS)
+
+    warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)
+    guards = check(services.sampler.readings(), now)
+    answer = s.PreviewAnswer(
+        capacity=shown(would),
+        over_by=max(0, held.current - would.maximum),
+        guards=[Guard(**told(guard.as_dict(), call.language)) for guard in guards],
+        warnings=[said.told(call.language) for said in warnings],
+        replay=s.Replay(**await call.read(decide_again)),
+    )
+    return ok(answer)
+
+
+async def limit_history(call: Call) -> Answer:
+    """The versions, newest first."""
+    before, size = paging.asked(call)
+    rows = await call.read(read.limits.versions, before, size + 1)
+    versions = [
+        s.VersionRow(
+            row["version"], str(iso(row["at"])), row["actor"], row["kind"], row["reason"], row["user_id"],
+            [s.Moved(*moved) for moved in row["changed"]],
+        )
+        for row in rows[:size]
+    ]  # fmt: skip
+    more = str(versions[-1].version) if len(rows) > size else None
+    return ok(s.VersionsAnswer(versions, more))

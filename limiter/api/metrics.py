@@ -1,0 +1,91 @@
+"""OpenMetrics for Prometheus."""
+
+import contextlib
+import time
+
+import psutil
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from limiter.api.call import Call, Services
+from limiter.api.disk import sizes
+from limiter.api.wire import Answer
+from limiter.rules.refusals import REFUSALS
+from limiter.rules.sessions import Reap
+from limiter.store.engine import sqlite_path
+
+
+async def metrics(call: Call) -> Answer:
+    """OpenMetrics, collected at the scrape: nothing is counted twice on the hot path."""
+    await call.decide(Reap())
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Scrape(call.services, call.now()))
+    kind = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
+    return Answer(200, generate_latest(registry), kind)  # type: ignore[no-untyped-call]
+
+
+class _Scrape:
+    """prometheus_client's collector over the state of one instant."""
+
+    def __init__(self, services: Services, now: int) -> None:
+        self.services, self.now = services, now
+
+    def collect(self) -> list[Metric]:
+        """Every family. No user is a label."""
+        services, state = self.services, self.services.committer.state
+        committer, held = services.committer, state.capacity(self.now)
+        refused = CounterMetricFamily("limiter_refusals", "Refused requests by reason.", labels=["reason"])
+        for reason in REFUSALS:
+            refused.add_metric([reason.name], state.totals.get(f"refused:{reason.name}", 0))
+        ended = CounterMetricFamily("limiter_sessions_ended", "Sessions ended, by how.", labels=["reason"])
+        for name, n in state.totals.items():
+            if name.startswith("ended:"):
+                ended.add_metric([name.removeprefix("ended:")], n)
+        alerts = CounterMetricFamily("limiter_alerts", "Tries to send an alert.", labels=["channel", "result"])
+        for name, n in state.totals.items():
+            if name.startswith("alerts:"):
+                alerts.add_metric(name.split(":")[1:], n)
+        values = GaugeMetricFamily("limiter_limit", "Limits in force.", labels=["name"])
+        for name, value in state.limits.values.items():
+            if value is not None:
+                values.add_metric([name], value)
+        counters = {
+            "limiter_starts": ("Starts admitted.", state.totals.get("starts", 0)),
+            "limiter_trades": ("Trades counted.", state.totals.get("trades", 0)),
+            "limiter_tokens": ("Tokens taken.", state.totals.get("tokens", 0)),
+            "limiter_signals": ("Signals taken.", state.totals.get("signals", 0)),
+            "limiter_wrong_keys": ("Wrong keys that were sent.", services.access.wrong),
+        }
+        gauges = {
+            "limiter_bots_active": ("Bots that hold a slot.", held.current),
+            "limiter_bots_limit": ("MAX_CONCURRENT_BOTS in force.", held.maximum),
+            "limiter_bots_suspect": ("Bots that missed two heartbeats.", len(state.suspects(self.now))),
+            "limiter_limits_version": ("Version of the limits in force.", state.limits.version),
+            "limiter_paused": ("1 while starts are paused.", int(state.paused)),
+            "limiter_snapshot_age_seconds": ("Age of the last snapshot.", time.monotonic() - services.sampler.taken_at),
+            "limiter_database_writable": (
+                "0 while the database takes no start.",
+                int(committer.away_since is None),
+            ),
+            "limiter_clock_step_seconds": ("How far the wall clock was moved.", committer.clock.step_seconds()),
+            "limiter_incidents_open": ("Incidents that are not resolved.", len(state.incidents)),
+            "limiter_requests_in_flight": ("Requests under way.", services.in_flight),
+            "process_resident_memory_bytes": ("Resident memory.", psutil.Process().memory_info().rss),
+        }
+        path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
+        with contextlib.suppress(OSError):
+            if path is not None:
+                wal, free = sizes(path)
+                gauges["limiter_wal_bytes"] = ("Size of the write-ahead log.", wal)
+                gauges["limiter_disk_free_bytes"] = ("Room under the database.", free)
+        if services.backups is not None:
+            gauges["limiter_backup_age_seconds"] = ("Age of the newest backup.", services.backups.age_seconds())
+        decisions = SummaryMetricFamily("limiter_decision_seconds", "From the queue to the durable answer.")
+        decisions.add_metric([], committer.latency.count, committer.latency.sum_seconds)
+        return [
+            *(GaugeMetricFamily(name, text, value=value) for name, (text, value) in gauges.items()),
+            *(CounterMetricFamily(name, text, value=value) for name, (text, value) in counters.items()),
+            refused, ended, alerts, values, decisions,
+            InfoMetricFamily("limiter_build", "This program.", value={"version": services.version}),
+        ]  # fmt: skip
