@@ -26,7 +26,7 @@ from limiter import config
 from limiter.console.sign_in.gate import BASE, SIGN_IN, SIGN_OUT, Door, Gate
 from limiter.console.sign_in.sign_ins import SIGN_INS
 from limiter.hosts import HostNames, is_loopback, reachable, web_address
-from limiter.runner import dies_with_parent
+from limiter.parent_death import dies_with_parent
 from limiter.store.engine import StoreError, sqlite_path
 
 START_SECONDS = 20.0

@@ -1,4 +1,6 @@
-"""The command line. Exit status: 0 done, 1 with a sentence on stderr, 2 a wrong command line, 75 no slot (run).
+"""The command line. Exit status: 0 done, 1 with a sentence on stderr, 2 a wrong command line.
+
+`run` and `agent` have statuses of their own (agent/words.py), and are begun by `limiter.__main__` without this module.
 
 What opens the database is imported by the commands that do: what only asks over HTTP shall not wait for SQLAlchemy.
 """
@@ -28,26 +30,25 @@ for command in commands.COMMANDS:
 # Bots
 
 
-@main.command(context_settings={"allow_interspersed_args": False})
-@click.option("--user", "user_id", required=True, help="Whose bot it is.")
-@click.option("--bot", "bot_id", help="Its name; a start of the same one takes over its slot.")
-@click.option(
-    "--wait", "wait_seconds", type=click.FloatRange(0), default=0.0, help="Ask for so many seconds where full."
-)
-@click.option(
-    "--on-lost", type=click.Choice(["stop", "keep"]), default="stop", help="What to do where the slot is lost."
-)
-@click.option("--url", help="Where the limiter is; else LIMITER_URL.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(
-    user_id: str, bot_id: str | None, wait_seconds: float, on_lost: str, url: str | None, command: tuple[str, ...]
-) -> None:
-    """Run COMMAND as a bot: take a slot, beat, give the slot back when it ends."""
-    from limiter import runner
-    from limiter.client import BotSession
+AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
-    session = BotSession(user_id=user_id, bot_id=bot_id, wait_seconds=wait_seconds, **commands.connection(url))
-    sys.exit(runner.run(session, command, "keep" if on_lost == "keep" else "stop"))
+
+@main.command(context_settings=AS_IT_IS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(arguments: tuple[str, ...]) -> None:
+    """Run a command as a bot: take a slot and become it."""
+    from limiter.agent.run import main
+
+    sys.exit(main(list(arguments)))
+
+
+@main.command(context_settings=AS_IT_IS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def agent(arguments: tuple[str, ...]) -> None:
+    """Look after the bots of this OS user; --status shows them."""
+    from limiter.agent.agent_command import main
+
+    sys.exit(main(list(arguments)))
 
 
 @main.command()

@@ -121,6 +121,7 @@ SETTINGS: tuple[Declared, ...] = (
         "LIMITER_URL", "http://127.0.0.1:5001", web_url, "where clients, command line and console find the limiter"
     ),
     Declared("LIMITER_KEY", "", str, "the key that clients and the command line send", secret=True),
+    Declared("LIMITER_AGENT_SOCKET", "", str, "socket of this user's agent; empty: in $XDG_RUNTIME_DIR, else in /tmp"),
     Declared("LIMITER_CONSOLE_HOST", "127.0.0.1", listening_host, "address the console listens on"),
     Declared("LIMITER_CONSOLE_PORT", "8501", _port, "port of the console"),
     Declared("LIMITER_CONSOLE_URL", "", console_url, "public address of the console; empty: http://<host>:<port>/admin"),

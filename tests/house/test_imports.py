@@ -1,6 +1,7 @@
 """Who may import whom: read from the imports, so that the layers of docs/architecture.md stay true."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ ALLOWED = {
     "limiter.config": {"limiter.hosts", "limiter.rules", "limiter.system_limits"},
     "limiter.access": {"limiter.rules", "limiter.system_limits"},
     "limiter.client": {"limiter.answers", "limiter.rules", "limiter.system_limits"},
-    "limiter.runner": {"limiter.client"},
+    "limiter.agent": set(),
+    "limiter.parent_death": set(),
     "limiter.store": {"limiter.rules", "limiter.system_limits"},
     "limiter.delivery": {"limiter.rules", "limiter.config"},
     "limiter.onethread": set(),
@@ -79,6 +81,13 @@ def test_layers(module: str, path: Path) -> None:
 def test_rules_are_pure(module: str, path: Path) -> None:
     if module.startswith("limiter.rules") or module == "limiter.system_limits":
         assert not {name.partition(".")[0] for name in imported(path)} & IMPURE
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])
+def test_the_agent_is_of_the_standard_library(module: str, path: Path) -> None:
+    if module in ("limiter", "limiter.__main__") or module.startswith("limiter.agent"):
+        found = {name.partition(".")[0] for name in imported(path)} - {"limiter"}
+        assert found <= sys.stdlib_module_names, found - sys.stdlib_module_names
 
 
 @pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])

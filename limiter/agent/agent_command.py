@@ -1,0 +1,112 @@
+"""`python -m limiter agent`: the agent in the foreground, as a unit has it; `--status` and `--stop` for a person."""
+
+import os
+
+from limiter.agent import address, message
+from limiter.agent.run import usable_folder
+from limiter.agent.words import UNREADABLE, WRONG_COMMAND_LINE, Unable, say, text
+
+ANSWER_SECONDS = 60.0
+FAILED = 1
+TESTS = ("--no-groups", "--idle", "--measure-every", "--measure-after")
+HELP_EN = """Usage: python -m limiter agent [--status [--json] | --stop [--force]]
+
+  Look after the bots that `run` starts: one agent for each OS user and host.
+  The first `run` starts it by itself; without an option it stays in the
+  foreground, for a service manager.
+
+Options:
+  --status    What it looks after, for a person; --json for a program.
+  --stop      End the agent. Refused while it holds bots; with --force they are
+              ended first (SIGTERM, 10 s, SIGKILL), their slots given back.
+  -h, --help  Show this message and exit.
+"""
+HELP_FR = """Usage : python -m limiter agent [--status [--json] | --stop [--force]]
+
+  Veille sur les bots que `run` lance : un agent par utilisateur et par machine.
+  Le premier `run` le démarre ; sans option il reste au premier plan, pour un
+  gestionnaire de services.
+
+Options :
+  --status    Ce sur quoi il veille ; --json pour un programme.
+  --stop      Arrête l'agent. Refusé tant qu'il a des bots ; avec --force ils
+              sont d'abord arrêtés (SIGTERM, 10 s, SIGKILL), leurs places rendues.
+  -h, --help  Afficher cette aide.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status."""
+    if arguments[:1] == ["--serve"]:
+        from limiter.agent import service
+
+        return service.main(arguments[1], int(arguments[2]), arguments[3:])
+    options = set(arguments)
+    try:
+        if options & {"-h", "--help"}:
+            print(text(fr=HELP_FR, en=HELP_EN), end="")
+            return 0
+        if "--status" in options and options <= {"--status", "--json"}:
+            return status("--json" in options)
+        if "--stop" in options and options <= {"--stop", "--force"}:
+            return stop("--force" in options)
+        if arguments and arguments[0] not in TESTS:
+            raise Unable(WRONG_COMMAND_LINE, text(fr=HELP_FR, en=HELP_EN).partition("\n")[0])
+        return foreground(arguments)
+    except Unable as unable:
+        say(str(unable))
+        return unable.status
+
+
+def asked(question: message.Fields) -> message.Fields:
+    """The agent's answer. Raises Unable where none runs."""
+    connection = address.reached(ANSWER_SECONDS)
+    if connection is None:
+        raise Unable(FAILED, text(fr="Aucun agent ne tourne.", en="No agent runs."))
+    connection.sendall(message.packed(question | {"language": os.environ.get("LIMITER_LANG", "")}))
+    answer = message.receive(connection)
+    while answer is not None and "still" in answer:
+        answer = message.receive(connection)
+    connection.close()
+    if answer is None:
+        raise Unable(FAILED, text(fr="L'agent ne répond pas.", en="The agent does not answer."))
+    return answer
+
+
+def status(as_json: bool) -> int:
+    """Print what the agent looks after; 1 where none runs."""
+    told = asked({"ask": "status"})["report"]
+    if as_json:
+        print(told)
+        return 0
+    import json
+
+    from limiter.agent.report import shown
+
+    print(shown(json.loads(told)))
+    return 0
+
+
+def stop(force: bool) -> int:
+    """End the agent; 1 where it holds bots and may not end them."""
+    answer = asked({"ask": "stop"} | ({"force": "1"} if force else {}))
+    if "held" not in answer:
+        print(text(fr="L'agent est arrêté.", en="The agent has ended."))
+        return 0
+    bots = answer["held"]
+    told = text(
+        fr=f"L'agent veille sur {bots} bot(s) : arrête-les d'abord, ou --force les arrête et rend leurs places.",
+        en=f"The agent looks after {bots} bot(s): end them first, or --force ends them and gives their slots back.",
+    )
+    raise Unable(FAILED, told)
+
+
+def foreground(options: list[str]) -> int:
+    """Be guardian and agent here, until told to end."""
+    from limiter.agent import guardian
+
+    folder = usable_folder()
+    if not folder.locked():
+        told = text(fr="Un agent tourne déjà", en="An agent runs already")
+        raise Unable(UNREADABLE, f"{told}: {folder.path}")
+    return guardian.main(["--serve", folder.path, str(folder.descriptor), *options])

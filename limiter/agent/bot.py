@@ -1,0 +1,51 @@
+"""One bot as the agent holds it: what is in the book, its processes, and until when its slot is sure."""
+
+import asyncio
+import time
+from typing import Any
+
+from limiter.agent.book import Entry
+from limiter.agent.members import Members
+
+GRACE_SECONDS = 10.0  # between SIGTERM and SIGKILL
+MARGIN_SECONDS = 12.0  # what is ended shall be gone before the lease is: the grace, and two seconds
+
+
+class Bot:
+    """A bot that holds a slot, or did and still has processes."""
+
+    def __init__(self, entry: Entry, members: Members) -> None:
+        self.entry, self.members = entry, members
+        self.ending: asyncio.Task[None] | None = None
+        self.released = False
+        self.told_to_go_on = False
+        self.beaten_at: float | None = None
+        """Seconds since the epoch of the last renewal by this agent."""
+        self.memory_bytes: int | None = None
+        self.cpu_seconds: float | None = None
+        self.notice: Any = None
+
+    @property
+    def hold_until(self) -> float:
+        """Until when the slot is surely this bot's, in monotonic seconds, less what ending it takes."""
+        lease = self.entry.lease_seconds
+        return self.entry.asked_at + lease - min(MARGIN_SECONDS, lease / 5)
+
+    @property
+    def name(self) -> str:
+        """How it is called in the log."""
+        return f"{self.entry.user_id}/{self.entry.bot_id}"
+
+    def beat(self) -> dict[str, Any]:
+        """What is sent for it."""
+        figures = {"memory_bytes": self.memory_bytes, "cpu_seconds": self.cpu_seconds}
+        return {"session_id": self.entry.session_id} | {
+            name: value for name, value in figures.items() if value is not None
+        }
+
+    def renewed(self, asked_at: float, lease_seconds: float | None, notice: Any) -> None:
+        """The lease runs from an instant after `asked_at`."""
+        self.entry.asked_at, self.beaten_at, self.notice = asked_at, time.time(), notice
+        self.told_to_go_on = False
+        if lease_seconds:
+            self.entry.lease_seconds, self.entry.heartbeat_seconds = float(lease_seconds), lease_seconds / 3

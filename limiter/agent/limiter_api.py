@@ -1,0 +1,220 @@
+"""The limiter's HTTP API from the standard library: kept connections, proxies as urllib has them, no redirects.
+
+Whatever goes wrong is a `Refused` with a sentence for a person, and the exit status that `run` gives for it.
+"""
+
+import http.client
+import json
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from limiter.agent.words import KEY_REFUSED, REFUSED, UNREADABLE, text
+
+IDLE_SECONDS = 30.0  # of a kept connection; the server closes after 75
+NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
+WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused", "start_rate", "box_busy"}
+GONE = frozenset({"session_ended", "session_unknown"})
+KEY = frozenset({"unauthorized", "forbidden", "too_many_attempts"})
+LONGEST_ANSWER = 8 * 1024 * 1024
+
+Answer = dict[str, Any]
+
+
+class Refused(Exception):
+    """The limiter said no, or could not be asked. `reason` as in the API, or `out_of_reach`, `not_a_limiter`."""
+
+    def __init__(self, reason: str, http_status: int, sentence: str, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.reason, self.http_status, self.retry_after = reason, http_status, retry_after
+
+    @property
+    def exit_status(self) -> int:
+        """75 where trying again may help."""
+        if self.reason in KEY:
+            return KEY_REFUSED
+        return UNREADABLE if self.reason in ("not_a_limiter", "unreadable", "invalid_request") else REFUSED
+
+
+class Channel:
+    """One limiter as one caller sees it: address, key, and how the net is reached. Safe for several threads."""
+
+    def __init__(self, url: str, key: str, network: Mapping[str, str]) -> None:
+        """Raises Refused where one of them cannot be read."""
+        self.url, self.key = url, key
+        self._network = dict(network)
+        self._idle = list[tuple[float, http.client.HTTPConnection]]()
+        self._lock = threading.Lock()
+        self._parts = self._read(url)
+        self._proxy = self._proxy_of(self._parts)
+        self._tls = self._context() if self._parts.scheme == "https" else None
+        self._prefix = self._parts.path.rstrip("/")
+        if self._proxy is not None and self._tls is None:
+            self._prefix = f"http://{self._parts.netloc.rpartition('@')[2]}{self._prefix}"
+
+    def post(self, path: str, body: Answer, *, timeout: float, language: str = "", again: str = "") -> Answer:
+        """The answer's object. `again`: the Idempotency-Key. All that is asked here may be asked twice. Raises Refused.
+
+        Blocks for `timeout` seconds of silence at most, twice where a kept connection had been closed.
+        """
+        headers = {"Content-Type": "application/json", "User-Agent": "limiter-agent"}
+        for name, value in (
+            ("Authorization", f"Bearer {self.key}" if self.key else ""),
+            ("Accept-Language", language),
+            ("Idempotency-Key", again),
+            ("Proxy-Authorization", self._proxy_login() if self._tls is None else ""),
+        ):
+            if value:
+                headers[name] = value
+        content = json.dumps(body, separators=(",", ":")).encode()
+        while True:
+            connection, kept = self._connection(timeout)
+            try:
+                connection.request("POST", self._prefix + path, content, headers)
+                reply = connection.getresponse()
+                said = reply.read(LONGEST_ANSWER)
+                break
+            except (http.client.RemoteDisconnected, ConnectionError) as error:
+                connection.close()
+                if not kept:
+                    raise self._silent(error, language) from None
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                raise self._silent(error, language) from None
+            except ValueError as error:  # a key that no header can carry
+                connection.close()
+                raise Refused("unreadable", 0, f"LIMITER_KEY: {error}") from None
+        if reply.will_close:
+            connection.close()
+        else:
+            with self._lock:
+                self._idle.append((time.monotonic(), connection))
+        return self._answer(reply, said, language)
+
+    def close(self) -> None:
+        """Close what is kept."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, connection in idle:
+            connection.close()
+
+    def _connection(self, timeout: float) -> tuple[http.client.HTTPConnection, bool]:
+        """A connection, and whether it was used before."""
+        now = time.monotonic()
+        with self._lock:
+            old = [connection for used, connection in self._idle if now - used > IDLE_SECONDS]
+            self._idle = [(used, connection) for used, connection in self._idle if now - used <= IDLE_SECONDS]
+            found = self._idle.pop()[1] if self._idle else None
+        for connection in old:
+            connection.close()
+        if found is not None:
+            found.timeout = timeout
+            if found.sock is not None:
+                found.sock.settimeout(timeout)
+            return found, True
+        return self._new(timeout), False
+
+    def _new(self, timeout: float) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._proxy is None:
+            if self._tls is None:
+                return http.client.HTTPConnection(host, port, timeout=timeout)
+            return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls)
+        by, by_port = self._proxy.hostname or "", self._proxy.port
+        if self._tls is None:
+            return http.client.HTTPConnection(by, by_port or 80, timeout=timeout)
+        connection = http.client.HTTPSConnection(by, by_port or 80, timeout=timeout, context=self._tls)
+        login = self._proxy_login()
+        connection.set_tunnel(host, port or 443, {"Proxy-Authorization": login} if login else {})
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        file, folder = self._network.get("SSL_CERT_FILE"), self._network.get("SSL_CERT_DIR")
+        try:
+            context = ssl.create_default_context()
+            if file or folder:
+                context.load_verify_locations(file or None, folder or None)
+        except OSError as error:
+            raise Refused("unreadable", 0, f"SSL_CERT_FILE: {error.strerror or error} ({file or folder})") from None
+        return context
+
+    @staticmethod
+    def _read(url: str) -> SplitResult:
+        try:
+            parts = urlsplit(url)
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+                parts.hostname.encode("idna")
+                return parts
+        except ValueError:
+            pass
+        raise Refused("unreadable", 0, f"LIMITER_URL: {url!r}")
+
+    def _proxy_of(self, parts: SplitResult) -> SplitResult | None:
+        """What stands between; nothing where the limiter is on this host."""
+        host = parts.hostname or ""
+        chosen = self._network.get(f"{parts.scheme}_proxy", "")
+        if not chosen or is_loopback(host):
+            return None
+        if _is_excepted(host, parts.port, self._network.get("no_proxy", "")):
+            return None
+        proxy = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
+        if proxy.scheme != "http" or not proxy.hostname:
+            raise Refused("unreadable", 0, f"{parts.scheme}_proxy: {proxy.scheme}://…")
+        return proxy
+
+    def _proxy_login(self) -> str:
+        if self._proxy is None or self._proxy.username is None:
+            return ""
+        from base64 import b64encode
+
+        pair = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
+        return f"Basic {b64encode(pair.encode()).decode()}"
+
+    def _answer(self, reply: http.client.HTTPResponse, said: bytes, language: str) -> Answer:
+        try:
+            body = json.loads(said)
+        except ValueError:
+            body = None
+        if 200 <= reply.status < 300 and isinstance(body, dict):
+            return body
+        if not isinstance(body, dict) or "reason" not in body:
+            # 502 to 504 come from a proxy whose limiter is away.
+            if reply.status in (502, 503, 504):
+                raise self._silent(f"HTTP {reply.status}", language)
+            told = text(
+                fr=f"Ce qui répond à {self.url} n'est pas le limiteur (HTTP {reply.status}).",
+                en=f"What answers at {self.url} is no limiter (HTTP {reply.status}).",
+                language=language,
+            )
+            raise Refused("not_a_limiter", reply.status, told)
+        seconds = reply.headers.get("Retry-After", "")
+        raise Refused(
+            str(body["reason"]),
+            reply.status,
+            str(body.get("error") or body.get("detail") or body["reason"]),
+            float(seconds) if seconds.isdecimal() else None,
+        )
+
+    def _silent(self, why: object, language: str) -> Refused:
+        told = text(
+            fr=f"Le limiteur ne répond pas à {self.url} ({why}).",
+            en=f"No limiter answers at {self.url} ({why}).",
+            language=language,
+        )
+        return Refused("out_of_reach", 0, told)
+
+
+def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:
+    """Whether the names of NO_PROXY hold that host: itself, the domain it is in, or `*`."""
+    names = {name.strip().lstrip(".").lower() for name in no_proxy.split(",")} - {""}
+    parts = host.lower().split(".")
+    domains = {".".join(parts[at:]) for at in range(len(parts))}
+    return "*" in names or bool(names & (domains | {f"{domain}:{port}" for domain in domains}))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether that name or address is this host itself."""
+    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"

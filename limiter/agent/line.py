@@ -1,0 +1,162 @@
+"""One limiter as the agent holds it: calls in threads, and one request that beats for every bot of that limiter."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from limiter.agent.bot import Bot
+from limiter.agent.limiter_api import Answer, Channel, Refused
+
+CALLS_AT_ONCE = 8
+BEATS_A_REQUEST = 500
+CALL_SECONDS = 10.0
+
+
+def delays() -> Iterator[float]:
+    """Seconds between tries: 0.1 doubled up to 2, each spread so that many agents do not come back in step."""
+    longest = 0.1
+    while True:
+        yield spread(longest, 0.5)
+        longest = min(2.0, longest * 2)
+
+
+def spread(seconds: float, least: float) -> float:
+    """A random share of it, from `least` up to the whole."""
+    return seconds * random.uniform(least, 1.0)  # noqa: S311  it spreads load and guards nothing
+
+
+class Line:
+    """Calls to one limiter, and the beats of its bots. `lost` is told of each bot whose session has ended there."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        lost: Callable[[Bot, str], None],
+        renewed: Callable[[Sequence[Bot]], None],
+        log: Callable[..., None],
+    ) -> None:
+        self.channel = channel
+        self.bots = set[Bot]()
+        self.reached: bool | None = None
+        """Whether the last call came through; None before the first."""
+        self.trouble = ""
+        self._lost, self._renewed, self._log = lost, renewed, log
+        self._calls = ThreadPoolExecutor(CALLS_AT_ONCE, "limiter-call")
+        self._beats = ThreadPoolExecutor(1, "limiter-beat")  # beats wait for no start
+        self._due = asyncio.Event()
+        self._at_once = False
+        self._beating: asyncio.Task[None] | None = None
+        self._one_by_one = False
+
+    async def call(self, path: str, body: Answer, **options: Any) -> Answer:
+        """POST. Raises Refused."""
+        return await self._through(self._calls, path, body, **{"timeout": CALL_SECONDS} | options)
+
+    async def _through(self, threads: ThreadPoolExecutor, path: str, body: Answer, **options: Any) -> Answer:
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(
+                threads, partial(self.channel.post, path, body, **options)
+            )
+        except Refused as refused:
+            self._note(refused.reason != "out_of_reach", str(refused))
+            raise
+        self._note(True, "")
+        return answer
+
+    def _note(self, reached: bool, trouble: str) -> None:
+        if reached != self.reached and not (reached and self.reached is None):
+            self._log("limiter_reached" if reached else "limiter_out_of_reach", url=self.channel.url, why=trouble)
+        self.reached, self.trouble = reached, trouble
+
+    def add(self, bot: Bot, *, at_once: bool = False) -> None:
+        """Beat for it from here on."""
+        self.bots.add(bot)
+        if self._beating is None:
+            self._beating = asyncio.create_task(self._beat())
+        self._at_once |= at_once
+        self._due.set()
+
+    def remove(self, bot: Bot) -> None:
+        self.bots.discard(bot)
+
+    def close(self) -> None:
+        """No more beats; calls that are on their way are not waited for."""
+        if self._beating is not None:
+            self._beating.cancel()
+        for threads in (self._calls, self._beats):
+            threads.shutdown(wait=False, cancel_futures=True)
+        self.channel.close()
+
+    # Beats
+
+    async def _beat(self) -> None:
+        """For all at once, when the first of them is due; again and again where no answer comes."""
+        pauses, tried = delays(), False
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), next(pauses) if tried else self._pause())
+                self._due.clear()
+                if not self._at_once:
+                    continue
+            self._at_once, tried = False, False
+            for some in _batches([bot for bot in self.bots if not bot.entry.gone]):
+                try:
+                    await self._beat_for(some)
+                except Refused as refused:
+                    tried = True
+                    if refused.reason != "out_of_reach":  # a key that was taken back, a limiter that is overloaded
+                        self._log("beats_refused", url=self.channel.url, why=str(refused))
+            if not tried:
+                pauses = delays()
+
+    def _pause(self) -> float | None:
+        """Seconds until the next beat is due, None where there is no bot."""
+        due = [bot.entry.asked_at + bot.entry.heartbeat_seconds for bot in self.bots if not bot.entry.gone]
+        return max(0.05, spread(min(due) - time.monotonic(), 0.9)) if due else None
+
+    async def _beat_for(self, bots: Sequence[Bot]) -> None:
+        """One request. Raises Refused."""
+        asked_at = time.monotonic()
+        left = min(bot.hold_until for bot in bots) - asked_at
+        timeout = min(CALL_SECONDS, max(0.5, left / 2))
+        beats = [bot.beat() for bot in bots]
+        if not self._one_by_one:
+            try:
+                answer = await self._through(self._beats, "/api/bots/heartbeats", {"beats": beats}, timeout=timeout)
+                return self._take(bots, answer["results"], answer, asked_at)
+            except Refused as refused:
+                if refused.http_status not in (404, 405):
+                    raise
+                self._one_by_one = True  # a limiter that is older than this agent
+        found = await asyncio.gather(*(self._single(beat, timeout) for beat in beats))
+        self._take(bots, [result for result, _ in found], found[-1][1], asked_at)
+
+    async def _single(self, beat: Answer, timeout: float) -> tuple[Answer, Answer]:
+        try:
+            answer = await self._through(self._calls, "/api/bots/heartbeat", beat, timeout=timeout)
+        except Refused as refused:
+            if refused.http_status in (404, 410):
+                return {"ok": False, "reason": refused.reason, "ended_reason": str(refused)}, {}
+            raise
+        return {"ok": True, "notice": answer.get("notice")}, answer
+
+    def _take(self, bots: Sequence[Bot], results: Sequence[Answer], answer: Answer, asked_at: float) -> None:
+        lease = answer.get("limits", {}).get("BOT_LEASE_SECONDS")
+        renewed = list[Bot]()
+        for bot, result in zip(bots, results, strict=True):
+            if result["ok"]:
+                bot.renewed(asked_at, lease, result.get("notice"))
+                renewed.append(bot)
+            elif bot in self.bots:
+                self._lost(bot, str(result.get("ended_reason") or result.get("reason")))
+        self._renewed(renewed)
+
+
+def _batches(bots: Sequence[Bot]) -> Iterator[Sequence[Bot]]:
+    for at in range(0, len(bots), BEATS_A_REQUEST):
+        yield bots[at : at + BEATS_A_REQUEST]

@@ -1,0 +1,295 @@
+"""`python -m limiter run -- COMMAND`: an unchanged command in a slot, whatever becomes of it, of limiter or agent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.agent.conftest import Bot, Bots, lives
+from tests.conftest import new_user, wait_until
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", -9), ("kill -TERM $$", -15), ("exit 255", 255)],
+)
+def test_the_exit_status_is_the_commands_own_and_the_slot_is_given_back(bots: Bots, script: str, status: int) -> None:
+    user = new_user()
+    done = bots.run("sh", "-c", script, user=user)
+    expected = 128 - status if bots.way == "direct" and status < 0 else status
+    assert (done.returncode, done.stdout, done.stderr) == (expected, "", "")
+    wait_until(lambda: not bots.holds(user), 1)
+    assert bots.limiter.listed(user_id=user)[0]["ended_reason"] == "stopped"
+
+
+def test_input_and_output_are_the_commands_own(bots: Bots) -> None:
+    done = bots.run("sh", "-c", "cat; echo oops >&2", text="hello\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "oops\n")
+
+
+def test_the_commands_own_options_are_left_alone(bots: Bots) -> None:
+    assert bots.run("echo", "--user", "x", "--", "--json", "-n").stdout == "--user x -- --json -n\n"
+
+
+def test_the_command_can_report_its_trades_itself(bots: Bots) -> None:
+    program = (
+        "import os, httpx;"
+        "body = {'symbol': 'BTC', 'side': 'buy', 'quantity': 1, 'price': 1};"
+        "body['session_id'] = os.environ['LIMITER_SESSION_ID'];"
+        "print(httpx.post(os.environ['LIMITER_URL'] + '/api/bots/trades', json=body).status_code)"
+    )
+    assert bots.run(sys.executable, "-c", program).stdout == "201\n"
+
+
+def test_the_environment_is_as_without_us_but_for_the_key(bots: Bots) -> None:
+    env = {"PATH": "/usr/bin:/bin", "LANG": "C", "EMPTY": "", "LIMITER_AGENT_SOCKET": str(bots.socket)}
+    env |= {name: bots.env[name] for name in ("PYTHONPATH", "LIMITER_URL")}
+    done = subprocess.run(
+        [*bots.command(new_user()), "env", "-0"], env=env | {"LIMITER_KEY": ""}, capture_output=True, check=True
+    )
+    found = dict(one.split("=", 1) for one in done.stdout.decode().split("\0") if one)
+    assert found.pop("LIMITER_SESSION_ID")
+    assert found == env
+
+
+def test_the_key_is_not_handed_on(bots: Bots) -> None:
+    done = bots.run("env", LIMITER_KEY=bots.limiter.admin_key)
+    assert bots.limiter.admin_key not in done.stdout
+    assert "LIMITER_SESSION_ID=" in done.stdout
+
+
+def test_descriptors_are_the_commands_own(bots: Bots, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("from the file\n")
+    command = " ".join(
+        [*bots.command(new_user()), "sh", "-c", "'cat <&3; cat \"$0\"; ls -l /proc/$$/fd'", "<(echo secret)"]
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{command} 3< {tmp_path}/file"], env=bots.env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("from the file\nsecret\n"), done.stderr
+    assert "socket:" not in done.stdout
+    assert str(bots.socket.parent) not in done.stdout
+
+
+def test_signals_that_python_ignores_have_their_default_again(bots: Bots) -> None:
+    ignored = bots.run("sh", "-c", "grep SigIgn /proc/$$/status").stdout
+    assert int(ignored.split()[1], 16) == 0
+
+
+def test_what_nohup_ignores_stays_ignored(bots: Bots) -> None:
+    done = subprocess.run(
+        ["nohup", *bots.command(new_user()), "sh", "-c", "kill -HUP $$; echo lives"],
+        env=bots.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.endswith("lives\n"), done.stderr
+
+
+def test_a_bot_folder_with_modules_named_like_pythons_does_no_harm(bots: Bots, tmp_path: Path) -> None:
+    for name in ("signal", "socket", "json", "limiter_api"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")
+    done = subprocess.run(
+        [*bots.command(new_user()), "echo", "fine"], env=bots.env, cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+
+
+def test_a_refused_command_does_not_run(bots: Bots) -> None:
+    user = new_user()
+    held = bots.limiter.session(user)
+    done = bots.run("echo", "I run", user=user)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr == "limiter: Limit reached: 1/1 active bot for this user.\n"
+    bots.limiter.end(held)
+
+
+@pytest.mark.slow
+def test_where_no_limiter_is_nothing_runs(bots: Bots) -> None:
+    done = bots.run("echo", "I run", LIMITER_URL="http://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr.startswith("limiter: No limiter answers at http://127.0.0.1:1")
+
+
+def test_a_wrong_key_is_not_worth_trying_again(bots: Bots) -> None:
+    done = bots.run("echo", "I run", LIMITER_KEY="lim_none_wrong")
+    assert (done.returncode, done.stdout) == (77, "")
+    assert done.stderr.startswith("limiter: ")
+
+
+def test_proxies_are_not_asked_for_loopback(bots: Bots) -> None:
+    nowhere = dict.fromkeys(("ALL_PROXY", "HTTP_PROXY", "http_proxy"), "socks5://127.0.0.1:1")
+    assert bots.run("echo", "I run", **nowhere).stdout == "I run\n"
+
+
+@pytest.mark.parametrize("name", ["ALERT_THRESHOLD", "BOT_LEASE_SECONDS", "LIMITER_PORT"])
+def test_settings_of_the_server_are_not_read(bots: Bots, name: str) -> None:
+    assert bots.run("echo", "I run", **{name: "nonsense"}).stdout == "I run\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        ("no-such-command", 127, "command not found"),
+        ("/etc/passwd", 126, "cannot be executed"),
+        ("/", 126, "cannot be"),
+    ],
+)
+def test_a_command_that_cannot_be_run_takes_no_slot(bots: Bots, command: str, status: int, said: str) -> None:
+    user = new_user()
+    done = bots.run(command, user=user)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert f"limiter: {command}: {said}" in done.stderr
+    assert not bots.limiter.listed(user_id=user)
+
+
+def test_a_command_whose_interpreter_is_missing_gives_its_slot_back(bots: Bots, tmp_path: Path) -> None:
+    user, script = new_user(), tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    done = bots.run(str(script), user=user)
+    assert done.returncode == 126
+    wait_until(lambda: not bots.holds(user), 1)
+
+
+def test_a_script_without_a_first_line_is_the_shells(bots: Bots, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("echo I run with $1\n")
+    (tmp_path / "script").chmod(0o755)
+    assert bots.run(str(tmp_path / "script"), "this").stdout == "I run with this\n"
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"])
+def test_signals_are_heard_once(bots: Bots, name: str) -> None:
+    bot = Bot(bots, f"trap 'echo got' {name}; note 1 ready; until [ -e enough ]; do sleep 0.05; done; exit 3")
+    bot.noted("ready")
+    bot.process.send_signal(signal.Signals[f"SIG{name}"])
+    time.sleep(0.5)  # a second one would show by now
+    (bot.folder / "enough").touch()
+    assert bot.end() == (3, "got\n", "")
+
+
+def test_it_is_the_command(bots: Bots) -> None:
+    if bots.way == "direct":
+        pytest.skip("there a parent stands beside it")
+    bot = Bot(bots, "exec sleep 60")
+    assert bot.noted() == bot.process.pid
+    bot.process.terminate()
+    assert bot.end()[0] == -15
+    wait_until(lambda: not bot.holds_a_slot, 1)
+
+
+def test_a_killed_bot_frees_its_slot_at_once(bots: Bots) -> None:
+    bot = Bot(bots, "exec sleep 60")
+    began = time.monotonic()
+    os.kill(bot.noted(), signal.SIGKILL)
+    while bot.holds_a_slot:
+        assert time.monotonic() - began < 1
+    bot.end()
+
+
+def test_a_beating_bot_keeps_its_slot_longer_than_a_lease(bots: Bots) -> None:
+    bot = Bot(bots, "exec sleep 6.5")
+    assert bot.end() == (0, "", "")
+    wait_until(lambda: not bot.holds_a_slot, 1)
+    assert bots.limiter.listed(user_id=bot.user)[0]["ended_reason"] == "stopped"
+
+
+def test_a_lost_slot_stops_the_bot(bots: Bots) -> None:
+    bot = Bot(bots, "trap 'echo closing; exit 4' TERM; while :; do sleep 0.05; done")
+    bots.stop_by_admin(bot.user)
+    status, out, err = bot.end(10)
+    assert (status, out) == (4, "closing\n")
+    assert bots.way != "direct" or "admin_stop" in err
+
+
+@pytest.mark.slow
+def test_a_bot_that_ignores_its_end_is_killed_after_ten_seconds(bots: Bots) -> None:
+    bot = Bot(bots, "trap '' TERM; while :; do sleep 0.05; done")
+    bots.stop_by_admin(bot.user)
+    began = time.monotonic()
+    assert bot.end(20)[0] in (-9, 137)
+    assert 9 < time.monotonic() - began < 14
+
+
+def test_keep_lets_the_bot_go_on_without_its_slot(bots: Bots) -> None:
+    bot = Bot(bots, "exec sleep 4", "--on-lost", "keep")
+    bots.stop_by_admin(bot.user)
+    status, _, err = bot.end(8)
+    assert status == 0
+    assert bots.way != "direct" or "goes on without a slot" in err
+
+
+def test_wait_asks_until_a_slot_is_free(bots: Bots) -> None:
+    user = new_user()
+    held = bots.limiter.session(user)
+    waiting = subprocess.Popen(
+        [*bots.command(user, "--wait", "4"), "echo", "I run"], env=bots.env, stdout=subprocess.PIPE, text=True
+    )
+    time.sleep(1.5)
+    assert waiting.poll() is None
+    bots.limiter.end(held)
+    assert waiting.communicate(timeout=10)[0] == "I run\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_waiting(bots: Bots, number: signal.Signals) -> None:
+    user = new_user()
+    held = bots.limiter.session(user)
+    waiting = subprocess.Popen(
+        [*bots.command(user, "--wait", "60"), "echo", "I run"],
+        env=bots.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    path = "/api/admin/refusals"
+    wait_until(lambda: bots.limiter.admin("GET", path, params={"user_id": user}).json()["items"], 10, "it has asked")
+    waiting.send_signal(number)
+    assert waiting.communicate(timeout=5) == (b"", b"")
+    assert waiting.returncode == -number
+    bots.limiter.end(held)
+    time.sleep(0.5)
+    assert not bots.holds(user)
+
+
+def test_what_is_typed_at_a_terminal_reaches_the_bot_once(bots: Bots, tmp_path: Path) -> None:
+    # Taken one by one, because two that are pending at once count as one.
+    program = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+open("ready", "w").close()
+signal.sigwait({signal.SIGINT})
+print("got")
+while signal.sigtimedwait({signal.SIGINT}, 0.5):
+    print("got")
+print(input())
+exit(3)
+"""
+    ours, theirs = os.openpty()
+    # The first terminal that the leader of a new session opens becomes the one that signals it.
+    at_terminal = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs), *bots.command(new_user())]
+    bot = subprocess.Popen(
+        [*at_terminal, sys.executable, "-c", program], cwd=tmp_path, env=bots.env, start_new_session=True
+    )
+    wait_until((tmp_path / "ready").exists, 10)
+    os.write(ours, b"\x03")
+    os.write(ours, b"typed\n")
+    assert bot.wait(10) == 3
+    output = os.read(ours, 10_000)
+    os.close(ours)
+    os.close(theirs)
+    assert output.count(b"got") == 1
+    assert output.count(b"typed") == 2  # the echo, and the command's own
+
+
+def test_the_bot_is_ended_before_the_lease_of_a_limiter_out_of_reach_ends(own_bots: Callable[..., Bots]) -> None:
+    bots = own_bots()
+    bot = Bot(bots, "exec sleep 60")
+    pid, began = bot.noted(), time.monotonic()
+    bots.limiter.kill()
+    assert bot.end(12)[0] == -15
+    assert not lives(pid)
+    assert time.monotonic() - began < 5.5
