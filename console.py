@@ -39,6 +39,8 @@ try:
 except config.ConfigError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
+for warning in SETTINGS.warnings:
+    print(warning, file=sys.stderr)
 
 
 def link_key() -> str:

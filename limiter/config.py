@@ -7,14 +7,13 @@ the last line wins. What cannot be read stops the start: ConfigError names the v
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dotenv import dotenv_values
-
+from limiter.env_file import EnvFileError, Line, bare, lookalike, read_env_file
 from limiter.hosts import allowed_hosts, console_url, listening_host, reachable, web_address, web_url
 from limiter.rules.hours import Hours
 from limiter.rules.limits import Setting, Source, defaults
@@ -152,15 +151,28 @@ SETTINGS: tuple[Declared, ...] = (
 
 
 OF_A_CLIENT = ("LIMITER_URL", "LIMITER_KEY", "LIMITER_LANG")
+# Names that begin like settings and are for others: for this module, for bots, for the files in deploy/, for tests.
+OF_OTHERS = (
+    "LIMITER_ENV_FILE",
+    "LIMITER_SESSION_ID",
+    "LIMITER_DOMAIN",
+    "LIMITER_UPSTREAM",
+    "LIMITER_TEST_POSTGRES_URL",
+)
+KNOWN = (*(setting.name for setting in SETTINGS), *(limit.name for limit in CATALOGUE))
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings as read, where each came from, and what environment, `.env` and defaults say of the limits."""
+    """All settings as read, where each came from, and what environment, `.env` and defaults say of the limits.
+
+    `warnings` has a sentence for each name that was set, looks like a setting, and is none.
+    """
 
     values: Mapping[str, Any]
     sources: Mapping[str, Source]
     limits: Mapping[str, Setting]
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -182,16 +194,17 @@ class Config:
 def read(environment: Mapping[str, str] | None = None, **given: object) -> Config:
     """The configuration. `given` (command-line options by setting name, None: not given) goes over everything.
 
-    Raises ConfigError where a value cannot be read or the file that LIMITER_ENV_FILE names is not there.
+    Raises ConfigError where a value cannot be read, a line of `.env` is none, or the file that LIMITER_ENV_FILE names
+    is not there.
     """
     environ = os.environ if environment is None else environment
-    texts: dict[Source, Mapping[str, str | None]] = {"environment": environ, "env_file": _env_file(environ)}
+    path, lines = _env_file(environ)
 
     def find(name: str) -> tuple[str, Source] | None:
-        for source, values in texts.items():
-            if text := (values.get(name) or "").strip():
-                return text, source
-        return None
+        if text := bare(environ.get(name, "")):
+            return text, "environment"
+        text = lines[name].text.strip() if name in lines else ""
+        return (text, "env_file") if text else None
 
     values: dict[str, Any] = {}
     sources: dict[str, Source] = {}
@@ -206,12 +219,24 @@ def read(environment: Mapping[str, str] | None = None, **given: object) -> Confi
             raise ConfigError(f"{setting.name}: {error}") from error
     limits = dict(defaults())
     for limit in CATALOGUE:
+        try:
+            limit.checked_default()
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"limiter/system_limits.py: {error}") from error
         if found := find(limit.name):
             try:
                 limits[limit.name] = Setting(limit.accept(found[0]), found[1])
             except ValueError as error:
                 raise ConfigError(str(error)) from error
-    return Config(values, sources, limits)
+    return Config(values, sources, limits, tuple(_unknown(environ, path, lines)))
+
+
+def _unknown(environ: Mapping[str, str], path: Path, lines: Mapping[str, Line]) -> Iterator[str]:
+    """A sentence for each name that is set and only looks like a setting."""
+    for name in sorted({*environ, *lines} - {*OF_OTHERS}):
+        if alike := lookalike(name, KNOWN):
+            place = f"{path}, line {lines[name].number}" if name in lines else "environment"
+            yield f"{place}: {name} is no setting (is {alike} meant?)"
 
 
 def of_a_client(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -222,23 +247,25 @@ def of_a_client(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     environ = os.environ if environment is None else environment
     try:
-        kept = _env_file(environ)
+        _, kept = _env_file(environ, strict=False)
     except ConfigError:
         if environ.get("LIMITER_ENV_FILE"):
             raise
-        kept = {}  # a file that happens to be called .env
-    texts = {name: environ.get(name, "").strip() or (kept.get(name) or "").strip() for name in OF_A_CLIENT}
+        kept = {}  # something that happens to be called .env
+    texts = {
+        name: bare(environ.get(name, "")) or (kept[name].text.strip() if name in kept else "") for name in OF_A_CLIENT
+    }
     return {name: text for name, text in texts.items() if text}
 
 
-def _env_file(environ: Mapping[str, str]) -> Mapping[str, str | None]:
+def _env_file(environ: Mapping[str, str], strict: bool = True) -> tuple[Path, dict[str, Line]]:
     named = environ.get("LIMITER_ENV_FILE")
     path = Path(named or ".env")
-    if not path.is_file():
+    if not path.exists():
         if named:
-            raise ConfigError(f"LIMITER_ENV_FILE: {named} is not a file")
-        return {}
+            raise ConfigError(f"LIMITER_ENV_FILE: there is no {named}")
+        return path, {}
     try:
-        return dotenv_values(path, interpolate=False, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
+        return path, read_env_file(path, strict)
+    except EnvFileError as error:
+        raise ConfigError(f"LIMITER_ENV_FILE: {error}" if named else str(error)) from error

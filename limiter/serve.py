@@ -91,6 +91,8 @@ def write_first_key(path: Path, text: str) -> None:
 def serve(config: Config) -> None:
     """Run the limiter until SIGTERM or SIGINT. Raises ConfigError or StoreError where it cannot start."""
     set_up_logging(config["LIMITER_LOG_FORMAT"])
+    for warning in config.warnings:
+        log.warning("setting_unknown %s", warning)
     url = config["LIMITER_DATABASE_URL"]
     path = sqlite_path(url)
     lock, ballast = (Lock(path), Ballast(path)) if path is not None else (None, None)

@@ -4,11 +4,38 @@ command line, OpenAPI, console, docs) reads CATALOGUE.
 A value in force is a live change over the environment over `.env` over the default below. Imports nothing of ours.
 """
 
+import contextlib
 import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+
+@dataclass(frozen=True, slots=True)
+class Vps:
+    """A size of VPS: RAM in GB, the bots it carries comfortably, US dollars a month."""
+
+    ram_gb: int
+    bots: int
+    price_usd_month: int
+
+
+VPS_SIZES = (Vps(2, 50, 10), Vps(4, 150, 40), Vps(8, 300, 80), Vps(16, 500, 160))
+
+
+def get_recommended_limit_for_vps(ram_gb: float) -> int:
+    """How many bots a VPS with `ram_gb` GB of RAM carries comfortably: 2 → 50, 4 → 150, 8 → 300, 16 → 500.
+
+    Between two sizes the lower one holds; below 2 GB, 25 bots a GB; above 16 GB, 500.
+    Raises ValueError where `ram_gb` is not a positive number.
+    """
+    if isinstance(ram_gb, bool) or not isinstance(ram_gb, int | float) or not 0 < ram_gb < math.inf:
+        raise ValueError(f"ram_gb must be a positive number of GB, not {ram_gb!r}")
+    reached = [size.bots for size in VPS_SIZES if ram_gb >= size.ram_gb]
+    return reached[-1] if reached else math.floor(25 * ram_gb)
+
+
+# The defaults. MAX_CONCURRENT_BOTS = get_recommended_limit_for_vps(4) works here too.
 MAX_CONCURRENT_BOTS = 200  # bots running at once, all users together
 MAX_BOTS_PER_USER = 1  # bots running at once for one user
 MAX_TRADES_PER_DAY = 500  # trades of one user from midnight to midnight
@@ -47,6 +74,14 @@ class Limit:
     optional: bool = False
     step: float = 1
     unit_fr: str = ""
+
+    def __post_init__(self) -> None:
+        with contextlib.suppress(TypeError, ValueError):  # which the start says, by a name and a sentence
+            object.__setattr__(self, "default", self.checked_default())
+
+    def checked_default(self) -> Value:
+        """The default as a value. Raises TypeError or ValueError where it was edited to what no limit can be."""
+        return None if self.default is None and self.optional else self.accept(self.default)
 
     def accept(self, value: object) -> Value:
         """The value as a number (or None), from a number or one of the spellings.
@@ -145,27 +180,3 @@ CATALOGUE: tuple[Limit, ...] = (
 )  # fmt: skip
 
 LIMITS: dict[str, Limit] = {limit.name: limit for limit in CATALOGUE}
-
-
-@dataclass(frozen=True, slots=True)
-class Vps:
-    """A size of VPS: RAM in GB, the bots it carries comfortably, US dollars a month."""
-
-    ram_gb: int
-    bots: int
-    price_usd_month: int
-
-
-VPS_SIZES = (Vps(2, 50, 10), Vps(4, 150, 40), Vps(8, 300, 80), Vps(16, 500, 160))
-
-
-def get_recommended_limit_for_vps(ram_gb: float) -> int:
-    """How many bots a VPS with `ram_gb` GB of RAM carries comfortably: 2 → 50, 4 → 150, 8 → 300, 16 → 500.
-
-    Between two sizes the lower one holds; below 2 GB, 25 bots a GB; above 16 GB, 500.
-    Raises ValueError where `ram_gb` is not a positive number.
-    """
-    if isinstance(ram_gb, bool) or not isinstance(ram_gb, int | float) or not 0 < ram_gb < math.inf:
-        raise ValueError(f"ram_gb must be a positive number of GB, not {ram_gb!r}")
-    reached = [size.bots for size in VPS_SIZES if ram_gb >= size.ram_gb]
-    return reached[-1] if reached else math.floor(25 * ram_gb)

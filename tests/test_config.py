@@ -1,10 +1,12 @@
 """Settings: environment over `.env` over default, and a sentence with the variable's name where one cannot be read."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from limiter.config import SETTINGS, ConfigError, read
+from limiter.config import SETTINGS, ConfigError, of_a_client, read
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +126,88 @@ def test_lists_are_separated_by_commas() -> None:
 def test_none_is_a_value_of_the_one_limit_that_has_it() -> None:
     setting = read({"MAX_SIGNALS_PER_MINUTE_PER_USER": "none"}).limits["MAX_SIGNALS_PER_MINUTE_PER_USER"]
     assert (setting.value, setting.source) == (None, "environment")
+
+
+# -- the file
+
+
+LINES = {
+    "MAX_CONCURRENT_BOTS: 50": 2, "set MAX_CONCURRENT_BOTS=50": 2, "MAX_CONCURRENT_BOTS 50": 2,
+    "MAX_CONCURRENT_BOTS": 2,
+    "$env:MAX_CONCURRENT_BOTS=50": 2, "MAX_CONCURRENT_BOTS:=50": 2, "- MAX_CONCURRENT_BOTS=50": 2, "=50": 2,
+    "\n\n  \nMAX_CONCURRENT_BOTS: 50": 5, "LIMITER_LANG='en\nMAX_CONCURRENT_BOTS=50": 2,
+    'LIMITER_LANG="en\nMAX_CONCURRENT_BOTS=50': 2, 'OTHER="a\nMAX_CONCURRENT_BOTS=50\nB="': 2,
+    'OTHER="a\nMAX_CONCURRENT_BOTS=50\nB="x"': 2, 'MAX_CONCURRENT_BOTS="50" bots': 2, "{": 2, "; a comment": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("text", LINES)
+def test_a_line_that_is_no_assignment_stops_the_start_and_its_place_is_named(
+    folder: Path, text: str, newline: str
+) -> None:
+    (folder / ".env").write_bytes(f"# ours\n{text}\nLIMITER_PORT=1\n".replace("\n", newline).encode())
+    with pytest.raises(ConfigError, match=rf"^\.env, line {LINES[text]}: "):
+        read({})
+
+
+def test_a_client_passes_over_all_that_is_not_its_own(folder: Path) -> None:
+    (folder / ".env").write_text("what: ever\nLIMITER_URL=http://a\nLIMITER_PORT=none\nLIMITER_LANG='en'\n")
+    assert of_a_client({"LIMITER_KEY": '"k"'}) == {
+        "LIMITER_URL": "http://a", "LIMITER_LANG": "en", "LIMITER_KEY": "k",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["50", "'50'", '"50"', " 50 ", "50 # a comment", '"50" # a comment', '" 50 "'])
+def test_a_value_is_the_same_in_the_file_and_as_other_readers_of_the_file_pass_it_on(folder: Path, text: str) -> None:
+    """docker run --env-file keeps quotes and comments, systemd's EnvironmentFile keeps comments."""
+    assert read({"MAX_CONCURRENT_BOTS": text}).limits["MAX_CONCURRENT_BOTS"].value == 50
+    (folder / ".env").write_text(f"export MAX_CONCURRENT_BOTS = {text}\r\n")
+    assert read({}).limits["MAX_CONCURRENT_BOTS"].value == 50
+
+
+@pytest.mark.parametrize("text", ["50#", "'50", '50"', "''50''", "=50", "50 bots"])
+def test_a_value_with_something_left_over_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="MAX_CONCURRENT_BOTS"):
+        read({"MAX_CONCURRENT_BOTS": text})
+
+
+def test_quotes_keep_what_looks_like_a_comment() -> None:
+    assert read({"LIMITER_KEY": '"a #b"'})["LIMITER_KEY"] == "a #b"
+
+
+UNKNOWN = {
+    "MAX_CONCURENT_BOTS": "MAX_CONCURRENT_BOTS", "max_concurrent_bots": "MAX_CONCURRENT_BOTS",
+    "MAX_CONCURRENT": "MAX_CONCURRENT_BOTS", "MAX_BOTS": "MAX_BOTS_PER_USER", "LIMITER_HOSTS": "LIMITER_HOST",
+    "ALERT_TRESHOLD": "ALERT_THRESHOLD", "BOT_LEASE": "BOT_LEASE_SECONDS", "LIMITER_ALERT_URL": "LIMITER_ALERT_URLS",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_name_that_begins_like_ours_and_is_none_is_a_warning(folder: Path, name: str) -> None:
+    assert read({name: "1"}).warnings == (f"environment: {name} is no setting (is {UNKNOWN[name]} meant?)",)
+    (folder / ".env").write_text(f"\n{name}=1\n")
+    assert read({}).warnings == (f".env, line 2: {name} is no setting (is {UNKNOWN[name]} meant?)",)
+
+
+def test_what_is_for_other_programs_is_no_warning(folder: Path) -> None:
+    (folder / ".env").write_text("BOT_TOKEN=x\nDATABASE_URL=x\nPORT=1\nMAX_MEMORY=1\nalpha.beta-gamma=1\nEMPTY=\n")
+    assert read({"PATH": "/bin", "HOME": "/", "LIMITER_SESSION_ID": "x"}).warnings == ()
+
+
+def test_a_folder_in_the_place_of_the_file_stops_the_start(folder: Path) -> None:
+    (folder / ".env").mkdir()  # as Docker makes one where a mounted file is missing
+    for environment in ({}, {"LIMITER_ENV_FILE": str(folder / ".env")}):
+        with pytest.raises(ConfigError, match="is a folder"):
+            read(environment)
+
+
+def test_a_pipe_is_read_as_often_as_it_is_asked_for(folder: Path) -> None:
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("MAX_CONCURRENT_BOTS=7\n",))
+    writer.start()
+    for _ in range(2):
+        found = read({"LIMITER_ENV_FILE": str(pipe)}).limits["MAX_CONCURRENT_BOTS"]
+        assert (found.value, found.source) == (7, "env_file")
+    writer.join()

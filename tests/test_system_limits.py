@@ -1,12 +1,20 @@
 """The catalogue of limits: every row of the contract's table, every spelling, both sides of every bound."""
 
+import functools
 import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from limiter.rules.limits import USER_LIMITS, defaults
 from limiter.system_limits import CATALOGUE, LIMITS, get_recommended_limit_for_vps
+from tests.conftest import ROOT
 
 TABLE = {
     "MAX_CONCURRENT_BOTS": (200, "bots", "system", 0, 1_000_000),
@@ -121,3 +129,37 @@ def test_recommended_limit(ram_gb: float, bots: int) -> None:
 def test_a_ram_that_is_not_a_positive_number_is_refused(ram_gb: Any) -> None:
     with pytest.raises(ValueError, match="positive"):
         get_recommended_limit_for_vps(ram_gb)
+
+
+EDITS = {
+    "200  # Change ici": 200, "250": 250, "get_recommended_limit_for_vps(4)": 150,
+    "get_recommended_limit_for_vps(16)": 500,
+    '"250"': 250, "0": 0,
+}  # fmt: skip
+
+
+def edited(folder: Path, value: str) -> subprocess.CompletedProcess[str]:
+    """`python -m limiter serve` of a copy whose default was edited, as far as to a port that nobody may listen on."""
+    shutil.copytree(ROOT / "limiter", folder / "limiter", ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / "limiter" / "system_limits.py"
+    text, count = re.subn(r"^MAX_CONCURRENT_BOTS = .*$", f"MAX_CONCURRENT_BOTS = {value}", file.read_text(), flags=re.M)
+    assert count == 1
+    file.write_text(text)
+    told = "from limiter import config; print(config.read().limits['MAX_CONCURRENT_BOTS'].value)"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder)}
+    run = functools.partial(subprocess.run, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    reading = run([sys.executable, "-c", told])
+    return reading if reading.returncode == 0 else run([sys.executable, "-m", "limiter", "serve"])
+
+
+@pytest.mark.parametrize("value", EDITS)
+def test_a_default_can_be_edited_in_its_place(tmp_path: Path, value: str) -> None:
+    ran = edited(tmp_path, value)
+    assert (ran.returncode, ran.stdout.strip()) == (0, str(EDITS[value])), ran.stderr
+
+
+@pytest.mark.parametrize("value", ["-1", "200.5", "None", '"many"', "5_000_000", "True"])
+def test_a_default_that_no_limit_can_be_stops_the_start(tmp_path: Path, value: str) -> None:
+    ran = edited(tmp_path, value)
+    assert ran.returncode == 2 and "system_limits.py: MAX_CONCURRENT_BOTS must be a" in ran.stderr, ran.stderr
+    assert "Traceback" not in ran.stderr
