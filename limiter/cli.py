@@ -15,6 +15,8 @@ from typing import Any, get_args
 import click
 
 from limiter import commands, config
+from limiter.commands.over_http import connection
+from limiter.commands.text import table
 from limiter.rules.records import Scope
 
 
@@ -76,10 +78,8 @@ def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
         def tick(share: float, tally: simulate.Tally) -> None:
             bar.update(int(share * 1000) - bar.pos, f"{tally.held} held, {tally.refused.total()} refused")
 
-        tally = asyncio.run(
-            simulate.simulate(commands.connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick)
-        )
-    click.echo(commands.table(["WHAT", "HOW MUCH", ""], simulate.summary(tally)))
+        tally = asyncio.run(simulate.simulate(connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick))
+    click.echo(table(["WHAT", "HOW MUCH", ""], simulate.summary(tally)))
     sys.exit(1 if tally.over else 0)
 
 
@@ -190,7 +190,7 @@ def list_keys(as_json: bool) -> None:
     click.echo(
         json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2)
         if as_json
-        else commands.table([name.upper() for name in names], [[cell or "-" for cell in row] for row in rows])
+        else table([name.upper() for name in names], [[cell or "-" for cell in row] for row in rows])
     )
 
 

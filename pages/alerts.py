@@ -3,10 +3,10 @@
 import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
+from limiter.answers.alerts import ChannelRow, IncidentRow
 from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.frame import Card
@@ -18,7 +18,6 @@ from limiter.rules.capacity import Capacity
 from limiter.store import read
 
 sign_in = frame.begin()
-Incident = dict[str, Any]
 DAYS_SHOWN = 30
 STATES = {"open": t("Open now"), "acknowledged": t("Acknowledged"), "resolved": t("Resolved")}
 DELIVERY = {"sent": "✓", "failed": "✗", "pending": "…"}
@@ -50,9 +49,9 @@ def day_bar() -> None:
     )
 
 
-def figures(counts: Mapping[str, int], channels: Sequence[Mapping[str, Any]]) -> None:
+def figures(counts: Mapping[str, int], channels: Sequence[ChannelRow]) -> None:
     """How things stand."""
-    failing = [channel["name"] for channel in channels if not channel["ok"]]
+    failing = [channel.name for channel in channels if not channel.ok]
     limits = data.read(read.limits.read)
     threshold = float(limits.values["ALERT_THRESHOLD"] or 0) if limits else 80.0
     frame.cards(
@@ -83,13 +82,13 @@ def figures(counts: Mapping[str, int], channels: Sequence[Mapping[str, Any]]) ->
     )
 
 
-def card(incident: Incident) -> None:
+def card(incident: IncidentRow) -> None:
     """One incident with all that belongs to it."""
-    at = times.millis(incident["opened_at"])
-    refused = sum(incident["refusals"].values())
+    at = times.millis(incident.opened_at)
+    refused = sum(incident.refusals.values())
     with st.container(border=True):
         st.markdown(f"**{happenings.incident_text(incident)}**  \n{summary(incident, at)}")
-        sent = Counter(f"{DELIVERY[one['state']]} {one['channel']}" for one in incident["deliveries"])
+        sent = Counter(f"{DELIVERY[one.state]} {one.channel}" for one in incident.deliveries)
         told = [f"{text} ×{n}" if n > 1 else text for text, n in sent.items()]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             said = t("Told: {list}", list=", ".join(told)) if told else t("Nobody was told: no channel is set up.")
@@ -107,45 +106,45 @@ def card(incident: Incident) -> None:
                 )
         with st.expander(t("Course and notes")):
             course(incident)
-        if incident["status"] == "open" and sign_in.may_change:
+        if incident.status == "open" and sign_in.may_change:
             with st.container(horizontal=True, vertical_alignment="bottom"):
-                key = f"ack-{incident['id']}"
+                key = f"ack-{incident.id}"
                 st.text_input(t("What you do about it (not required)"), key=key, max_chars=500)
                 st.button(
                     t("Acknowledge"),
                     type="primary",
                     key=f"{key}-button",
                     on_click=acknowledge,
-                    args=(incident["id"], key),
+                    args=(incident.id, key),
                 )
 
 
-def end_of(incident: Incident) -> int:
+def end_of(incident: IncidentRow) -> int:
     """When it ended, or now."""
-    return times.millis(incident["resolved_at"]) if incident["resolved_at"] else times.now()
+    return times.millis(incident.resolved_at) if incident.resolved_at else times.now()
 
 
-def summary(incident: Incident, at: int) -> str:
+def summary(incident: IncidentRow, at: int) -> str:
     """Since when, how long, how bad, in one line."""
-    lasted = lasting(incident["duration_seconds"])
+    lasted = lasting(incident.duration_seconds)
     parts = [
         t("{time}, lasted {age}", time=times.when(at), age=lasted)
-        if incident["resolved_at"]
+        if incident.resolved_at
         else t("since {time} ({age})", time=times.when(at), age=lasted)
     ]
-    parts.append(t("peak {n} / {limit}", n=number(incident["peak_bots"]), limit=number(incident["peak_limit"])))
-    parts += [f"{number(n)}\u00a0×\u00a0{reason_text(reason)}" for reason, n in incident["refusals"].items() if n]
-    if incident["acknowledged_by"]:
-        why = incident["acknowledged_reason"]
-        parts.append(t("acknowledged by {who}", who=incident["acknowledged_by"]) + (f": {why}" if why else ""))
+    parts.append(t("peak {n} / {limit}", n=number(incident.peak_bots), limit=number(incident.peak_limit)))
+    parts += [f"{number(n)}\u00a0×\u00a0{reason_text(reason)}" for reason, n in incident.refusals.items() if n]
+    if incident.acknowledged_by:
+        why = incident.acknowledged_reason
+        parts.append(t("acknowledged by {who}", who=incident.acknowledged_by) + (f": {why}" if why else ""))
     return " · ".join(parts)
 
 
-def course(incident: Incident) -> None:
+def course(incident: IncidentRow) -> None:
     """Crossings, changes and notes in order; a note for afterwards; the whole to take away."""
     frame.timeline(happened(incident))
     if sign_in.may_change:
-        key = f"note-{incident['id']}"
+        key = f"note-{incident.id}"
         with st.form(key, clear_on_submit=True, border=False):
             st.text_area(
                 t("Note on this incident"),
@@ -157,35 +156,33 @@ def course(incident: Incident) -> None:
     st.download_button(
         t("Report"),
         lambda: report(incident),
-        f"incident-{incident['id']}.md",
+        f"incident-{incident.id}.md",
         "text/markdown",
-        key=f"report-{incident['id']}",
+        key=f"report-{incident.id}",
         on_click="ignore",
         icon=":material/download:",
     )
 
 
-def happened(incident: Incident) -> list[tuple[int, str]]:
+def happened(incident: IncidentRow) -> list[tuple[int, str]]:
     """What belongs to it, oldest first."""
     levels = {"threshold": t("threshold crossed"), "urgent": t("95% crossed"), "full": t("full")}
     found = [
-        (times.millis(one["at"]), f"{levels.get(one['level'], one['level'])} · {one['bots']}/{one['limit']}")
-        for one in incident["crossings"]
+        (times.millis(one.at), f"{levels.get(one.level, one.level)} · {one.bots}/{one.limit}")
+        for one in incident.crossings
     ]
-    for one in incident["changes"]:
-        moved = ", ".join(
-            f"{row['name']} {value_text(row['from'])} → {value_text(row['to'])}" for row in one["changed"]
-        )
-        found.append((times.millis(one["at"]), f"{one['by']} · {moved} · {happenings.reason(one['reason'])}"))
-    found += [(times.millis(note["at"]), f"📝 {note['text']} · {note['author']}") for note in incident["notes"]]
-    if incident["resolved_at"]:
-        found.append((times.millis(incident["resolved_at"]), t("over")))
+    for one in incident.changes:
+        moved = ", ".join(f"{row.name} {value_text(row.before)} → {value_text(row.after)}" for row in one.changed)
+        found.append((times.millis(one.at), f"{one.by} · {moved} · {happenings.reason(one.reason)}"))
+    found += [(times.millis(note.at), f"📝 {note.text} · {note.author}") for note in incident.notes]
+    if incident.resolved_at:
+        found.append((times.millis(incident.resolved_at), t("over")))
     return sorted(found)
 
 
-def report(incident: Incident) -> str:
+def report(incident: IncidentRow) -> str:
     """The incident as Markdown."""
-    at = times.millis(incident["opened_at"])
+    at = times.millis(incident.opened_at)
     lines = [f"# {happenings.incident_text(incident)}", "", summary(incident, at), ""]
     return "\n".join([*lines, *(f"- {times.rfc3339(when)} {text}" for when, text in happened(incident)), ""])
 
@@ -199,10 +196,10 @@ def acknowledge(number_of: int, key: str) -> None:
         frame.receipt(str(refused), good=False)
 
 
-def add_note(incident: Incident, key: str) -> None:
+def add_note(incident: IncidentRow, key: str) -> None:
     """A note at the incident's last instant, so that it belongs to it."""
     if text := st.session_state[key].strip():
-        at = incident["resolved_at"] or times.rfc3339(times.now())
+        at = incident.resolved_at or times.rfc3339(times.now())
         try:
             data.admin(sign_in).add_note(text, at=at)
             frame.receipt(t("Note added."))
@@ -217,24 +214,24 @@ def send_test() -> None:
     except Refused as refused:
         frame.receipt(str(refused), good=False)
         return
-    said = [f"{DELIVERY[one['state']]} {one['channel']}" for one in answer["deliveries"]]
+    said = [f"{DELIVERY[one.state]} {one.channel}" for one in answer.deliveries]
     frame.receipt(
         t("Test: {list}", list=", ".join(said)) if said else t("No channel is set up: see LIMITER_ALERT_URLS."),
         good=bool(said),
     )
 
 
-def channels_table(channels: Sequence[Mapping[str, Any]]) -> None:
+def channels_table(channels: Sequence[ChannelRow]) -> None:
     """The channels, how they fare, and the way to try them."""
     st.header(t("Channels"), anchor=False)
     if channels:
         rows = [
             {
-                t("channel"): one["name"],
-                t("state"): f"✓ {t('arrives')}" if one["ok"] else f"✗ {t('failing')}",
-                t("last answer"): one["last_answer"] or "–",
-                t("last sent"): times.when(times.millis(one["sent_at"])) if one["sent_at"] else "–",
-                t("waiting"): one["pending"],
+                t("channel"): one.name,
+                t("state"): f"✓ {t('arrives')}" if one.ok else f"✗ {t('failing')}",
+                t("last answer"): one.last_answer or "–",
+                t("last sent"): times.when(times.millis(one.sent_at)) if one.sent_at else "–",
+                t("waiting"): one.pending,
             }
             for one in channels
         ]
@@ -257,18 +254,17 @@ except Refused as refused:
     st.error(str(refused))
     pages = {}
 if pages:
-    counts = {state: len(page["items"]) for state, page in pages.items()}
-    channels = pages["open"]["channels"]
+    counts = {state: len(page.items) for state, page in pages.items()}
+    channels = pages["open"].channels
     figures(counts, channels)
 with st.container(border=True):
     day_bar()
 if pages:
     labels = {
-        state: f"{text} {counts[state]}" + ("+" if pages[state]["next_cursor"] else "")
-        for state, text in STATES.items()
+        state: f"{text} {counts[state]}" + ("+" if pages[state].next_cursor else "") for state, text in STATES.items()
     }
     state = url_widgets.tabs(t("State"), "state", labels)
-    for incident in pages[state]["items"]:
+    for incident in pages[state].items:
         card(incident)
     if not counts[state]:
         known = tn("{n} was resolved.", "{n} were resolved.", counts["resolved"])

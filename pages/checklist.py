@@ -9,6 +9,8 @@ from typing import Any
 import streamlit as st
 
 from limiter import exercises
+from limiter.answers.capacity import AdviceAnswer
+from limiter.answers.plan import PlanStep
 from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.kit import tables, times, url_widgets
@@ -47,7 +49,7 @@ def ready(limits: Limits) -> None:
     """The three lists of the guide."""
     stats = data.live(sign_in).stats
     try:
-        advice: dict[str, Any] | None = data.admin(sign_in, 2.0).advice()
+        advice: AdviceAnswer | None = data.admin(sign_in, 2.0).advice()
     except Refused:
         advice = None
     items(t("Before"), launch.before(limits, stats))
@@ -62,7 +64,7 @@ def ready(limits: Limits) -> None:
 def plan(_: Limits) -> None:
     """The steps, and the form that replaces them."""
     try:
-        steps = data.admin(sign_in).plan()["steps"]
+        steps = data.admin(sign_in).plan().steps
     except Refused as refused:
         st.error(str(refused))
         return
@@ -70,9 +72,9 @@ def plan(_: Limits) -> None:
     if steps:
         shown = [
             {
-                t("time"): times.when(times.millis(step["at"])),
-                "MAX_CONCURRENT_BOTS": step["MAX_CONCURRENT_BOTS"],
-                t("state"): f"{CHIPS[step['status']]} {state_text(step['status'])}",
+                t("time"): times.when(times.millis(step.at)),
+                "MAX_CONCURRENT_BOTS": step.max_bots,
+                t("state"): f"{CHIPS[step.status]} {state_text(step.status)}",
                 t("detail"): detail(step),
             }
             for step in steps
@@ -89,19 +91,18 @@ def state_text(status: str) -> str:
     return {"planned": t("planned"), "applied": t("applied"), "held": t("held")}[status]
 
 
-def detail(step: Mapping[str, Any]) -> str:
+def detail(step: PlanStep) -> str:
     """When it was applied, or what holds it."""
-    if step.get("applied_at"):
-        return times.when(times.millis(step["applied_at"]))
-    held = step.get("held_by")
-    return ", ".join(held) if isinstance(held, list) else str(held or "")
+    if step.applied_at:
+        return times.when(times.millis(step.applied_at))
+    return step.held_by or ""
 
 
-def edit(steps: Sequence[Mapping[str, Any]]) -> None:
+def edit(steps: Sequence[PlanStep]) -> None:
     """Times and limits, typed in the zone of the run."""
     import pandas as pd  # 50 MB that no other page needs
 
-    to_come = [(times.millis(step["at"]), step["MAX_CONCURRENT_BOTS"]) for step in steps if step["status"] != "applied"]
+    to_come = [(times.millis(step.at), step.max_bots) for step in steps if step.status != "applied"]
     draft = st.session_state.setdefault("plan-draft", to_come)
     st.markdown(f"**{t('Change the plan')}** · {times.zone()}")
     # Vega's and Streamlit's grids know no zones: the wall clock of the run's zone is shown as it is.

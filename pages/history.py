@@ -32,7 +32,7 @@ def draw(sign_in: SignIn, span: Span) -> None:
         return
     figures(series, span)
     stats = data.live(sign_in).stats
-    comfort = stats["system"]["recommended_max_bots"] if stats else None
+    comfort = stats.system.recommended_max_bots if stats else None
     chart = capacity.capacity(series, span, happenings.marks(span), comfort, height=340, brush=True)
     with st.container(border=True):
         st.vega_lite_chart(

@@ -22,15 +22,15 @@ def now_taken(sign_in: SignIn) -> None:
     stats = data.live(sign_in).stats
     if stats is None:
         return
-    capacity = Capacity(stats["capacity"]["current_bots"], stats["capacity"]["max_bots"])
-    system, rates, sessions, decisions = (stats[name] for name in ("system", "rates", "sessions", "decisions"))
-    frame.capacity_bar(capacity, system["recommended_max_bots"], stats["limits"]["ALERT_THRESHOLD"])
+    capacity = Capacity(stats.capacity.current_bots, stats.capacity.max_bots)
+    system, rates, sessions, decisions = stats.system, stats.rates, stats.sessions, stats.decisions
+    frame.capacity_bar(capacity, system.recommended_max_bots, stats.limits["ALERT_THRESHOLD"] or 0)
     now = times.now()
     day = data.read(read.history.load, now - times.DAY, now)
-    refused = sum(rates["refusals_last_hour"].values())
+    refused = sum(rates.refusals_last_hour.values())
     users = data.read(read.refusals.refused_users, now - HOUR) if refused else 0
-    seldom = [silent for silent in (system["cpu_percent"], system["ram_percent"]) if silent is None]
-    p99 = decisions["p99_ms"]
+    seldom = [silent for silent in (system.cpu_percent, system.ram_percent) if silent is None]
+    p99 = decisions.p99_ms
     peak_at = times.when(day.peak_at) if day.peak_at else t("no snapshot yet")
     frame.cards(
         [
@@ -43,26 +43,26 @@ def now_taken(sign_in: SignIn) -> None:
             ),
             Card(
                 t("Suspect bots"),
-                number(sessions["suspect"]),
-                t("two heartbeats missed") if sessions["suspect"] else t("every bot is heard"),
-                "said" if sessions["suspect"] else "",
+                number(sessions.suspect),
+                t("two heartbeats missed") if sessions.suspect else t("every bot is heard"),
+                "said" if sessions.suspect else "",
             ),
             Card(
                 "CPU",
-                percent(system["cpu_percent"], 0),
+                percent(system.cpu_percent, 0),
                 t("raises held above {n}", n=percent(CPU_PERCENT, 0)),
-                tone(system["cpu_percent"], CPU_PERCENT),
+                tone(system.cpu_percent, CPU_PERCENT),
             ),
             Card(
                 "RAM",
-                percent(system["ram_percent"], 0),
+                percent(system.ram_percent, 0),
                 t("raises held above {n}", n=percent(RAM_PERCENT, 0)),
-                tone(system["ram_percent"], RAM_PERCENT),
+                tone(system.ram_percent, RAM_PERCENT),
             ),
             Card(
                 t("Decision, p99"),
                 f"{number(p99, 1)} ms" if p99 is not None else "–",
-                tn("{n} in the last minute", "{n} in the last minute", decisions["count"]) if not seldom else "",
+                tn("{n} in the last minute", "{n} in the last minute", decisions.count) if not seldom else "",
             ),
         ]
     )
@@ -94,7 +94,7 @@ def last_hour(_: SignIn) -> None:
 def comfortable(sign_in: SignIn) -> int | None:
     """What the box carries comfortably, where the limiter says."""
     stats = data.live(sign_in).stats
-    return stats["system"]["recommended_max_bots"] if stats else None
+    return stats.system.recommended_max_bots if stats else None
 
 
 def tasks(sign_in: SignIn) -> None:

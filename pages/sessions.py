@@ -32,23 +32,23 @@ def figures(sign_in: SignIn) -> None:
     stats = data.live(sign_in).stats
     if stats is None:
         return
-    capacity, sessions = stats["capacity"], stats["sessions"]
-    heard = capacity["current_bots"] - sessions["suspect"]
-    lease = stats["limits"]["BOT_LEASE_SECONDS"]
-    gap = tn("{n} slot is held by a silent bot", "{n} slots are held by silent bots", sessions["suspect"])
+    capacity, sessions = stats.capacity, stats.sessions
+    heard = capacity.current_bots - sessions.suspect
+    lease = stats.limits["BOT_LEASE_SECONDS"]
+    gap = tn("{n} slot is held by a silent bot", "{n} slots are held by silent bots", sessions.suspect)
     frame.cards(
         [
             Card(
                 t("Slots counted"),
-                number(capacity["current_bots"]),
-                t("of {limit}", limit=number(capacity["max_bots"])),
+                number(capacity.current_bots),
+                t("of {limit}", limit=number(capacity.max_bots)),
             ),
             Card(t("Bots heard"), number(heard), t("within two heartbeats")),
-            Card(t("Suspect bots"), number(sessions["suspect"]), gap, "said" if sessions["suspect"] else ""),
+            Card(t("Suspect bots"), number(sessions.suspect), gap, "said" if sessions.suspect else ""),
             Card(
                 t("Lost, 1 h"),
-                number(sessions["expired_last_hour"]),
-                t("slot freed after {time} of silence", time=lasting(lease)),
+                number(sessions.expired_last_hour),
+                t("slot freed after {time} of silence", time=lasting(lease or 0)),
             ),
         ]
     )
@@ -242,7 +242,7 @@ def reap() -> None:
     """End every suspect session."""
     act(
         lambda why: data.admin(sign_in).reap(why), "reap-reason",
-        lambda answer: tn("{n} session released.", "{n} sessions released.", len(answer["ended"])),
+        lambda answer: tn("{n} session released.", "{n} sessions released.", len(answer.ended)),
     )  # fmt: skip
 
 

@@ -5,8 +5,10 @@ import platform
 from importlib import metadata
 from typing import Any
 
+import msgspec
 import streamlit as st
 
+from limiter.answers.capacity import AdviceAnswer
 from limiter.client import Refused
 from limiter.config import SETTINGS
 from limiter.console import data, frame
@@ -75,6 +77,9 @@ def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What a helper at a distance needs to know; secrets are masked where `rows` were made."""
     stats = data.live(sign_in).stats
     limits = data.read(read.limits.read)
+    told = msgspec.to_builtins(stats) if stats else None
+    if told is not None:
+        del told["top_users"]
     return {
         "at": times.rfc3339(times.now()),
         "python": platform.python_version(),
@@ -86,7 +91,7 @@ def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "rows": dict(data.read(read.database.tables)),
         "settings": {row["name"]: [row["value"], row["source"]] for row in rows},
         "limits": dict(limits.values) if limits else None,
-        "stats": {name: value for name, value in stats.items() if name != "top_users"} if stats else None,
+        "stats": told,
     }
 
 
@@ -94,7 +99,7 @@ def box() -> None:
     """RAM, advice, database, retention."""
     stats = data.live(sign_in).stats
     try:
-        advice: dict[str, Any] | None = data.admin(sign_in, 2.0).advice()
+        advice: AdviceAnswer | None = data.admin(sign_in, 2.0).advice()
     except Refused as refused:
         advice = None
         st.warning(str(refused))
@@ -103,10 +108,10 @@ def box() -> None:
         [
             Card(
                 "RAM",
-                f"{number(advice['detected_ram_gb'], 1)} GB" if advice else "–",
-                t("counts as {n} GB", n=number(advice["counts_as_gb"])) if advice else "",
+                f"{number(advice.detected_ram_gb, 1)} GB" if advice else "–",
+                t("counts as {n} GB", n=number(advice.counts_as_gb)) if advice else "",
             ),
-            Card(t("Comfortable"), number(advice["recommended_max_bots"]) if advice else "–", t("bots on this box")),
+            Card(t("Comfortable"), number(advice.recommended_max_bots) if advice else "–", t("bots on this box")),
             Card(
                 t("Database"),
                 f"{number(data.read(read.database.size_bytes) / 1e6, 1)} MB",
@@ -119,8 +124,8 @@ def box() -> None:
             ),
             Card(
                 t("Limiter up"),
-                lasting(stats["uptime_seconds"]) if stats else "–",
-                t("version {n}", n=stats["version"]) if stats else t("no answer"),
+                lasting(stats.uptime_seconds) if stats else "–",
+                t("version {n}", n=stats.version) if stats else t("no answer"),
             ),
         ]
     )
@@ -145,10 +150,10 @@ def backup() -> None:
     st.code("\n".join(f"python -m limiter {one}" for one in commands), language=None)
 
 
-def vps(advice: dict[str, Any] | None) -> None:
+def vps(advice: AdviceAnswer | None) -> None:
     """The sizes of VPS, the detected one marked, and what speaks for a larger one."""
     st.header(t("Which VPS for how many bots"), anchor=False)
-    row = Box(advice["detected_ram_gb"]).counts_as_gb if advice else None
+    row = Box(advice.detected_ram_gb).counts_as_gb if advice else None
     sizes = [
         {
             "RAM": f"{size.ram_gb} GB" + (f"  ◀ {t('this box')}" if size.ram_gb == row else ""),
@@ -158,9 +163,9 @@ def vps(advice: dict[str, Any] | None) -> None:
         for size in VPS_SIZES
     ]
     tables.show(sizes)
-    found = advice["advice"] if advice else []
+    found = advice.advice if advice else []
     if found:
-        st.markdown("  \n".join(f"{'⛔' if one['strong'] else '⚠'} {advice_text(one)}" for one in found))
+        st.markdown("  \n".join(f"{'⛔' if one.strong else '⚠'} {advice_text(one)}" for one in found))
     elif advice:
         st.caption(t("Nothing speaks for a larger box now."))
 
@@ -208,7 +213,7 @@ def make_key() -> None:
     """Ask for one; it is in the answer and nowhere else."""
     try:
         answer = data.admin(sign_in).create_key(st.session_state["key-scope"], st.session_state["key-name"].strip())
-        st.session_state["new-key"] = answer["key"]
+        st.session_state["new-key"] = answer.key
     except Refused as refused:
         frame.receipt(str(refused), good=False)
 

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from limiter.cli import main
-from limiter.commands import table, value
+from limiter.commands.limits import value
+from limiter.commands.text import table
 from tests.conftest import ROOT, Limiter, new_user, refused
 
 

@@ -1,27 +1,50 @@
-"""The operator's half of the API: one method an endpoint, each the answer as it came.
+"""The operator's half of the API: one method an endpoint, each gives the answer as a value of `limiter.answers`.
 
-Promises: a change is sent once; who is unsure whether it arrived reads before sending again. Raises Refused.
+Promises: a change is sent once; who is unsure whether it arrived reads before sending again; fields of a newer limiter
+are passed over. Raises Refused: the limiter's reason, `out_of_reach`, or `not_a_limiter` (no such answer).
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
-from limiter.client.wire import Answer, Connection
+from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
+from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
+from limiter.answers.health import HealthAnswer
+from limiter.answers.history import HistoryAnswer
+from limiter.answers.keys import KeyAnswer, KeysAnswer, NewKeyAnswer
+from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, PreviewAnswer, VersionsAnswer
+from limiter.answers.notes import AuditAnswer, NoteAnswer, NotesAnswer
+from limiter.answers.plan import PlanAnswer
+from limiter.answers.refusals import RefusalAnswer, RefusalsAnswer
+from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer
+from limiter.answers.users import UsageAnswer, UserLimitsAnswer
+from limiter.client.wire import Connection, Reply
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Admin:
     """`with Admin(url, key) as admin: admin.capacity()`; LIMITER_URL, LIMITER_KEY, LIMITER_LANG where not given.
 
-    One object serves many threads.
+    One object serves many threads. `timeout` is in seconds; `heard` is given each good answer's JSON as it came.
     """
 
     def __init__(
-        self, url: str | None = None, key: str | None = None, *, language: str | None = None, timeout: float = 10.0
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        language: str | None = None,
+        timeout: float = 10.0,
+        heard: Callable[[bytes], None] | None = None,
     ) -> None:
+        self._heard = heard
         self.connection = Connection(url, key, language)
         self._http = self.connection.open(httpx.Client, timeout)
 
@@ -39,194 +62,206 @@ class Admin:
 
     # What is
 
-    def whoami(self) -> Answer:
+    def whoami(self) -> KeyAnswer:
         """The key that is sent: id, name, scope."""
-        return self._get("whoami")
+        return self._get(KeyAnswer, "whoami")
 
-    def capacity(self) -> Answer:
+    def capacity(self) -> CapacityAnswer:
         """Bots, limit, per cent, free slots, status."""
-        return self._get("capacity")
+        return self._get(CapacityAnswer, "capacity")
 
-    def stats(self) -> Answer:
+    def stats(self) -> StatsAnswer:
         """Everything of one instant: capacity, limits, system, rates, sessions, top users, decisions."""
-        return self._get("stats")
+        return self._get(StatsAnswer, "stats")
 
-    def health(self) -> Answer:
+    def health(self) -> HealthAnswer:
         """Status, alert and checks; also where the limiter is down and says so with a 503."""
         reply = self._reply("GET", "/api/admin/health")
         if isinstance(reply, httpx.Response) and reply.status_code == 503:
-            with_checks = reply.json() if "json" in reply.headers.get("Content-Type", "") else None
-            if isinstance(with_checks, dict) and "checks" in with_checks:
-                return with_checks
-        return self._answer(reply)
+            with contextlib.suppress(msgspec.DecodeError):
+                return msgspec.json.decode(reply.content, type=HealthAnswer)
+        return self._decoded(HealthAnswer, reply)
 
-    def advice(self) -> Answer:
+    def advice(self) -> AdviceAnswer:
         """The limit that this machine's memory is good for, and what speaks for a larger one."""
-        return self._get("advice")
+        return self._get(AdviceAnswer, "advice")
 
-    def audit(self, **query: Any) -> Answer:
+    def audit(self, **query: Any) -> AuditAnswer:
         """`limit`, `cursor`: who changed what, newest first."""
-        return self._get("audit", query)
+        return self._get(AuditAnswer, "audit", query)
 
     # Limits
 
-    def limits(self) -> Answer:
+    def limits(self) -> LimitRowsAnswer:
         """Every limit with its value, source and bounds, and the version."""
-        return self._get("limits")
+        return self._get(LimitRowsAnswer, "limits")
 
     def change_limits(
         self, changes: Mapping[str, Any], reason: str, *, version: int | None = None, override_guard: bool = False
-    ) -> Answer:
+    ) -> ChangeAnswer:
         """Set limits, all or none. `version`: refuse where others changed them since."""
         body = {"changes": dict(changes), "reason": reason, "override_guard": override_guard}
-        return self._send("PATCH", "limits", body if version is None else body | {"version": version})
+        return self._send(ChangeAnswer, "PATCH", "limits", body if version is None else body | {"version": version})
 
-    def preview(self, changes: Mapping[str, Any]) -> Answer:
+    def preview(self, changes: Mapping[str, Any]) -> PreviewAnswer:
         """What the changes would do, and would have done to the demand of 7 days. Changes nothing."""
-        return self._send("POST", "limits/preview", {"changes": dict(changes)})
+        return self._send(PreviewAnswer, "POST", "limits/preview", {"changes": dict(changes)})
 
-    def limits_history(self, **query: Any) -> Answer:
+    def limits_history(self, **query: Any) -> VersionsAnswer:
         """`limit`, `cursor`: the versions, newest first."""
-        return self._get("limits/history", query)
+        return self._get(VersionsAnswer, "limits/history", query)
 
-    def rollback(self, version: int, reason: str, *, override_guard: bool = False) -> Answer:
+    def rollback(self, version: int, reason: str, *, override_guard: bool = False) -> ChangeAnswer:
         """A new version with the values of that one."""
         return self._send(
-            "POST", "limits/rollback", {"version": version, "reason": reason, "override_guard": override_guard}
+            ChangeAnswer,
+            "POST",
+            "limits/rollback",
+            {"version": version, "reason": reason, "override_guard": override_guard},
         )
 
-    def user_limits(self, user_id: str) -> Answer:
+    def user_limits(self, user_id: str) -> UserLimitsAnswer:
         """The limits of one user that go over the system's."""
-        return self._get(f"users/{segment(user_id)}/limits")
+        return self._get(UserLimitsAnswer, f"users/{segment(user_id)}/limits")
 
     def set_user_limits(
         self, user_id: str, limits: Mapping[str, Any], reason: str, *, until: str | None = None
-    ) -> Answer:
+    ) -> UserLimitsAnswer:
         """Replace that user's set; `until`, an RFC 3339 instant, ends it."""
         body = {"limits": dict(limits), "reason": reason}
-        return self._send("PUT", f"users/{segment(user_id)}/limits", body if until is None else body | {"until": until})
+        return self._send(
+            UserLimitsAnswer,
+            "PUT",
+            f"users/{segment(user_id)}/limits",
+            body if until is None else body | {"until": until},
+        )
 
-    def clear_user_limits(self, user_id: str, reason: str) -> Answer:
+    def clear_user_limits(self, user_id: str, reason: str) -> UserLimitsAnswer:
         """The system's limits hold for that user again."""
-        return self._send("DELETE", f"users/{segment(user_id)}/limits", {"reason": reason})
+        return self._send(UserLimitsAnswer, "DELETE", f"users/{segment(user_id)}/limits", {"reason": reason})
 
-    def usage(self, user_id: str) -> Answer:
+    def usage(self, user_id: str) -> UsageAnswer:
         """Bots, trades today and signals of the last minute of one user, against the limits."""
-        return self._answer(self._reply("GET", f"/api/users/{segment(user_id)}/usage"))
+        return self._decoded(UsageAnswer, self._reply("GET", f"/api/users/{segment(user_id)}/usage"))
 
     # Sessions
 
-    def sessions(self, **query: Any) -> Answer:
+    def sessions(self, **query: Any) -> SessionsAnswer:
         """`status` active, suspect or ended; `user_id`, `limit`, `cursor`: newest first."""
-        return self._get("sessions", query)
+        return self._get(SessionsAnswer, "sessions", query)
 
-    def stop_session(self, public_id: str, reason: str) -> Answer:
+    def stop_session(self, public_id: str, reason: str) -> SessionAnswer:
         """End one session; its bot is told at its next beat."""
-        return self._send("POST", f"sessions/{segment(public_id)}/stop", {"reason": reason})
+        return self._send(SessionAnswer, "POST", f"sessions/{segment(public_id)}/stop", {"reason": reason})
 
-    def reap(self, reason: str) -> Answer:
+    def reap(self, reason: str) -> ReapAnswer:
         """End every suspect session."""
-        return self._send("POST", "sessions/reap", {"reason": reason})
+        return self._send(ReapAnswer, "POST", "sessions/reap", {"reason": reason})
 
-    def pause(self, reason: str) -> Answer:
+    def pause(self, reason: str) -> PauseAnswer:
         """Refuse every start from now on; running bots go on."""
-        return self._send("POST", "pause", {"reason": reason})
+        return self._send(PauseAnswer, "POST", "pause", {"reason": reason})
 
-    def resume(self, reason: str) -> Answer:
+    def resume(self, reason: str) -> PauseAnswer:
         """Admit starts again."""
-        return self._send("POST", "resume", {"reason": reason})
+        return self._send(PauseAnswer, "POST", "resume", {"reason": reason})
 
     # What was
 
-    def refusals(self, **query: Any) -> Answer:
+    def refusals(self, **query: Any) -> RefusalsAnswer:
         """`user_id`, `reason`, `since`, `cursor`: newest first."""
-        return self._get("refusals", query)
+        return self._get(RefusalsAnswer, "refusals", query)
 
-    def explain(self, request_id: str) -> Answer:
+    def explain(self, request_id: str) -> RefusalAnswer:
         """Why that request was refused, with the facts of its instant."""
-        return self._get(f"refusals/{segment(request_id)}")
+        return self._get(RefusalAnswer, f"refusals/{segment(request_id)}")
 
-    def history(self, **query: Any) -> Answer:
+    def history(self, **query: Any) -> HistoryAnswer:
         """Buckets over time; `start`, `end` (RFC 3339), `step` (seconds)."""
-        return self._get("history", period(query))
+        return self._get(HistoryAnswer, "history", period(query))
 
     def history_csv(self, **query: Any) -> str:
         """The same as CSV."""
-        reply = self._reply("GET", "/api/admin/history", query=period(query) | {"format": "csv"})
-        self._answer(reply, json=False)
-        assert isinstance(reply, httpx.Response)
-        return reply.text
+        return self._good(self._reply("GET", "/api/admin/history", query=period(query) | {"format": "csv"})).text
 
-    def notes(self, **query: Any) -> Answer:
+    def notes(self, **query: Any) -> NotesAnswer:
         """What operators wrote beside the history; `start`, `end` (RFC 3339)."""
-        return self._get("notes", period(query))
+        return self._get(NotesAnswer, "notes", period(query))
 
-    def add_note(self, text: str, *, at: str | None = None) -> Answer:
+    def add_note(self, text: str, *, at: str | None = None) -> NoteAnswer:
         """Write one, for now or for an RFC 3339 instant."""
-        return self._send("POST", "notes", {"text": text} if at is None else {"text": text, "at": at})
+        return self._send(NoteAnswer, "POST", "notes", {"text": text} if at is None else {"text": text, "at": at})
 
     # Plan, alerts, keys
 
-    def plan(self) -> Answer:
+    def plan(self) -> PlanAnswer:
         """The steps of the launch plan, each planned, applied or held."""
-        return self._get("plan")
+        return self._get(PlanAnswer, "plan")
 
-    def set_plan(self, steps: list[Mapping[str, Any]], reason: str) -> Answer:
+    def set_plan(self, steps: list[Mapping[str, Any]], reason: str) -> PlanAnswer:
         """Replace the plan: `at` (RFC 3339) and `MAX_CONCURRENT_BOTS` a step."""
-        return self._send("PUT", "plan", {"steps": [dict(step) for step in steps], "reason": reason})
+        return self._send(PlanAnswer, "PUT", "plan", {"steps": [dict(step) for step in steps], "reason": reason})
 
-    def clear_plan(self, reason: str) -> Answer:
+    def clear_plan(self, reason: str) -> PlanAnswer:
         """Plan nothing."""
-        return self._send("DELETE", "plan", {"reason": reason})
+        return self._send(PlanAnswer, "DELETE", "plan", {"reason": reason})
 
-    def alerts(self, **query: Any) -> Answer:
+    def alerts(self, **query: Any) -> AlertsAnswer:
         """`state` open, acknowledged or resolved; `limit`, `cursor`: incidents, newest first, and the channels."""
-        return self._get("alerts", query)
+        return self._get(AlertsAnswer, "alerts", query)
 
-    def acknowledge(self, alert_id: str | int, reason: str | None = None) -> Answer:
+    def acknowledge(self, alert_id: str | int, reason: str | None = None) -> AlertAnswer:
         """Say that someone looks after that alert."""
         body = {} if reason is None else {"reason": reason}
-        return self._send("POST", f"alerts/{segment(str(alert_id))}/ack", body)
+        return self._send(AlertAnswer, "POST", f"alerts/{segment(str(alert_id))}/ack", body)
 
-    def test_alert(self) -> Answer:
+    def test_alert(self) -> AlertTestAnswer:
         """Send a test message to every channel; the answer waits some seconds for what each of them says."""
-        return self._send("POST", "alerts/test", None)
+        return self._send(AlertTestAnswer, "POST", "alerts/test", None)
 
-    def keys(self) -> Answer:
+    def keys(self) -> KeysAnswer:
         """The keys, without their secrets."""
-        return self._get("keys")
+        return self._get(KeysAnswer, "keys")
 
-    def create_key(self, scope: str, name: str = "") -> Answer:
+    def create_key(self, scope: str, name: str = "") -> NewKeyAnswer:
         """A new key; its secret is in this answer and never again."""
-        return self._send("POST", "keys", {"scope": scope, "name": name})
+        return self._send(NewKeyAnswer, "POST", "keys", {"scope": scope, "name": name})
 
-    def revoke_key(self, key_id: str) -> Answer:
+    def revoke_key(self, key_id: str) -> KeyAnswer:
         """That key opens nothing any more, within 5 s."""
-        return self._send("DELETE", f"keys/{segment(key_id)}", None)
+        return self._send(KeyAnswer, "DELETE", f"keys/{segment(key_id)}", None)
 
     # The one request
 
-    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Answer:
-        return self._answer(self._reply("GET", f"/api/admin/{path}", query=query))
+    def _get(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None) -> T:
+        return self._decoded(kind, self._reply("GET", f"/api/admin/{path}", query=query))
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
-        return self._answer(self._reply(method, f"/api/admin/{path}", body))
+    def _send(self, kind: type[T], method: str, path: str, body: Mapping[str, Any] | None) -> T:
+        return self._decoded(kind, self._reply(method, f"/api/admin/{path}", body))
 
     def _reply(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
-    ) -> httpx.Response | httpx.RequestError:
+    ) -> Reply:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             return self._http.request(method, path, json=body, params=given)
         except httpx.RequestError as error:
             return error
 
-    def _answer(self, reply: httpx.Response | httpx.RequestError, *, json: bool = True) -> Answer:
-        refused = self.connection.refusal(reply)
-        if refused is not None:
+    def _good(self, reply: Reply) -> httpx.Response:
+        if (refused := self.connection.refusal(reply)) is not None:
             raise refused
         assert isinstance(reply, httpx.Response)
-        answer: Answer = reply.json() if json else {}
+        return reply
+
+    def _decoded(self, kind: type[T], reply: Reply) -> T:
+        good = self._good(reply)
+        try:
+            answer = msgspec.json.decode(good.content, type=kind)
+        except msgspec.DecodeError as error:  # of a limiter that knows less than this client
+            raise self.connection.strange(good.status_code, str(error)) from error
+        if self._heard is not None:
+            self._heard(good.content)
         return answer
 
 

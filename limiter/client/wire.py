@@ -120,6 +120,10 @@ class Connection:
             {name: value for name, value in body.items() if name not in PROBLEM_FIELDS},
         )
 
+    def strange(self, status: int, detail: str) -> Refused:
+        """What is raised where an answer is none of a limiter; `detail` says what is wrong with it."""
+        return self._own("not_a_limiter", status, detail)
+
     def _own(self, reason: str, status: int, detail: str) -> Refused:
         if reason == "out_of_reach":
             sentence = self.text(fr=f"Le limiteur ne répond pas à {self.url}", en=f"No limiter answers at {self.url}")

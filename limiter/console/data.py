@@ -7,12 +7,13 @@ last good ones are kept with their age when the limiter stops answering. Raises 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
 from sqlalchemy import Connection, Engine
 
 from limiter import config
+from limiter.answers.capacity import StatsAnswer
 from limiter.client import Admin, Refused
 from limiter.console.kit.words import language
 from limiter.console.sign_in.sign_ins import SignIn
@@ -64,7 +65,7 @@ def admin(sign_in: SignIn, timeout: float = 10.0) -> Admin:
 class Live:
     """The limiter's figures of one instant, `age_seconds` old; `error` where it does not answer any more."""
 
-    stats: dict[str, Any] | None
+    stats: StatsAnswer | None
     age_seconds: float
     error: Refused | None = None
 
@@ -75,7 +76,7 @@ class Live:
 
 
 @st.cache_resource(show_spinner=False)
-def _last() -> dict[str, tuple[float, dict[str, Any] | None, Refused | None, float]]:
+def _last() -> dict[str, tuple[float, StatsAnswer | None, Refused | None, float]]:
     return {}
 
 

@@ -114,17 +114,17 @@ def figures(sign_in: SignIn) -> None:
         st.html(f"<div class='lim-alert' role='status'>⛔ {html.escape(str(now.error))}</div>")
     if now.stats is None:
         return
-    capacity = now.stats["capacity"]
+    capacity = now.stats.capacity
     newest = data.read(read.history.newest)
     sample_age = (times.now() - newest.at) / 1000 if newest is not None else None
-    badge = status_badge(capacity["status"])
+    badge = status_badge(capacity.status)
     slots = t(
         "Active Bots: {current} / {limit} slots ({percent})",
-        current=number(capacity["current_bots"]),
-        limit=number(capacity["max_bots"]),
-        percent=percent(capacity["percent_used"]),
+        current=number(capacity.current_bots),
+        limit=number(capacity.max_bots),
+        percent=percent(capacity.percent_used),
     )
-    free = t("{n} free", n=number(capacity["available_slots"]))
+    free = t("{n} free", n=number(capacity.available_slots))
     at = times.clock(times.now() - round(now.age_seconds * 1000))
     seen = t("updated {time}", time=at)
     stale = sample_age is not None and sample_age > data.STALE_SECONDS
@@ -134,7 +134,7 @@ def figures(sign_in: SignIn) -> None:
     else:
         age = f" ({lasting(sample_age)})" if sample_age is not None else ""
         tail = f"<small class='lim-num'>{html.escape(seen + age)}</small>"
-    if not capacity["can_accept_new"] and capacity["status"] != "FULL":
+    if not capacity.can_accept_new and capacity.status != "FULL":
         tail = f"<span class='lim-badge lim-FULL'>⏸ {html.escape(t('starts are paused'))}</span>" + tail
     if waiting := len(data.read(read.incidents.unattended)):
         said = tn("{n} open alert", "{n} open alerts", waiting)

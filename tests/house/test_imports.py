@@ -15,6 +15,7 @@ ALLOWED = {
     "limiter.rules": {"limiter.system_limits"},
     "limiter.answers": {"limiter.system_limits"},
     "limiter.hosts": set(),
+    "limiter.commands": {"limiter.answers", "limiter.client", "limiter.config"},
     "limiter.env_file": set(),
     "limiter.config": {"limiter.env_file", "limiter.hosts", "limiter.rules", "limiter.system_limits"},
     "limiter.access": {"limiter.rules", "limiter.system_limits"},
@@ -32,12 +33,12 @@ ALLOWED = {
     },
     "limiter.exercises": {"limiter.system_limits", "limiter.store", "limiter.config"},
     "limiter.console": {
-        "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.access", "limiter.config",
-        "limiter.exercises", "limiter.hosts",
+        "limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client",
+        "limiter.access", "limiter.config", "limiter.exercises", "limiter.hosts",
     },
     "pages": {
-        "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.config",
-        "limiter.console", "limiter.exercises",
+        "limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client",
+        "limiter.config", "limiter.console", "limiter.exercises",
     },
 }  # fmt: skip
 WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.upkeep", "limiter.demo"}

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -148,8 +149,8 @@ def test_api_csv_and_store_give_what_was_counted(world: World, zone: str, step: 
         query = {"start": begin.isoformat(), "end": end.isoformat(), "step": step}
         answer = admin.history(**query)
         rows = list(csv.DictReader(io.StringIO(admin.history_csv(**query))))
-    assert answer["step_seconds"] == step
-    assert [flat(bucket) for bucket in answer["buckets"]] == wanted
+    assert answer.step_seconds == step
+    assert [flat(msgspec.to_builtins(bucket)) for bucket in answer.buckets] == wanted
     names = list(wanted[0])
     assert [[row[name] for name in names] for row in rows] == [
         ["" if value is None else str(value) for value in bucket.values()] for bucket in wanted

@@ -1,7 +1,7 @@
 """Changes: sent from callbacks with the reason somebody typed, answered by a receipt. The limiter decides who may."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ from limiter.client import Refused
 from limiter.console import frame
 from limiter.console.kit.words import t
 
-Answer = dict[str, Any]
+Answer = TypeVar("Answer")
 
 
 def reason_field(key: str) -> str:

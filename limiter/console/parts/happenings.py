@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from limiter.answers.alerts import IncidentRow
 from limiter.console import data
 from limiter.console.charts import capacity
 from limiter.console.kit.times import Span
@@ -63,9 +64,9 @@ def action_text(entry: dict[str, Any]) -> str:
     return said + tail
 
 
-def incident_text(incident: dict[str, Any]) -> str:
+def incident_text(incident: IncidentRow) -> str:
     """What fired, in the language of the run."""
-    return incidents.retold(str(incident["message"]), language())
+    return incidents.retold(incident.message, language())
 
 
 def latest(most: int) -> list[tuple[int, str]]:

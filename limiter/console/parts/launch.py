@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from limiter.answers.capacity import AdviceAnswer, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.times import DAY
@@ -41,10 +41,10 @@ def last(name: str) -> str:
     )
 
 
-def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
+def before(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:
     """Before the launch."""
     maximum = limits.whole("MAX_CONCURRENT_BOTS")
-    comfort = stats["system"]["recommended_max_bots"] if stats else None
+    comfort = stats.system.recommended_max_bots if stats else None
     full_at = data.read(read.history.last_full)
     highest, highest_at = data.read(read.history.highest)
     channels = len(data.settings()["LIMITER_ALERT_URLS"])
@@ -99,7 +99,7 @@ def before(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
     )
 
 
-def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
+def during(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:
     """During the launch."""
     now = times.now()
     day = data.read(read.history.load, now - DAY, now)
@@ -110,8 +110,8 @@ def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
         for one in versions
         if one["kind"] != "start" and any(moved[0] == "MAX_CONCURRENT_BOTS" for moved in one["changed"])
     ]
-    system = stats["system"] if stats else None
-    calm = system is not None and (system["cpu_percent"] or 0) <= 70 and (system["ram_percent"] or 0) <= 80
+    system = stats.system if stats else None
+    calm = system is not None and (system.cpu_percent or 0) <= 70 and (system.ram_percent or 0) <= 80
     return (
         Item(
             t("Look at /admin every hour"),
@@ -132,8 +132,8 @@ def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
             calm,
             t(
                 "CPU {cpu}, RAM {ram}; scale up above 70 and 80",
-                cpu=percent(system["cpu_percent"], 0),
-                ram=percent(system["ram_percent"], 0),
+                cpu=percent(system.cpu_percent, 0),
+                ram=percent(system.ram_percent, 0),
             )
             if system
             else t("the limiter does not answer"),
@@ -149,13 +149,13 @@ def during(limits: Limits, stats: dict[str, Any] | None) -> Sequence[Item]:
     )
 
 
-def after(limits: Limits, advice: dict[str, Any] | None) -> Sequence[Item]:
+def after(limits: Limits, advice: AdviceAnswer | None) -> Sequence[Item]:
     """After the launch."""
     now = times.now()
     rows = data.read(read.history.hours, now - 7 * DAY, now).rows
     days = len({times.day(row.at) for row in rows})
     notes = data.read(read.audit.notes, now - 30 * DAY, now)
-    reasons = advice["advice"] if advice else []
+    reasons = advice.advice if advice else []
     return (
         Item(
             t("Watch daily for a week"),

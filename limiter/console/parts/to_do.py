@@ -1,8 +1,8 @@
 """What asks for a hand: alerts, pauses, held steps, silent bots, a box that is too small."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from limiter.answers.capacity import AdviceRow, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import language, lasting, number, t, tn
@@ -20,19 +20,19 @@ class Task:
     pressing: bool = True
 
 
-def advice_text(advice: dict[str, Any]) -> str:
+def advice_text(advice: AdviceRow) -> str:
     """One reason to take a bigger box."""
-    found, bound = number(advice["value"]), number(advice["threshold"])
+    found, bound = number(advice.value), number(advice.threshold)
     texts = {
         "cpu": t("CPU {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
         "ram": t("RAM {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
         "occupancy": t("often at 80% of the limit or more on {n} of the last 7 days", n=found),
         "box": t("{n} bots, 120% or more of what this box carries comfortably", n=found),
     }
-    return texts.get(advice["name"], str(advice["message"]))
+    return texts.get(advice.name, str(advice.message))
 
 
-def to_do(stats: dict[str, Any] | None) -> list[Task]:
+def to_do(stats: StatsAnswer | None) -> list[Task]:
     """What asks for a hand, the most pressing first."""
     found = []
     if data.read(read.limits.paused):
@@ -55,10 +55,10 @@ def to_do(stats: dict[str, Any] | None) -> list[Task]:
     return found
 
 
-def of_figures(stats: dict[str, Any]) -> list[Task]:
+def of_figures(stats: StatsAnswer) -> list[Task]:
     """What the live figures ask for."""
     found = []
-    if suspects := stats["sessions"]["suspect"]:
+    if suspects := stats.sessions.suspect:
         silent = data.read(read.sessions.silent_since)
         age = lasting((times.now() - silent) / 1000) if silent else ""
         text = tn(
@@ -68,7 +68,7 @@ def of_figures(stats: dict[str, Any]) -> list[Task]:
             age=age,
         )
         found.append(Task(text, "sessions.py", t("Look at them")))
-    bots, recommended = stats["capacity"]["current_bots"], stats["system"]["recommended_max_bots"]
+    bots, recommended = stats.capacity.current_bots, stats.system.recommended_max_bots
     if 100 * bots >= 120 * recommended:
         text = t(
             "⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",

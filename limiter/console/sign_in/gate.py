@@ -213,11 +213,11 @@ class Door:
         if not key:
             raise Refused("unauthorized", 401, "")
         with Admin(self.limiter_url, key, timeout=5.0) as admin:
-            shown = admin.whoami()["key"]
-        if not str(shown["scope"]).startswith("admin:"):
+            shown = admin.whoami().key
+        if shown is None or not shown.scope.startswith("admin:"):
             return None
-        log.warning("signed_in key=%s scope=%s", shown["id"], shown["scope"])
-        return self.sign_ins.open(key, str(shown["name"] or shown["id"]), str(shown["scope"]))
+        log.warning("signed_in key=%s scope=%s", shown.id, shown.scope)
+        return self.sign_ins.open(key, shown.name or shown.id, shown.scope)
 
     async def sign_out(self, request: Request) -> Response:
         """End the sign-in; a Strict cookie does not come with a request that another site began."""

@@ -1,11 +1,10 @@
 """What would hold a raise of MAX_CONCURRENT_BOTS back now."""
 
 import html
-from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
+from limiter.answers.capacity import Guard
 from limiter.console import data
 from limiter.console.kit.words import number, t, tn
 from limiter.console.sign_in.sign_ins import SignIn
@@ -22,16 +21,16 @@ def guard_names() -> dict[str, str]:
     }
 
 
-def guard_line(row: Mapping[str, Any]) -> str:
+def guard_line(row: Guard) -> str:
     """A guard of the limiter's answer with its figures, as markdown."""
-    unit = {"cpu": "%", "ram": "%", "decision_lag": "ms", "stale": "s"}.get(row["name"], "")
-    sign = "≥" if row["name"] == "feed_lag" else "≤"
-    if row["value"] is None:
-        return f"– {guard_names()[row['name']]} · {t('no reading')}"
+    unit = {"cpu": "%", "ram": "%", "decision_lag": "ms", "stale": "s"}.get(row.name, "")
+    sign = "≥" if row.name == "feed_lag" else "≤"
+    if row.value is None:
+        return f"– {guard_names()[row.name]} · {t('no reading')}"
     broken = {"≥": "<", "≤": ">"}[sign]
-    found = number(row["value"], 0 if row["value"] >= 10 or row["value"] == int(row["value"]) else 1)
-    figures = f"{found} {broken if row['held'] else sign} {number(row['threshold'])} {unit}"
-    return f"{'✗' if row['held'] else '✓'} {guard_names()[row['name']]} **{figures.strip()}**"
+    found = number(row.value, 0 if row.value >= 10 or row.value == int(row.value) else 1)
+    figures = f"{found} {broken if row.held else sign} {number(row.threshold)} {unit}"
+    return f"{'✗' if row.held else '✓'} {guard_names()[row.name]} **{figures.strip()}**"
 
 
 def guards(sign_in: SignIn) -> None:
@@ -40,18 +39,18 @@ def guards(sign_in: SignIn) -> None:
     if stats is None:
         st.caption(t("The limiter does not answer: no reading."))
         return
-    checked = stats["guards"]
-    if held := sum(guard["held"] for guard in checked):
+    checked = stats.guards
+    if held := sum(guard.held for guard in checked):
         said = tn("{n} guard holds a raise back.", "{n} guards hold a raise back.", held)
         st.html(f"<span class='lim-badge lim-FULL'>✗ {html.escape(said)}</span>")
     else:
         st.html(f"<span class='lim-badge lim-HEALTHY'>✓ {html.escape(t('Nothing holds a raise back.'))}</span>")
     st.markdown("  \n".join(guard_line(guard) for guard in checked))
-    system = stats["system"]
+    system = stats.system
     st.caption(
         t(
             "Advice for {ram} GB: {n} bots, comfortably.",
-            ram=number(system["ram_total_gb"] or 0, 1),
-            n=number(system["recommended_max_bots"]),
+            ram=number(system.ram_total_gb or 0, 1),
+            n=number(system.recommended_max_bots),
         )
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from limiter.answers.limits import ChangeAnswer, PreviewAnswer, Replay
 from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.kit.receipts import act, reason_field
@@ -45,38 +46,39 @@ def shown_change(limits: Limits, name: str, value: Any) -> str:
 def draw(sign_in: SignIn, limits: Limits) -> None:
     """What it would do, and the way to do it."""
     proposed = st.session_state["preview"]
-    changes, answer = proposed["changes"], proposed["answer"]
-    capacity, replay = answer["capacity"], answer["replay"]
+    changes: Mapping[str, Any] = proposed["changes"]
+    answer: PreviewAnswer = proposed["answer"]
+    capacity, replay = answer.capacity, answer.replay
     with st.container(border=True, key="preview-card"):
         st.header(t("Preview"), anchor=False)
         st.markdown("  \n".join(shown_change(limits, name, value) for name, value in changes.items()))
         st.html(
-            f"<div class='lim-status'>{frame.status_badge(capacity['status'])}<span>"
+            f"<div class='lim-status'>{frame.status_badge(capacity.status)}<span>"
             + t(
                 "{current} / {limit} slots ({percent})",
-                current=number(capacity["current_bots"]),
-                limit=number(capacity["max_bots"]),
-                percent=percent(capacity["percent_used"]),
+                current=number(capacity.current_bots),
+                limit=number(capacity.max_bots),
+                percent=percent(capacity.percent_used),
             )
             + "</span></div>"
         )
-        if answer["over_by"]:
+        if answer.over_by:
             st.warning(
                 t(
                     "{n} over the limit: no running bot is cut, new starts are refused until enough have stopped.",
-                    n=number(answer["over_by"]),
+                    n=number(answer.over_by),
                 )
             )
         st.markdown(replay_text(replay))
-        raised = "MAX_CONCURRENT_BOTS" in changes and capacity["max_bots"] > limits.whole("MAX_CONCURRENT_BOTS")
-        held = [guard for guard in answer["guards"] if guard["held"]] if raised else []
+        raised = "MAX_CONCURRENT_BOTS" in changes and capacity.max_bots > limits.whole("MAX_CONCURRENT_BOTS")
+        held = [guard for guard in answer.guards if guard.held] if raised else []
         stats = data.live(sign_in).stats
-        advised = stats["system"]["recommended_max_bots"] if stats else None
-        if raised and advised is not None and capacity["max_bots"] > advised:
+        advised = stats.system.recommended_max_bots if stats else None
+        if raised and advised is not None and capacity.max_bots > advised:
             st.caption(
                 t(
                     "⚠ {limit} is above the {n} that this box carries comfortably.",
-                    limit=number(capacity["max_bots"]),
+                    limit=number(capacity.max_bots),
                     n=number(advised),
                 )
             )
@@ -84,8 +86,8 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
         if held:
             st.error("  \n".join([t("A guard holds this raise back:"), *(guard_line(guard) for guard in held)]))
             override = st.checkbox(t("Raise it all the same; the reason is kept in the audit"), key="override")
-        grave = bool(answer["over_by"]) or (raised and advised is not None and capacity["max_bots"] > advised * 1.2)
-        typed = not grave or confirm(capacity["max_bots"])
+        grave = bool(answer.over_by) or (raised and advised is not None and capacity.max_bots > advised * 1.2)
+        typed = not grave or confirm(capacity.max_bots)
         reason_field("limits-reason")
         with st.container(horizontal=True):
             st.button(
@@ -104,22 +106,22 @@ def confirm(value: int) -> bool:
     return st.text_input(t("Type the new limit, {n}, to confirm", n=value), key="confirm").strip() == str(value)
 
 
-def replay_text(replay: Mapping[str, int]) -> str:
+def replay_text(replay: Replay) -> str:
     """The last week decided again, in a sentence."""
-    if not replay["demands"]:
-        return t("No start was asked for in the last {days} days, so there is nothing to replay.", days=replay["days"])
-    more = replay["refused_then"] - replay["refused_now"]
+    if not replay.demands:
+        return t("No start was asked for in the last {days} days, so there is nothing to replay.", days=replay.days)
+    more = replay.refused_then - replay.refused_now
     known = {
-        "n": number(replay["demands"]),
-        "now": number(replay["refused_now"]),
-        "then": number(replay["refused_then"]),
+        "n": number(replay.demands),
+        "now": number(replay.refused_now),
+        "then": number(replay.refused_then),
     }
     said = t(
         "The {n} starts of the last {days} days, decided again: {now} refused then, **{then}** under these values",
-        days=replay["days"],
+        days=replay.days,
         **known,
     )
-    tail = t("no difference") if not more else tn("{n} user affected", "{n} users affected", replay["users_affected"])
+    tail = t("no difference") if not more else tn("{n} user affected", "{n} users affected", replay.users_affected)
     return f"{said} ({'+' if more > 0 else ''}{number(more)}, {tail})."
 
 
@@ -128,11 +130,9 @@ def apply(sign_in: SignIn, override: bool) -> None:
     kept: Limits = st.session_state["edited-limits"]
     changes = st.session_state["preview"]["changes"]
 
-    def said(answer: dict[str, Any]) -> str:
-        moved = ", ".join(
-            f"{one['name']} {value_text(one['from'])} → {value_text(one['to'])}" for one in answer["changed"]
-        )
-        return t("Version {version}: {moved}", version=answer["version"], moved=moved or t("nothing changed"))
+    def said(answer: ChangeAnswer) -> str:
+        moved = ", ".join(f"{one.name} {value_text(one.before)} → {value_text(one.after)}" for one in answer.changed)
+        return t("Version {version}: {moved}", version=answer.version, moved=moved or t("nothing changed"))
 
     answer = act(
         lambda why: data.admin(sign_in).change_limits(changes, why, version=kept.version, override_guard=override),
@@ -143,7 +143,7 @@ def apply(sign_in: SignIn, override: bool) -> None:
         start_over()
         st.session_state["undo"] = {
             "to": kept.version,
-            "version": answer["version"],
+            "version": answer.version,
             "text": said(answer),
             "at": time.time(),
         }
@@ -172,6 +172,4 @@ def undo(sign_in: SignIn, made: dict[str, Any], override: bool) -> None:
         return
     st.session_state.pop("undo", None)
     start_over()
-    frame.receipt(
-        t("Undone: version {version} has the values of version {to}.", version=answer["version"], to=made["to"])
-    )
+    frame.receipt(t("Undone: version {version} has the values of version {to}.", version=answer.version, to=made["to"]))

@@ -81,5 +81,5 @@ def restore(sign_in: SignIn, version: int, override: bool) -> None:
     """A new version with the values of an old one."""
     act(
         lambda why: data.admin(sign_in).rollback(version, why, override_guard=override), "restore-reason",
-        lambda answer: t("Version {version} has the values of version {to}.", version=answer["version"], to=version),
+        lambda answer: t("Version {version} has the values of version {to}.", version=answer.version, to=version),
     )  # fmt: skip

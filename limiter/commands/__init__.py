@@ -1,0 +1,13 @@
+"""The commands that ask a running limiter over HTTP, for a person, or with `--json` the API's own answer for a program.
+
+Promises: the answer on stdout; what goes wrong as one sentence on stderr, with exit status 1 (2: a wrong command line).
+A module a subject; to add a command, write it there and name it in COMMANDS.
+"""
+
+from limiter.commands.alerts import alerts
+from limiter.commands.capacity import capacity
+from limiter.commands.limits import limits
+from limiter.commands.refusals import explain
+from limiter.commands.sessions import pause, resume, sessions
+
+COMMANDS = (capacity, limits, sessions, pause, resume, explain, alerts)

@@ -1,0 +1,78 @@
+"""Incidents and the channels that tell of them."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limiter.commands.over_http import over_http
+from limiter.commands.text import table
+
+if TYPE_CHECKING:
+    from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
+    from limiter.client import Admin
+
+
+@click.group()
+def alerts() -> None:
+    """Incidents and the channels that tell of them."""
+
+
+def show_alerts(answer: "AlertsAnswer") -> str:
+    heads = ["ID", "STATUS", "OPENED", "SECONDS", "PEAK", "REFUSED", "MESSAGE"]
+    rows = [
+        [
+            one.id,
+            one.status,
+            one.opened_at,
+            round(one.duration_seconds),
+            f"{one.peak_bots}/{one.peak_limit}",
+            sum(one.refusals.values()),
+            one.message,
+        ]
+        for one in answer.items
+    ]
+    channels = [
+        f"{one.name}: {'ok' if one.ok else 'failing'}, {one.pending} waiting"
+        + (f" ({one.last_answer})" if one.last_answer else "")
+        for one in answer.channels
+    ]
+    more = [f"More: --cursor {answer.next_cursor}"] if answer.next_cursor else []
+    return "\n".join([table(heads, rows), *more, *(channels or ["No channel: set LIMITER_ALERT_URLS."])])
+
+
+def show_test(answer: "AlertTestAnswer") -> str:
+    told = [
+        f"{one.channel}: {one.state}" + (f" ({one.last_answer})" if one.last_answer else "")
+        for one in answer.deliveries
+    ]
+    return "\n".join(told or ["No channel: set LIMITER_ALERT_URLS."])
+
+
+def show_acknowledged(answer: "AlertAnswer") -> str:
+    return f"Acknowledged by {answer.alert.acknowledged_by}: {answer.alert.message}"
+
+
+@alerts.command("list")
+@click.option("--state", type=click.Choice(["open", "acknowledged", "resolved"]))
+@click.option("--limit", type=int, help="At most so many; 50 where not given.")
+@click.option("--cursor", help="Go on from there.")
+@over_http(show_alerts)
+def alerts_list(admin: "Admin", **query: Any) -> "AlertsAnswer":
+    """Incidents, newest first, and how the channels fare."""
+    return admin.alerts(**query)
+
+
+@alerts.command("ack")
+@click.argument("alert_id", metavar="ID")
+@click.option("--reason", help="What is being done; kept with the incident.")
+@over_http(show_acknowledged)
+def alerts_ack(admin: "Admin", alert_id: str, reason: str | None) -> "AlertAnswer":
+    """Say that somebody looks after it."""
+    return admin.acknowledge(alert_id, reason)
+
+
+@alerts.command("test")
+@over_http(show_test)
+def alerts_test(admin: "Admin") -> "AlertTestAnswer":
+    """Send a test message to every channel."""
+    return admin.test_alert()

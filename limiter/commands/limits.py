@@ -1,0 +1,103 @@
+"""The limits in force: read, set, go back."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limiter.commands.over_http import over_http, override_option, reason_option
+from limiter.commands.text import table, written
+
+if TYPE_CHECKING:
+    from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, VersionsAnswer
+    from limiter.client import Admin
+
+
+@click.group()
+def limits() -> None:
+    """The limits in force: read, set, go back."""
+
+
+def show_limits(answer: "LimitRowsAnswer") -> str:
+    rows = [
+        [limit.name, written(limit.value), limit.unit, limit.source + (", hides another" * limit.hidden)]
+        for limit in answer.limits
+    ]
+    return f"Version {answer.version}\n{table(['NAME', 'VALUE', 'UNIT', 'SOURCE'], rows)}"
+
+
+def show_change(answer: "ChangeAnswer") -> str:
+    warnings = [f"Warning: {warning}" for warning in answer.warnings]
+    return "\n".join([f"Version {answer.version}", *(moves(answer.changed) or ["nothing changed"]), *warnings])
+
+
+def show_versions(answer: "VersionsAnswer") -> str:
+    rows = [
+        [
+            version.version,
+            version.at,
+            version.by,
+            version.user_id,
+            version.reason,
+            ", ".join(moves(version.changed)),
+        ]
+        for version in answer.versions
+    ]
+    return table(["VERSION", "AT", "BY", "USER", "REASON", "CHANGED"], rows)
+
+
+def moves(changed: "list[Moved]") -> list[str]:
+    """What a change moved, limit by limit."""
+    return [f"{move.name} {written(move.before)} → {written(move.after)}" for move in changed]
+
+
+def value(text: str) -> int | float | str | None:
+    """A limit as the API takes it: a number, a spelling (`80%`, `5s`, `none`), or null to take a change back."""
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    if re.fullmatch(r"-?\d+\.\d+", text):
+        return float(text)
+    return None if text == "null" else text
+
+
+def assignments(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE …` as a change of limits."""
+    wrong = [text for text in given if "=" not in text]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE")
+    return {name: value(text) for name, _, text in (text.partition("=") for text in given)}
+
+
+@limits.command("get")
+@over_http(show_limits)
+def limits_get(admin: "Admin") -> "LimitRowsAnswer":
+    """Every limit, with where its value comes from."""
+    return admin.limits()
+
+
+@limits.command("set")
+@click.argument("changes", metavar="NAME=VALUE…", nargs=-1, required=True, callback=assignments)
+@reason_option
+@override_option
+@over_http(show_change)
+def limits_set(admin: "Admin", changes: dict[str, Any], reason: str, override_guard: bool) -> "ChangeAnswer":
+    """Set limits, all of them or none. NAME=null takes a live change back."""
+    return admin.change_limits(changes, reason, override_guard=override_guard)
+
+
+@limits.command("history")
+@over_http(show_versions)
+def limits_history(admin: "Admin") -> "VersionsAnswer":
+    """The versions, newest first."""
+    return admin.limits_history()
+
+
+@limits.command("rollback")
+@click.argument("version", type=int)
+@reason_option
+@override_option
+@over_http(show_change)
+def limits_rollback(admin: "Admin", version: int, reason: str, override_guard: bool) -> "ChangeAnswer":
+    """A new version with the values of that one."""
+    return admin.rollback(version, reason, override_guard=override_guard)

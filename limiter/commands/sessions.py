@@ -1,0 +1,72 @@
+"""The bots' sessions: list, stop, reap; and the door for starts."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limiter.commands.over_http import over_http, reason_option, says
+from limiter.commands.text import table
+
+if TYPE_CHECKING:
+    from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer
+    from limiter.client import Admin
+
+
+@click.group()
+def sessions() -> None:
+    """The bots' sessions: list, stop, reap."""
+
+
+def show_sessions(answer: "SessionsAnswer") -> str:
+    heads = ["public_id", "user_id", "bot_id", "status", "started_at", "lease_expires_at", "ended_reason"]
+    rows = [[getattr(session, name) for name in heads] for session in answer.items]
+    more = f"\nMore: --cursor {answer.next_cursor}" if answer.next_cursor else ""
+    return table([name.upper() for name in heads], rows) + more
+
+
+@sessions.command("list")
+@click.option("--status", type=click.Choice(["active", "suspect", "ended"]))
+@click.option("--user", "user_id", help="Only this user's.")
+@click.option("--limit", type=int, help="At most so many; 50 where not given.")
+@click.option("--cursor", help="Go on from there.")
+@over_http(show_sessions)
+def sessions_list(admin: "Admin", **query: Any) -> "SessionsAnswer":
+    """Sessions, newest first."""
+    return admin.sessions(**query)
+
+
+@sessions.command("stop")
+@click.argument("public_id")
+@reason_option
+@over_http(says("Ended; its bot is told at its next beat."))
+def sessions_stop(admin: "Admin", public_id: str, reason: str) -> "SessionAnswer":
+    """End one session."""
+    return admin.stop_session(public_id, reason)
+
+
+def show_reaped(answer: "ReapAnswer") -> str:
+    return f"{len(answer.ended)} ended"
+
+
+@sessions.command("reap")
+@reason_option
+@over_http(show_reaped)
+def sessions_reap(admin: "Admin", reason: str) -> "ReapAnswer":
+    """End every session that missed two beats."""
+    return admin.reap(reason)
+
+
+@click.command()
+@reason_option
+@over_http(says("Starts are refused from now on; running bots go on."))
+def pause(admin: "Admin", reason: str) -> "PauseAnswer":
+    """Refuse every start."""
+    return admin.pause(reason)
+
+
+@click.command()
+@reason_option
+@over_http(says("Starts are admitted again."))
+def resume(admin: "Admin", reason: str) -> "PauseAnswer":
+    """Admit starts again."""
+    return admin.resume(reason)
