@@ -89,6 +89,18 @@ def _zone(text: str) -> ZoneInfo:
         raise ValueError(f"{text!r} is not an IANA time zone") from error
 
 
+def _pattern(text: str) -> re.Pattern[str] | None:
+    if not text:
+        return None
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    if pattern.search(""):
+        raise ValueError("matches everything, an empty text too")
+    return pattern
+
+
 def _addresses(text: str) -> tuple[str, ...]:
     """A comma inside an address belongs to it."""
     found = (part.strip(", \t\r\n") for part in re.split(r"[\s,]+(?=[\w+.-]+://)", text))
@@ -140,6 +152,7 @@ SETTINGS: tuple[Declared, ...] = (
     Declared("LIMITER_BACKUP_HOURS", "24", _hours_of_a_day, "hours between two backups, 24 at most"),
     Declared("LIMITER_BACKUP_KEEP", "7", _whole, "backups that are kept"),
     Declared("LIMITER_RAM_GB", "", _ram, "RAM of the box in GB; empty: detected"),
+    Declared("LIMITER_BOT_PATTERN", "", _pattern, "regular expression of bots' command lines; empty: not looked for"),
     Declared("LIMITER_LOG_FORMAT", "text", _choice("text", "json"), "form of the log lines: text or json"),
     Declared("LIMITER_KEEP_RAW_HOURS", "48", _whole, "hours that 5-second snapshots are kept"),
     Declared("LIMITER_KEEP_MINUTES_DAYS", "90", _whole, "days that minute snapshots are kept; hours are kept for ever"),

@@ -33,6 +33,7 @@ from limiter.jobs.leading import follow_keys, while_leading
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
 from limiter.jobs.sampler import GIB, Sampler, ram_total_bytes
+from limiter.jobs.strangers import StrangerWatch
 from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
 from limiter.rules.capacity import Box
 from limiter.rules.changes import Write
@@ -139,9 +140,11 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     ram_gb = config["LIMITER_RAM_GB"] or ram_total_bytes() / GIB
     box = Box(ram_gb)
     backups = _backups(config, clock)
+    pattern = config["LIMITER_BOT_PATTERN"]
+    strangers = StrangerWatch(committer, pattern) if pattern is not None else None
     alerts = Alerts(
         committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"],
-        backups.age_seconds if backups else None, _manners(config),
+        backups.age_seconds if backups else None, _manners(config), strangers,
     )  # fmt: skip
     jobs = (
         Job("sampler", sampler.run),
@@ -149,11 +152,12 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         *_led(writer, alerts, lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
         *([Job("keys", lambda: follow_keys(read_keys, access.load))] if writer.shared else []),
         *([Job("backups", backups.run)] if backups else []),
+        *([Job("strangers", strangers.run)] if strangers else []),
         *_watchdogs(config, committer),
     )
     services = Services(
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
-        time.monotonic(), __version__, backups,
+        time.monotonic(), __version__, backups, strangers,
     )  # fmt: skip
     listening = _listen(_addresses(config["LIMITER_HOST"]), config["LIMITER_PORT"])
     server = _server(App(services))

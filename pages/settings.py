@@ -2,12 +2,14 @@
 
 import json
 import platform
+import re
 from importlib import metadata
 from typing import Any
 
 import msgspec
 import streamlit as st
 
+from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer
 from limiter.client import Refused
 from limiter.config import SETTINGS
@@ -15,6 +17,7 @@ from limiter.console import data, frame
 from limiter.console.frame import Card
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.words import lasting, number, t
+from limiter.console.parts import box as carried
 from limiter.console.parts import retention
 from limiter.console.parts.to_do import advice_text
 from limiter.rules.capacity import Box
@@ -33,6 +36,8 @@ def shown(name: str, value: Any, secret: bool) -> str:
         return t("set (hidden)")
     if isinstance(value, bool):
         return t("yes") if value else t("no")
+    if isinstance(value, re.Pattern):
+        return str(value.pattern)
     if isinstance(value, tuple):
         return ", ".join(value) or "–"
     return "–" if value is None or value == "" else str(value)
@@ -98,10 +103,11 @@ def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def box() -> None:
     """RAM, advice, database, retention."""
     stats = data.live(sign_in).stats
+    advice: AdviceAnswer | None = None
+    measured: BoxAnswer | None = None
     try:
-        advice: AdviceAnswer | None = data.admin(sign_in, 2.0).advice()
+        advice, measured = data.admin(sign_in, 2.0).advice(), data.admin(sign_in, 2.0).box()
     except Refused as refused:
-        advice = None
         st.warning(str(refused))
     known = data.read(read.history.bounds)
     frame.cards(
@@ -130,9 +136,15 @@ def box() -> None:
         ]
     )
     left, right = st.columns(2, gap="medium")
-    with left, st.container(border=True):
-        vps(advice)
+    if measured is not None:
+        with left, st.container(border=True):
+            carried.carries(measured)
     with right, st.container(border=True):
+        vps(advice)
+    if measured is not None:
+        with st.container(border=True):
+            carried.strangers(measured)
+    with st.container(border=True):
         st.header(t("Backup"), anchor=False)
         backup()
     with st.container(border=True):

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from limiter.cli import main
 from limiter.commands.limits import value
 from limiter.commands.text import table
-from tests.conftest import ROOT, Limiter, new_user, refused
+from tests.conftest import ROOT, Limiter, granted, new_user, refused
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,19 @@ def test_starts_are_paused_and_resumed(one: Limiter) -> None:
     refused(one.start(), 503, "paused")
     said(one, "resume", "--reason", "done")
     one.end(one.session())
+
+
+def test_what_the_box_carries_is_said_in_a_sentence_with_the_costs_below(one: Limiter) -> None:
+    session = one.session()
+    assert said(one, "box").startswith("No bot is measured")
+    granted(one.post("/api/bots/heartbeat", {"session_id": session["session_id"], "memory_bytes": 59 * 1024**2}))
+    lines = said(one, "box").splitlines()
+    assert lines[0].startswith("This box carries about ") and "the guide's table says" in lines[0]
+    assert lines[1].split() == ["A", "BOT", "MEDIAN", "MEAN", "P90"]
+    assert lines[2].split() == ["MB", "59.0", "59.0", "59.0"]
+    assert "LIMITER_BOT_PATTERN is not set" in lines[-1]
+    assert answered(one, "box")["measured_bots"] == 1
+    one.end(session)
 
 
 def test_a_refusal_is_explained_from_the_facts_of_its_instant(one: Limiter) -> None:

@@ -52,6 +52,14 @@ def test_an_option_goes_over_everything() -> None:
     assert read({"LIMITER_PORT": "7000"}, LIMITER_PORT=8000, LIMITER_HOST=None)["LIMITER_PORT"] == 8000
 
 
+def test_a_pattern_is_compiled_and_one_that_matches_everything_is_refused() -> None:
+    assert read({})["LIMITER_BOT_PATTERN"] is None
+    assert read({"LIMITER_BOT_PATTERN": r"bots/\w+\.py"})["LIMITER_BOT_PATTERN"].search("python bots/a.py")
+    for wrong in ("(", "*", "bot|", ".*"):
+        with pytest.raises(ConfigError, match=r"^LIMITER_BOT_PATTERN: "):
+            read({"LIMITER_BOT_PATTERN": wrong})
+
+
 def test_an_empty_value_counts_as_not_set(folder: Path) -> None:
     (folder / ".env").write_text("MAX_CONCURRENT_BOTS=300\nALERT_THRESHOLD=70\nALERT_THRESHOLD=\n")
     config = read({"MAX_CONCURRENT_BOTS": "", "LIMITER_PORT": "  "})

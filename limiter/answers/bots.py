@@ -18,10 +18,15 @@ CpuSeconds = Annotated[
     float, msgspec.Meta(ge=0, le=10**12, description="CPU time of the bot's processes since the session began")
 ]
 
+Process = Annotated[
+    Identifier, msgspec.Meta(description="identity of the bot's process: pid.start.boot, see limiter/processes.py")
+]
+
 
 class StartBody(Struct):
     user_id: Identifier
     bot_id: Identifier | None = None
+    process: Process | None = None
 
 
 class SessionBody(Struct):
@@ -32,12 +37,14 @@ class HeartbeatBody(Struct):
     session_id: SessionId
     memory_bytes: MemoryBytes | None = None
     cpu_seconds: CpuSeconds | None = None
+    process: Process | None = None
 
 
 class Beat(Struct):
     session_id: str  # one that fits no grammar is unknown: it must not harm its neighbours
     memory_bytes: MemoryBytes | None = None
     cpu_seconds: CpuSeconds | None = None
+    process: Process | None = None
 
 
 class HeartbeatsBody(Struct):

@@ -44,6 +44,9 @@ def start(call: Call) -> Ask:
     """Admit a bot."""
     body: s.StartBody = call.body
     key = call.http.headers.get(b"idempotency-key")
+    process = None if body.process is None else str(body.process)
+    if process is not None and (watch := call.services.strangers) is not None:
+        watch.asks(process)
     request = Start(
         request_id=call.request_id,
         user_id=str(body.user_id),
@@ -51,11 +54,14 @@ def start(call: Call) -> Ask:
         made_bot=f"bot-{secrets.token_hex(6)}" if body.bot_id is None else "",
         secret=secrets.token_urlsafe(18),
         idempotency_key=None if key is None else good(identifier("Idempotency-Key", key.decode("latin-1"))),
+        process=process,
     )
     return Ask(request, partial(_admitted, call))
 
 
 def _admitted(call: Call, admission: Admission) -> Answer:
+    if call.body.process is not None and (watch := call.services.strangers) is not None:
+        watch.admitted(str(call.body.process))
     state, now = call.services.committer.state, call.now()
     answer = s.StartAnswer(
         session=session(admission.session),
@@ -73,7 +79,7 @@ def heartbeat(call: Call) -> Ask:
 
 def _beat(of: s.HeartbeatBody | s.Beat) -> Heartbeat:
     number, secret = credentials(of.session_id)
-    return Heartbeat(number, secret, of.memory_bytes, of.cpu_seconds)
+    return Heartbeat(number, secret, of.memory_bytes, of.cpu_seconds, None if of.process is None else str(of.process))
 
 
 def _renewed(call: Call, renewed: Session) -> Answer:

@@ -17,6 +17,7 @@ from limiter.config import Config
 from limiter.jobs import Job
 from limiter.jobs.backups import Backups
 from limiter.jobs.sampler import Sampler
+from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.capacity import Box
 from limiter.rules.refusals import Refusal, invalid
 from limiter.store.engine import reading
@@ -55,6 +56,7 @@ class Services:
     started_at: float
     version: str
     backups: Backups | None = None
+    strangers: StrangerWatch | None = None
     in_flight: int = 0
 
 

@@ -79,6 +79,9 @@ class _Scrape:
                 wal, free = sizes(path)
                 gauges["limiter_wal_bytes"] = ("Size of the write-ahead log.", wal)
                 gauges["limiter_disk_free_bytes"] = ("Room under the database.", free)
+        if services.strangers is not None and services.strangers.seen is not None:
+            text = "Processes that match LIMITER_BOT_PATTERN and hold no slot."
+            gauges["limiter_strangers"] = (text, len(services.strangers.seen))
         if services.backups is not None:
             gauges["limiter_backup_age_seconds"] = ("Age of the newest backup.", services.backups.age_seconds())
         decisions = SummaryMetricFamily("limiter_decision_seconds", "From the queue to the durable answer.")

@@ -26,6 +26,7 @@ from limiter.answers.bots import (
     TradeBody,
     UseAnswer,
 )
+from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
 from limiter.answers.health import Alive, HealthAnswer
 from limiter.answers.history import HistoryAnswer
@@ -49,6 +50,7 @@ from limiter.answers.users import OverrideBody, UsageAnswer, UserLimitsAnswer
 from limiter.api import (
     alerts,
     bots,
+    box,
     capacity,
     health,
     history,
@@ -133,6 +135,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/metrics", "admin:read", metrics.metrics, {200: "application/openmetrics-text"}),
     Route("GET", "/admin", None, console, {307: "redirect"}),
     Route("GET", "/api/admin/advice", "admin:read", capacity.advice, {200: AdviceAnswer}),
+    Route("GET", "/api/admin/box", "admin:read", box.box, {200: BoxAnswer}),
     Route("GET", "/api/admin/history", "admin:read", history.history,
           {200: HistoryAnswer}, query=("from", "to", "step", "format")),
     Route("GET", "/api/admin/limits", "admin:read", limits.limits, {200: LimitRowsAnswer}),

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
+from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
 from limiter.answers.health import HealthAnswer
 from limiter.answers.history import HistoryAnswer
@@ -85,6 +86,10 @@ class Admin:
     def advice(self) -> AdviceAnswer:
         """The limit that this machine's memory is good for, and what speaks for a larger one."""
         return self._get(AdviceAnswer, "advice")
+
+    def box(self) -> BoxAnswer:
+        """How many of the bots that run this machine carries, what they cost, and the bots without a slot."""
+        return self._get(BoxAnswer, "box")
 
     def audit(self, **query: Any) -> AuditAnswer:
         """`limit`, `cursor`: who changed what, newest first."""

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import httpx
 
+from limiter import processes
 from limiter.client.own_cost import OwnCost
 from limiter.client.wire import Answer, Connection, Refused, Reply
 
@@ -113,6 +114,7 @@ class Stay:
         self._because: Refused | None = None
         self._cost = OwnCost()
         self._idempotency_key = uuid.uuid4().hex
+        self._process: dict[str, str] = {}
         self._hold_until = 0.0  # monotonic seconds
         self._open()
 
@@ -164,7 +166,9 @@ class Stay:
 
     def _starting(self) -> Flow:
         """Take a slot, asking for `wait_seconds` where there is none. Raises Refused."""
-        body = {"user_id": self.user_id} | ({} if self.bot_id is None else {"bot_id": self.bot_id})
+        # So that the limiter, on the same machine, knows this process from bots that ask nobody.
+        self._process = {"process": known} if (known := processes.identity()) else {}
+        body = {"user_id": self.user_id} | ({} if self.bot_id is None else {"bot_id": self.bot_id}) | self._process
         call = Call("/api/bots/start", body, {"Idempotency-Key": self._idempotency_key})
         give_up_at = time.monotonic() + self.wait_seconds
         asked_at: float | None = None
@@ -189,7 +193,8 @@ class Stay:
         while True:
             yield Pause(spread(self.session["heartbeat_seconds"], 0.9))
             asked_at = time.monotonic()
-            call = Call("/api/bots/heartbeat", {"session_id": self.session_id} | self._cost.figures(asked_at))
+            body = {"session_id": self.session_id} | self._process | self._cost.figures(asked_at)
+            call = Call("/api/bots/heartbeat", body)
             try:
                 answer = yield from self._answered(call, self._hold_until, insist=True)
             except Refused as refused:

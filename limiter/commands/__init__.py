@@ -5,9 +5,10 @@ A module a subject; to add a command, write it there and name it in COMMANDS.
 """
 
 from limiter.commands.alerts import alerts
+from limiter.commands.box import box
 from limiter.commands.capacity import capacity
 from limiter.commands.limits import limits
 from limiter.commands.refusals import explain
 from limiter.commands.sessions import pause, resume, sessions
 
-COMMANDS = (capacity, limits, sessions, pause, resume, explain, alerts)
+COMMANDS = (capacity, limits, sessions, pause, resume, explain, alerts, box)

@@ -15,6 +15,7 @@ from pathlib import Path
 from limiter.committer import Committer
 from limiter.delivery import Channel
 from limiter.jobs.sampler import Sampler
+from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.deliveries import Outgoing, Tried
 from limiter.rules.incidents import ALERTS, OUTAGE, OUTAGE_SECONDS, Observe, Vitals
 from limiter.rules.records import Delivery
@@ -42,6 +43,7 @@ class Alerts:
     """`folder` is where the database lies, whose disk is watched; `link` ends every message where there is one.
 
     `backup_age` is that of the newest backup in seconds; None where none are made. `manners` say when to be quiet.
+    `strangers`: None where nobody looks for bots without a slot.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Alerts:
         link: str = "",
         backup_age: Callable[[], float] | None = None,
         manners: Manners | None = None,
+        strangers: StrangerWatch | None = None,
     ) -> None:
         self.committer = committer
         self.sampler = sampler
@@ -61,6 +64,7 @@ class Alerts:
         self.link = link
         self.backup_age = backup_age
         self.manners = manners or Manners()
+        self.strangers = strangers
         self._reminded_at = committer.clock.now()
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._observed_at = float("-inf")
@@ -113,6 +117,7 @@ class Alerts:
             disk_free_bytes=free_bytes(self.folder),
             backup_age_seconds=self.backup_age() if self.backup_age is not None else None,
             outage_since=self._away_since if back else None,
+            strangers=self.strangers.lasting if self.strangers is not None else (),
         )
 
     async def _deliver(self, due: list[Delivery]) -> None:

@@ -24,17 +24,41 @@ STUCK_SECONDS = 15.0  # one that takes longer is given up, and the loop started 
 GIB = 1024**3
 
 
+CGROUPS = (  # limit, use, and the line of memory.stat that counts what can be given up at once; version 2, and 1
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
 def ram_total_bytes() -> int:
     """The cgroup's limit where there is one below the machine's RAM, else the machine's."""
-    total: int = psutil.virtual_memory().total
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    return ram_bytes()[0]
+
+
+def ram_bytes() -> tuple[int, int]:
+    """RAM, and what of it is in use and cannot be had: of the cgroup where it has a limit below the machine's RAM (a
+    container), else of the machine."""
+    machine = psutil.virtual_memory()
+    for folder, limit, use, spare in CGROUPS:
         try:
-            text = Path(path).read_text().strip()
-        except OSError:
+            text = (folder / limit).read_text().strip()
+            if not text.isdigit() or int(text) >= machine.total:
+                continue
+            counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            return int(text), max(0, int((folder / use).read_text()) - int(counts.get(spare, 0)))
+        except (OSError, ValueError):
             continue
-        if text.isdigit():
-            return min(total, int(text))
-    return total
+    return machine.total, machine.total - machine.available
+
+
+def cores() -> float:
+    """Cores that this box may use: those of the machine, or as many as the cgroup's quota is worth."""
+    count = float(psutil.cpu_count() or 1)
+    try:
+        quota, period = (CGROUPS[0][0] / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return count
+    return min(count, int(quota) / int(period)) if quota.isdigit() else count
 
 
 def read_box() -> tuple[float, float]:

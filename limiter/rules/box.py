@@ -18,7 +18,7 @@ Not counted: disk, network, the page cache that bots share, and the CPU of start
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean, median, quantiles, stdev
 from typing import Literal
 
@@ -138,9 +138,9 @@ def spread(values: Sequence[float]) -> Spread | None:
     """Median, mean and 90th percentile (interpolated); None of no values."""
     if not values:
         return None
-    mean = min(max(fmean(values), min(values)), max(values))  # a sum of floats may end a hair outside
+    middle, mean = median(values), min(max(fmean(values), min(values)), max(values))  # floats may end a hair outside
     tenths = quantiles(values, n=10, method="inclusive") if len(values) > 1 else [values[0]] * 9
-    return Spread(median(values), mean, tenths[8])
+    return Spread(middle, mean, max(middle, tenths[8]))
 
 
 Bounds = tuple[float, float, float]  # middle, low, high
@@ -193,3 +193,27 @@ def student(freedom: int) -> float:
         return T_90[freedom]
     z, v = Z_90, freedom
     return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+
+
+SAID = Words(
+    "Cette machine porte environ {bots} de ces bots ({low} à {high}), par {by} ; le tableau du guide dit {table}.",
+    "This box carries about {bots} of these bots ({low}–{high}), by {by}; the guide's table says {table}.",
+)
+BY = {"ram": Words("la RAM", "RAM"), "cpu": Words("le CPU", "CPU")}
+LARGER = Words(
+    "Le VPS suivant, {ram_gb} Go à {price} $ par mois, en porterait environ {bots}.",
+    "The next VPS, {ram_gb} GB at ${price} a month, would carry about {bots}.",
+)
+
+
+def said(found: Figures, language: str) -> str:
+    """The figures as sentences, in `fr` or `en`."""
+    if found.carries is None:
+        return NEEDS.told(language)
+    guide = Box(found.ram_mb / 1024).recommended_max_bots
+    carries = {**asdict(found.carries), "by": BY[found.carries.by], "table": guide}
+    text = SAID.filled(**carries).told(language)
+    if found.next is not None:
+        size = found.next.size
+        text += " " + LARGER.filled(ram_gb=size.ram_gb, bots=found.next.bots, price=size.price_usd_month).told(language)
+    return text

@@ -5,7 +5,7 @@ the first crossing until all is well; both kept over a restart. Not promised: th
 Every message becomes one delivery a channel, durable with the change that caused it (rules/deliveries.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
 from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.state import State
+from limiter.rules.strangers import Stranger
 from limiter.rules.words import Words
 
 CAPACITY = "capacity"
@@ -63,6 +64,12 @@ RULES = (
     ),
     Alert("plan", "warning", "⏸️ Plan de lancement retenu : {held_by}", "⏸️ Launch plan held: {held_by}"),
     Alert("backup", "warning", "🗄️ Dernière sauvegarde il y a {hours:.0f} h", "🗄️ Last backup {hours:.0f} h ago"),
+    Alert(
+        "strangers",
+        "warning",
+        "👻 Bots sans place : {n}, dont le processus {pid} ({name}). Une place : limiter run --adopt {pid} --user U",
+        "👻 Bots without a slot: {n}, among them process {pid} ({name}). A slot: limiter run --adopt {pid} --user U",
+    ),
 )
 """Of readings. A condition whose reading is not known leaves things as they are."""
 
@@ -86,7 +93,7 @@ def retold(message: str, language: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What the rules look at beside the state; None: not known, or not watched.
+    """What the rules look at beside the state; None: not known, or not watched. `strangers`: seen twice in a row.
 
     `outage_since` is when a database that is back now went away (UTC ms).
     """
@@ -96,6 +103,7 @@ class Vitals:
     disk_free_bytes: int | None = None
     backup_age_seconds: float | None = None
     outage_since: int | None = None
+    strangers: Sequence[Stranger] | None = None
 
 
 # -- occupancy
@@ -215,6 +223,8 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
     age, step, free, backup = (
         vitals.sample_age_seconds, vitals.clock_step_seconds, vitals.disk_free_bytes, vitals.backup_age_seconds
     )  # fmt: skip
+    strangers = vitals.strangers
+    first = {"pid": strangers[0].pid, "name": strangers[0].name} if strangers else {}
     return {
         "feed": (bool(fed and state.sessions and tokens < FEED_TOKENS_PER_MINUTE), {"tokens": tokens}),
         "snapshots": (_beyond(age, SAMPLE_SECONDS, SAMPLE_SECONDS / 2), {"seconds": age}),
@@ -222,6 +232,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
         "plan": (held is not None, {"held_by": guards.retold(held.held_by or "", state.language) if held else ""}),
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
+        "strangers": (None if strangers is None else bool(strangers), {"n": len(strangers or ()), **first}),
     }
 
 

@@ -15,6 +15,7 @@ from limiter.system_limits import Value
 Scope = Literal["bots", "admin:read", "admin:write"]
 CPU_SPAN_MS = 60_000  # `Session.cpu_percent` is of the last minute,
 CPU_GAP_MS = 2_000  # from readings at least this far apart, so that a bot that beats without end has few kept
+START_LEAST_MS, START_MOST_MS = 45_000, 180_000  # a first reading at this age tells what the start cost
 
 
 class Session(Struct, eq=False):
@@ -23,7 +24,8 @@ class Session(Struct, eq=False):
     `facts` is what the start was decided on (see `Facts`): the replay decides it again under other limits.
     `memory_bytes`, its highest `memory_peak` and `cpu_seconds` (since the session began) are what heartbeats said that
     the bot costs, `measured_at` when the last of them did; None where none has. `cpu_readings` are the (instant, CPU
-    seconds) of the last minute, oldest first.
+    seconds) of the last minute, oldest first; `start_cpu_seconds` is what the first of them said of a young bot.
+    `process` is the identity of the bot's process where it told (limiter/processes.py). These two live in memory alone.
     """
 
     number: int
@@ -42,6 +44,8 @@ class Session(Struct, eq=False):
     cpu_seconds: float | None = None
     measured_at: int | None = None
     cpu_readings: list[tuple[int, float]] = []
+    start_cpu_seconds: float | None = None
+    process: str | None = None
 
     @property
     def public_id(self) -> str:
@@ -75,6 +79,8 @@ class Session(Struct, eq=False):
         if cpu_seconds is None:
             return
         readings = self.cpu_readings
+        if self.cpu_seconds is None and START_LEAST_MS <= at - self.started_at <= START_MOST_MS:
+            self.start_cpu_seconds = cpu_seconds
         if readings and cpu_seconds < readings[-1][1]:
             readings.clear()  # who measures has begun to count anew
         if len(readings) > 1 and readings[-1][0] - readings[-2][0] < CPU_GAP_MS:

@@ -24,7 +24,9 @@ class Admission(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True):
-    """A bot asks for a slot. `made_bot` is the name it gets where it gave none; `secret` is fresh random."""
+    """A bot asks for a slot. `made_bot` is the name it gets where it gave none; `secret` is fresh random; `process` is
+    the identity of the bot's process (limiter/processes.py), where it is told.
+    """
 
     request_id: str
     user_id: str
@@ -32,6 +34,7 @@ class Start(Struct, frozen=True):
     made_bot: str
     secret: str
     idempotency_key: str | None = None
+    process: str | None = None
 
     def decide(self, state: State, now: int) -> Admission | Refusal:
         """Admit, repeat or refuse; in this order: draining, paused, the user's limit, the system's."""
@@ -67,6 +70,7 @@ class Start(Struct, frozen=True):
             last_heartbeat_at=now,
             expires_at=now + lease_seconds * 1000,
             facts=facts,
+            process=self.process,
         )
         state.admit(session)
         return Admission(session, created=True)
@@ -124,12 +128,13 @@ def gone(ended: Ended) -> Refusal:
 
 
 class Heartbeat(Struct, frozen=True):
-    """A bot says that it is alive, and what it costs where that was measured: see `Session`."""
+    """A bot says that it is alive, and what it costs and which process it is where that is known: see `Session`."""
 
     number: int
     secret: str
     memory_bytes: int | None = None
     cpu_seconds: float | None = None
+    process: str | None = None
 
     def decide(self, state: State, now: int) -> Session | Refusal:
         """Renew the lease with the length now in force, or say that the session is over."""
@@ -137,6 +142,8 @@ class Heartbeat(Struct, frozen=True):
         if isinstance(found, Session):
             lease = state.limits.whole("BOT_LEASE_SECONDS")
             state.beat(found, now, lease * 1000, self.memory_bytes, self.cpu_seconds)
+            if self.process is not None:
+                found.process = self.process
             return found
         return gone(found) if isinstance(found, Ended) else found
 

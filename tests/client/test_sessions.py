@@ -174,7 +174,7 @@ def test_beats_carry_on_what_the_process_costs(server: Limiter, monkeypatch: pyt
         monkeypatch.setattr(bot._cost, "_due_at", 0.0)  # as if a minute had passed
         call = flow.send(None)
         assert isinstance(call, Call)
-        assert {"session_id", "memory_bytes", "cpu_seconds"} == set(call.body)
+        assert {"session_id", "process", "memory_bytes", "cpu_seconds"} == set(call.body)
         answer = server.post(call.path, dict(call.body))
         assert answer.status_code == 200
 

@@ -40,6 +40,7 @@ READS = [
     ("GET", "/api/admin/notes"),
     ("GET", "/api/admin/audit"),
     ("GET", "/api/admin/advice"),
+    ("GET", "/api/admin/box"),
     ("GET", "/metrics"),
 ]
 WRITES = [

@@ -17,6 +17,7 @@ POST /api/bots/start · POST /api/bots/heartbeat · POST /api/bots/heartbeats ·
 POST /api/bots/trades · POST /api/bots/signals · POST /api/feed/tokens · GET /api/limits
 GET /api/users/{}/usage · GET /api/admin/capacity · GET /api/admin/stats
 GET /api/admin/health · GET /livez · GET /readyz · GET /openapi.json · GET /metrics · GET /admin · GET /api/admin/advice
+GET /api/admin/box
 GET /api/admin/limits · PATCH /api/admin/limits · POST /api/admin/limits/preview · GET /api/admin/limits/history
 POST /api/admin/limits/rollback · GET /api/admin/users/{}/limits · PUT /api/admin/users/{}/limits
 DELETE /api/admin/users/{}/limits · GET /api/admin/sessions · POST /api/admin/sessions/{}/stop
@@ -106,6 +107,7 @@ def tour(server: Limiter) -> None:
         "health?fail_at=1",
         "health?fail_at=0",
         "advice",
+        "box",
         "limits",
         "limits/history",
     ]:

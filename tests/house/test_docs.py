@@ -12,7 +12,7 @@ from limiter.system_limits import CATALOGUE
 from tests.conftest import ROOT
 
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OURS = {"LIMITER_ENV_FILE", "LIMITER_DOMAIN", "LIMITER_TEST_POSTGRES_URL"}
+OURS = {"LIMITER_ENV_FILE", "LIMITER_SESSION_ID", "LIMITER_DOMAIN", "LIMITER_TEST_POSTGRES_URL"}
 
 
 def test_the_tests_that_prove_security_exist() -> None:

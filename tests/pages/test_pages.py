@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import altair as alt
+import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -129,6 +130,27 @@ def test_what_a_smaller_retention_would_delete(open_page: Open, busy: World, loc
     assert not app.exception, app.exception
     line = next(one.value for one in app.markdown if "LIMITER_KEEP_SESSIONS_DAYS=3" in one.value)
     assert said in line and "**0 " not in line  # a week of history: more than three days of it would go
+
+
+@pytest.mark.parametrize(
+    ("locale", "before", "after", "none"),
+    [
+        ("en-US", "No bot is measured", "This box carries about", "LIMITER_BOT_PATTERN is not set"),
+        ("fr-FR", "Aucun bot n'est mesuré", "Cette machine porte environ", "LIMITER_BOT_PATTERN n'est pas réglé"),
+    ],
+)
+def test_what_the_box_carries(open_page: Open, busy: World, locale: str, before: str, after: str, none: str) -> None:
+    app = open_page(busy, "settings", locale=locale, tab="box")
+    assert not app.exception
+    assert any(one.value.startswith(before) for one in app.markdown)
+    assert any(none in one.value for one in app.caption)
+    with httpx.Client(base_url=busy.url) as http:
+        session = http.post("/api/bots/start", json={"user_id": f"measured-{locale}"}).json()["session"]["session_id"]
+        http.post("/api/bots/heartbeat", json={"session_id": session, "memory_bytes": 59 * 1024**2})
+        app = open_page(busy, "settings", locale=locale, tab="box")
+        http.post("/api/bots/stop", json={"session_id": session})
+    assert not app.exception
+    assert any(one.value.startswith(f"**{after}") for one in app.markdown)
 
 
 def test_the_hours_of_the_day_stand_in_their_order(open_page: Open, busy: World) -> None:

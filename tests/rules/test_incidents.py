@@ -23,6 +23,7 @@ from limiter.rules.incidents import (
 from limiter.rules.records import Channel, Incident, Step
 from limiter.rules.sessions import Reap
 from limiter.rules.state import State
+from limiter.rules.strangers import Stranger
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, admitted, decide, new_state, refused, start, stop, tokens
 
 THRESHOLD, URGENT, FULL = "⚠️ Capacité à 80 % !", "🚨 URGENT : Presque plein !", "❌ SERVEUR PLEIN !"
@@ -296,6 +297,25 @@ def test_a_test_goes_to_every_channel() -> None:
 
 def observe(state: State, now: int = NOW, **readings: Any) -> None:
     decide(state, Observe(replace(WELL, **readings)), now)
+
+
+def test_strangers_are_told_when_they_were_seen_twice_and_over_when_none_is_left() -> None:
+    state = fleet()
+    seen = [
+        Stranger(4711, "python3", "python3 bot.py --pair ETH", 10**8, NOW),
+        Stranger(4712, "node", "node x", 1, NOW),
+    ]
+    observe(state, strangers=None)
+    assert told(state) == []
+    observe(state, strangers=seen)
+    assert told(state) == [
+        "👻 Bots sans place : 2, dont le processus 4711 (python3). Une place : limiter run --adopt 4711 --user U"
+    ]
+    assert "ETH" not in told(state)[0], "channels are outside: no command line goes there"
+    observe(state, strangers=None)
+    assert opened(state, "strangers").resolved_at is None
+    observe(state, strangers=())
+    assert "strangers" not in state.incidents
 
 
 def test_nothing_is_told_while_all_is_well() -> None:

@@ -267,6 +267,24 @@ def test_the_load_of_a_bot_is_of_one_core_over_the_last_minute() -> None:
     assert session.cpu_percent == 100, "the last minute: 40 s of work and 20 s of none"
 
 
+@pytest.mark.parametrize(("age", "cost"), [(44, None), (60, 2.4), (180, 2.4), (181, None)])
+def test_what_a_start_cost_is_the_first_reading_of_a_young_bot(age: int, cost: float | None) -> None:
+    state = new_state(BOT_LEASE_SECONDS=600)
+    session = admitted(state, "u1")
+    told(session, state, age, None, 2.4)
+    told(session, state, age + 15, None, 2.5)
+    assert session.start_cpu_seconds == cost
+
+
+def test_a_process_is_told_with_the_start_or_a_heartbeat_and_not_forgotten() -> None:
+    state = new_state()
+    session = admitted(state, "u1")
+    assert session.process is None
+    for process, known in (("1.2.boot", "1.2.boot"), (None, "1.2.boot"), ("3.4.boot", "3.4.boot")):
+        decide(state, Heartbeat(session.number, session.secret, process=process), NOW + SECOND)
+        assert session.process == known
+
+
 def test_a_measurer_that_begins_anew_never_makes_the_load_negative() -> None:
     state = new_state()
     session = admitted(state, "u1")

@@ -10,7 +10,8 @@ from limiter.rules.words import Words, told
 BAD = Readings(91.04, 86.0, 3, 0, 300.0, 70.0, 5)
 FACTS = {
     "percent": 80, "tokens": 3, "seconds": 31.0, "free": 180.0, "step": 2.5, "held_by": "CPU 91.0 % > 80 %",
-    "hours": 27.0, "minutes": 12, "message": "x",
+    "hours": 27.0, "minutes": 12, "message": "x", "n": 3, "pid": 4711,
+    "name": "python3",
 }  # fmt: skip
 
 

@@ -40,7 +40,8 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
     for row in data.read(read.incidents.unattended):
         said = incidents.retold(row.message, language())
         text = f"**{said}** · {t('since {time}', time=times.when(row.opened_at))}"
-        found.append(Task(text, "alerts.py", t("Acknowledge")))
+        strange = row.kind == "strangers"  # where they are listed is where they are dealt with
+        found.append(Task(text, *(("settings.py", t("Look at them")) if strange else ("alerts.py", t("Acknowledge")))))
     if stats is not None:
         found += of_figures(stats)
     step = data.read(read.limits.coming_step)

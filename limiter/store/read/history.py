@@ -166,6 +166,13 @@ def newest(tx: Connection) -> Row[Any] | None:
     ).one_or_none()
 
 
+def cpu_of_a_day(tx: Connection, now: int) -> float | None:
+    """Mean CPU of the last 24 h in percent of all cores; None where less than an hour of them was sampled."""
+    query = select(func.sum(shots.cpu_sum), func.sum(shots.cpu_n))
+    total, n = tx.execute(query.where(shots.step == MINUTE_STEP, shots.at > now - DAY_MS)).one()
+    return float(total) / n if (n or 0) * RAW_STEP >= 3600 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """How heavy a period was. Durations in seconds; `peak_at` is the last time it was so high."""

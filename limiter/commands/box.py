@@ -1,0 +1,35 @@
+"""What this box carries."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from limiter.commands.over_http import over_http
+from limiter.commands.text import table
+
+if TYPE_CHECKING:
+    from limiter.answers.box import BoxAnswer
+    from limiter.client import Admin
+
+
+def show_box(answer: "BoxAnswer") -> str:
+    costs = [
+        [title, *(f"{figure:.1f}" for figure in (of.median, of.mean, of.p90))]
+        for title, of in (("MB", answer.memory_mb), ("CPU %", answer.cpu_percent))
+        if of is not None
+    ]
+    lines = [answer.sentence, *([table(["A BOT", "MEDIAN", "MEAN", "P90"], costs)] if costs else [])]
+    if answer.strangers:
+        rows = [[one.pid, one.since, one.memory_mb, one.command] for one in answer.strangers]
+        lines.append("Bots without a slot; to give one a slot: python -m limiter run --adopt PID --user USER")
+        lines.append(table(["PID", "SINCE", "MB", "COMMAND"], rows))
+    if answer.strangers_needs is not None:
+        lines.append(answer.strangers_needs)
+    return "\n".join(lines)
+
+
+@click.command()
+@over_http(show_box)
+def box(admin: "Admin") -> "BoxAnswer":
+    """What this box carries of the bots that run on it, and the bots without a slot."""
+    return admin.box()

@@ -1,0 +1,131 @@
+"""Which of a table of processes are strangers, which command lines are ours, and what of a command line is shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limiter.rules.strangers import LONGEST, MASK, Process, ancestors, below, is_ours, shown, strangers
+
+
+def pids(*processes: Process) -> list[int]:
+    return [one.pid for one in strangers(processes)]
+
+
+SHELL = Process(1, 0, 1.0)
+
+
+def test_a_bot_that_asked_nobody_is_one_and_its_workers_are_not_counted_again() -> None:
+    bot = Process(10, 1, 2.0, looks=True)
+    worker, helper = Process(11, 10, 3.0, looks=True), Process(12, 11, 4.0)
+    assert pids(SHELL, bot, worker, helper) == [10]
+    assert [one.pid for one in below([SHELL, bot, worker, helper], bot)] == [10, 11, 12]
+
+
+def test_who_holds_a_slot_and_all_that_came_from_it_are_none() -> None:
+    bot = Process(10, 1, 2.0, looks=True, holds=True)
+    assert pids(SHELL, bot, Process(11, 10, 3.0), Process(12, 11, 4.0, looks=True)) == []
+
+
+def test_what_started_a_holder_is_none_but_the_bot_beside_it_is() -> None:
+    start_all = Process(10, 1, 2.0, looks=True)
+    assert pids(SHELL, start_all, Process(11, 10, 3.0, looks=True, holds=True)) == []
+    both = (start_all, Process(11, 10, 3.0, looks=True, holds=True), Process(12, 10, 3.0, looks=True))
+    assert pids(SHELL, *both) == [12]
+
+
+def test_a_command_of_ours_and_what_started_it_are_none_but_what_it_started_without_a_slot_is() -> None:
+    script, run = Process(10, 1, 2.0, looks=True), Process(11, 10, 3.0, looks=True, ours=True)
+    assert pids(SHELL, script, run) == []
+    assert pids(SHELL, script, run, Process(12, 11, 4.0, looks=True)) == [12], "its lease is lost and it was kept"
+
+
+def test_a_pid_that_is_used_again_is_no_parent() -> None:
+    bot, newer = Process(11, 10, 2.0, looks=True), Process(10, 1, 9.0, looks=True, holds=True)
+    assert pids(SHELL, bot, newer) == [11]
+
+
+def test_the_oldest_comes_first() -> None:
+    assert pids(SHELL, Process(10, 1, 9.0, looks=True), Process(11, 1, 3.0, looks=True)) == [11, 10]
+
+
+TABLES = st.lists(
+    st.builds(
+        Process, st.integers(1, 12), st.integers(0, 12), st.sampled_from([1.0, 2.0, 3.0]),
+        st.booleans(), st.booleans(), st.booleans(),
+    ),
+    unique_by=lambda one: one.pid,
+)  # fmt: skip
+
+
+@given(TABLES)
+def test_of_any_table(processes: list[Process]) -> None:
+    table = {one.pid: one for one in processes}
+    found = strangers(processes)
+    for one in found:
+        above = list(ancestors(table, one))
+        assert one.looks and not one.holds and not one.ours
+        assert not any(other.holds or other in found for other in above)
+        assert not any(other.holds or other.ours for other in below(processes, one)), "it started none that holds"
+    for one in processes:  # and none is missing
+        if one.looks and not any(other.holds or other.ours for other in below(processes, one)):
+            above = list(ancestors(table, one))
+            assert one in found or any(other.holds or other in found for other in above)
+
+
+@pytest.mark.parametrize(
+    ("command", "ours"),
+    [
+        ("python -m limiter serve", True),
+        ("/opt/limiter/.venv/bin/python3.11 -X dev -u -m limiter run --user u1 -- python bot.py", True),
+        ("/opt/limiter/.venv/bin/python /opt/limiter/.venv/bin/limiter agent", True),
+        ("limiter sessions list", True),
+        ("python -m limiter.simulate", True),
+        ("python bot.py -m limiter", False),
+        ("python -m limiter_bot", False),
+        ("python -m freqtrade trade", False),
+        ("node /srv/limiter/bot.mjs", False),
+        ("python -m", False),
+        ("python", False),
+    ],
+)
+def test_commands_of_ours(command: str, ours: bool) -> None:
+    assert is_ours(command.split()) is ours
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["python", "bot.py", "--pair", "BTC/USDT"], "python bot.py --pair BTC/USDT"),
+        (["python", "bot.py", "--api-key=abc", "--secret", "def", "-v"], "python bot.py --api-key=… --secret … -v"),
+        (["env", "API_SECRET=x1", "EXCHANGE=kraken", "bot"], "env API_SECRET=… EXCHANGE=kraken bot"),
+        (
+            ["bash", "-c", "TOKEN=abc exec python bot.py --password p4ss"],
+            "bash -c TOKEN=… exec python bot.py --password …",
+        ),
+        (["bot", "--password", "two words", "--dry-run"], "bot --password … --dry-run"),
+        (["bot", '{"key": "abc", "pair": "ETH"}'], 'bot {"key": … "pair": "ETH"}'),
+        (["bot", '{"key":"abc","pair":"ETH"}'], 'bot {"key":…,"pair":"ETH"}'),
+        (["bot", "mysql://root:hunter2@db/x"], "bot mysql://…@db/x"),
+        (["curl", "-H", "Authorization: Bearer ab.cd"], "curl -H Authorization: … …"),
+        (["bot", "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4"], "bot …"),
+        (
+            ["/usr/bin/python3", "/srv/bots/strategy_with_a_long_name_2.py"],
+            "/usr/bin/python3 /srv/bots/strategy_with_a_long_name_2.py",
+        ),
+        (["LIMITER_SESSION_ID=s1.abc"], "LIMITER_SESSION_ID=…"),
+        ([], ""),
+    ],
+)
+def test_what_looks_like_a_secret_is_not_shown(command: list[str], text: str) -> None:
+    assert shown(command) == text
+
+
+@given(st.lists(st.text(), max_size=20))
+def test_a_shown_command_is_short(command: list[str]) -> None:
+    assert len(shown(command)) <= LONGEST
+
+
+@given(st.from_regex(r"[A-Za-z0-9+/_.-]{1,60}", fullmatch=True).filter(lambda text: not text.startswith("-")))
+def test_the_value_of_a_secret_flag_is_never_shown(value: str) -> None:
+    for command in (["b", "--api-key", value], ["b", f"--api-key={value}"], ["b", f"API_TOKEN={value}"]):
+        assert shown(command).endswith(MASK) and (len(value) < 4 or value not in shown(command)[2:])
