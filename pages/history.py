@@ -139,6 +139,9 @@ def rows_of(series: Series) -> list[dict[str, Any]]:
             "signals": row.signals,
             "starts": row.starts,
             **{f"refused_{reason}": series.refused.get(row.at, {}).get(reason, 0) for reason in reasons},
+            "measured_bots": row.measured,
+            "bot_memory_mb": row.bot_memory,
+            "bot_cpu_percent": row.bot_cpu,
         }
         for row in series.rows
     ]

@@ -10,8 +10,9 @@ from limiter.console import data, frame
 from limiter.console.frame import Card
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import lasting, number, reason_text, t, tn, value_text
+from limiter.console.kit.words import lasting, memory, number, reason_text, t, tn, value_text
 from limiter.console.sign_in.sign_ins import SignIn
+from limiter.rules.records import MIB
 from limiter.rules.refusals import RECORDED
 from limiter.rules.windows import day_of
 from limiter.store import read
@@ -19,6 +20,7 @@ from limiter.store import read
 sign_in = frame.begin()
 PAGE = 50
 TYPED_ABOVE = 10
+ORDERS = {"newest": t("Newest first"), "memory": t("Most memory first"), "cpu": t("Most CPU first")}
 VIEWS = {"active": t("Active"), "suspect": t("Suspect"), "ended": t("Ended"), "refusals": t("Refusals")}
 
 
@@ -83,6 +85,8 @@ def holding(view: str, user: str) -> None:
             else t("No session holds a slot.")
         )
         return
+    if any(row.memory_bytes is not None or row.cpu_percent is not None for row in rows):
+        rows = ordered(rows)
     place = st.container()
     first = page_of(len(rows)) * PAGE
     shown = rows[first : first + PAGE]
@@ -98,6 +102,7 @@ def holding(view: str, user: str) -> None:
                     t("started"): times.instant(row.started_at),
                     t("age"): lasting((now - row.started_at) / 1000),
                     t("last heartbeat"): lasting((now - row.last_heartbeat_at) / 1000),
+                    **cost(row),
                     t("trades today"): trades.get(row.user_id, 0),
                     t("state"): f"⚠ {t('suspect')}" if silent(row, now) else f"✓ {t('active')}",
                 }
@@ -105,6 +110,30 @@ def holding(view: str, user: str) -> None:
             ],
             "active",
         )
+
+
+def ordered(rows: list[Row[Any]]) -> list[Row[Any]]:
+    """In the order that was chosen, under the line that says what the measured bots cost together."""
+    measured = [row for row in rows if row.memory_bytes is not None]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        chosen = url_widgets.select(t("Order"), "order", ORDERS, label_visibility="collapsed", width=220)
+        st.caption(
+            t("{n} of {all} bots say what they cost: {memory} together, {cores} cores.",
+              n=number(len(measured)), all=number(len(rows)), memory=memory(sum(row.memory_bytes for row in measured)),
+              cores=number(sum(row.cpu_percent or 0 for row in rows) / 100, 1))
+        )  # fmt: skip
+    if chosen == "newest":
+        return rows
+    column = "memory_bytes" if chosen == "memory" else "cpu_percent"
+    return sorted(rows, key=lambda row: -1 if (figure := getattr(row, column)) is None else figure, reverse=True)
+
+
+def cost(row: Row[Any]) -> dict[str, float | None]:
+    """The cells that say what a bot holds and computes; empty where nobody measured it."""
+    found = {t("memory, MB"): row.memory_bytes, t("highest, MB"): row.memory_peak}
+    cells = {name: None if held is None else round(held / MIB, 1) for name, held in found.items()}
+    load = row.cpu_percent
+    return cells | {t("CPU, % of a core"): None if load is None else round(load, 1)}
 
 
 def ended(user: str) -> None:
@@ -125,6 +154,8 @@ def ended(user: str) -> None:
                     t("started"): times.instant(row.started_at),
                     t("ended"): times.instant(row.ended_at),
                     t("lasted"): lasting((row.ended_at - row.started_at) / 1000),
+                    t("highest, MB"): None if row.memory_peak is None else round(row.memory_peak / MIB, 1),
+                    t("CPU time"): "" if row.cpu_seconds is None else lasting(row.cpu_seconds),
                     t("why"): ended_text(row.ended_reason),
                 }
                 for row in rows

@@ -106,11 +106,19 @@ def test_sessions_are_listed_and_stopped(one: Limiter) -> None:
     session = one.session(user, "b1")
     row = next(line for line in said(one, "sessions", "list").splitlines() if session["public_id"] in line)
     assert {user, "b1", "active"} <= set(row.split())
+    one.post("/api/bots/heartbeat", {"session_id": session["session_id"], "memory_bytes": 5 * 2**20 + 2**19})
+    heads, row, *_ = said(one, "sessions", "list", "--order", "memory").splitlines()
+    shown = dict(zip(heads.split(), row.split(), strict=True))
+    assert (shown["PUBLIC_ID"], shown["MEMORY_MB"], shown["CPU_PERCENT"]) == (session["public_id"], "5.5", "-")
+    assert shown["LAST_HEARTBEAT_AT"] > shown["STARTED_AT"]
     assert session["session_id"] not in row
     said(one, "sessions", "stop", session["public_id"], "--reason", "test")
     refused(one.beat(session), 410, "session_ended")
-    assert answered(one, "sessions", "list", "--user", user)["items"][0]["ended_reason"] == "admin_stop"
-    assert answered(one, "sessions", "list", "--status", "active", "--user", user)["items"] == []
+    assert answered(one, "sessions", "list", "--user", user)["items"] == []
+    for status in ("all", "ended"):
+        (item,) = answered(one, "sessions", "list", "--status", status, "--user", user)["items"]
+        assert (item["ended_reason"], item["memory_peak_mb"]) == ("admin_stop", 5.5)
+    assert "admin_stop" in said(one, "sessions", "list", "--status", "ended", "--user", user)
     one.end(one.session())
     assert "More: --cursor" in said(one, "sessions", "list", "--status", "ended", "--limit", "1")
     said(one, "sessions", "reap", "--reason", "test")

@@ -1,6 +1,8 @@
 """Snapshots in buckets of time."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from limiter.answers.parts import Ok
 
@@ -21,6 +23,9 @@ class Bucket(Struct):
     signals: int
     starts: int
     refusals: dict[str, int]
+    measured_bots: Annotated[float, Meta(description="how many bots said their memory, on average")]
+    bot_memory_mb: Annotated[float | None, Meta(description="of such a bot, on average")]
+    bot_cpu_percent: Annotated[float | None, Meta(description="of one core, of a bot, on average")]
 
 
 class HistoryAnswer(Ok):

@@ -1,9 +1,10 @@
 """Sessions as operators see them, and the door for starts."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from limiter.answers.bots import Notice
 from limiter.answers.capacity import Capacity
 from limiter.answers.parts import Ok
 
@@ -18,6 +19,11 @@ class AdminSession(Struct):
     lease_expires_at: str
     ended_at: str | None
     ended_reason: str | None
+    memory_mb: float | None
+    memory_peak_mb: float | None
+    cpu_seconds: float | None
+    cpu_percent: Annotated[float | None, Meta(description="of one core, over the last minute")]
+    notice: Notice | None
 
 
 class SessionsAnswer(Ok):

@@ -29,7 +29,7 @@ async def history(call: Call) -> Answer:
     rows = [
         s.Bucket(
             str(iso(row.at)), s.Bots(row.low, row.mean, row.high), row.limit, row.cpu, row.ram, row.tokens, row.signals,
-            row.starts, dict(series.refused.get(row.at, {})),
+            row.starts, dict(series.refused.get(row.at, {})), row.measured, row.bot_memory, row.bot_cpu,
         )
         for row in series.rows
     ]  # fmt: skip
@@ -42,8 +42,9 @@ def as_csv(series: read.history.Series) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     plain = ("bots_min", "bots_mean", "bots_max", "limit", "cpu_percent", "ram_percent", "tokens", "signals", "starts")
-    writer.writerow(["at", *plain, *(f"refused_{name}" for name in reasons)])
+    costs = ("measured_bots", "bot_memory_mb", "bot_cpu_percent")
+    writer.writerow(["at", *plain, *(f"refused_{name}" for name in reasons), *costs])
     for row in series.rows:
-        refused = series.refused.get(row.at, {})
-        writer.writerow([iso(row.at), *row[1:], *(refused.get(name, 0) for name in reasons)])
+        refused = [series.refused.get(row.at, {}).get(name, 0) for name in reasons]
+        writer.writerow([iso(row.at), *row[1:10], *refused, *row[10:]])
     return out.getvalue().encode()

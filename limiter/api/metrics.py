@@ -34,7 +34,7 @@ class _Scrape:
     def collect(self) -> list[Metric]:
         """Every family. No user is a label."""
         services, state = self.services, self.services.committer.state
-        committer, held = services.committer, state.capacity(self.now)
+        committer, held, costs = services.committer, state.capacity(self.now), state.costs(self.now)
         refused = CounterMetricFamily("limiter_refusals", "Refused requests by reason.", labels=["reason"])
         for reason in REFUSALS:
             refused.add_metric([reason.name], state.totals.get(f"refused:{reason.name}", 0))
@@ -61,6 +61,10 @@ class _Scrape:
             "limiter_bots_active": ("Bots that hold a slot.", held.current),
             "limiter_bots_limit": ("MAX_CONCURRENT_BOTS in force.", held.maximum),
             "limiter_bots_suspect": ("Bots that missed two heartbeats.", len(state.suspects(self.now))),
+            "limiter_bots_memory_bytes": ("Memory that the measured bots share with nobody.", costs.memory_bytes),
+            "limiter_bots_memory_measured": ("Bots whose heartbeats say their memory.", costs.memory_n),
+            "limiter_bots_cpu_cores": ("Cores that the measured bots keep busy, last minute.", costs.cpu_percent / 100),
+            "limiter_bots_cpu_measured": ("Bots whose heartbeats say their CPU time.", costs.cpu_n),
             "limiter_limits_version": ("Version of the limits in force.", state.limits.version),
             "limiter_paused": ("1 while starts are paused.", int(state.paused)),
             "limiter_snapshot_age_seconds": ("Age of the last snapshot.", time.monotonic() - services.sampler.taken_at),

@@ -19,6 +19,7 @@ QUERY: dict[str, dict[str, Any]] = {
     "status": {"enum": ["active", "suspect", "ended"]},
     "state": {"enum": ["open", "acknowledged", "resolved"]},
     "reason": {"enum": [reason.name for reason in REFUSALS]},
+    "order": {"enum": ["memory", "cpu"]},
     "limit": {"type": "integer", "minimum": 1, "maximum": 500},
     "cursor": _NUMBER,
     "fail_at": {"type": "integer", "minimum": 1, "maximum": 100},

@@ -151,7 +151,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/admin/users/{user_id}/limits", "admin:write", users.clear_user_limits,
           {200: UserLimitsAnswer}, ReasonBody),
     Route("GET", "/api/admin/sessions", "admin:read", sessions.sessions,
-          {200: SessionsAnswer}, query=("status", "user_id", *PAGED)),
+          {200: SessionsAnswer}, query=("status", "user_id", "order", *PAGED)),
     Route("POST", "/api/admin/sessions/{public_id}/stop", "admin:write", sessions.stop_session,
           {200: SessionAnswer}, ReasonBody,
           reasons=("session_unknown",)),

@@ -1,5 +1,7 @@
 """Sessions as operators see them: list, stop, reap; and the door for starts."""
 
+from collections.abc import Callable
+from heapq import nlargest
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,11 +13,22 @@ from limiter.api.capacity import shown
 from limiter.api.wire import Answer, iso, ok
 from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
-from limiter.rules.records import Ended, Session
-from limiter.rules.refusals import Refusal
+from limiter.rules.records import MIB, Ended, Session
+from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.sessions import Reap, ReapSuspects, StopByAdmin
 from limiter.store import read
 from limiter.store.rows import as_session
+
+HEAVIEST: dict[str, Callable[[Session], float]] = {
+    "memory": lambda one: -1 if one.memory_bytes is None else one.memory_bytes,
+    "cpu": lambda one: -1 if (load := one.cpu_percent) is None else load,
+}
+"""What sessions may be ordered by; those that nobody measured come last."""
+_NOT_ORDERED = invalid(
+    "order",
+    "is for sessions that hold a slot, on one page",
+    "vaut pour les sessions qui tiennent une place, en une page",
+)
 
 
 def session(of: Session, now: int, ended: tuple[int, str] | None = None) -> s.AdminSession:
@@ -25,7 +38,17 @@ def session(of: Session, now: int, ended: tuple[int, str] | None = None) -> s.Ad
         of.public_id, of.user_id, of.bot_id, status,  # type: ignore[arg-type]
         str(iso(of.started_at)), str(iso(of.last_heartbeat_at)), str(iso(of.expires_at)),
         iso(ended[0]) if ended else None, ended[1] if ended else None,
+        _megabytes(of.memory_bytes), _megabytes(of.memory_peak), _rounded(of.cpu_seconds),
+        None if ended else _rounded(of.cpu_percent), notice=None,
     )  # fmt: skip
+
+
+def _megabytes(of: int | None) -> float | None:
+    return None if of is None else round(of / MIB, 1)
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 1)
 
 
 def ended_session(ended: Ended, now: int) -> s.AdminSession:
@@ -34,21 +57,26 @@ def ended_session(ended: Ended, now: int) -> s.AdminSession:
 
 
 async def sessions(call: Call) -> Answer:
-    """Sessions, newest start first, a page at a time."""
+    """Sessions, newest start first, a page at a time; or the heaviest of those that hold a slot."""
     status = call.wanted_choice("status", ("active", "suspect", "ended"))
+    order = call.wanted_choice("order", tuple(HEAVIEST))
     user_id = call.wanted_name("user_id")
     before, size = paging.asked(call)
     now, state = call.now(), call.services.committer.state
-    rows: list[tuple[int, s.AdminSession]] = []
-    if status != "ended":
-        rows += [
-            (one.number, session(one, now))
-            for one in state.sessions.values()
-            if one.expires_at > now
-            and (user_id is None or one.user_id == user_id)
-            and (before is None or one.number < before)
-            and (status != "suspect" or one.suspect(now))
-        ]
+    held = [
+        one
+        for one in (state.sessions.values() if status != "ended" else ())
+        if one.expires_at > now
+        and (user_id is None or one.user_id == user_id)
+        and (before is None or one.number < before)
+        and (status != "suspect" or one.suspect(now))
+    ]
+    if order is not None:
+        if status == "ended" or before is not None:
+            raise Refused(_NOT_ORDERED)
+        heaviest = nlargest(size, held, key=lambda one: (HEAVIEST[order](one), one.number))
+        return ok(s.SessionsAnswer([session(one, now) for one in heaviest], None))
+    rows = [(one.number, session(one, now)) for one in held]
     if status in (None, "ended"):
         await call.decide(Reap())
         found: list[Row[Any]] = list(await call.read(read.sessions.ended, user_id, before, size + 1))

@@ -152,7 +152,8 @@ class Admin:
     # Sessions
 
     def sessions(self, **query: Any) -> SessionsAnswer:
-        """`status` active, suspect or ended; `user_id`, `limit`, `cursor`: newest first."""
+        """`status` active, suspect or ended; `user_id`, `limit`, `cursor`: newest first. `order` memory or cpu: the
+        heaviest of those that hold a slot."""
         return self._get(SessionsAnswer, "sessions", query)
 
     def stop_session(self, public_id: str, reason: str) -> SessionAnswer:

@@ -18,21 +18,24 @@ def sessions() -> None:
 
 
 def show_sessions(answer: "SessionsAnswer") -> str:
-    heads = ["public_id", "user_id", "bot_id", "status", "started_at", "lease_expires_at", "ended_reason"]
+    heads = ["public_id", "user_id", "bot_id", "status", "started_at", "last_heartbeat_at", "memory_mb", "cpu_percent"]
+    if any(session.ended_at for session in answer.items):
+        heads = [*heads[:-1], "cpu_seconds", "ended_at", "ended_reason"]
     rows = [[getattr(session, name) for name in heads] for session in answer.items]
     more = f"\nMore: --cursor {answer.next_cursor}" if answer.next_cursor else ""
     return table([name.upper() for name in heads], rows) + more
 
 
 @sessions.command("list")
-@click.option("--status", type=click.Choice(["active", "suspect", "ended"]))
+@click.option("--status", type=click.Choice(["active", "suspect", "ended", "all"]), default="active", show_default=True)
+@click.option("--order", type=click.Choice(["memory", "cpu"]), help="The heaviest first.")
 @click.option("--user", "user_id", help="Only this user's.")
 @click.option("--limit", type=int, help="At most so many; 50 where not given.")
 @click.option("--cursor", help="Go on from there.")
 @over_http(show_sessions)
-def sessions_list(admin: "Admin", **query: Any) -> "SessionsAnswer":
-    """Sessions, newest first."""
-    return admin.sessions(**query)
+def sessions_list(admin: "Admin", status: str, **query: Any) -> "SessionsAnswer":
+    """Who holds a slot, newest first: last heartbeat, memory, CPU of one core over the last minute."""
+    return admin.sessions(status=None if status == "all" else status, **query)
 
 
 @sessions.command("stop")

@@ -175,7 +175,11 @@ def left(history: History) -> list[Left]:
     """The bots that the history left running; the suspects among them do not come back."""
     return [
         Left(
-            bot.session.session_id, bot.person.user_id, (bot.leaves - history.until) / 1000, bot.person.trades_per_hour
+            bot.session.session_id,
+            bot.person.user_id,
+            (bot.leaves - history.until) / 1000,
+            bot.person.trades_per_hour,
+            (history.until - bot.session.started_at) / 1000,
         )
         for number, bot in history.crowd.items()
         if number in history.state.sessions and bot.leaves > history.until and not bot.session.suspect(history.until)

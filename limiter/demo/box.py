@@ -1,7 +1,10 @@
 """The demo's VPS: CPU, RAM and the latency of decisions follow the number of bots, with moods of their own."""
 
+import math
 from dataclasses import dataclass, field
 from random import Random
+
+from limiter.rules.records import MIB
 
 
 @dataclass(slots=True)
@@ -21,3 +24,14 @@ class Box:
         self.cpu = round(min(98.0, max(1.5, cpu)), 1)
         self.ram = round(min(98.0, 25 + 0.22 * bots + self._moods[1] + self.leak), 1)
         self.p99 = round(2.2 + 0.012 * bots + chance.expovariate(1.2), 2)
+
+
+def costs(number: int, seconds: float) -> tuple[int, float]:
+    """Bytes of memory and seconds of CPU of the bot with this session number, so many seconds after its start.
+
+    On average what `Box` adds for a bot: 0.22 % of 4 GB, and 0.26 % of two cores. Some grow with time, one in 40 fast.
+    """
+    chance = Random(number)
+    leak = chance.expovariate(1 / 0.02) * (20 if number % 40 == 7 else 1)
+    megabytes = chance.lognormvariate(math.log(8.2), 0.4) * (1 + leak * math.log1p(seconds / 3600))
+    return round(megabytes * MIB), round(seconds * chance.lognormvariate(math.log(0.0043), 0.6), 3)

@@ -19,7 +19,7 @@ from typing import Any
 
 from limiter.committer import Request
 from limiter.demo import people
-from limiter.demo.box import Box
+from limiter.demo.box import Box, costs
 from limiter.demo.people import SYMBOLS, Person, poisson
 from limiter.rules.changes import Write
 from limiter.rules.guards import Readings
@@ -218,9 +218,11 @@ class History:
         self.after(self.chance.expovariate(person.trades_per_hour / 3600), lambda: self._trade(bot))
 
     def beat(self, session: Session, until: int) -> None:
-        """Its last beat, at the end of the last whole beat interval of the session before `until`."""
+        """Its last beats, at the end of the last whole beat intervals of the session before `until`."""
         last = until - (until - session.started_at) % BEAT_MS
-        Heartbeat(session.number, session.secret).decide(self.state, last)
+        for at in (max(session.started_at, last - 3 * BEAT_MS), last):
+            told = costs(session.number, (at - session.started_at) / 1000)
+            Heartbeat(session.number, session.secret, *told).decide(self.state, at)
 
     def _leave(self, bot: Bot) -> None:
         if bot.session.number not in self.state.sessions:

@@ -14,6 +14,7 @@ from random import Random
 import httpx
 
 from limiter.client.wire import Connection
+from limiter.demo.box import costs
 
 BEAT_SECONDS = 20.0
 STAY_SECONDS = 1500.0  # median of a stay that begins here
@@ -23,12 +24,13 @@ TURNED_AWAY = 0.04  # of the moments in which somebody tries a second bot
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A bot that the history left running: its secret, whose, for how many seconds more, trades an hour."""
+    """A bot that runs: its secret, whose, for how many seconds more, trades an hour, for how many seconds already."""
 
     session_id: str
     user_id: str
     seconds: float
     trades_per_hour: float
+    age_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -77,11 +79,15 @@ class Crowd:
         task.add_done_callback(lambda done: self.stays.pop(done, None))
 
     async def _stay(self, bot: Left) -> None:
-        ends = time.monotonic() + bot.seconds
-        named = {"session_id": bot.session_id}
+        began = time.monotonic() - bot.age_seconds
+        ends = began + bot.age_seconds + bot.seconds
+        number = int(bot.session_id.partition(".")[0].removeprefix("s"))
+        named: dict[str, object] = {"session_id": bot.session_id}
         await asyncio.sleep(self.chance.uniform(0, min(BEAT_SECONDS, bot.seconds)))
         while (left := ends - time.monotonic()) > 0:
-            reply = await self._post("/api/bots/heartbeat", named)
+            memory_bytes, cpu_seconds = costs(number, time.monotonic() - began)
+            measured = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds}
+            reply = await self._post("/api/bots/heartbeat", named | measured)
             if reply is not None and reply.status_code in (404, 410):
                 return
             if self.chance.random() < bot.trades_per_hour * BEAT_SECONDS / 3600:

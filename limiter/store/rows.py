@@ -17,11 +17,12 @@ def session_row(session: Session) -> tuple[Any, ...]:
         session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
         session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
         *session.facts, session.memory_bytes, session.memory_peak, session.cpu_seconds,
+        session.cpu_percent,
     )  # fmt: skip
 
 
 def as_session(row: Iterable[Any]) -> Session:
-    """A session from its row; what follows the columns of a live one is passed over."""
+    """A session from its row. Its load, and what follows the columns of a live one, are passed over."""
     columns: list[Any] = list(row)
     columns[10:] = [Facts(*columns[10:15]), *columns[15:18]]
     return Session(*columns)

@@ -85,6 +85,7 @@ def _session_columns() -> list[Column[Any]]:
         Column("memory_bytes", Int, **_since(2)),  # what its heartbeats said it costs: see rules.records.Session
         Column("memory_peak", Int, **_since(2)),
         Column("cpu_seconds", Real, **_since(2)),
+        Column("cpu_percent", Real, **_since(2)),
     ]
 
 

@@ -169,7 +169,7 @@ class Writer:
             rows = [
                 (
                     one.last_heartbeat_at, one.expires_at, one.lease_ms, one.memory_bytes, one.memory_peak,
-                    one.cpu_seconds, one.number,
+                    one.cpu_seconds, one.cpu_percent, one.number,
                 )
                 for one in beaten.values()
             ]  # fmt: skip
@@ -373,7 +373,7 @@ _DELETE_ACTIVE = "DELETE FROM active_sessions WHERE number = ?"
 _UPDATE_FLEET = "UPDATE fleet SET active = ?, next_number = ?, paused = ? WHERE id = 1"
 _UPDATE_BEAT = (
     "UPDATE active_sessions SET last_heartbeat_at = ?, expires_at = ?, lease_ms = ?,"
-    " memory_bytes = ?, memory_peak = ?, cpu_seconds = ? WHERE number = ?"
+    " memory_bytes = ?, memory_peak = ?, cpu_seconds = ?, cpu_percent = ? WHERE number = ?"
 )
 _INSERT_TRADE = f"INSERT INTO trades ({', '.join(TRADE_COLUMNS)}) VALUES ({', '.join('?' for _ in TRADE_COLUMNS)})"
 _UPSERT_DAY = (

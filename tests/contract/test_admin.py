@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -141,6 +142,9 @@ SESSION_ROW = {
     "lease_expires_at",
     "ended_at",
     "ended_reason",
+    "memory_mb",
+    "cpu_percent",
+    "notice",
 }
 
 
@@ -183,6 +187,78 @@ def test_a_session_row_tells_all_but_the_secret(server: Limiter) -> None:
     assert (row["status"], row["ended_reason"]) == ("ended", "stopped")
     instant(row["ended_at"])
     assert server.listed(user_id=user, status="active") == []
+
+
+def metrics_of(one: Limiter) -> dict[str, float]:
+    """Every sample of /metrics by its name and labels."""
+    lines = one.client.get("/metrics").text.splitlines()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+
+def test_what_bots_cost_is_listed_the_heaviest_first(limiter: Start) -> None:
+    one = limiter()
+    light, heavy, busy, silent = (one.session(name) for name in ("light", "heavy", "busy", "silent"))
+
+    def told(figures: dict[str, tuple[float, float]]) -> None:
+        beats = [
+            {"session_id": session["session_id"], "memory_bytes": int(mb * 2**20), "cpu_seconds": seconds}
+            for session in (light, heavy, busy)
+            for mb, seconds in (figures[session["user_id"]],)
+        ]
+        granted(one.post("/api/bots/heartbeats", {"beats": beats}))
+
+    told({"light": (20.5, 0.1), "heavy": (900, 1), "busy": (100, 3)})
+    granted(one.beat(silent))
+    time.sleep(2.1)  # two readings closer than that say nothing
+    told({"light": (10, 0.1), "heavy": (700.06, 1.2), "busy": (100, 23)})
+    rows = {row["user_id"]: row for row in one.listed(status="active")}
+    figures = ("memory_mb", "memory_peak_mb", "cpu_seconds")
+    assert [rows["heavy"][name] for name in figures] == [700.1, 900.0, 1.2]
+    assert [rows["light"][name] for name in (*figures, "cpu_percent")] == [10.0, 20.5, 0.1, 0.0]
+    assert [rows["silent"][name] for name in (*figures, "cpu_percent", "notice")] == [None] * 5
+    assert 300 < rows["busy"]["cpu_percent"] < 960, "20 s of CPU in at least 2.1 s, and at most 6"
+
+    def order(name: str, **query: Any) -> list[str]:
+        return [row["user_id"] for row in one.listed(order=name, **query)]
+
+    assert order("memory") == ["heavy", "busy", "light", "silent"]
+    assert order("cpu", status="active") == ["busy", "heavy", "light", "silent"]
+    assert order("cpu", limit=1) == ["busy"]
+    assert order("memory", user_id="light") == ["light"] and order("memory", status="suspect") == []
+    for wrong in ({"order": "size"}, {"order": "cpu", "status": "ended"}, {"order": "cpu", "cursor": "9"}):
+        assert wrong_fields(one.client.get("/api/admin/sessions", params=wrong), 422) == {"order"}
+
+    samples = metrics_of(one)
+    assert samples["limiter_bots_memory_bytes"] == pytest.approx((10 + 700.06 + 100) * 2**20, abs=3)
+    assert (samples["limiter_bots_memory_measured"], samples["limiter_bots_cpu_measured"]) == (3, 3)
+    assert samples["limiter_bots_cpu_cores"] == pytest.approx(
+        sum(row["cpu_percent"] for row in rows.values() if row["cpu_percent"]) / 100, abs=0.002
+    )
+    assert not any("heavy" in name for name in samples), "no series of one bot or user"
+
+    granted(one.end(heavy))
+    (row,) = one.listed(status="ended")
+    assert [row[name] for name in (*figures, "cpu_percent")] == [700.1, 900.0, 1.2, None]
+    one.restart(kill=True)
+    rows = {row["user_id"]: row for row in one.listed()}
+    assert rows["busy"]["cpu_percent"] is None and rows["heavy"]["memory_peak_mb"] == 900
+
+
+def test_the_memory_of_a_bot_over_time_is_in_the_history(limiter: Start) -> None:
+    one = limiter()
+    sessions = one.fill(3)
+    for session, memory in zip(sessions, (2**20, 3 * 2**20, None), strict=True):
+        granted(one.post("/api/bots/heartbeat", {"session_id": session["session_id"], "memory_bytes": memory}))
+
+    def measured() -> Any:
+        found = granted(one.client.get("/api/admin/history"))["buckets"]
+        return [bucket for bucket in found if bucket["measured_bots"]]
+
+    bucket = wait_until(measured, 20)[0]
+    assert (bucket["bot_memory_mb"], bucket["bot_cpu_percent"]) == (2.0, None)
+    assert 0 < bucket["measured_bots"] <= 2
+    answer = one.client.get("/api/admin/history", params={"format": "csv"})
+    assert list(csv.DictReader(io.StringIO(answer.text)))[-1]["bot_memory_mb"] == "2.0"
 
 
 def test_the_session_list_holds_50_unless_told(limiter: Start) -> None:
@@ -446,9 +522,8 @@ def test_metrics_are_openmetrics(limiter: Start) -> None:
     answer = one.client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].partition(";")[0] == "application/openmetrics-text"
-    lines = answer.text.splitlines()
-    assert lines[-1] == "# EOF"
-    samples = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+    assert answer.text.splitlines()[-1] == "# EOF"
+    samples = metrics_of(one)
     assert samples["limiter_bots_active"] == 2
     assert samples["limiter_bots_limit"] == 2
     assert samples['limiter_refusals_total{reason="server_full"}'] == 3

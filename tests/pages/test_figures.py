@@ -52,7 +52,8 @@ def sample(at: int) -> Snapshot | None:
     bots = limit if full else 40 + n * 7 % 101
     refusals = {"server_full": n % 4, "user_limit": 1} if full else {}
     cpu, ram = (10 + n * 13 % 71 + n % 7 / 7, 30 + n * 3 % 40 / 3) if n % 5 else (None, None)
-    return Snapshot(at, bots, 0, limit, cpu, ram, 1.5, n % 11, n % 3, 0, n % 6, 0, Costs(0, 0, 0, 0.0), refusals)
+    costs = Costs(n % 9, n % 9 * (n % 50 + 1) * 1_000_003, n % 4, n % 4 * (n % 13) * 0.25)
+    return Snapshot(at, bots, 0, limit, cpu, ram, 1.5, n % 11, n % 3, 0, n % 6, 0, costs, refusals)
 
 
 SAMPLES = [one for at in range(BEGIN, END, EVERY) if (one := sample(at)) is not None]
@@ -87,6 +88,15 @@ class Counted:
             "starts": sum(one.starts for one in self.samples),
             "refused_server_full": refused.get("server_full", 0),
             "refused_user_limit": refused.get("user_limit", 0),
+            **self.costs(),
+        }
+
+    def costs(self) -> dict[str, Any]:
+        measured, held, loads, load = (sum(of) for of in zip(*(one.costs for one in self.samples), strict=True))
+        return {
+            "measured_bots": round(measured / len(self.samples), 2),
+            "bot_memory_mb": round(held / 2**20 / measured, 1) if measured else None,
+            "bot_cpu_percent": round(load / loads, 1) if loads else None,
         }
 
 

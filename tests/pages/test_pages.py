@@ -85,6 +85,32 @@ def test_in_french(open_page: Open, busy: World) -> None:
     assert "Places comptées" in text_of(app) and "Bots actifs : " in text_of(app)
 
 
+@pytest.mark.parametrize(
+    ("locale", "names", "said"),
+    [
+        ("en-US", ["memory, MB", "highest, MB", "CPU, % of a core"], "bots say what they cost"),
+        ("fr-FR", ["mémoire, Mo", "maximum, Mo", "CPU, % d'un cœur"], "disent ce qu'ils coûtent"),
+    ],
+)
+def test_who_is_heavy_comes_first(open_page: Open, busy: World, locale: str, names: list[str], said: str) -> None:
+    app = open_page(busy, "sessions", locale=locale, order="memory")
+    assert not app.exception and said in text_of(app)
+    held, highest, _ = (list(app.dataframe[0].value[name].dropna()) for name in names)
+    assert len(held) > 40 and held == sorted(held, reverse=True)
+    assert all(now <= peak for now, peak in zip(held, highest, strict=True))
+    app.selectbox(key="order").set_value("cpu").run()
+    assert not app.exception and app.query_params["order"] == "cpu"
+
+
+def test_what_nobody_measured_is_no_zero(open_page: Open, empty: World) -> None:
+    reply = httpx.post(f"{empty.url}/api/bots/start", json={"user_id": "quiet"})
+    app = open_page(empty, "sessions")
+    assert not [one for one in app.selectbox if one.key == "order"], "nothing to order by"
+    row = app.dataframe[0].value.iloc[0]
+    assert row.iloc[6:9].isna().all(), row
+    httpx.post(f"{empty.url}/api/bots/stop", json={"session_id": reply.json()["session"]["session_id"]})
+
+
 def test_signed_out_a_page_says_nothing(open_page: Open, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(busy, "sessions")
     monkeypatch.setattr("limiter.console.frame.cookie", lambda: None)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from limiter.rules.records import MIB
 from limiter.rules.refusals import REASONS
 from limiter.system_limits import Value
 
@@ -79,6 +80,12 @@ def percent(value: float | None, decimals: int = 1) -> str:
     if value is None:
         return "–"
     return f"{number(value, decimals)}\u00a0%" if language() == "fr" else f"{number(value, decimals)}%"
+
+
+def memory(size: float) -> str:
+    """Bytes as 820 MB or 3.4 GB, of 1024² and 1024³."""
+    megabytes = size / MIB
+    return f"{number(megabytes)} {t('MB')}" if megabytes < 1024 else f"{number(megabytes / 1024, 1)} {t('GB')}"
 
 
 def lasting(seconds: float) -> str:

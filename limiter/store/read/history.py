@@ -7,6 +7,9 @@ The one meaning of each figure, on every page, in the API, the CSV and the comma
 - `low` and `high` are the fewest and the most bots seen in it, `mean` is over its samples (never a mean of means).
 - `limit` is the limit in force at its end: at its last sample.
 - `cpu` and `ram` are means in percent over the samples that had a reading, None where none had.
+- `measured` is how many bots said their memory, over the samples like `mean`; `bot_memory` is what such a bot held, in
+  MB, and `bot_cpu` the load of a bot that said its CPU time, in percent of one core: means over samples and bots, None
+  where nobody said anything.
 - `tokens`, `signals`, `starts` and refusals are sums.
 - Buckets without a sample are left out: a gap stays a gap.
 
@@ -20,6 +23,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, select
 
+from limiter.rules.records import MIB
 from limiter.store import schema
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 
@@ -34,7 +38,7 @@ shots, counts = schema.snapshots.c, schema.refusal_counts.c
 class Bucket(NamedTuple):
     """One bucket of a series: where it begins, and figures as the module's text defines them.
 
-    `mean` is rounded to 1/100, `cpu` and `ram` to 1/10: here, so that nobody rounds otherwise.
+    `mean` and `measured` are rounded to 1/100, percents and MB to 1/10: here, so that nobody rounds otherwise.
     """
 
     at: int
@@ -47,6 +51,9 @@ class Bucket(NamedTuple):
     tokens: int
     signals: int
     starts: int
+    measured: float
+    bot_memory: float | None
+    bot_cpu: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +93,16 @@ def series(
     sums = select(
         bucket, func.min(shots.bots_min), func.sum(shots.bots_sum), func.sum(shots.n), func.max(shots.bots_max),
         func.sum(shots.cpu_sum), func.sum(shots.cpu_n), func.sum(shots.ram_sum), func.sum(shots.ram_n),
-        func.sum(shots.tokens), func.sum(shots.signals), func.sum(shots.starts),
+        func.sum(shots.tokens), func.sum(shots.signals), func.sum(shots.starts), func.sum(shots.bots_memory_n),
+        func.sum(shots.bots_memory_sum), func.sum(shots.bots_cpu_n), func.sum(shots.bots_cpu_sum),
     ).where(*inside)  # fmt: skip
     rows = [
         Bucket(
-            at, low, round(bots / n, 2), high, limits[at], _percent(cpu, cpu_n), _percent(ram, ram_n), tokens, signals,
-            starts,
+            at, low, round(bots / n, 2), high, limits[at], _mean(cpu, cpu_n), _mean(ram, ram_n), tokens, signals,
+            starts, round(told / n, 2), _mean(held / MIB, told), _mean(load, loads),
         )
-        for at, low, bots, n, high, cpu, cpu_n, ram, ram_n, tokens, signals, starts in tx.execute(
-            sums.group_by(bucket).order_by(bucket)
+        for at, low, bots, n, high, cpu, cpu_n, ram, ram_n, tokens, signals, starts, told, held, loads, load in (
+            tx.execute(sums.group_by(bucket).order_by(bucket))
         )
     ]  # fmt: skip
     return Series(step, bucket_ms, rows, _refused(tx, step, first, last, bucket_ms))
@@ -105,7 +113,7 @@ def hours(tx: Connection, start: int, end: int) -> Series:
     return series(tx, start, end, HOUR_STEP, most=MAX_HOURS)
 
 
-def _percent(total: float, n: int) -> float | None:
+def _mean(total: float, n: int) -> float | None:
     return round(total / n, 1) if n else None
 
 
