@@ -76,9 +76,12 @@ class Access:
         return self.local and not any(key.scope == "bots" for key in self.keys.values())
 
     def check(self, authorization: str | None, scope: str, address: str) -> Actor | Refusal:
-        """Who asks, if they may. A key that is sent is checked even where none is needed."""
-        if authorization is None:
-            if self.open and scope != "admin:write":
+        """Who asks, if they may. A key that is sent is checked even where none is needed.
+
+        `Bearer` without a key is what a proxy sends for who came without one: never open to it, and no guess.
+        """
+        if authorization is None or authorization.strip().lower() in ("", "bearer"):
+            if authorization is None and self.open and scope != "admin:write":
                 return ANONYMOUS
             return Refusal("unauthorized")
         known = self._known.get(authorization)

@@ -74,6 +74,8 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if place := headers.get("location"):
+                    headers["location"] = _within(place, Headers(scope=scope).get("host", ""))
             await send(message)
 
         await target(scope, receive, with_headers)
@@ -93,6 +95,12 @@ class Gate:
             return PlainTextResponse("Sign in first\n", 401)
         query = scope["query_string"].decode("latin-1")
         return form(language_of(headers), f"{path}?{query}" if query else path)
+
+
+def _within(place: str, host: str) -> str:
+    """A redirect to this host as a path: whether the browser came by https, or by which port, a proxy may not tell."""
+    path = re.sub(rf"^https?://{re.escape(host)}(?=/)", "", place, flags=re.IGNORECASE)
+    return place if path.startswith("//") else path
 
 
 async def _turn_away(scope: Scope, receive: Receive, send: Send, status: int) -> None:
