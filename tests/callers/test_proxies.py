@@ -128,7 +128,8 @@ def test_the_client_speaks_through_it(proxy: Proxy, monkeypatch: pytest.MonkeyPa
     with BotSession(proxy.url, user_id=new_user(), key=proxy.console.key) as bot:
         bot.trade(symbol="BTC/USDT", side="buy", quantity="1", price="100")
     with Admin(proxy.url, proxy.console.key) as admin:
-        assert admin.whoami()
+        key = admin.whoami().key
+        assert key is not None and key.scope == "admin:write"
 
 
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1", "--http2"])
