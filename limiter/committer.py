@@ -18,15 +18,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol
 
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
     InterfaceError,
-    OperationalError,
     ProgrammingError,
     SQLAlchemyError,
 )
@@ -39,15 +37,10 @@ from limiter.rules.sessions import Heartbeat, Heartbeats, Start, reap
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
 from limiter.store.ballast import Ballast
-from limiter.store.engine import is_busy, is_full
+from limiter.store.engine import is_full
 from limiter.store.writer import Writer
 
-if TYPE_CHECKING:  # its driver is not for those who have a file
-    from limiter.store.shared import SharedWriter
-
 ANSWER_SECONDS = 1.8  # what waits longer is refused: the contract says within 2 s
-LOCK_SECONDS = 1.5  # how long a batch tries for the write lock
-LOCK_SECONDS_FAILING = 0.1  # and while it was refused before: what waits behind must have its answer in time too
 ROOM_SECONDS = 1.0  # how often a full disk is looked at
 MAX_WAITING = 4096  # requests in the queue; more are refused as `overloaded`
 MAX_BATCH = 512
@@ -115,7 +108,6 @@ class Committer:
     def __init__(self, state: State, writer: Writer, clock: Clock, ballast: Ballast | None = None) -> None:
         self.state = state
         self.writer = writer
-        self.shared = cast("SharedWriter", writer) if writer.shared else None
         self.clock = clock
         self.latency = Latency()
         self.ballast = ballast
@@ -186,12 +178,12 @@ class Committer:
         now = self.clock.now()
         state.begin()
         try:
-            now = await self._prepare([request for request, _, _ in batch])
+            now = await self._prepare([request for request, _, _ in batch], now)
             reap(state, now)
             self._watch(now)
             answers = [self._decide_and_watch(request, now) for request, _, _ in batch]
             state.changes.probe = self.failing_since is not None
-            await self._make_durable()
+            await self.writer.make_durable(state, self.failing_since is not None, self._thread)
         except Exception as error:
             self._undo()
             if await self._is_to_be_decided_again(error, len(batch)):
@@ -207,22 +199,12 @@ class Committer:
             self._succeed()
         self._answer(batch, answers)
 
-    async def _prepare(self, requests: list[Request]) -> int:
+    async def _prepare(self, requests: list[Request], now: int) -> int:
         """Have the state know what the requests name, and what other processes did; the instant of the batch."""
-        shared, state = self.shared, self.state
-        if shared is None:
-            now = self.clock.now()
-            if self.failing_since is not None:
-                state.renew_all(now)  # no lease ends in an outage, for no end can be recorded
-            self.writer.fetch(state, requests, now)
-            return now
-        await self._thread.run(shared.begin)
-        if not shared.catch_up(state):
-            await self._thread.run(shared.read_anew)
-            shared.catch_up(state)
-        self.clock.follow(shared.now)
-        await self._thread.run(partial(shared.fetch, state, requests, shared.now))
-        return shared.now
+        at = await self.writer.prepare(self.state, requests, now, self.failing_since is not None, self._thread)
+        if at != now:
+            self.clock.follow(at)
+        return at
 
     async def _is_to_be_decided_again(self, error: Exception, size: int) -> bool:
         """Room was made on the disk, or one request spoiled the batch: then each is decided alone."""
@@ -271,30 +253,8 @@ class Committer:
     def _unavailable(self, request: Request, now: int) -> Any:
         """A heartbeat needs no disk: a bot that is alive is kept, whatever the database does. But among several
         processes another one may have ended its lease."""
-        keeps = isinstance(request, (Heartbeat, Heartbeats)) and self.shared is None
+        keeps = isinstance(request, (Heartbeat, Heartbeats)) and self.writer.alone
         return self._decide(request, now) if keeps else UNAVAILABLE
-
-    async def _make_durable(self) -> None:
-        writer, state = self.writer, self.state
-        if self.shared is not None:
-            if not (state.changes or state.beaten or self.shared.renews):
-                await self._thread.run(self.shared.release)
-                return
-            await self._thread.run(partial(self.shared.save, state))
-            await self._thread.run(self.shared.commit)
-            self.shared.committed(state)
-            return
-        if not state.changes:
-            return
-        try:
-            writer.begin()
-        except OperationalError as error:
-            if not is_busy(error):
-                raise
-            await self._thread.run(self._wait_for_lock)
-        writer.save(state)
-        await self._thread.run(writer.commit)
-        writer.committed(state)
 
     async def _make_room(self) -> bool:
         """Once for each batch that the disk refuses; False where that was not enough."""
@@ -316,16 +276,6 @@ class Committer:
         if await self._thread.run(self.ballast.put_back):
             self.full_since = None
             log.warning("disk_has_room after=%.1fs", time.monotonic() - since)
-
-    def _wait_for_lock(self) -> None:
-        end = time.monotonic() + (LOCK_SECONDS if self.failing_since is None else LOCK_SECONDS_FAILING)
-        while True:
-            try:
-                return self.writer.begin()
-            except OperationalError as error:
-                if not is_busy(error) or time.monotonic() > end:
-                    raise
-                time.sleep(0.005)
 
     def _undo(self) -> None:
         """Forget the batch; nobody is told anything that is not durable."""

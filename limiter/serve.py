@@ -150,7 +150,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         Job("sampler", sampler.run),
         Job("reaper", lambda: reap(committer)),
         *_led(writer, alerts, lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
-        *([Job("keys", lambda: follow_keys(read_keys, access.load))] if writer.shared else []),
+        *([Job("keys", lambda: follow_keys(read_keys, access.load))] if not writer.alone else []),
         *([Job("backups", backups.run)] if backups else []),
         *([Job("strangers", strangers.run)] if strangers else []),
         *_watchdogs(config, committer),

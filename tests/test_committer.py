@@ -23,9 +23,10 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
+from limiter.store import sqlite_writer
 from limiter.store.ballast import Ballast
 from limiter.store.engine import open_writer
-from limiter.store.writer import Writer
+from limiter.store.sqlite_writer import SqliteWriter
 from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, picture
 
 UNAVAILABLE = "storage_unavailable"
@@ -50,7 +51,7 @@ class Limiter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.time = Time()
-        writer = Writer(open_writer(f"sqlite:///{path}"))
+        writer = SqliteWriter(open_writer(f"sqlite:///{path}"))
         clock = Clock(lambda: NOW / SECOND, self.time.monotonic)
         state = writer.restore(defaults(), UTC, clock.now())
         self.committer = Committer(state, writer, clock)
@@ -413,7 +414,7 @@ def test_heartbeats_are_answered_in_an_outage(run: Test, foreign_lock: Callable[
             answers = await limiter.ask(asked("u2"), beat, Heartbeats([unknown, beat]))
             assert reasons(answers) == [UNAVAILABLE, "ok", "ok"]
             assert reasons(answers[2]) == ["session_unknown", "ok"]
-            assert time.monotonic() - began < module.LOCK_SECONDS, "an outage that is known is not waited for"
+            assert time.monotonic() - began < sqlite_writer.LOCK_SECONDS, "an outage that is known is not waited for"
 
     run(test)
 

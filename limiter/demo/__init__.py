@@ -28,7 +28,7 @@ from limiter.demo.history import HOUR_MS, MARK, History
 from limiter.demo.live import Left, go_on
 from limiter.demo.story import Story
 from limiter.store.engine import Lock, StoreError, open_writer, sqlite_path
-from limiter.store.writer import Writer
+from limiter.store.sqlite_writer import SqliteWriter
 
 DEFAULT_URL = "sqlite:///data/demo/limiter.db"  # a folder of its own: the key of its limiter is kept beside it
 BOTS = 158
@@ -114,7 +114,7 @@ def fill(
     """History from `weeks` before `until` (UTC ms) on, simulated into an empty database; `tick` after each hour."""
     until -= until % STEP_MS
     since = until - weeks * 7 * 24 * HOUR_MS
-    writer = Writer(open_writer(url))
+    writer = SqliteWriter(open_writer(url))
     gc.disable()  # nothing here is a cycle: 16 % faster, and not a byte more
     try:
         connection: Any = writer.connection.connection.driver_connection

@@ -1,7 +1,7 @@
 """A snapshot every 5 s: bots against the limit in force, CPU, RAM, and what happened since the one before.
 
 Keeps the last five minutes of readings in memory, for guards and advice. Rollups and retention are written in the same
-transaction (store/writer.py).
+transaction (store/save.py).
 """
 
 import asyncio

@@ -4,6 +4,7 @@ and memory that a file does not need."""
 from limiter.store.engine import open_writer, sqlite_path
 from limiter.store.precaution import copy_before_migration
 from limiter.store.retention import Retention
+from limiter.store.sqlite_writer import SqliteWriter
 from limiter.store.writer import Writer
 
 
@@ -12,7 +13,7 @@ def writer_of(url: str, retention: Retention = Retention()) -> Writer:
     copy_before_migration(url)
     engine = open_writer(url)
     if sqlite_path(url) is not None:
-        return Writer(engine, retention)
-    from limiter.store.shared import SharedWriter
+        return SqliteWriter(engine, retention)
+    from limiter.store.postgres_writer import PostgresWriter
 
-    return SharedWriter(engine, retention)
+    return PostgresWriter(engine, retention)

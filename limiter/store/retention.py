@@ -3,9 +3,14 @@
 A slice is bounded, so that no deletion holds the writer up: deleting 1.5 million rows at once held the lock for 246 ms.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Delete, Table, bindparam, literal_column, select, tuple_
 
 from limiter.rules.windows import MINUTE_SECONDS
+from limiter.store import schema
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -23,40 +28,34 @@ class Retention:
     sessions_days: int = 400
     trades_days: int = 400
 
-    def slices(self, now: int, next_refusal: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """One deletion each: the SQL and what it takes. The writer runs one a snapshot, in turn."""
+    def bounds(self, now: int, next_refusal: int) -> tuple[int, ...]:
+        """Below what each of `trims` deletes: instants, the id of a refusal, a second."""
+        minutes, refusals = now - self.minutes_days * DAY_MS, now - self.refusals_days * DAY_MS
+        raw = now - self.raw_hours * HOUR_MS
         return (
-            (_TRIM_SNAPSHOTS, (RAW_STEP, now - self.raw_hours * HOUR_MS)),
-            (_TRIM_SNAPSHOTS, (MINUTE_STEP, now - self.minutes_days * DAY_MS)),
-            (_TRIM_COUNTS, (RAW_STEP, now - self.raw_hours * HOUR_MS)),
-            (_TRIM_COUNTS, (MINUTE_STEP, now - self.minutes_days * DAY_MS)),
-            (_TRIM_REFUSALS, (now - self.refusals_days * DAY_MS,)),
-            (_TRIM_REFUSAL_ROWS, (next_refusal - self.refusals_rows,)),
-            (_TRIM_ENDED, (now - self.sessions_days * DAY_MS,)),
-            (_TRIM_TRADES, (now - self.trades_days * DAY_MS,)),
-            (_TRIM_SECONDS, (now // 1000 - 2 * MINUTE_SECONDS,)),
-            (_TRIM_DELIVERIES, (now - self.refusals_days * DAY_MS,)),
-        )
+            raw, minutes, raw, minutes, refusals, next_refusal - self.refusals_rows, now - self.sessions_days * DAY_MS,
+            now - self.trades_days * DAY_MS, now // 1000 - 2 * MINUTE_SECONDS, refusals,
+        )  # fmt: skip
 
 
-_TRIM_SNAPSHOTS = (
-    "DELETE FROM snapshots WHERE (step, at) IN"
-    f" (SELECT step, at FROM snapshots WHERE step = ? AND at < ? ORDER BY at LIMIT {TRIM_ROWS})"
-)
-_TRIM_COUNTS = _TRIM_SNAPSHOTS.replace("snapshots", "refusal_counts")
-_TRIM_REFUSALS = (
-    f"DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE at < ? ORDER BY at LIMIT {TRIM_ROWS})"
-)
-_TRIM_REFUSAL_ROWS = (
-    f"DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE id < ? ORDER BY id LIMIT {TRIM_ROWS * 10})"
-)
-_TRIM_ENDED = (
-    "DELETE FROM ended_sessions WHERE number IN"
-    f" (SELECT number FROM ended_sessions WHERE ended_at < ? ORDER BY ended_at LIMIT {TRIM_ROWS})"
-)
-_TRIM_TRADES = f"DELETE FROM trades WHERE id IN (SELECT id FROM trades WHERE at < ? ORDER BY at LIMIT {TRIM_ROWS})"
-_TRIM_DELIVERIES = (
-    "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries"
-    f" WHERE state IN ('sent', 'failed') AND at < ? LIMIT {TRIM_ROWS})"
-)
-_TRIM_SECONDS = "DELETE FROM rate_seconds WHERE second < ?"
+def trims() -> Iterator[Delete]:
+    """One deletion each of what lies below the parameter `before`. The writer runs one a snapshot, in turn."""
+    for table in (schema.snapshots, schema.refusal_counts):
+        for step in (RAW_STEP, MINUTE_STEP):
+            yield _oldest(table, (table.c.step, table.c.at), table.c.at, table.c.step == literal_column(str(step)))
+    refusals, ended, trades = schema.refusals, schema.ended_sessions, schema.trades
+    yield _oldest(refusals, (refusals.c.id,), refusals.c.at)
+    yield _oldest(refusals, (refusals.c.id,), refusals.c.id, most=TRIM_ROWS * 10)
+    yield _oldest(ended, (ended.c.number,), ended.c.ended_at)
+    yield _oldest(trades, (trades.c.id,), trades.c.at)
+    yield schema.rate_seconds.delete().where(schema.rate_seconds.c.second < bindparam("before"))
+    sent = schema.deliveries.c.state.in_([literal_column("'sent'"), literal_column("'failed'")])
+    yield _oldest(schema.deliveries, (schema.deliveries.c.number,), schema.deliveries.c.at, sent)
+
+
+def _oldest(
+    table: Table, key: tuple[Column[Any], ...], age: Column[Any], *where: ColumnElement[bool], most: int = TRIM_ROWS
+) -> Delete:
+    inside = select(*key).where(*where, age < bindparam("before")).order_by(age)
+    inside = inside.limit(literal_column(str(most))).offset(literal_column("0"))  # SQLite's would be a parameter
+    return table.delete().where(tuple_(*key).in_(inside) if len(key) > 1 else key[0].in_(inside))

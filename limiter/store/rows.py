@@ -12,12 +12,21 @@ MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees w
 
 
 def session_row(session: Session) -> tuple[Any, ...]:
-    """The row of a live session, in the order of its table."""
+    """The row of a session, in the order of its table."""
+    return (*started_row(session), *costs_row(session))
+
+
+def costs_row(session: Session) -> tuple[int | None, int | None, float | None, float | None]:
+    """What a session costs, as its heartbeats said, in the order of its columns."""
+    return session.memory_bytes, session.memory_peak, session.cpu_seconds, session.cpu_percent
+
+
+def started_row(session: Session) -> tuple[Any, ...]:
+    """The row of a session that starts: nobody knows yet what it costs."""
     return (
         session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
         session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
-        *session.facts, session.memory_bytes, session.memory_peak, session.cpu_seconds,
-        session.cpu_percent,
+        *session.facts,
     )  # fmt: skip
 
 

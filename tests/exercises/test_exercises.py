@@ -32,12 +32,12 @@ State.expired = lambda self, now: []
 """),
     "answers are not durable": ("restart", """
 from contextlib import suppress
-from limiter.store.writer import Writer
-begin = Writer.begin
+from limiter.store.sqlite_writer import SqliteWriter
+begin = SqliteWriter.begin
 def begin_or_go_on(self):
     with suppress(Exception):  # within a transaction already
         begin(self)
-Writer.begin, Writer.commit = begin_or_go_on, lambda self: None
+SqliteWriter.begin, SqliteWriter.commit = begin_or_go_on, lambda self: None
 """),
     "alerts are not sent": ("alert", """
 from limiter.delivery import Channel

@@ -25,7 +25,7 @@ from limiter.rules.reminders import Manners
 from limiter.rules.sessions import Admission, Heartbeat, Stop
 from limiter.store import read
 from limiter.store.engine import open_reader, open_writer, reading
-from limiter.store.writer import Writer
+from limiter.store.sqlite_writer import SqliteWriter
 from tests.rules.world import NOW, SECOND, asked
 from tests.webhook import Webhook
 
@@ -51,7 +51,7 @@ class Limiter:
         channels = open_channels(addresses)
         clock = Clock(lambda: NOW / SECOND, lambda: self.seconds)
         limits = {**defaults(), "MAX_CONCURRENT_BOTS": Setting(20, "environment")}
-        writer = Writer(open_writer(f"sqlite:///{path}"))
+        writer = SqliteWriter(open_writer(f"sqlite:///{path}"))
         self.committer = Committer(writer.restore(limits, UTC, clock.now(), channels), writer, clock)
         self.sampler = Sampler(self.committer)
         self.alerts = Alerts(self.committer, self.sampler, channels, path.parent, link)

@@ -12,7 +12,7 @@ from limiter.jobs.sampler import Sampler
 from limiter.rules.limits import defaults
 from limiter.rules.sessions import Admission
 from limiter.store.engine import open_writer
-from limiter.store.writer import Writer
+from limiter.store.sqlite_writer import SqliteWriter
 from tests.rules.world import asked
 
 
@@ -33,7 +33,7 @@ def test_a_sampler_that_hangs_is_started_anew_and_nobody_waits(tmp_path: Path, m
     monkeypatch.setattr(Stuck, "hung", False)
 
     async def whole() -> None:
-        writer, clock = Writer(open_writer(f"sqlite:///{tmp_path / 'limiter.db'}")), Clock()
+        writer, clock = SqliteWriter(open_writer(f"sqlite:///{tmp_path / 'limiter.db'}")), Clock()
         committer = Committer(writer.restore(defaults(), UTC, clock.now()), writer, clock)
         taken = Stuck(committer, lambda: (1.0, 2.0))
         job = Job("sampler", taken.run)

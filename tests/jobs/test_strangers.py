@@ -26,7 +26,7 @@ from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Start, Stop
 from limiter.rules.strangers import Stranger
 from limiter.store.engine import open_writer
-from limiter.store.writer import Writer
+from limiter.store.sqlite_writer import SqliteWriter
 from tests.conftest import wait_until
 from tests.rules.world import NOW, SECOND, asked
 
@@ -156,7 +156,7 @@ def run(path: Path, test: Test, time: Time | None = None, beforehand: Callable[[
 
     async def whole() -> None:
         clock = Clock(lambda: NOW / SECOND, lambda: 0.0)
-        writer = Writer(open_writer(f"sqlite:///{path / 'limiter.db'}"))
+        writer = SqliteWriter(open_writer(f"sqlite:///{path / 'limiter.db'}"))
         committer = Committer(writer.restore(defaults(), UTC, clock.now()), writer, clock)
         try:
             if beforehand is not None:

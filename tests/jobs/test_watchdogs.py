@@ -16,7 +16,7 @@ from limiter.committer import Clock, Committer
 from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
 from limiter.rules.limits import defaults
 from limiter.store.engine import open_writer
-from limiter.store.writer import Writer
+from limiter.store.sqlite_writer import SqliteWriter
 from tests.conftest import Limiter, wait_until
 
 
@@ -32,7 +32,7 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
 @pytest.fixture
 def committer(tmp_path: Path) -> Iterator[Committer]:
     """One on a real file; nothing is submitted."""
-    writer, clock = Writer(open_writer(f"sqlite:///{tmp_path / 'limiter.db'}")), Clock()
+    writer, clock = SqliteWriter(open_writer(f"sqlite:///{tmp_path / 'limiter.db'}")), Clock()
     made = Committer(writer.restore(defaults(), UTC, clock.now()), writer, clock)
     yield made
     asyncio.run(made.close())

@@ -114,7 +114,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("figures")
     keep = pytest.MonkeyPatch()
     book = Book(f"sqlite:///{folder / 'limiter.db'}")
-    book.writer._trim = lambda now: None  # type: ignore[method-assign]
     book.writer.begin()
     for one in SAMPLES:  # in one transaction
         book.state.begin()

@@ -13,8 +13,8 @@ from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Stop, reap
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.store.opening import writer_of
+from limiter.store.postgres_writer import PostgresWriter
 from limiter.store.retention import Retention
-from limiter.store.shared import SharedWriter
 from tests.rules.world import CALM, HOUR, NOW, asked
 
 UTC = ZoneInfo("UTC")
@@ -35,8 +35,8 @@ class Book:
     def open(self, now: int) -> None:
         self.now = now
         self.writer = writer_of(self.url, self.retention)
-        if self.writer.shared:
-            self.writer.clock = lambda: self.now  # type: ignore[attr-defined]  # the server's, which no test can set
+        if isinstance(self.writer, PostgresWriter):
+            self.writer.clock = lambda: self.now  # type: ignore[method-assign]  # the server's, which no test can set
         self.state = self.writer.restore(self.configured, self.zone, now)
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Book:
         """A batch, decided and not yet written."""
         self.now = now
         self.state.begin()
-        if isinstance(self.writer, SharedWriter):
+        if isinstance(self.writer, PostgresWriter):
             self.writer.begin()
             assert self.writer.catch_up(self.state)
         self.writer.fetch(self.state, requests, now)
@@ -61,7 +61,7 @@ class Book:
     def ask(self, now: int, *requests: Any) -> list[Any]:
         """A batch, decided and committed."""
         answers = self.decide(now, *requests)
-        if not self.writer.shared:
+        if self.writer.alone:
             self.writer.begin()
         self.writer.save(self.state)
         self.writer.commit()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from limiter.store import expiring
 from limiter.store.engine import open_writer
-from limiter.store.retention import DAY_MS, Retention
+from limiter.store.retention import DAY_MS, Retention, trims
 
 NOW = 1_790_000_000_000
 TABLES = ("snapshots", "refusal_counts", "refusals", "ended_sessions", "trades")
@@ -58,7 +58,7 @@ def test_what_is_counted_is_what_goes(engine: Engine, kept: str, keep: int) -> N
     before = rows(engine)
     retention = replace(Retention(400 * 24, 400, 400, 1000, 400, 400), **{kept: keep})
     with engine.begin() as tx:
-        for sql, values in retention.slices(NOW, ROWS + 1):
-            tx.exec_driver_sql(sql, values)
+        for trim, bound in zip(trims(), retention.bounds(NOW, ROWS + 1), strict=True):
+            tx.execute(trim, {"before": bound})
     assert counted == before - rows(engine)
     assert bool(counted) == (kept != "raw_hours" and keep < 400)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, text
 
 from limiter.rules.changes import OverrideUser, Rollback, SetPause, Write
 from limiter.rules.limits import Setting, defaults
@@ -19,7 +19,7 @@ from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Reap, StopByAdmin
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.store import flood, schema
+from limiter.store import flood, schema, sqlite_writer
 from limiter.store.retention import Retention
 from limiter.store.rows import link
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
@@ -289,7 +289,8 @@ def test_a_trade_of_any_age_is_known_again(book: Book) -> None:
 
 def test_named_trades_are_found_by_their_index_however_many_there_are(file_book: Book) -> None:
     connection = file_book.writer.connection
-    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {file_book.writer.named_trades}", ('[["u1", "t1"]]',)).all()
+    asked = text(f"EXPLAIN QUERY PLAN {sqlite_writer.NAMED_TRADES.text}")
+    plan = connection.execute(asked, {"named": '[["u1", "t1"]]'}).all()
     connection.rollback()
     assert any("trades USING INDEX trades_id" in step[-1] for step in plan), plan
 

@@ -13,23 +13,32 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import psycopg
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
+from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
 from limiter.rules.state import SHARED, State
 from limiter.store import incidents, journal, limits, restore
+from limiter.store.driver import Driver
 from limiter.store.engine import StoreError
+from limiter.store.fetch import fetch, named
 from limiter.store.postgres import LOCK_MS
 from limiter.store.retention import Retention
-from limiter.store.writer import TRADE_COLUMNS, Writer
+from limiter.store.save import Saver
+from limiter.store.statements import TRADE, Statements
 
 AWAY_MS = 15_000  # every process commits a snapshot each 5 s: after so long a silence none could, and no bot could beat
 START_LOCK_MS = 10_000  # how long a start waits for its turn
 LEADER_MS = 15_000  # a leader that took no snapshot for so long is followed by another
+NAMED_TRADES = text(
+    f"SELECT {', '.join(TRADE)} FROM json_array_elements(CAST(:named AS json)) AS named JOIN trades ON user_id ="
+    " named ->> 0 AND trade_id = named ->> 1"
+)
 
 log = logging.getLogger("limiter")
 
@@ -49,18 +58,17 @@ class News:
     parts: tuple[str, ...]
 
 
-class SharedWriter(Writer):
+class PostgresWriter:
     """Owns this process's connection. `begin`, `fetch`, `save` and `commit` wait for the network and for the others."""
 
-    shared = True
-    leads = False
-    named_trades = (
-        f"SELECT {', '.join(TRADE_COLUMNS)} FROM json_array_elements(%s::json) AS named JOIN trades ON user_id ="
-        " named ->> 0 AND trade_id = named ->> 1"
-    )
+    alone = False
 
     def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
-        super().__init__(engine, retention)
+        self.engine = engine
+        self.leads = False
+        self._driver = self._connect()
+        self._sql = Statements(engine.dialect)
+        self._saver = Saver(self._driver, self._sql, retention)
         self.name = secrets.token_hex(8)  # two containers may have the same host name and process id
         self.zone: tzinfo = UTC
         self.channels: tuple[str, ...] = ()
@@ -69,22 +77,51 @@ class SharedWriter(Writer):
         self._waited = False  # in vain for the row: nothing was done
         self._news = News(0, 0, 1, False, False, [], None, ())
 
-    def _connect(self) -> None:
-        super()._connect()
-        cursor: Any = psycopg.Cursor(cast("psycopg.Connection[Any]", self._driver))
-        self._cursor = cursor  # one that has the server prepare the statements of every batch
+    def _connect(self) -> Driver:
+        driver = Driver(self.engine)
+        driver.cursor = psycopg.Cursor(driver.raw)  # one that has the server prepare the statements of every batch
+        return driver
+
+    def _connect_anew(self) -> None:
+        if self._driver.is_lost():
+            self._revision = None
+            self._driver = self._saver.driver = self._connect()
+
+    @property
+    def connection(self) -> Connection:
+        """Core's connection to the server."""
+        return self._driver.connection
 
     def close(self) -> None:
         """Give leadership and the connection back."""
         try:
             self._connect_anew()
-            self._execute("UPDATE fleet SET leader = NULL WHERE leader = ?", [(self.name,)])
+            self._driver.execute(self._sql.stop_leading, [(self.name,)])
             self._driver.commit()
         except DBAPIError as error:
             log.warning("leader_not_released error=%s", error.orig)
-        super().close()
+        self.connection.close()
+        self.engine.dispose()
 
     # -- a batch
+
+    async def prepare(self, state: State, requests: list[Any], now: int, failing: bool, thread: OneThread) -> int:
+        """Take the row, have the state know what the others did and what the requests name; the database's instant."""
+        await thread.run(self.begin)
+        if not self.catch_up(state):
+            await thread.run(self.read_anew)
+            self.catch_up(state)
+        await thread.run(partial(self.fetch, state, requests, self.now))
+        return self.now
+
+    async def make_durable(self, state: State, failing: bool, thread: OneThread) -> None:
+        """Write and commit the batch with its row of the journal, or give the row of `fleet` back."""
+        if not (state.changes or state.beaten or self.renews):
+            await thread.run(self.release)
+            return
+        await thread.run(partial(self.save, state))
+        await thread.run(self.commit)
+        self.committed(state)
 
     def begin(self) -> None:
         """Take the row that every batch takes, and read what the others committed since this process's last one."""
@@ -96,10 +133,17 @@ class SharedWriter(Writer):
                 if self._read_news(fresh):
                     return
                 self.release()
-        except self._driver_errors as error:
+        except DBAPIError as error:
             # Where it only waited in vain, memory is as good as before, unless it was about to be read anew.
-            self._waited = isinstance(error, psycopg.errors.LockNotAvailable) and fresh is None
-            raise self._as_core(error, _LOCK) from error
+            self._waited = isinstance(error.orig, psycopg.errors.LockNotAvailable) and fresh is None
+            raise
+
+    def fetch(self, state: State, requests: Iterable[Any], now: int) -> None:
+        """Bring what the requests name and memory has not, in the transaction that holds the row."""
+        day = state.day(now).name
+        found = named(state, requests, day)
+        if any(found):
+            fetch(self.connection, state, found, day, NAMED_TRADES)
 
     def catch_up(self, state: State) -> bool:
         """Have the state know it; False where the counts differ after that, and all has to be read anew."""
@@ -134,24 +178,29 @@ class SharedWriter(Writer):
 
     def save(self, state: State) -> None:
         """Write what the batch changed, and what the others have to know of it."""
-        if state.changes.audit:
-            self._audit = self._audit_head()
-        if state.refused:
-            self._flood.next_id = self._next_refusal()
+        self._saver.read_ends(audit=bool(state.changes.audit), refusals=bool(state.refused))
         beaten = [session for session in state.beaten.values() if session.number in state.sessions]
         if self.renews:
-            self._execute(_RENEW_ALL, [(self.now, self.now)])
-        super().save(state)
-        self._save_beats(state)
+            self._driver.execute(self._sql.renew_all, [(self.now, self.now)])
+        self._saver.save(state)
+        self._saver.beats(state)
         self._write_journal(journal.entry(state, beaten, state.refused, renewed=self.renews))
         if state.changes.snapshots:
             self._lead()
-            self._execute("DELETE FROM journal WHERE at < ?", [(self.now - journal.KEEP_MS,)])
+            self._driver.execute(self._sql.delete_journal, [(self.now - journal.KEEP_MS,)])
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._driver.commit()
+
+    def committed(self, state: State) -> None:
+        """Move on what this object remembers of the database, now that the batch is durable."""
+        self._saver.committed(state)
 
     def rollback(self) -> None:
         """Forget the batch, and what is known of the database: whether it was committed after all is not."""
-        self._after.clear()
-        if self._waited and not self._is_lost():
+        self._saver.forget()
+        if self._waited and not self._driver.is_lost():
             self._waited = False
             self.release()
             return
@@ -163,46 +212,23 @@ class SharedWriter(Writer):
 
     def release(self) -> None:
         """Let the others go on: the batch has changed nothing."""
-        self.connection.rollback()
         self._driver.rollback()
 
     def fold_log(self) -> None:
         """The server's own affair."""
 
-    def _end_read(self) -> None:
-        """The batch holds its row until it is written."""
-
-    def _execute(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        super()._execute(sql.replace("?", "%s"), rows)
-
-    def _as_core(self, error: BaseException, sql: str) -> BaseException:
-        return OperationalError(sql, None, error) if self._is_lost() else super()._as_core(error, sql)
-
-    def _is_lost(self) -> bool:
-        driver: Any = self._driver
-        return bool(driver.closed or driver.broken)
-
-    def _connect_anew(self) -> None:
-        if self._is_lost():
-            self._revision = None
-            self._connect()
-
     # -- what the others did
 
     def clock(self) -> int:
         """Now, in UTC milliseconds: the database's clock, for those of several hosts differ."""
-        ((now,),) = self._rows(_NOW)
+        ((now,),) = self._driver.rows(_NOW)
         return int(now)
-
-    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        self._cursor.execute(sql, values)
-        return list(self._cursor.fetchall())
 
     def _read_all(self) -> State:
         """Everything as of one snapshot, without the row: who has it goes on. The entries after it are read later."""
         for statement in _IN_ONE_SNAPSHOT:
-            self._cursor.execute(statement)
-        rows = self._rows(_LATEST)
+            self._driver.execute(statement, [()])
+        rows = self._driver.rows(self._sql.latest_revision)
         in_force = limits.read(self.connection)
         assert in_force is not None, "the start of every process saves them"
         fresh = restore.read_state(self.connection, in_force, self.zone, self.clock(), self.channels)
@@ -212,9 +238,9 @@ class SharedWriter(Writer):
 
     def _read_news(self, fresh: State | None) -> bool:
         """Take the row and look around; False where the journal does not reach back to what is known."""
-        ((active, next_number, paused, leader, leader_until),) = self._rows(_LOCK)
+        ((active, next_number, paused, leader, leader_until),) = self._driver.rows(self._sql.lock_fleet)
         now = self.clock()  # not with the row: it would be the time before the wait
-        rows = self._rows(_SINCE, self._revision)
+        rows = self._driver.rows(self._sql.newer_revisions, self._revision)
         if rows and rows[0][0] != (self._revision or 0) + 1:
             self._revision = None
             return False
@@ -232,7 +258,7 @@ class SharedWriter(Writer):
 
     def _lead(self) -> None:
         """Be the leader, or remain it, where no other is."""
-        self._execute(_LEAD, [(self.name, self.now + LEADER_MS, self.name, self.now)])
+        self._driver.execute(self._sql.lead, [(self.name, self.now + LEADER_MS, self.name, self.now)])
 
     def _read_parts(self, parts: list[str]) -> None:
         in_force = limits.read(self.connection)
@@ -247,24 +273,24 @@ class SharedWriter(Writer):
 
     def _write_journal(self, changes: str) -> None:
         revision, now = (self._revision or 0) + 1, self.now
-        self._execute("INSERT INTO journal (revision, at, changes) VALUES (?, ?, ?)", [(revision, now, changes)])
+        self._driver.execute(self._sql.inserts["journal"], [(revision, now, changes)])
 
         def hold() -> None:
             self._revision, self._at = revision, now
 
-        self._after.append(hold)
+        self._saver.after_commit(hold)
 
     # -- the start
 
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
         """The state as the database has it, every lease renewed in full: the bots of this process could not beat."""
         self.zone, self.channels = zone, tuple(channels)
-        self._execute(_WAIT_UP_TO.format(START_LOCK_MS), [()])
+        self._driver.execute(_WAIT_UP_TO.format(START_LOCK_MS), [()])
         self._driver.commit()
         self._begin_start()
         in_force, versions = limits.read_at_start(self.connection, configured, self.now)
         state = State(in_force, zone)
-        self._save_versions(state, versions, [])
+        self._saver.versions(state, versions, [])
         state.changes.versions.extend(versions)
         self._write_journal(journal.entry(state, (), ()))
         self._lead()
@@ -278,28 +304,21 @@ class SharedWriter(Writer):
         self._news.away = True
         state.follow_renewal(self.now)
         self.save(state)
-        self._execute(_WAIT_UP_TO.format(LOCK_MS), [()])
+        self._driver.execute(_WAIT_UP_TO.format(LOCK_MS), [()])
         self.commit()
         self.committed(state)
         return state
 
     def _begin_start(self) -> None:
         """Take the row, and go on where the journal is."""
-        self._rows(_LOCK)
-        rows = self._rows(_LATEST)
+        self._driver.rows(self._sql.lock_fleet)
+        rows = self._driver.rows(self._sql.latest_revision)
         self._revision, self._at = rows[0] if rows else (0, 0)
         self._news.now = max(self.clock(), self._at)
 
 
-_LOCK = "SELECT active, next_number, paused, leader, leader_until FROM fleet WHERE id = 1 FOR UPDATE"
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-_LATEST = "SELECT revision, at FROM journal ORDER BY revision DESC LIMIT 1"
-_SINCE = "SELECT revision, at, changes FROM journal WHERE revision > %s ORDER BY revision"
-_LEAD = (
-    "UPDATE fleet SET leader = ?, leader_until = ? WHERE id = 1 AND (leader IS NULL OR leader = ? OR leader_until <= ?)"
-)
 _WAIT_UP_TO = "SET lock_timeout = {}"
-_RENEW_ALL = "UPDATE active_sessions SET last_heartbeat_at = ?, expires_at = ? + lease_ms"
 _IN_ONE_SNAPSHOT = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "SET LOCAL statement_timeout = 0",

@@ -16,8 +16,8 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap
 from limiter.store import journal, schema
 from limiter.store.postgres import IDLE_MS
+from limiter.store.postgres_writer import AWAY_MS, LEADER_MS, PostgresWriter
 from limiter.store.rows import session_row
-from limiter.store.shared import AWAY_MS, LEADER_MS, SharedWriter
 from tests.conftest import new_database
 from tests.rules.world import MINUTE, NOW, SECOND, asked, picture
 from tests.store.book import SAMPLE, Book, beat, change, stop, trade
@@ -54,9 +54,9 @@ def look(book: Book, now: int) -> dict[str, Any]:
     return {name: seen[name] for name in SHOWN} | {"rates": rates}
 
 
-def shared(book: Book) -> SharedWriter:
+def shared(book: Book) -> PostgresWriter:
     """Its writer."""
-    assert isinstance(book.writer, SharedWriter)
+    assert isinstance(book.writer, PostgresWriter)
     return book.writer
 
 

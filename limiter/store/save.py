@@ -1,0 +1,196 @@
+"""What a batch changed, as rows: each list is one statement over a set, in the caller's transaction."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Table, func, select
+
+from limiter.rules.records import AuditEntry, Refused, Snapshot, Version
+from limiter.rules.state import State
+from limiter.store import incidents, schema, usage
+from limiter.store.driver import Driver
+from limiter.store.flood import Flood
+from limiter.store.retention import HOUR_MS, Retention
+from limiter.store.rows import costs_row, link, session_row, started_row, trade_row
+from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
+from limiter.store.statements import Statements
+
+
+class Saver:
+    """Writes batches, and remembers what it needs of the rows before: ids, the end of the audit's chain, the flood."""
+
+    def __init__(self, driver: Driver, statements: Statements, retention: Retention) -> None:
+        self.driver, self.statements, self.retention = driver, statements, retention
+        self._audit: tuple[int, str] = (0, "")
+        self._flood = Flood()
+        self._trims = 0
+        self._rolled = 0  # hours before this one are in usage_hours
+        self._after: list[Callable[[], object]] = []
+        self._saved_refusals = 0
+
+    # -- what it remembers
+
+    def read_ends(self, *, audit: bool = True, refusals: bool = True) -> None:
+        """Read where the audit and the refusals end: at the start, and in a batch where others may have written."""
+        if audit:
+            column = schema.audit.c
+            last = self.driver.connection.execute(
+                select(column.id, column.hash).order_by(column.id.desc()).limit(1)
+            ).first()
+            self._audit = (last.id, last.hash) if last else (0, "")
+        if refusals:
+            highest = select(func.coalesce(func.max(schema.refusals.c.id), 0))
+            self._flood.next_id = int(self.driver.connection.execute(highest).scalar_one()) + 1
+
+    def after_commit(self, step: Callable[[], object]) -> None:
+        """Have this done once the batch is durable."""
+        self._after.append(step)
+
+    def committed(self, state: State) -> None:
+        """Move on: the batch is durable."""
+        for step in self._after:
+            step()
+        self._after.clear()
+        del state.refused[: self._saved_refusals]
+        self._saved_refusals = 0
+
+    def forget(self) -> None:
+        """The batch is not written: what is remembered is what was."""
+        self._after.clear()
+
+    # -- a batch
+
+    def save(self, state: State) -> None:
+        """Write what the batch changed, and the refusals that wait."""
+        self._after.clear()
+        changes, run, sql = state.changes, self.driver.execute, self.statements
+        if changes.ended:  # first: a session that replaces another has the same user_id and bot_id
+            run(sql.delete_active, [(ended.session.number,) for ended in changes.ended])
+            run(
+                sql.inserts["ended_sessions"],
+                [(*session_row(ended.session), ended.at, ended.reason) for ended in changes.ended],
+            )
+        if started := [started_row(one) for one in changes.started if one.number in state.sessions]:
+            run(sql.insert_started, started)
+        if changes.started or changes.ended or changes.pause or changes.probe:
+            run(sql.update_fleet, [(len(state.sessions), state.next_number, int(state.paused))])
+        if changes.trades:
+            run(sql.insert_trade, [trade_row(trade) for trade in changes.trades])
+            run(sql.upsert_day, [(day, user, used) for (user, day), used in changes.trade_days.items()])
+        if changes.seconds:
+            run(sql.upsert_second, [(second, kind, user, n) for (kind, user, second), n in changes.seconds.items()])
+        if changes.versions:
+            self.versions(state, changes.versions, changes.overrides)
+        if changes.plan:
+            self.driver.connection.execute(schema.plan_steps.delete())
+            steps = [(step.at, step.max_bots, step.status, step.applied_at, step.held_by) for step in state.plan]
+            self._insert("plan_steps", steps)
+        incidents.save(self._put, changes)
+        for table, row in changes.rows:
+            self._put(schema.metadata.tables[table], row)
+        for snapshot in changes.snapshots:
+            self._snapshot(snapshot)
+            self.beats(state)
+            self._trim(snapshot.at)
+        if changes.snapshots:
+            self._roll_usage(changes.snapshots[-1].at)
+        if changes.audit:
+            self._chain(changes.audit)
+        self._refusals(state.refused)
+
+    def beats(self, state: State) -> None:
+        """Write the leases that were renewed since the last time."""
+        beaten, state.beaten = state.beaten, {}
+        if beaten:
+            rows = [
+                (one.lease_ms, one.last_heartbeat_at, one.expires_at, *costs_row(one), one.number)
+                for one in beaten.values()
+            ]
+            self.driver.execute(self.statements.update_beat, rows)
+
+    def versions(self, state: State, versions: Sequence[Version], users: Sequence[str]) -> None:
+        """Write these versions of the limits, the limits in force now, and the own limits of these users."""
+        rows: list[tuple[Any, ...]] = [
+            (v.version, v.at, v.actor, v.kind, v.reason, v.user_id, json.dumps(v.changed), json.dumps(dict(v.in_force)))
+            for v in versions
+        ]
+        self._insert("limit_versions", rows)
+        self.driver.connection.execute(schema.limits.delete())
+        settings, configured = state.limits.settings, state.limits.configured
+        values = [
+            (
+                name, setting.value, setting.source, configured[name].value, configured[name].source,
+                setting.changed_at, setting.changed_by,
+            )
+            for name, setting in settings.items()
+        ]  # fmt: skip
+        self._insert("limits", values)
+        for user in dict.fromkeys(users):
+            self.driver.connection.execute(schema.overrides.delete().where(schema.overrides.c.user_id == user))
+            if (own := state.limits.overrides.get(user)) is not None:
+                limits = json.dumps(dict(own.limits))
+                self._insert("overrides", [(user, limits, own.reason, own.until, own.changed_at, own.changed_by)])
+
+    def _insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            self.driver.execute(self.statements.inserts[table], rows)
+
+    def _put(self, table: Table, row: Mapping[str, Any]) -> None:
+        """Insert the row, or update what it names of the row that has its primary key."""
+        (key,) = table.primary_key.columns
+        connection = self.driver.connection
+        if connection.execute(table.update().where(key == row[key.name]), dict(row)).rowcount == 0:
+            connection.execute(table.insert(), dict(row))
+
+    def _chain(self, entries: Sequence[AuditEntry]) -> None:
+        number, head = self._audit
+        rows = []
+        for entry in entries:
+            number += 1
+            detail = json.dumps(dict(entry.detail), separators=(",", ":"))
+            row = (number, entry.at, entry.actor, entry.action, entry.target, entry.reason, detail)
+            head = link(head, row)
+            rows.append((*row, head))
+        self._insert("audit", rows)
+        self.after_commit(lambda: setattr(self, "_audit", (number, head)))
+
+    def _refusals(self, refused: list[Refused]) -> None:
+        self._saved_refusals = len(refused)
+        if refused:
+            after, inserts, updates = self._flood.place(refused)
+            self._insert("refusals", inserts)
+            if updates:
+                self.driver.execute(self.statements.update_refusal, updates)
+            self.after_commit(lambda: setattr(self, "_flood", after))
+
+    def _snapshot(self, s: Snapshot) -> None:
+        cpu, ram = s.cpu_percent, s.ram_percent
+        figures = (
+            1, s.bots, s.bots, s.bots, s.suspects, s.limit, int(cpu is not None), cpu or 0.0, cpu,
+            int(ram is not None), ram or 0.0, ram, s.p99_ms, s.tokens, s.signals, s.trades, s.starts, s.ended,
+            *s.costs,
+        )  # fmt: skip
+        steps = [(step, s.at - s.at % (step * 1000)) for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP)]
+        self.driver.execute(self.statements.upsert_snapshot, [(*step, *figures) for step in steps])
+        counts = [(*step, reason, n) for step in steps for reason, n in s.refusals.items()]
+        if counts:
+            self.driver.execute(self.statements.upsert_refusal_count, counts)
+
+    def _roll_usage(self, now: int) -> None:
+        """One finished hour a snapshot, until none is due in this hour."""
+        current = now - now % HOUR_MS
+        if self._rolled >= current:
+            return
+        hours = [hour for hour in usage.due(self.driver.connection, now) if hour >= self._rolled]
+        for hour in hours[:1]:
+            usage.roll(self.driver.connection, hour)
+        rolled = hours[0] + HOUR_MS if hours else current
+        self.after_commit(lambda: setattr(self, "_rolled", rolled))
+
+    def _trim(self, now: int) -> None:
+        """One slice of one table a snapshot."""
+        bounds = self.retention.bounds(now, self._flood.next_id)
+        which = self._trims % len(bounds)
+        self.driver.execute(self.statements.trims[which], [(bounds[which],)])
+        self._trims += 1

@@ -1,0 +1,142 @@
+"""The one writer of a SQLite file. Deciding and writing run in the event loop, the commit (an fsync) in the thread."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from limiter.onethread import OneThread
+from limiter.rules.limits import Setting
+from limiter.rules.state import State
+from limiter.store import limits, restore
+from limiter.store.driver import Driver
+from limiter.store.engine import is_busy
+from limiter.store.fetch import fetch, named
+from limiter.store.retention import Retention
+from limiter.store.save import Saver
+from limiter.store.statements import TRADE, Statements
+
+LOCK_SECONDS = 1.5  # how long a batch tries for the write lock
+LOCK_SECONDS_FAILING = 0.1  # and while it was refused before: what waits behind must have its answer in time too
+NAMED_TRADES = text(  # a join: for `(user_id, trade_id) IN (…)` SQLite reads the whole table
+    f"SELECT {', '.join(TRADE)} FROM json_each(:named) AS named JOIN trades ON user_id ="
+    " json_extract(named.value, '$[0]') AND trade_id = json_extract(named.value, '$[1]')"
+)
+
+log = logging.getLogger("limiter")
+
+
+class SqliteWriter:
+    """Owns the one connection that writes. Not thread-safe: one call at a time, from whichever thread."""
+
+    alone = True
+    leads = True
+
+    def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
+        self.engine = engine
+        self._driver = Driver(engine)
+        self._saver = Saver(self._driver, Statements(engine.dialect), retention)
+
+    @property
+    def connection(self) -> Connection:
+        """Core's connection to the file."""
+        return self._driver.connection
+
+    def close(self) -> None:
+        """Give the connection back; SQLite then checkpoints and removes the -wal file."""
+        self.connection.close()
+        self.engine.dispose()
+
+    # -- a batch
+
+    async def prepare(self, state: State, requests: list[Any], now: int, failing: bool, thread: OneThread) -> int:
+        """Have the state know what the requests name. No lease ends in an outage, for no end can be recorded."""
+        if failing:
+            state.renew_all(now)
+        self.fetch(state, requests, now)
+        return now
+
+    async def make_durable(self, state: State, failing: bool, thread: OneThread) -> None:
+        """Write and commit what the batch changed; nothing where it changed nothing."""
+        if not state.changes:
+            return
+        try:
+            self.begin()
+        except OperationalError as error:
+            if not is_busy(error):
+                raise
+            await thread.run(partial(self._wait_for_lock, LOCK_SECONDS_FAILING if failing else LOCK_SECONDS))
+        self.save(state)
+        await thread.run(self.commit)
+        self.committed(state)
+
+    def begin(self) -> None:
+        """Take the write lock, or raise OperationalError at once where another process has it."""
+        self._driver.execute("BEGIN IMMEDIATE", [()])
+
+    def _wait_for_lock(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.begin()
+            except OperationalError as error:
+                if not is_busy(error) or time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
+
+    def fetch(self, state: State, requests: Iterable[Any], now: int) -> None:
+        """Bring what the requests name and memory has not. The batch is decided outside of a transaction."""
+        day = state.day(now).name
+        found = named(state, requests, day)
+        if any(found):
+            try:
+                fetch(self.connection, state, found, day, NAMED_TRADES)
+            finally:
+                self.connection.rollback()  # what was only read must not hold a transaction open
+
+    def save(self, state: State) -> None:
+        """Write what the batch changed, and the refusals that wait."""
+        self._saver.save(state)
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._driver.commit()
+
+    def committed(self, state: State) -> None:
+        """Move on what this object remembers of the database, now that the batch is durable."""
+        self._saver.committed(state)
+
+    def rollback(self) -> None:
+        """Forget the batch."""
+        self._driver.rollback()
+        self._saver.forget()
+
+    def fold_log(self) -> None:
+        """Move the write-ahead log into the database and give its room back, as far as readers and the disk let it."""
+        try:
+            self._driver.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        except DBAPIError as error:
+            log.warning("log_not_folded error=%s", error.orig)
+
+    # -- the start
+
+    def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
+        """The state as the database has it (see store/restore.py), every lease renewed in full.
+
+        Saves what environment and defaults say now, as a version of its own where values in force changed by it.
+        """
+        in_force, versions = limits.read_at_start(self.connection, configured, now)
+        self.connection.rollback()
+        self.begin()
+        self._saver.versions(State(in_force), versions, [])
+        self.commit()
+        state = restore.read_state(self.connection, in_force, zone, now, channels)
+        state.renew_all(now)  # nobody could beat while this process was away
+        self._saver.read_ends()
+        self.connection.rollback()
+        return state
