@@ -112,7 +112,7 @@ def console_url() -> str:
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """A limiter for as long as the console lives, and the link."""
     keeper = None
-    # Charts bring Arrow, an import that the first page shall not wait for.
+    # pandas and Altair, an import that the first page shall not wait for.
     warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts.capacity"))
     here = is_loopback(urlsplit(SETTINGS.limiter_url).hostname or "")
     if SETTINGS["LIMITER_CONSOLE_STARTS"] and here and not await answers():

@@ -38,7 +38,7 @@ def watched(link: str, folder: Path) -> Iterator[None]:
             for name in PAGES:
                 tab = context.new_page()
                 tab.goto(link if not name else f"{link.partition('/sign-in')[0]}/{name}")
-                tab.locator(".lim-status").first.wait_for(timeout=60_000)
+                tab.locator(".st-key-status").first.wait_for(timeout=60_000)
             yield
         finally:
             browser.close()

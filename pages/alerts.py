@@ -1,6 +1,5 @@
 """What fired, who was told, is it over?"""
 
-import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -9,44 +8,28 @@ import streamlit as st
 from limiter.answers.alerts import ChannelRow, IncidentRow
 from limiter.client import Refused
 from limiter.console import data, frame
-from limiter.console.frame import Card
+from limiter.console.charts import statuses
 from limiter.console.kit import tables, times, url_widgets
-from limiter.console.kit.times import DAY
-from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, value_text
+from limiter.console.kit.cards import Card, cards, timeline
+from limiter.console.kit.receipts import receipt
+from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, value_text, view
 from limiter.console.parts import happenings
-from limiter.rules.capacity import Capacity
+from limiter.console.view import DAY
 from limiter.store import read
 
 sign_in = frame.begin()
 DAYS_SHOWN = 30
 STATES = {"open": t("Open now"), "acknowledged": t("Acknowledged"), "resolved": t("Resolved")}
-DELIVERY = {"sent": "✓", "failed": "✗", "pending": "…"}
+DELIVERY = {"sent": ":material/check:", "failed": ":material/close:", "pending": ":material/hourglass_empty:"}
 
 
 def day_bar() -> None:
     """A cell a day, tinted by the highest status that it reached."""
     now = times.now()
-    order = ["", *frame.ICONS]
-    worst: dict[str, str] = {}
-    for row in data.read(read.history.hours, now - DAYS_SHOWN * DAY, now).rows:
-        day = times.day(row.at)
-        worst[day] = max(worst.get(day, ""), Capacity(row.high, row.limit).status.value, key=order.index)
-    cells = []
-    for back in range(DAYS_SHOWN - 1, -1, -1):
-        day = times.day(now - back * DAY)
-        status = worst.get(day, "")
-        said = html.escape(f"{day}: {status or t('no data')}", quote=True)
-        tint = f"var(--{status.lower()})" if status else "var(--quiet)"
-        cells.append(f"<i title='{said}' style='background:{tint}'>{frame.ICONS.get(status, '')}</i>")
-    label = html.escape(t("Highest status of each of the last 30 days"), quote=True)
-    ends = f"<span>{times.day(now - (DAYS_SHOWN - 1) * DAY)}</span><span>{html.escape(t('today'))}</span>"
-    st.html(
-        f"<div class='lim-days' role='img' aria-label='{label}'>{''.join(cells)}</div>"
-        f"<div class='lim-ends lim-quiet'>{ends}</div>"
-    )
-    st.caption(
-        t("The highest status of each of the last 30 days: ○ LOW, ✓ HEALTHY, ⚠ WARNING, ⛔ FULL; empty: no data.")
-    )
+    rows = data.hours(now - DAYS_SHOWN * DAY, now).bots
+    title = t("Highest status of each of the last 30 days")
+    st.caption(title)
+    st.altair_chart(statuses.days(rows, view(), until=now, shown=DAYS_SHOWN), key="days", alt=title)
 
 
 def figures(counts: Mapping[str, int], channels: Sequence[ChannelRow]) -> None:
@@ -54,7 +37,7 @@ def figures(counts: Mapping[str, int], channels: Sequence[ChannelRow]) -> None:
     failing = [channel.name for channel in channels if not channel.ok]
     limits = data.read(read.limits.read)
     threshold = float(limits.values["ALERT_THRESHOLD"] or 0) if limits else 80.0
-    frame.cards(
+    cards(
         [
             Card(
                 t("Open now"),
@@ -87,7 +70,7 @@ def card(incident: IncidentRow) -> None:
     at = times.millis(incident.opened_at)
     refused = sum(incident.refusals.values())
     with st.container(border=True):
-        st.markdown(f"**{happenings.incident_text(incident)}**  \n{summary(incident, at)}")
+        st.markdown(f":material/warning: **{happenings.incident_text(incident)}**  \n{summary(incident, at)}")
         sent = Counter(f"{DELIVERY[one.state]} {one.channel}" for one in incident.deliveries)
         told = [f"{text} ×{n}" if n > 1 else text for text, n in sent.items()]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -142,7 +125,7 @@ def summary(incident: IncidentRow, at: int) -> str:
 
 def course(incident: IncidentRow) -> None:
     """Crossings, changes and notes in order; a note for afterwards; the whole to take away."""
-    frame.timeline(happened(incident))
+    timeline(happened(incident))
     if sign_in.may_change:
         key = f"note-{incident.id}"
         with st.form(key, clear_on_submit=True, border=False):
@@ -174,7 +157,7 @@ def happened(incident: IncidentRow) -> list[tuple[int, str]]:
     for one in incident.changes:
         moved = ", ".join(f"{row.name} {value_text(row.before)} → {value_text(row.after)}" for row in one.changed)
         found.append((times.millis(one.at), f"{one.by} · {moved} · {happenings.reason(one.reason)}"))
-    found += [(times.millis(note.at), f"📝 {note.text} · {note.author}") for note in incident.notes]
+    found += [(times.millis(note.at), f"{note.text} · {note.author}") for note in incident.notes]
     if incident.resolved_at:
         found.append((times.millis(incident.resolved_at), t("over")))
     return sorted(found)
@@ -191,9 +174,9 @@ def acknowledge(number_of: int, key: str) -> None:
     """Say that somebody looks after it."""
     try:
         data.admin(sign_in).acknowledge(number_of, st.session_state.get(key, "").strip() or None)
-        frame.receipt(t("Acknowledged."))
+        receipt(t("Acknowledged."))
     except Refused as refused:
-        frame.receipt(str(refused), good=False)
+        receipt(str(refused), good=False)
 
 
 def add_note(incident: IncidentRow, key: str) -> None:
@@ -202,9 +185,9 @@ def add_note(incident: IncidentRow, key: str) -> None:
         at = incident.resolved_at or times.rfc3339(times.now())
         try:
             data.admin(sign_in).add_note(text, at=at)
-            frame.receipt(t("Note added."))
+            receipt(t("Note added."))
         except Refused as refused:
-            frame.receipt(str(refused), good=False)
+            receipt(str(refused), good=False)
 
 
 def send_test() -> None:
@@ -212,10 +195,10 @@ def send_test() -> None:
     try:
         answer = data.admin(sign_in, 15.0).test_alert()
     except Refused as refused:
-        frame.receipt(str(refused), good=False)
+        receipt(str(refused), good=False)
         return
     said = [f"{DELIVERY[one.state]} {one.channel}" for one in answer.deliveries]
-    frame.receipt(
+    receipt(
         t("Test: {list}", list=", ".join(said)) if said else t("No channel is set up: see LIMITER_ALERT_URLS."),
         good=bool(said),
     )
@@ -228,7 +211,7 @@ def channels_table(channels: Sequence[ChannelRow]) -> None:
         rows = [
             {
                 t("channel"): one.name,
-                t("state"): f"✓ {t('arrives')}" if one.ok else f"✗ {t('failing')}",
+                t("state"): t("arrives") if one.ok else t("failing"),
                 t("last answer"): one.last_answer or "–",
                 t("last sent"): times.when(times.millis(one.sent_at)) if one.sent_at else "–",
                 t("waiting"): one.pending,

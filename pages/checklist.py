@@ -14,6 +14,7 @@ from limiter.answers.plan import PlanStep
 from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.cards import facts
 from limiter.console.kit.receipts import act, reason_field
 from limiter.console.kit.words import language, number, t, tn
 from limiter.console.parts import launch
@@ -25,7 +26,8 @@ from limiter.store.engine import StoreError
 sign_in = frame.begin()
 TABS = {"checklist": t("Checklist"), "plan": t("Launch plan"), "drills": t("Exercises")}
 TEMPLATE = ((1, 50), (3, 100), (7, 150), (14, 200))
-CHIPS = {"planned": "○", "applied": "✓", "held": "⚠"}
+PASSED = {True: ":material/check_circle:", False: ":material/cancel:"}
+DONE = {True: ":material/check_circle:", False: ":material/radio_button_unchecked:", None: ":material/visibility:"}
 
 
 # -- checklist
@@ -37,7 +39,7 @@ def items(title: str, found: Sequence[launch.Item]) -> None:
     with st.container(border=True):
         st.header(f"{title} · {done}/{len(found)}", anchor=False)
         for item in found:
-            mark = {True: "✓", False: "☐", None: "–"}[item.done]
+            mark = DONE[item.done]
             with st.container(
                 horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"
             ):
@@ -55,7 +57,8 @@ def ready(limits: Limits) -> None:
     items(t("Before"), launch.before(limits, stats))
     items(t("During"), launch.during(limits, stats))
     items(t("After"), launch.after(limits, advice))
-    st.caption(t("✓ seen to be done · ☐ to do · – for you to judge, with what is known"))
+    known = {True: t("seen to be done"), False: t("to do"), None: t("for you to judge, with what is known")}
+    st.caption(" · ".join(f"{DONE[done]} {said}" for done, said in known.items()))
 
 
 # -- plan
@@ -74,7 +77,7 @@ def plan(_: Limits) -> None:
             {
                 t("time"): times.when(times.millis(step.at)),
                 "MAX_CONCURRENT_BOTS": step.max_bots,
-                t("state"): f"{CHIPS[step.status]} {state_text(step.status)}",
+                t("state"): state_text(step.status),
                 t("detail"): detail(step),
             }
             for step in steps
@@ -224,7 +227,7 @@ def run(names: Sequence[str]) -> None:
             with closing(exercises.perform(data.settings(), names, language())) as results:
                 for done, result in enumerate(results, 1):
                     report.keep(data.settings(), result)
-                    st.write(f"{'✓' if result.passed else '✗'} {result.title} · {number(result.seconds, 1)} s")
+                    st.write(f"{PASSED[result.passed]} {result.title} · {number(result.seconds, 1)} s")
                     if done < len(names):
                         status.update(label=t("Exercising: {name}", name=titled(names[done])), expanded=True)
         except exercises.Busy:
@@ -237,7 +240,7 @@ def run(names: Sequence[str]) -> None:
 def shown(name: str, result: report.Result | None) -> None:
     """One exercise: when it was last done, and its steps."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        mark = "○" if result is None else "✓" if result.passed else "✗"
+        mark = DONE[False] if result is None else PASSED[result.passed]
         when = f" · {times.when(result.at)} · {number(result.seconds, 1)} s" if result else ""
         st.markdown(f"{mark} **{titled(name)}**{when}", width=560)
         button(t("Run"), [name], f"run-{name}")
@@ -247,7 +250,7 @@ def shown(name: str, result: report.Result | None) -> None:
         (step.tried, f"✓ {step.seen}" if step.right else f"✗ {step.seen} · {t('expected')}: {step.expected}")
         for step in result.steps
     ]
-    frame.facts(rows + ([("✗", result.fault)] if result.fault else []))
+    facts(rows + ([("✗", result.fault)] if result.fault else []))
     st.caption(f"MAX_CONCURRENT_BOTS {number(result.max_bots)} · {result.database}")
 
 

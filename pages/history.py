@@ -1,23 +1,24 @@
 """How close to the limit were we, when, and what did we change?"""
 
-import json
-from typing import Any
-
+import pandas as pd
 import streamlit as st
 
 from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.charts import capacity
-from limiter.console.frame import Card
+from limiter.console.data import History
 from limiter.console.kit import tables, time_range, times
-from limiter.console.kit.times import Span
-from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn
+from limiter.console.kit.cards import Card, cards
+from limiter.console.kit.receipts import receipt
+from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, view
 from limiter.console.parts import happenings
 from limiter.console.sign_in.sign_ins import SignIn
+from limiter.console.view import Span
+from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
 from limiter.store import read
-from limiter.store.read.history import Series
 
 sign_in = frame.begin()
+GUARDS = {"CPU": CPU_PERCENT, "RAM": RAM_PERCENT}
 
 
 def draw(sign_in: SignIn, span: Span) -> None:
@@ -26,23 +27,34 @@ def draw(sign_in: SignIn, span: Span) -> None:
         st.rerun()  # the chart ran alone; the range above it has changed too
     if time_range.chosen() is None:
         span = Span(times.now() - span.length, times.now())
-    series = data.read(read.history.series, span.start, span.end)
-    if not series.rows:
+    shown = known_part(span)
+    history = data.history(shown.start, shown.end)
+    if history.bots.empty:
         nothing(span)
         return
-    figures(series, span)
+    figures(history, span)
     stats = data.live(sign_in).stats
     comfort = stats.system.recommended_max_bots if stats else None
-    chart = capacity.capacity(series, span, happenings.marks(span), comfort, height=340, brush=True)
+    marks, width = happenings.marks(shown), history.width_ms
+    chart = capacity.capacity(
+        history.bots, shown, view(), width_ms=width, marks=marks, comfort=comfort, brush=True, height=340
+    )
     with st.container(border=True):
-        st.vega_lite_chart(
-            chart, key="bots", on_select=zoom, selection_mode="span", alt=t("Bots against the limit of each time")
-        )
-        if series.refused:
-            st.vega_lite_chart(capacity.refusals(series, span), key="refusals", alt=t("Refusals by reason"))
-        st.vega_lite_chart(capacity.box(series, span), key="box", alt=t("CPU and RAM in percent"))
-        st.caption(legend(series))
-    downloads(series, span)
+        alt = t("Bots against the limit of each time")
+        st.altair_chart(chart, key="bots", on_select=zoom, selection_mode="span", alt=alt)
+        if not history.refused.empty:
+            chart = capacity.refusals(history.refused, shown, view(), width_ms=width)
+            st.altair_chart(chart, key="refusals", alt=t("Refusals by reason"))
+        chart = capacity.box(history.bots, shown, view(), width_ms=width, guards=GUARDS)
+        st.altair_chart(chart, key="box", alt=t("CPU and RAM in percent"))
+        st.caption(legend(history, span, shown))
+    downloads(history, shown)
+
+
+def known_part(span: Span) -> Span:
+    """The span without the time before the first snapshot."""
+    known = data.read(read.history.bounds)
+    return span.since(known[0]) if known and known[0] < span.end else span
 
 
 def zoom() -> None:
@@ -53,13 +65,15 @@ def zoom() -> None:
         st.session_state["zoomed"] = True
 
 
-def legend(series: Series) -> str:
-    """What the lines are, and how exact."""
-    source = {5: t("5-second snapshots"), 60: t("minute means"), 3600: t("hour means")}[series.step]
-    parts = [
+def legend(history: History, span: Span, shown: Span) -> str:
+    """What the lines are, how exact, and where they start."""
+    source = {5: t("5-second snapshots"), 60: t("minute means"), 3600: t("hour means")}[history.step]
+    start = t("Nothing is known before {time}: the charts start there.", time=times.when(shown.start))
+    parts = [] if shown == span else [start]
+    parts += [
         t(
             "Line: mean over {width}, from {source}; shade: least to most.",
-            width=lasting(series.bucket_ms / 1000),
+            width=lasting(history.width_ms / 1000),
             source=source,
         ),
         t("Dashed: the limit of that time. Dotted: comfortable for this box, and the guards. Gaps: no data."),
@@ -68,15 +82,14 @@ def legend(series: Series) -> str:
     return " ".join(parts)
 
 
-def figures(series: Series, span: Span) -> None:
+def figures(history: History, span: Span) -> None:
     """The period in five figures."""
-    load = data.read(read.history.load, span.start, span.end)
-    means = sorted(row.mean for row in series.rows)
-    p95 = means[min(len(means) - 1, int(0.95 * len(means)))]
+    load = data.load(span.start, span.end)
+    p95 = float(history.bots["mean"].quantile(0.95, interpolation="lower"))
     refused = sum(load.refusals.values())
     top = max(load.refusals.items(), key=lambda item: item[1], default=None)
-    highest = max((row.high for row in series.rows), default=0)
-    frame.cards(
+    highest = history.bots["high"].max()
+    cards(
         [
             Card(
                 t("Peak"),
@@ -123,46 +136,46 @@ def nothing(span: Span) -> None:
     )
 
 
-def rows_of(series: Series) -> list[dict[str, Any]]:
+def rows_of(history: History) -> pd.DataFrame:
     """The buckets as table, CSV and JSON show them."""
-    reasons = sorted({reason for found in series.refused.values() for reason in found})
-    return [
+    bots = history.bots
+    rows = pd.DataFrame(
         {
-            "at": times.rfc3339(row.at),
-            "bots_min": row.low,
-            "bots_mean": row.mean,
-            "bots_max": row.high,
-            "limit": row.limit,
-            "cpu_percent": row.cpu,
-            "ram_percent": row.ram,
-            "tokens": row.tokens,
-            "signals": row.signals,
-            "starts": row.starts,
-            **{f"refused_{reason}": series.refused.get(row.at, {}).get(reason, 0) for reason in reasons},
-            "measured_bots": row.measured,
-            "bot_memory_mb": row.bot_memory,
-            "bot_cpu_percent": row.bot_cpu,
+            "at": bots["at"].dt.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            "bots_min": bots["low"],
+            "bots_mean": bots["mean"],
+            "bots_max": bots["high"],
+            "limit": bots["limit"],
+            "cpu_percent": bots["cpu"],
+            "ram_percent": bots["ram"],
+            **{name: bots[name] for name in ("tokens", "signals", "starts")},
         }
-        for row in series.rows
-    ]
+    )
+    if not history.refused.empty:
+        sums = history.refused.pivot_table(index="at", columns="reason", values="n", aggfunc="sum")
+        sums = sums.reindex(bots["at"]).fillna(0).astype(int).reset_index(drop=True)
+        rows = rows.join(sums.add_prefix("refused_"))
+    return rows.assign(
+        measured_bots=bots["measured"], bot_memory_mb=bots["bot_memory"], bot_cpu_percent=bots["bot_cpu"]
+    )
 
 
-def downloads(series: Series, span: Span) -> None:
+def downloads(history: History, span: Span) -> None:
     """The same figures to take away."""
-    rows = rows_of(series)
+    rows = rows_of(history)
     name = f"capacity-{times.rfc3339(span.start)[:16].replace(':', '')}"
     with st.container(horizontal=True, gap="small"):
         tables.csv_button(rows, name)
         st.download_button(
             "JSON",
-            lambda: json.dumps(rows, indent=1),
+            lambda: rows.to_json(orient="records", indent=1),
             f"{name}.json",
             "application/json",
             on_click="ignore",
             icon=":material/download:",
         )
         with st.popover("API", icon=":material/data_object:"):
-            query = f"from={times.rfc3339(span.start)}&to={times.rfc3339(span.end)}&step={series.bucket_ms // 1000}"
+            query = f"from={times.rfc3339(span.start)}&to={times.rfc3339(span.end)}&step={history.width_ms // 1000}"
             st.code(
                 f"curl -H \"Authorization: Bearer $LIMITER_KEY\" '{data.limiter_url()}/api/admin/history?{query}'",
                 language=None,
@@ -203,9 +216,9 @@ def add_note() -> None:
     if text := st.session_state["note-text"].strip():
         try:
             data.admin(sign_in).add_note(text)
-            frame.receipt(t("Note added."))
+            receipt(t("Note added."))
         except Refused as refused:
-            frame.receipt(str(refused), good=False)
+            receipt(str(refused), good=False)
 
 
 st.title(t("Capacity history"), anchor=False)

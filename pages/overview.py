@@ -1,91 +1,125 @@
 """Can I take one more bot, and is anything wrong?"""
 
+from collections.abc import Sequence
+
+import pandas as pd
 import streamlit as st
 
+from limiter.answers.capacity import StatsAnswer
 from limiter.console import data, frame
-from limiter.console.charts import capacity
-from limiter.console.frame import Card
+from limiter.console.charts import capacity, statuses
 from limiter.console.kit import times
-from limiter.console.kit.times import HOUR, Span
-from limiter.console.kit.words import number, percent, t, tn
+from limiter.console.kit.cards import Card, Tone, cards, timeline
+from limiter.console.kit.words import number, percent, t, tn, view
 from limiter.console.parts import happenings, to_do
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.rules.capacity import Capacity
+from limiter.console.view import DAY, HOUR, MINUTE, Span
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
 from limiter.store import read
 
 sign_in = frame.begin()
+SLICE = 5 * MINUTE  # of the refusals that are drawn
 
 
 def now_taken(sign_in: SignIn) -> None:
-    """The bar and the figures beneath it."""
+    """The scale and the figures beneath it."""
     stats = data.live(sign_in).stats
     if stats is None:
         return
-    capacity = Capacity(stats.capacity.current_bots, stats.capacity.max_bots)
-    system, rates, sessions, decisions = stats.system, stats.rates, stats.sessions, stats.decisions
-    frame.capacity_bar(capacity, system.recommended_max_bots, stats.limits["ALERT_THRESHOLD"] or 0)
+    taken, comfort = stats.capacity, stats.system.recommended_max_bots
+    current, limit = taken.current_bots, taken.max_bots
+    with st.container(border=True, gap="xxsmall"):
+        said = t("{current} of {limit} slots taken", current=number(current), limit=number(limit))
+        st.altair_chart(statuses.scale(current, limit, view(), comfort=comfort), key="scale", alt=said)
+        st.caption(beside(comfort, max(current, limit, 1), stats.limits["ALERT_THRESHOLD"] or 0))
     now = times.now()
-    day = data.read(read.history.load, now - times.DAY, now)
-    refused = sum(rates.refusals_last_hour.values())
+    figures(stats, data.table(read.history.pulse, now - HOUR, now), now)
+
+
+def beside(comfort: int | None, reach: int, threshold: float) -> str:
+    """What the scale's dotted line is, and from where on somebody is told."""
+    alert = t("alert from {percent}", percent=percent(threshold, 0))
+    if not comfort:
+        return alert
+    near = t("dotted: {n} bots, what this box carries comfortably", n=number(comfort))
+    far = t("this box carries {n} bots comfortably", n=number(comfort))
+    return f"{near if comfort <= 1.5 * reach else far} · {alert}"
+
+
+def figures(stats: StatsAnswer, hour: pd.DataFrame, now: int) -> None:
+    """Six figures, each with its last hour (the peak: its day)."""
+    system, rates, sessions, decisions = stats.system, stats.rates, stats.sessions, stats.decisions
+    day = data.load(now - DAY, now)
+    refused, suspects = sum(rates.refusals_last_hour.values()), sessions.suspect
     users = data.read(read.refusals.refused_users, now - HOUR) if refused else 0
-    seldom = [silent for silent in (system.cpu_percent, system.ram_percent) if silent is None]
-    p99 = decisions.p99_ms
-    peak_at = times.when(day.peak_at) if day.peak_at else t("no snapshot yet")
-    frame.cards(
+    counts = data.read(read.history.series, now - HOUR, now, SLICE // 1000).refused
+    slices = [sum(counts.get(at, {}).values()) for at in range((now - HOUR) // SLICE * SLICE, now, SLICE)]
+    cpu, ram, p99 = system.cpu_percent, system.ram_percent, decisions.p99_ms
+    cards(
         [
-            Card(t("Peak, 24 h"), number(day.peak) if day.peak is not None else "–", peak_at),
+            Card(
+                t("Peak, 24 h"),
+                number(day.peak) if day.peak is not None else "–",
+                times.when(day.peak_at) if day.peak_at else t("no snapshot yet"),
+                trend=line_of(data.hours(now - DAY, now).bots, "high"),
+            ),
             Card(
                 t("Refused, 1 h"),
                 number(refused),
                 tn("{n} user", "{n} users", users) if refused else t("nobody was turned away"),
                 "said" if refused else "",
+                slices,
+                "bar",
             ),
             Card(
                 t("Suspect bots"),
-                number(sessions.suspect),
-                t("two heartbeats missed") if sessions.suspect else t("every bot is heard"),
-                "said" if sessions.suspect else "",
+                number(suspects),
+                t("two heartbeats missed") if suspects else t("every bot is heard"),
+                "said" if suspects else "",
+                line_of(hour, "suspects"),
+                "bar",
             ),
-            Card(
-                "CPU",
-                percent(system.cpu_percent, 0),
-                t("raises held above {n}", n=percent(CPU_PERCENT, 0)),
-                tone(system.cpu_percent, CPU_PERCENT),
-            ),
-            Card(
-                "RAM",
-                percent(system.ram_percent, 0),
-                t("raises held above {n}", n=percent(RAM_PERCENT, 0)),
-                tone(system.ram_percent, RAM_PERCENT),
-            ),
+            box_card("CPU", cpu, CPU_PERCENT, line_of(hour, "cpu")),
+            box_card("RAM", ram, RAM_PERCENT, line_of(hour, "ram")),
             Card(
                 t("Decision, p99"),
                 f"{number(p99, 1)} ms" if p99 is not None else "–",
-                tn("{n} in the last minute", "{n} in the last minute", decisions.count) if not seldom else "",
+                tn("{n} in the last minute", "{n} in the last minute", decisions.count),
+                trend=line_of(hour, "p99"),
             ),
-        ]
+        ],
+        across=3,
     )
 
 
-def tone(value: float | None, threshold: float) -> str:
-    """How a reading beside its guard is marked."""
-    return "bad" if value is not None and value > threshold else ""
+def box_card(name: str, value: float | None, guard: float, trend: Sequence[float]) -> Card:
+    """A reading of the box beside its guard."""
+    tone: Tone = "bad" if value is not None and value > guard else ""
+    return Card(name, percent(value, 0), t("raises held above {n}", n=percent(guard, 0)), tone, trend)
+
+
+def line_of(rows: pd.DataFrame, column: str) -> Sequence[float]:
+    """A column as a sparkline takes it: nothing where there are not two values yet."""
+    found: list[float] = rows[column].dropna().astype(float).to_list() if column in rows else []
+    return found if len(found) > 1 else ()
 
 
 def last_hour(_: SignIn) -> None:
     """Bots against the limit."""
     now = times.now()
     span = Span(now - HOUR, now)
-    series = data.read(read.history.series, span.start, span.end)
+    known = data.read(read.history.bounds)
+    span = span.since(known[0]) if known else span
+    history = data.history(span.start, span.end)
     st.header(t("The last hour"), anchor=False)
-    if not series.rows:
+    if history.bots.empty:
         st.info(t("No snapshot in the last hour: a limiter that runs takes one every 5 seconds."))
         return
-    marks = happenings.marks(span)
-    comfort = comfortable(sign_in)
-    chart = capacity.capacity(series, span, marks, comfort, height=300)
-    st.vega_lite_chart(chart, key="hour", width="stretch", alt=t("Bots against the limit in the last hour"))
+    marks, comfort = happenings.marks(span), comfortable(sign_in)
+    chart = capacity.capacity(
+        history.bots, span, view(), width_ms=history.width_ms, marks=marks, comfort=comfort, height=300
+    )
+    st.altair_chart(chart, key="hour", alt=t("Bots against the limit in the last hour"))
     st.caption(
         t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL.")
     )
@@ -103,7 +137,7 @@ def tasks(sign_in: SignIn) -> None:
     pressing = any(task.pressing for task in found)
     with st.container(border=True, key="to-do-pressing" if pressing else "to-do", gap="xxsmall"):
         if not pressing:
-            line("✓ " + t("Nothing asks for you."), "limits.py", t("Open Limits"))
+            line(":material/check: " + t("Nothing asks for you."), "limits.py", t("Open Limits"))
         for task in found:
             line(task.text, task.page, task.label)
 
@@ -120,7 +154,7 @@ def latest(_: SignIn) -> None:
     st.header(t("Latest"), anchor=False)
     found = happenings.latest(7)
     if found:
-        frame.timeline(found)
+        timeline(found)
     else:
         st.caption(t("Nothing yet."))
 

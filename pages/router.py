@@ -3,6 +3,7 @@
 import streamlit as st
 
 from limiter.console import frame
+from limiter.console.kit.receipts import show_receipts
 from limiter.console.kit.words import t
 
 frame.choose_view()
@@ -27,5 +28,5 @@ page = st.navigation(pages, expanded=True)
 frame.page_setup(f"{page.title} · {t('Bot capacity')}")
 sign_in = frame.begin()
 frame.header(sign_in)
-frame.show_receipts()
+show_receipts()
 frame.guard(page.run)

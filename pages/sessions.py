@@ -7,8 +7,8 @@ import streamlit as st
 from sqlalchemy import Row
 
 from limiter.console import data, frame
-from limiter.console.frame import Card
 from limiter.console.kit import tables, times, url_widgets
+from limiter.console.kit.cards import Card, cards, facts, timeline
 from limiter.console.kit.receipts import act, reason_field
 from limiter.console.kit.words import lasting, memory, number, reason_text, t, tn, value_text
 from limiter.console.sign_in.sign_ins import SignIn
@@ -38,7 +38,7 @@ def figures(sign_in: SignIn) -> None:
     heard = capacity.current_bots - sessions.suspect
     lease = stats.limits["BOT_LEASE_SECONDS"]
     gap = tn("{n} slot is held by a silent bot", "{n} slots are held by silent bots", sessions.suspect)
-    frame.cards(
+    cards(
         [
             Card(
                 t("Slots counted"),
@@ -104,7 +104,7 @@ def holding(view: str, user: str) -> None:
                     t("last heartbeat"): lasting((now - row.last_heartbeat_at) / 1000),
                     **cost(row),
                     t("trades today"): trades.get(row.user_id, 0),
-                    t("state"): f"⚠ {t('suspect')}" if silent(row, now) else f"✓ {t('active')}",
+                    t("state"): t("suspect") if silent(row, now) else t("active"),
                 }
                 for row in shown
             ],
@@ -205,7 +205,7 @@ def details(row: dict[str, Any], name: str) -> None:
     def drawer() -> None:
         user = row[t("user")]
         st.code(row[t("session")], language=None)
-        frame.facts([(label, value) for label, value in row.items() if label != t("session")])
+        facts([(label, value) for label, value in row.items() if label != t("session")])
         own = data.read(read.limits.overrides).get(user)
         if own is not None:
             held = ", ".join(f"{limit} {value_text(value)}" for limit, value in own.limits.items())
@@ -228,7 +228,7 @@ def details(row: dict[str, Any], name: str) -> None:
             (one.at, t("refused: {why}", why=reason_text(one.reason)) + f" ({one.request_id})")
             for one in data.read(read.refusals.refusals, user, limit=6)
         ]
-        frame.timeline(sorted(past, reverse=True)[:8])
+        timeline(sorted(past, reverse=True)[:8])
         if name == "active" and sign_in.may_change:
             st.markdown(f"**{t('Stop this session')}**")
             reason_field("stop-reason")
@@ -259,7 +259,7 @@ def release(rows: Sequence[Row[Any]], now: int) -> None:
                 "Their slots come back by themselves when their lease ends; releasing does it now."
             )
         )
-        frame.timeline([(row.last_heartbeat_at, f"{row.user_id} · {row.bot_id}") for row in rows[:20]])
+        timeline([(row.last_heartbeat_at, f"{row.user_id} · {row.bot_id}") for row in rows[:20]])
         if len(rows) > 20:
             st.caption(tn("and {n} more", "and {n} more", len(rows) - 20))
         typed = len(rows) <= TYPED_ABOVE or st.text_input(t("Type {n} to confirm", n=len(rows)), key="typed") == str(

@@ -14,9 +14,10 @@ from limiter.answers.capacity import AdviceAnswer
 from limiter.client import Refused
 from limiter.config import SETTINGS
 from limiter.console import data, frame
-from limiter.console.frame import Card
 from limiter.console.kit import tables, times, url_widgets
-from limiter.console.kit.words import lasting, number, t
+from limiter.console.kit.cards import Card, cards
+from limiter.console.kit.receipts import receipt
+from limiter.console.kit.words import lasting, number, t, verbatim
 from limiter.console.parts import box as carried
 from limiter.console.parts import retention
 from limiter.console.parts.to_do import advice_text
@@ -51,7 +52,7 @@ def effective() -> list[dict[str, Any]]:
             "name": setting.name,
             "value": shown(setting.name, chosen[setting.name], setting.secret),
             "source": SOURCES.get(chosen.sources[setting.name], str(chosen.sources[setting.name])),
-            "meaning": t(setting.meaning).replace("`", ""),
+            "meaning": t(setting.meaning),
         }
         for setting in SETTINGS
     ]
@@ -66,14 +67,17 @@ def configuration() -> None:
             "a change needs a restart. Limits are changed live on their own page."
         )
     )
-    titles = {
-        "name": (t("name"), 235),
-        "value": (t("value"), 215),
-        "source": (t("source"), 110),
-        "meaning": (t("meaning"), 420),
-    }
-    columns = {name: st.column_config.TextColumn(title, width=width) for name, (title, width) in titles.items()}
-    tables.show(rows, height=36 + 35 * len(rows), column_config=columns)
+    st.table(
+        [
+            {
+                t("name"): f"`{row['name']}`  \n{row['source']}",
+                t("value"): f"{verbatim(row['value'])}  \n{row['meaning']}",
+            }
+            for row in rows
+        ],
+        border="horizontal",
+        hide_index=True,
+    )
     with st.expander(t("Copy a diagnostic (no secrets in it)"), icon=":material/content_copy:"):
         st.code(json.dumps(diagnostic(rows), indent=1, ensure_ascii=False), language="json")
 
@@ -110,7 +114,7 @@ def box() -> None:
     except Refused as refused:
         st.warning(str(refused))
     known = data.read(read.history.bounds)
-    frame.cards(
+    cards(
         [
             Card(
                 "RAM",
@@ -168,7 +172,7 @@ def vps(advice: AdviceAnswer | None) -> None:
     row = Box(advice.detected_ram_gb).counts_as_gb if advice else None
     sizes = [
         {
-            "RAM": f"{size.ram_gb} GB" + (f"  ◀ {t('this box')}" if size.ram_gb == row else ""),
+            "RAM": f"{size.ram_gb} GB" + (f" · {t('this box')}" if size.ram_gb == row else ""),
             t("bots, comfortably"): size.bots,
             t("about, a month"): f"${size.price_usd_month}",
         }
@@ -177,7 +181,9 @@ def vps(advice: AdviceAnswer | None) -> None:
     tables.show(sizes)
     found = advice.advice if advice else []
     if found:
-        st.markdown("  \n".join(f"{'⛔' if one.strong else '⚠'} {advice_text(one)}" for one in found))
+        st.markdown(
+            "  \n".join(f":material/{'error' if one.strong else 'warning'}: {advice_text(one)}" for one in found)
+        )
     elif advice:
         st.caption(t("Nothing speaks for a larger box now."))
 
@@ -227,20 +233,20 @@ def make_key() -> None:
         answer = data.admin(sign_in).create_key(st.session_state["key-scope"], st.session_state["key-name"].strip())
         st.session_state["new-key"] = answer.key
     except Refused as refused:
-        frame.receipt(str(refused), good=False)
+        receipt(str(refused), good=False)
 
 
 def revoke_key() -> None:
     """End one for good."""
     name = st.session_state["key-id"]
     if not name or st.session_state["key-typed"].strip() != name:
-        frame.receipt(t("The id that was typed is not the key's."), good=False)
+        receipt(t("The id that was typed is not the key's."), good=False)
         return
     try:
         data.admin(sign_in).revoke_key(name)
-        frame.receipt(t("Key {id} opens nothing any more.", id=name))
+        receipt(t("Key {id} opens nothing any more.", id=name))
     except Refused as refused:
-        frame.receipt(str(refused), good=False)
+        receipt(str(refused), good=False)
 
 
 def audit() -> None:

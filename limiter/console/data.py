@@ -5,9 +5,9 @@ last good ones are kept with their age when the limiter stops answering. Raises 
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
 from sqlalchemy import Connection, Engine
@@ -18,12 +18,18 @@ from limiter.client import Admin, Refused
 from limiter.console.kit.words import language
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.store.engine import open_reader, reading, sqlite_path
+from limiter.store.read import history as stored
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 P = ParamSpec("P")
 T = TypeVar("T")
 LIVE_SECONDS = 1.0
 ASK_SECONDS = 2.0
 STALE_SECONDS = 15  # three snapshots of 5 s
+LONG_MS = 86_400_000  # ranges beyond it are kept for a time: what five minutes add to them is narrower than a pixel
+KEPT_SECONDS = 300
 
 
 @st.cache_resource(show_spinner=False)
@@ -37,13 +43,114 @@ def _engine(url: str, inode: int) -> Engine:
     return open_reader(url)
 
 
+def _place() -> tuple[str, int]:
+    """Where the database is; another number where another file lies there, as after a restore."""
+    url = str(settings()["LIMITER_DATABASE_URL"])
+    path = sqlite_path(url)
+    return url, path.stat().st_ino if path is not None and path.exists() else 0
+
+
 def read(query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What the query finds, in a transaction of its own. A restored database, a new file, is opened anew."""
-    url = settings()["LIMITER_DATABASE_URL"]
-    path = sqlite_path(url)
-    inode = path.stat().st_ino if path is not None and path.exists() else 0
-    with reading(_engine(url, inode)) as tx:
+    with reading(_engine(*_place())) as tx:
         return query(tx, *args, **kwargs)
+
+
+def table(
+    query: Callable[Concatenate[Connection, P], Iterable[Any]], *args: P.args, **kwargs: P.kwargs
+) -> "pd.DataFrame":
+    """The rows that the query finds, as a DataFrame."""
+    return as_table(read(query, *args, **kwargs))
+
+
+def as_table(rows: Iterable[Any]) -> "pd.DataFrame":
+    """Rows of a query, mappings or dataclasses as a DataFrame: the one place where they become one.
+
+    Whole milliseconds named `at` become tz-aware UTC; whole numbers stay whole where some are None. Without rows there
+    are no columns.
+    """
+    import pandas as pd  # 90 MB and a second, which a page without a table does not pay
+
+    named = [_named(row) for row in rows]
+    names = dict.fromkeys(name for row in named for name in row)
+    found = pd.DataFrame({name: _column([row.get(name) for row in named]) for name in names})
+    if "at" in found and pd.api.types.is_integer_dtype(found["at"]):
+        found["at"] = pd.to_datetime(found["at"], unit="ms", utc=True)
+    return found
+
+
+def _column(values: list[Any]) -> Any:
+    import pandas as pd
+
+    known = {type(value) for value in values}
+    if known == {int, type(None)}:
+        return pd.array(values, dtype="Int64")
+    return [float("nan")] * len(values) if known == {type(None)} else values
+
+
+def _named(row: Any) -> Mapping[str, Any]:
+    if isinstance(row, Mapping):
+        return row
+    named: Mapping[str, Any] = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row._asdict()
+    return named
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A range in buckets `width_ms` wide, from snapshots of `step` seconds.
+
+    bots: at, low, mean, high, limit, cpu, ram, tokens, signals, starts, refused; refused: at, reason, n (one row each).
+    """
+
+    bots: "pd.DataFrame"
+    refused: "pd.DataFrame"
+    step: int
+    width_ms: int
+
+
+def _history(series: stored.Series) -> History:
+    sums = [sum(series.refused.get(row.at, {}).values()) for row in series.rows]
+    refused = [{"at": at, "reason": reason, "n": n} for at, one in series.refused.items() for reason, n in one.items()]
+    return History(as_table(series.rows).assign(refused=sums), as_table(refused), series.step, series.bucket_ms)
+
+
+RANGED: dict[str, Callable[[Connection, int, int], Any]] = {
+    "history": lambda tx, start, end: _history(stored.series(tx, start, end)),
+    "hours": lambda tx, start, end: _history(stored.hours(tx, start, end)),
+    "load": stored.load,
+}
+
+
+@st.cache_data(ttl=KEPT_SECONDS, refresh_mode="background", max_entries=40, max_size="16mb", show_spinner=False)
+def _kept(name: str, place: tuple[str, int], start: int, end: int) -> Any:
+    with reading(_engine(*place)) as tx:
+        return RANGED[name](tx, start, end)
+
+
+def _ranged(name: str, start: int, end: int) -> Any:
+    """What is known of a range; of a long one, what was known minutes ago is shown while it is read again."""
+    if end - start <= LONG_MS:
+        return read(RANGED[name], start, end)
+    grid = KEPT_SECONDS * 1000
+    return _kept(name, _place(), start - start % grid, -(-end // grid) * grid)
+
+
+def history(start: int, end: int) -> History:
+    """The range in at most 600 buckets."""
+    found: History = _ranged("history", start, end)
+    return found
+
+
+def hours(start: int, end: int) -> History:
+    """The range in hours."""
+    found: History = _ranged("hours", start, end)
+    return found
+
+
+def load(start: int, end: int) -> stored.Load:
+    """How heavy the range was."""
+    found: stored.Load = _ranged("load", start, end)
+    return found
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, on_release=Admin.close)

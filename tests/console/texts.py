@@ -24,9 +24,11 @@ def calls(*names: str) -> Iterator[tuple[Path, ast.Call]]:
     """Calls of those functions with a text."""
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
-            if isinstance(node, ast.Call) and named and isinstance(node.args[0], ast.Constant):
-                yield path, node
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                called = node.func  # t("…"), or view.t("…")
+                name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+                if name in names:
+                    yield path, node
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Who may import whom: read from the imports, so that the layers of docs/architecture.md stay true."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IMPURE = {"time", "os", "random", "secrets", "logging", "sqlalchemy", "starlette", "streamlit", "uvicorn", "asyncio"}
+CONSOLE = {
+    "limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.access",
+    "limiter.config", "limiter.exercises", "limiter.hosts",
+}  # fmt: skip
 # layer: the layers of ours that it may import
 ALLOWED = {
     "limiter.system_limits": set[str](),
@@ -36,13 +41,31 @@ ALLOWED = {
         "limiter.hosts", "limiter.jobs", "limiter.system_limits", "limiter.answers", "limiter.processes",
     },
     "limiter.exercises": {"limiter.system_limits", "limiter.store", "limiter.config"},
+    # How things look and read, and the charts made of it: no Streamlit (below), no database, no HTTP.
+    "limiter.console.catalog": set(),
+    "limiter.console.theme": {"limiter.rules"},
+    "limiter.console.view": {"limiter.console.catalog", "limiter.rules"},
+    "limiter.console.charts": {"limiter.console.theme", "limiter.console.view", "limiter.rules"},
+    "limiter.console.sign_in": {
+        "limiter.console.catalog", "limiter.client", "limiter.access", "limiter.config", "limiter.hosts",
+    },
+    "limiter.console.kit": {
+        "limiter.console", "limiter.console.catalog", "limiter.console.theme", "limiter.console.view", "limiter.client",
+        "limiter.rules", "limiter.system_limits",
+    },
+    "limiter.console.parts": {
+        "limiter.console", "limiter.console.charts", "limiter.console.kit", "limiter.console.sign_in",
+        "limiter.console.theme", "limiter.console.view", *CONSOLE,
+    },
     "limiter.console": {
-        "limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client",
-        "limiter.access", "limiter.config", "limiter.exercises", "limiter.hosts",
+        "limiter.console.catalog", "limiter.console.kit", "limiter.console.sign_in", "limiter.console.view", *CONSOLE,
     },
     "pages": {
         "limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client",
-        "limiter.config", "limiter.console", "limiter.exercises",
+        "limiter.config",
+        "limiter.console", "limiter.exercises",
+        "limiter.console.charts", "limiter.console.kit", "limiter.console.parts",
+        "limiter.console.sign_in", "limiter.console.view",
     },
 }  # fmt: skip
 WRITER_CLASSES = {"limiter.store.sqlite_writer.SqliteWriter", "limiter.store.postgres_writer.PostgresWriter"}
@@ -88,6 +111,35 @@ def test_layers(module: str, path: Path) -> None:
 def test_rules_are_pure(module: str, path: Path) -> None:
     if module.startswith("limiter.rules") or module == "limiter.system_limits":
         assert not {name.partition(".")[0] for name in imported(path)} & IMPURE
+
+
+DRAWN_BY = ("limiter.console", "pages")
+HEAVY = {"pandas", "altair", "streamlit", "pyarrow"}
+"""130 MB and a second of imports."""
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])
+def test_only_the_console_draws(module: str, path: Path) -> None:
+    assert module.startswith(DRAWN_BY) or not {name.partition(".")[0] for name in imported(path)} & HEAVY
+
+
+@pytest.mark.parametrize(
+    "modules", ["limiter.serve", "limiter.agent.run, limiter.agent.service", "limiter.cli, limiter.client"]
+)
+def test_limiter_agent_and_client_load_nothing_that_draws(modules: str) -> None:
+    loaded(modules, HEAVY)
+
+
+def test_charts_need_no_streamlit() -> None:
+    charts = sorted((ROOT / "limiter" / "console" / "charts").glob("[a-z]*.py"))
+    loaded(", ".join(f"limiter.console.charts.{path.stem}" for path in charts), {"streamlit"})
+
+
+def loaded(modules: str, forbidden: set[str]) -> None:
+    """Imports them in a process of its own, which fails if one of the forbidden is loaded after it."""
+    code = f"import sys, {modules}; found = {forbidden!r} & sys.modules.keys(); sys.exit(', '.join(found) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])

@@ -65,7 +65,7 @@ def wait_until_calm() -> None:
 def settle(page: Page, url: str) -> None:
     """Go there and wait until all is drawn."""
     page.goto(url)
-    page.locator(".lim-status").first.wait_for(timeout=60_000)
+    page.locator(".st-key-status").first.wait_for(timeout=60_000)
     page.locator("[data-test-script-state=notRunning]").wait_for(timeout=60_000)
     page.wait_for_timeout(SETTLE_MS)
 
@@ -82,7 +82,7 @@ def main() -> None:
             context = browser.new_context(viewport=WIDE, locale="en-US", timezone_id="Europe/Paris")  # type: ignore[arg-type]
             page = context.new_page()
             page.goto(link)
-            page.locator(".lim-status").first.wait_for(timeout=60_000)
+            page.locator(".st-key-status").first.wait_for(timeout=60_000)
             for name, path in PICTURES.items():
                 settle(page, f"{base}/{path}")
                 page.screenshot(path=IMAGES / f"{name}.png")

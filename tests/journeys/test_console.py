@@ -71,14 +71,14 @@ def open_browser(chromium: Browser, console: Console, key: str | None = None, **
     page.goto(f"{console.url}/")
     page.fill("#key", key or console.key)
     page.click("button[type=submit]")
-    expect(page.locator(".lim-status")).to_be_visible(timeout=30_000)
+    expect(page.locator(".st-key-status")).to_be_visible(timeout=30_000)
     return page
 
 
 def visit(page: Page, console: Console, path: str) -> None:
     """Go there and wait until it is drawn."""
     page.goto(f"{console.url}/{path}")
-    expect(page.locator(".lim-status")).to_be_visible(timeout=30_000)
+    expect(page.locator(".st-key-status")).to_be_visible(timeout=30_000)
     settle(page)
 
 
@@ -157,7 +157,7 @@ def test_a_wrong_key_and_a_bots_key_do_not_sign_in(console: Console) -> None:
 
 def test_overview_follows_the_bots(chromium: Browser, console: Console) -> None:
     page = open_browser(chromium, console)
-    status = page.locator(".lim-status").first
+    status = page.locator(".st-key-status").first
     expect(status).to_contain_text("Active Bots: 150 / 200 slots (75.0%)")
     expect(status).to_contain_text("✓ HEALTHY")
     more = [{"user_id": f"more{n}", "bot_id": "b"} for n in range(10)]
@@ -175,7 +175,7 @@ def test_overview_follows_the_bots(chromium: Browser, console: Console) -> None:
 def test_live_can_be_paused(chromium: Browser, console: Console) -> None:
     page = open_browser(chromium, console)
     visit(page, console, "?live=false")
-    status = page.locator(".lim-status").first
+    status = page.locator(".st-key-status").first
     before = status.inner_text()
     page.wait_for_timeout(6_500)
     assert status.inner_text() == before
@@ -219,10 +219,10 @@ def test_a_lowered_limit_cuts_nobody_refuses_the_next_and_is_undone(chromium: Br
     answer = console.http.post("/api/bots/start", json={"user_id": "one-more"}, headers=headers)
     assert answer.status_code == 503
     assert answer.json()["error"] == "Serveur complet (150/140 bots actifs). Réessaie dans quelques minutes."
-    expect(page.locator(".lim-status").first).to_contain_text("150 / 140", timeout=TICK_MS)
+    expect(page.locator(".st-key-status").first).to_contain_text("150 / 140", timeout=TICK_MS)
     page.get_by_role("button", name="Undo").click()
     all_the_same = page.get_by_role("button", name="Undo all the same")
-    restored = page.locator(".lim-status").filter(has_text="150 / 200")
+    restored = page.locator(".st-key-status").filter(has_text="150 / 200")
     expect(all_the_same.or_(restored).first).to_be_visible(timeout=2 * TICK_MS)
     if all_the_same.is_visible():  # a busy machine: the CPU guard holds the raise back
         all_the_same.click()
@@ -412,14 +412,14 @@ def test_a_limiter_that_hangs_is_an_error_bar_and_one_that_dies_comes_back(chrom
         pid = int(json.loads((tmp_path / "limiter.db.lock").read_text())["pid"])
         os.kill(pid, signal.SIGSTOP)
         try:
-            expect(page.locator(".lim-alert")).to_be_visible(timeout=3 * TICK_MS)
-            expect(page.locator(".lim-status").first).to_contain_text("3 / 200")  # the last that was known
-            expect(page.locator(".lim-status").first).to_contain_text("stale", timeout=4 * TICK_MS)
+            expect(page.locator(".st-key-no-answer")).to_be_visible(timeout=3 * TICK_MS)
+            expect(page.locator(".st-key-status").first).to_contain_text("3 / 200")  # the last that was known
+            expect(page.locator(".st-key-status").first).to_contain_text("stale", timeout=4 * TICK_MS)
         finally:
             os.kill(pid, signal.SIGCONT)
-        expect(page.locator(".lim-alert")).to_have_count(0, timeout=30_000)
+        expect(page.locator(".st-key-no-answer")).to_have_count(0, timeout=30_000)
         os.kill(pid, signal.SIGKILL)  # the console starts it again
         page.wait_for_timeout(8_000)
-        expect(page.locator(".lim-alert")).to_have_count(0, timeout=30_000)
-        expect(page.locator(".lim-status").first).not_to_contain_text("stale", timeout=4 * TICK_MS)
+        expect(page.locator(".st-key-no-answer")).to_have_count(0, timeout=30_000)
+        expect(page.locator(".st-key-status").first).not_to_contain_text("stale", timeout=4 * TICK_MS)
         page.context.close()

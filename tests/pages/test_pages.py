@@ -25,11 +25,9 @@ def test_every_script_is_a_page() -> None:
 
 def text_of(app: AppTest) -> str:
     """All that a page says."""
-    parts = [
-        element.value
-        for kind in (app.title, app.header, app.markdown, app.caption, app.info, app.success)
-        for element in kind
-    ]
+    kinds = (app.title, app.header, app.markdown, app.caption, app.info, app.success, app.error)
+    parts = [element.value for kind in kinds for element in kind]
+    parts += [text for metric in app.metric for text in (metric.label, metric.value, metric.delta)]
     return "\n".join([*map(str, parts), *(element.proto.body for element in app.get("html"))])
 
 
@@ -45,7 +43,7 @@ def test_with_data(open_page: Open, busy: World, page: str) -> None:
 
 @pytest.mark.parametrize("page", ["overview", "history", "usage"])
 def test_charts_hold_to_the_grammar(open_page: Open, busy: World, page: str) -> None:
-    """Altair knows it; pages write it down without Altair, whose import and checks would cost each reader."""
+    """As the browser gets them, which Altair's own checks do not see."""
     charts = open_page(busy, page).get("vega_lite_chart")
     assert charts
     for drawn in charts:

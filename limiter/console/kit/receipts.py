@@ -1,12 +1,12 @@
 """Changes: sent from callbacks with the reason somebody typed, answered by a receipt. The limiter decides who may."""
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import streamlit as st
 
 from limiter.client import Refused
-from limiter.console import frame
 from limiter.console.kit.words import t
 
 Answer = TypeVar("Answer")
@@ -21,12 +21,25 @@ def act(send: Callable[[str], Answer], reason_key: str, said: str | Callable[[An
     """Send the change with its reason; the receipt at the next run. None where it was refused."""
     why = str(st.session_state.get(reason_key, "")).strip()
     if not why:
-        frame.receipt(t("Say why first: a change is kept with its reason."), good=False)
+        receipt(t("Say why first: a change is kept with its reason."), good=False)
         return None
     try:
         answer = send(why)
     except Refused as refused:
-        frame.receipt(str(refused), good=False)
+        receipt(str(refused), good=False)
         return None
-    frame.receipt(said if isinstance(said, str) else said(answer))
+    receipt(said if isinstance(said, str) else said(answer))
     return answer
+
+
+def receipt(text: str, *, good: bool = True) -> None:
+    """Say once, at the next run, what an action did."""
+    st.session_state.setdefault("receipts", []).append((time.time(), text, good))
+
+
+def show_receipts() -> None:
+    """What actions of the run before have to say."""
+    for _, text, good in st.session_state.pop("receipts", []):
+        st.toast(text, icon=":material/check:" if good else ":material/error:", duration="long")
+        if not good:
+            st.error(text)

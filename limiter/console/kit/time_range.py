@@ -8,8 +8,9 @@ from datetime import datetime
 import streamlit as st
 
 from limiter.console.kit import times
-from limiter.console.kit.times import RANGES, Span
+from limiter.console.kit.times import RANGES
 from limiter.console.kit.words import t
+from limiter.console.view import Span
 
 DEFAULT = "24h"
 SHORTEST = 60_000
@@ -56,9 +57,19 @@ def picker() -> Span:
         now = times.now()
         own = chosen()
         span = own or Span(now - RANGES[preset or DEFAULT], now)
-        st.button("◀", key="earlier", help=t("Earlier"), on_click=move, args=(span, -1.0))
-        st.button("▶", key="later", help=t("Later"), on_click=move, args=(span, 1.0), disabled=own is None)
-        st.button("−", key="wider", help=t("Zoom out"), on_click=move, args=(span, 0.0, 2.0))
+        st.button(
+            "", icon=":material/chevron_left:", key="earlier", help=t("Earlier"), on_click=move, args=(span, -1.0)
+        )
+        st.button(
+            "",
+            icon=":material/chevron_right:",
+            key="later",
+            help=t("Later"),
+            on_click=move,
+            args=(span, 1.0),
+            disabled=own is None,
+        )
+        st.button("", icon=":material/zoom_out:", key="wider", help=t("Zoom out"), on_click=move, args=(span, 0.0, 2.0))
         if own is not None:
             st.button(t("Back to now"), key="now", icon=":material/undo:", on_click=forget)
         with st.popover(t("From – to"), icon=":material/date_range:"):

@@ -1,16 +1,13 @@
 """The next 14 days as a chart, what they ask for, and how wrong the method was on days it did not see."""
 
-from typing import Any
-
 import streamlit as st
 
 from limiter.console import data
-from limiter.console.charts import capacity
+from limiter.console.charts.forecast import ahead
 from limiter.console.kit import times
-from limiter.console.kit.times import DAY, HOUR, Span
-from limiter.console.kit.words import number, percent, t
+from limiter.console.kit.words import number, percent, t, view
 from limiter.console.parts.heat_map import hour_of_week
-from limiter.console.vega import BLUE, chart, ink, layer, names, quiet
+from limiter.console.view import DAY, HOUR, Span
 from limiter.rules.forecast import NEEDED_DAYS, Forecast, forecast
 from limiter.store import read
 
@@ -28,36 +25,9 @@ def show() -> None:
     limits = data.read(read.limits.read)
     limit = limits.whole("MAX_CONCURRENT_BOTS") if limits else rows[-1].limit
     span = Span(now - 3 * DAY, found.points[-1].at)
-    x = capacity.x_axis(span)
-    top = max([limit * 1.15] + [point.high * 1.05 for point in found.points])
-    ahead = [
-        {
-            "at": point.at,
-            "middle": point.middle,
-            "low": point.low,
-            "high": point.high,
-            "when": times.when(point.at),
-            "said": f"{number(point.middle)} ({number(point.low)} – {number(point.high)})",
-        }
-        for point in found.points
-    ]
-    past = [{"at": row.at, "middle": row.high} for row in rows if row.at >= span.start]
-
-    def y(field: str) -> dict[str, Any]:
-        return capacity.y_axis(field, t("bots"), top)
-
-    tips = [names("when", t("time")), names("said", t("bots"))]
-    spec = chart(
-        {"ahead": ahead, "past": past, "levels": [{"y": limit}, {"y": 0.8 * limit}]},
-        [
-            layer("ahead", "area", {"x": x, "y": y("low"), "y2": {"field": "high"}}, opacity=0.22, color=BLUE),
-            layer("past", "line", {"x": x, "y": y("middle")}, color=ink(), strokeWidth=1.6),
-            layer("ahead", "line", {"x": x, "y": y("middle"), "tooltip": tips}, color=BLUE, strokeWidth=1.8),
-            layer("levels", "rule", {"y": y("y")}, strokeDash=[6, 4], color=quiet()),
-        ],
-        260,
-    )
-    st.vega_lite_chart(spec, key="outlook", alt=t("The next 14 days"))
+    past = data.as_table(row for row in rows if row.at >= span.start)
+    chart = ahead(past, data.as_table(found.points), span, view(), limit=limit)
+    st.altair_chart(chart, key="ahead", alt=t("The next 14 days"))
     st.markdown(advice(found, limit))
     st.caption(quality(found))
 

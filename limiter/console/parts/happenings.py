@@ -1,13 +1,14 @@
 """What happened and what asks for a hand, gathered from limit changes, notes, the audit, refusals and live figures."""
 
 import json
+import re
 from typing import Any
 
 from limiter.answers.alerts import IncidentRow
 from limiter.console import data
-from limiter.console.charts import capacity
-from limiter.console.kit.times import Span
+from limiter.console.charts.capacity import Mark
 from limiter.console.kit.words import language, number, reason_text, t, value_text
+from limiter.console.view import Span
 from limiter.rules import guards, incidents, plan
 from limiter.store import read
 
@@ -32,9 +33,9 @@ def happened(span: Span) -> list[dict[str, Any]]:
     return found + [{"at": note.at, "kind": t("note"), "what": note.text, "who": note.author} for note in notes]
 
 
-def marks(span: Span) -> list[capacity.Mark]:
+def marks(span: Span) -> list[Mark]:
     """What a chart of that span is marked with."""
-    return [capacity.Mark(row["at"], row["what"], row["kind"]) for row in happened(span)]
+    return [Mark(row["at"], row["what"], row["kind"]) for row in happened(span)]
 
 
 def action_text(entry: dict[str, Any]) -> str:
@@ -66,7 +67,12 @@ def action_text(entry: dict[str, Any]) -> str:
 
 def incident_text(incident: IncidentRow) -> str:
     """What fired, in the language of the run."""
-    return incidents.retold(incident.message, language())
+    return without_sign(incidents.retold(str(incident.message), language()))
+
+
+def without_sign(text: str) -> str:
+    """A message without the emoji that it begins with: a page has icons, which need no font of the machine."""
+    return re.sub(r"^\W+", "", text)
 
 
 def latest(most: int) -> list[tuple[int, str]]:
@@ -82,5 +88,5 @@ def latest(most: int) -> list[tuple[int, str]]:
     for row in data.read(read.sessions.lost, most):
         found.append((row.ended_at, t("{who}: slot freed, lease ran out", who=row.user_id)))
     for note in data.read(read.audit.notes)[:most]:
-        found.append((note.at, f"📝 {note.text} · {note.author}"))
+        found.append((note.at, f"{note.text} · {note.author}"))
     return sorted(found, reverse=True)[:most]

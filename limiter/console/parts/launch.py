@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from limiter.answers.capacity import AdviceAnswer, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
-from limiter.console.kit.times import DAY
 from limiter.console.kit.words import number, percent, t, tn
 from limiter.console.parts.to_do import advice_text
+from limiter.console.view import DAY
 from limiter.exercises import report
 from limiter.rules.limits import Limits
 from limiter.store import read

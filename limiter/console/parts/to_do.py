@@ -6,6 +6,7 @@ from limiter.answers.capacity import AdviceRow, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import language, lasting, number, t, tn
+from limiter.console.parts.happenings import without_sign
 from limiter.rules import guards, incidents
 from limiter.store import read
 
@@ -36,10 +37,12 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
     """What asks for a hand, the most pressing first."""
     found = []
     if data.read(read.limits.paused):
-        found.append(Task(t("⏸ Starts are **paused**: every start is refused."), "limits.py", t("Open Limits")))
+        found.append(
+            Task(t(":material/pause: Starts are **paused**: every start is refused."), "limits.py", t("Open Limits"))
+        )
     for row in data.read(read.incidents.unattended):
-        said = incidents.retold(row.message, language())
-        text = f"**{said}** · {t('since {time}', time=times.when(row.opened_at))}"
+        said = without_sign(incidents.retold(row.message, language()))
+        text = f":material/warning: **{said}** · {t('since {time}', time=times.when(row.opened_at))}"
         strange = row.kind == "strangers"  # where they are listed is where they are dealt with
         found.append(Task(text, *(("settings.py", t("Look at them")) if strange else ("alerts.py", t("Acknowledge")))))
     if stats is not None:
@@ -51,7 +54,7 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
         text = t("Launch plan: **{n}** bots, {time}", **known)
         if held:
             why = guards.retold(step.held_by or "", language())
-            text = t("⚠ Launch plan held: **{n}** bots since {time} ({why})", why=why, **known)
+            text = t(":material/warning: Launch plan held: **{n}** bots since {time} ({why})", why=why, **known)
         found.append(Task(text, "checklist.py", t("See the plan"), held))
     return found
 
@@ -63,8 +66,8 @@ def of_figures(stats: StatsAnswer) -> list[Task]:
         silent = data.read(read.sessions.silent_since)
         age = lasting((times.now() - silent) / 1000) if silent else ""
         text = tn(
-            "⚠ **{n} bot** has not beaten for {age}.",
-            "⚠ **{n} bots** have not beaten, the longest for {age}.",
+            ":material/warning: **{n} bot** has not beaten for {age}.",
+            ":material/warning: **{n} bots** have not beaten, the longest for {age}.",
             suspects,
             age=age,
         )
@@ -72,7 +75,7 @@ def of_figures(stats: StatsAnswer) -> list[Task]:
     bots, recommended = stats.capacity.current_bots, stats.system.recommended_max_bots
     if 100 * bots >= 120 * recommended:
         text = t(
-            "⚠ **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",
+            ":material/warning: **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",
             bots=number(bots),
             n=number(recommended),
         )

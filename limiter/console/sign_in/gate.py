@@ -22,7 +22,7 @@ from streamlit.proto.AuthRedirect_pb2 import AuthRedirect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from limiter.client import Admin, Refused
-from limiter.console.kit.words import Language, catalog
+from limiter.console.catalog import Language, catalog
 from limiter.console.sign_in.sign_ins import SIGN_IN_SECONDS, SignIn, SignIns, cookie_name
 from limiter.hosts import HostNames
 

@@ -167,6 +167,23 @@ def bounds(tx: Connection) -> tuple[int, int] | None:
     return first, last
 
 
+def pulse(tx: Connection, start: int, end: int) -> Sequence[Row[Any]]:
+    """One row a minute of [start, end): at, suspects and p99 (the highest), cpu and ram (means, None where unknown)."""
+    query = (
+        select(
+            shots.at,
+            shots.suspects_max.label("suspects"),
+            shots.p99_max.label("p99"),
+            (shots.cpu_sum / func.nullif(shots.cpu_n, 0)).label("cpu"),
+            (shots.ram_sum / func.nullif(shots.ram_n, 0)).label("ram"),
+        )
+        .where(shots.step == MINUTE_STEP, shots.at >= start, shots.at < end)
+        .order_by(shots.at)
+        .limit(24 * 60)
+    )
+    return tx.execute(query).all()
+
+
 def newest(tx: Connection) -> Row[Any] | None:
     """The newest snapshot: at, bots_max, suspects_max, limit_last, cpu_sum, ram_sum, p99_max."""
     return tx.execute(

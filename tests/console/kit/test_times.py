@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from limiter.console.kit.times import DAY, HOUR, Span, clock, midnights, millis, rfc3339, ticks, when
+from limiter.console.kit.times import clock, millis, rfc3339, when
+from limiter.console.kit.words import view
+from limiter.console.view import DAY, HOUR, Span
 from tests.console.conftest import Speak
 
 
@@ -18,15 +20,15 @@ def test_an_hour_that_comes_twice_is_labelled_once(speak: Speak) -> None:
     speak("fr", "Europe/Paris")
     night = Span(at("2026-10-24T22:00"), at("2026-10-25T06:00"))
     assert night.length == 9 * HOUR
-    labels = [label for _, label in ticks(night, 12)]
+    labels = [label for _, label in view().ticks(night, 12)]
     assert labels == ["22:00", "23:00", "dim. 25 oct.", "01:00", "02:00", "03:00", "04:00", "05:00", "06:00"]
-    assert [place for place, _ in ticks(night, 12)] == sorted({place for place, _ in ticks(night, 12)})
+    assert [place for place, _ in view().ticks(night, 12)] == sorted({place for place, _ in view().ticks(night, 12)})
 
 
 def test_an_hour_that_is_left_out_leaves_no_gap(speak: Speak) -> None:
     speak("en", "Europe/Paris")
     night = Span(at("2026-03-28T23:00"), at("2026-03-29T05:00"))
-    assert [label for _, label in ticks(night)] == ["23:00", "Sun 29 Mar", "01:00", "03:00", "04:00", "05:00"]
+    assert [label for _, label in view().ticks(night)] == ["23:00", "Sun 29 Mar", "01:00", "03:00", "04:00", "05:00"]
 
 
 @pytest.mark.parametrize("hours", [1, 6, 24, 24 * 7, 24 * 30, 24 * 90])
@@ -34,14 +36,14 @@ def test_an_hour_that_is_left_out_leaves_no_gap(speak: Speak) -> None:
 def test_there_are_some_ticks_and_not_too_many(speak: Speak, hours: int, zone: str) -> None:
     speak("en", zone)
     span = Span(at("2026-10-01T10:07", zone), at("2026-10-01T10:07", zone) + hours * HOUR)
-    found = ticks(span)
+    found = view().ticks(span)
     assert 3 <= len(found) <= 11
     assert all(span.start <= place <= span.end for place, _ in found)
 
 
 def test_midnights_are_local_and_days_may_have_25_hours(speak: Speak) -> None:
     speak("en", "Europe/Paris")
-    found = list(midnights(Span(at("2026-10-24T12:00"), at("2026-10-26T12:00"))))
+    found = list(view().midnights(Span(at("2026-10-24T12:00"), at("2026-10-26T12:00"))))
     assert found == [at("2026-10-25T00:00"), at("2026-10-26T00:00")]
     assert found[1] - found[0] == DAY + HOUR
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from limiter.console.kit.words import catalog, lasting, number, percent, read, t, tn
+from limiter.console.catalog import catalog, read
+from limiter.console.kit.words import lasting, number, percent, t, tn
 from tests.console.conftest import Speak
 from tests.console.texts import plurals, said
 

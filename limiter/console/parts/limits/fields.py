@@ -74,7 +74,7 @@ def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[st
     if limits.hidden(limit.name):
         st.caption(
             t(
-                "⚠ hides {value} of the {source}",
+                ":material/warning: hides {value} of the {source}",
                 value=value_text(configured.value),
                 source=sources()[configured.source],
             )

@@ -1,7 +1,5 @@
 """What would hold a raise of MAX_CONCURRENT_BOTS back now."""
 
-import html
-
 import streamlit as st
 
 from limiter.answers.capacity import Guard
@@ -30,7 +28,7 @@ def guard_line(row: Guard) -> str:
     broken = {"≥": "<", "≤": ">"}[sign]
     found = number(row.value, 0 if row.value >= 10 or row.value == int(row.value) else 1)
     figures = f"{found} {broken if row.held else sign} {number(row.threshold)} {unit}"
-    return f"{'✗' if row.held else '✓'} {guard_names()[row.name]} **{figures.strip()}**"
+    return f":material/{'block' if row.held else 'check'}: {guard_names()[row.name]} **{figures.strip()}**"
 
 
 def guards(sign_in: SignIn) -> None:
@@ -42,9 +40,9 @@ def guards(sign_in: SignIn) -> None:
     checked = stats.guards
     if held := sum(guard.held for guard in checked):
         said = tn("{n} guard holds a raise back.", "{n} guards hold a raise back.", held)
-        st.html(f"<span class='lim-badge lim-FULL'>✗ {html.escape(said)}</span>")
+        st.badge(said, icon=":material/block:", color="red")
     else:
-        st.html(f"<span class='lim-badge lim-HEALTHY'>✓ {html.escape(t('Nothing holds a raise back.'))}</span>")
+        st.badge(t("Nothing holds a raise back."), icon=":material/check:", color="green")
     st.markdown("  \n".join(guard_line(guard) for guard in checked))
     system = stats.system
     st.caption(

@@ -8,8 +8,9 @@ import streamlit as st
 
 from limiter.answers.limits import ChangeAnswer, PreviewAnswer, Replay
 from limiter.client import Refused
-from limiter.console import data, frame
-from limiter.console.kit.receipts import act, reason_field
+from limiter.console import data
+from limiter.console.kit.cards import status_badge
+from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import number, percent, t, tn, value_text
 from limiter.console.parts.limits.describe import sources
 from limiter.console.parts.limits.fields import changes_of, start_over
@@ -26,12 +27,12 @@ def propose(sign_in: SignIn, given: Mapping[str, Any] | None = None) -> None:
     changes = dict(given) if given is not None else changes_of(kept)
     st.session_state.pop("preview", None)
     if not changes:
-        frame.receipt(t("No field differs from the value in force."), good=False)
+        receipt(t("No field differs from the value in force."), good=False)
         return
     try:
         answer = data.admin(sign_in).preview(changes)
     except Refused as refused:
-        frame.receipt(str(refused), good=False)
+        receipt(str(refused), good=False)
         return
     st.session_state["preview"] = {"changes": changes, "answer": answer}
 
@@ -52,16 +53,15 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     with st.container(border=True, key="preview-card"):
         st.header(t("Preview"), anchor=False)
         st.markdown("  \n".join(shown_change(limits, name, value) for name, value in changes.items()))
-        st.html(
-            f"<div class='lim-status'>{frame.status_badge(capacity.status)}<span>"
-            + t(
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            status_badge(capacity.status)
+            slots = t(
                 "{current} / {limit} slots ({percent})",
                 current=number(capacity.current_bots),
                 limit=number(capacity.max_bots),
                 percent=percent(capacity.percent_used),
             )
-            + "</span></div>"
-        )
+            st.markdown(slots, width="content")
         if answer.over_by:
             st.warning(
                 t(
@@ -77,7 +77,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
         if raised and advised is not None and capacity.max_bots > advised:
             st.caption(
                 t(
-                    "⚠ {limit} is above the {n} that this box carries comfortably.",
+                    ":material/warning: {limit} is above the {n} that this box carries comfortably.",
                     limit=number(capacity.max_bots),
                     n=number(advised),
                 )
@@ -168,8 +168,8 @@ def undo(sign_in: SignIn, made: dict[str, Any], override: bool) -> None:
         answer = data.admin(sign_in).rollback(made["to"], why, override_guard=override)
     except Refused as refused:
         made["held"] = refused.reason == "guard_held"
-        frame.receipt(str(refused), good=False)
+        receipt(str(refused), good=False)
         return
     st.session_state.pop("undo", None)
     start_over()
-    frame.receipt(t("Undone: version {version} has the values of version {to}.", version=answer.version, to=made["to"]))
+    receipt(t("Undone: version {version} has the values of version {to}.", version=answer.version, to=made["to"]))

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from limiter.console import data, frame
+from limiter.console import data
 from limiter.console.kit import tables, times, url_widgets
-from limiter.console.kit.receipts import act, reason_field
+from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import language, t, value_text
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import USER_LIMITS, Limits
@@ -86,7 +86,7 @@ def save_user(sign_in: SignIn, user: str, values: Mapping[str, Any], until: date
     """Replace the user's set."""
     wanted = {name: value for name, value in values.items() if value is not None}
     if not wanted:
-        frame.receipt(t("Give at least one limit a value, or take the user's limits back."), good=False)
+        receipt(t("Give at least one limit a value, or take the user's limits back."), good=False)
         return
     end = None if until is None else times.rfc3339(round(until.replace(tzinfo=times.zone()).timestamp() * 1000))
     act(

@@ -1,0 +1,70 @@
+"""What all charts share: axes, tooltips, colours by name, and the look of the whole.
+
+Instants are `at`, a column of tz-aware UTC. On the x axis they are plain milliseconds, because a temporal scale of
+Vega-Lite knows two zones only and takes a small bound for a year; the labels are the view's own.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from limiter.console.theme import tones
+from limiter.console.view import Span, View
+
+EXTENT = 46  # px kept left of every chart, so that charts below each other share their x
+NARROW = 560  # px of a plot under which texts inside it would stand on each other
+
+
+def milliseconds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with `at` as UTC milliseconds."""
+    at = pd.to_datetime(rows["at"], utc=True)
+    return rows.assign(at=at.dt.as_unit("ms").astype("int64"))
+
+
+def time_x(span: Span, view: View) -> alt.X:
+    """The time axis over the whole span, labelled in the zone of the view."""
+    marked = view.ticks(span)
+    values, labels = [at for at, _ in marked], [text for _, text in marked]
+    expression = f"{json.dumps(labels, ensure_ascii=False)}[indexof({json.dumps(values)}, datum.value)]"
+    look: dict[str, Any] = {"grid": False, "labelOverlap": "greedy", "tickSize": 4, "labelPadding": 6}
+    axis = alt.Axis(values=values, labelExpr=expression, **look)
+    return alt.X("at:Q", title=None, scale=alt.Scale(domain=[span.start, span.end], nice=False), axis=axis)
+
+
+def value_y(field: str, title: str | None, top: float | None = None, **axis: Any) -> alt.Y:
+    """A value axis from 0, to `top` where given, whose labels take the same room in every chart."""
+    scale = alt.Scale(zero=True) if top is None else alt.Scale(domain=[0, top], nice=False)
+    look: dict[str, Any] = {"minExtent": EXTENT, "maxExtent": EXTENT, "tickCount": 5, "grid": True, "gridOpacity": 0.35}
+    return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(**look | axis))
+
+
+def coloured(field: str, colours: Mapping[str, str], legend: alt.Legend | None = None) -> alt.Color:
+    """A field of names, each in its colour."""
+    return alt.Color(
+        f"{field}:N", title=None, scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=legend
+    )
+
+
+def legend(n: int = 1, **more: Any) -> alt.Legend:
+    """The names of `n` colours above the chart, in columns that a phone can hold."""
+    return alt.Legend(**{"title": None, "orient": "top", "symbolOpacity": 1, "columns": 2 if n > 3 else 0, **more})
+
+
+def tips(**titles: str) -> list[alt.Tooltip]:
+    """What is said of a mark: field = title."""
+    return [alt.Tooltip(field, title=title) for field, title in titles.items()]
+
+
+def finished(layers: Sequence[alt.Chart], view: View, height: int) -> alt.LayerChart:
+    """The layers, one over the other, in the look that all charts have."""
+    quiet = tones(dark=view.dark).quiet
+    small: dict[str, Any] = {"labelColor": quiet, "labelFontSize": 12}
+    titled: dict[str, Any] = {"titleColor": quiet, "titleFontSize": 12, "titleFontWeight": "normal"}
+    edges: Any = {"left": 0, "top": 5, "right": 8, "bottom": 2}
+    sized = alt.LayerChart(layer=list(layers)).properties(height=height, background="transparent", padding=edges)
+    look: alt.LayerChart = sized.configure_view(stroke=None).configure_axis(domain=False, **small, **titled)
+    found: alt.LayerChart = look.configure_legend(padding=0, offset=4, **small)
+    return found

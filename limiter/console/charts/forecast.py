@@ -1,0 +1,33 @@
+"""The days to come: what was, what is expected, and the band that holds four hours in five."""
+
+import altair as alt
+import pandas as pd
+
+from limiter.console.charts.axes import finished, milliseconds, time_x, tips, value_y
+from limiter.console.theme import BLUE, tones
+from limiter.console.view import Span, View
+
+
+def ahead(past: pd.DataFrame, expected: pd.DataFrame, span: Span, view: View, *, limit: int) -> alt.LayerChart:
+    """`past`: at, high; `expected`: at, middle, low, high; the limit and 80 % of it as dashed lines."""
+    t, look = view.t, tones(dark=view.dark)
+    top, title = max(limit * 1.15, float(expected["high"].max()) * 1.05), t("bots")
+    x = time_x(span, view)
+
+    def said(row: pd.Series) -> str:
+        return f"{view.number(row['middle'])} ({view.number(row['low'])} – {view.number(row['high'])})"
+
+    drawn = milliseconds(expected)
+    drawn = drawn.assign(when=drawn["at"].map(view.stamp), said=drawn.apply(said, axis=1))
+    to_come, levels = alt.Chart(drawn), alt.Chart(pd.DataFrame({"level": [limit, 0.8 * limit]}))
+    layers = [
+        to_come.mark_area(opacity=0.22, color=BLUE).encode(x=x, y=value_y("low", title, top), y2="high:Q"),
+        alt.Chart(milliseconds(past))
+        .mark_line(color=look.ink, strokeWidth=1.6)
+        .encode(x=x, y=value_y("high", title, top)),
+        to_come.mark_line(color=BLUE, strokeWidth=1.8).encode(
+            x=x, y=value_y("middle", title, top), tooltip=tips(when=t("time"), said=title)
+        ),
+        levels.mark_rule(strokeDash=[6, 4], color=look.quiet).encode(y=value_y("level", title, top)),
+    ]
+    return finished(layers, view, 260)

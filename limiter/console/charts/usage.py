@@ -1,0 +1,117 @@
+"""Patterns: the map of a week, how long sessions last, starts by hour or day, trades a day."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import altair as alt
+import pandas as pd
+
+from limiter.console.charts.axes import NARROW, coloured, finished, legend, tips, value_y
+from limiter.console.theme import ADMITTED, BLUE, REASONS, VERMILION, tones
+from limiter.console.view import DAYS, View
+
+How = Literal["mean", "p95", "max"]
+HOURS, DAYS_OF_WEEK = 24, 7
+ADMITTED_NAME = "admitted"
+BINS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 16 * 3600, 86_400, 3 * 86_400, 7 * 86_400)
+
+
+def hours_of_week(at: pd.Series, view: View) -> pd.Series:
+    """0 (Monday 0 h) to 167 on the wall clock of the view's zone, for tz-aware instants."""
+    local = at.dt.tz_convert(view.zone).dt
+    found: pd.Series = local.day_of_week * HOURS + local.hour
+    return found
+
+
+def week(rows: pd.DataFrame, view: View, how: str) -> pd.DataFrame:
+    """All 168 hours of the week: slot, share of the limit (NaN where never seen), n hours seen.
+
+    `rows` are hours: at, mean, high, limit; `how` is mean (of means), p95 or max (of the highest).
+    """
+    seen = rows[rows["limit"] > 0]
+    values = seen["mean" if how == "mean" else "high"] / seen["limit"]
+    grouped = values.groupby(hours_of_week(seen["at"], view).to_numpy())
+    picked = grouped.mean() if how == "mean" else grouped.quantile(1.0 if how == "max" else 0.95, interpolation="lower")
+    found = pd.DataFrame({"share": picked, "n": grouped.size()}).reindex(range(DAYS_OF_WEEK * HOURS))
+    return found.assign(n=found["n"].fillna(0).astype(int)).rename_axis("slot").reset_index()
+
+
+def heat_map(rows: pd.DataFrame, view: View, how: str, chosen: int | None = None) -> alt.LayerChart:
+    """The share of the limit used, weekday by hour, always 7 by 24; the `chosen` slot is framed, a click is `cell`."""
+    t, names, look = view.t, DAYS[view.language], tones(dark=view.dark)
+    cells = week(rows, view, how)
+    share = 100 * cells["share"]
+    cells = cells.assign(
+        day=[names[slot // HOURS] for slot in cells["slot"]],
+        hour=cells["slot"] % HOURS,
+        text=["" if pd.isna(one) else f"{one:.0f}" for one in share],
+        said=[t("no data") if pd.isna(one) else view.percent(one, 0) for one in share],
+    )
+    places: dict[str, Any] = {
+        "x": alt.X("hour:O", title=t("hour"), axis=alt.Axis(labelAngle=0), scale=alt.Scale(domain=list(range(HOURS)))),
+        "y": alt.Y("day:O", title=None, sort=list(names), axis=alt.Axis(labelOverlap=False)),
+        "tooltip": tips(day=t("day"), hour=t("hour"), said=t("used"), n=t("hours seen")),
+    }
+    base = alt.Chart(cells).encode(**places)
+    known = "isValid(datum.share)"
+    shade = alt.Color("share:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True), legend=None)
+    tint = alt.condition("datum.share > 0.55", alt.value("#111111"), alt.value("#FFFFFF"))
+    room = alt.condition(f"width > {NARROW}", alt.value(1), alt.value(0))
+    layers: list[alt.Chart] = [
+        base.mark_rect(cornerRadius=2)
+        .encode(color=alt.condition(known, shade, alt.value(look.empty)))
+        .add_params(alt.selection_point(name="cell", fields=["slot"])),
+        base.mark_text(fontSize=11).encode(text="text:N", color=tint, opacity=room),
+    ]
+    if chosen is not None:
+        frame = base.mark_rect(cornerRadius=2, filled=False, stroke=VERMILION, strokeWidth=3)
+        layers.append(frame.transform_filter(f"datum.slot === {chosen}"))
+    return finished(layers, view, 250)
+
+
+def lengths(rows: pd.DataFrame, view: View) -> alt.LayerChart:
+    """How long sessions lasted (seconds, n), in bins that grow."""
+    t, edges = view.t, (0, *BINS)
+    labels = [f"< {view.lasting(BINS[0])}"] + [f"{view.lasting(low)} –" for low in edges[1:]]
+    which = pd.cut(rows["seconds"], [*edges, float("inf")], labels=labels, right=False)
+    bins = rows["n"].groupby(which, observed=False).sum().rename_axis("bin").reset_index()
+    bars = alt.Chart(bins.astype({"bin": str})).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    bars = bars.encode(
+        x=alt.X("bin:N", title=None, sort=labels, axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
+        y=value_y("n", t("sessions"), format="d"),
+        tooltip=tips(bin=t("lasted"), n=t("sessions")),
+    )
+    return finished([bars], view, 240)
+
+
+def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, unit: str) -> alt.LayerChart:
+    """Starts (x, what, n) admitted and refused by reason, stacked; x in that order, `where` and `unit` are titles."""
+    texts = {ADMITTED_NAME: view.t("admitted")} | {name: view.reason(name) for name in REASONS}
+    present = set(rows["what"])
+    shades = {ADMITTED_NAME: ADMITTED} | REASONS
+    colours = {texts[name]: shades[name] for name in texts if name in present}
+    bars = alt.Chart(rows.assign(what=rows["what"].map(texts))).mark_bar()
+    bars = bars.encode(
+        x=alt.X("x:N", title=None, sort=list(order), axis=alt.Axis(labelAngle=0), scale=alt.Scale(domain=list(order))),
+        y=value_y("n", unit),
+        color=coloured("what", colours, legend(len(colours))),
+        tooltip=tips(x=where, what=" ", n=unit),
+    )
+    return finished([bars], view, 240)
+
+
+def trades(rows: pd.DataFrame, view: View, limit: float | None) -> alt.LayerChart:
+    """Trades a day (day, most, total, users) of the heaviest user, against the limit of a user where there is one."""
+    t = view.t
+    bars = alt.Chart(rows).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    layers = [
+        bars.encode(
+            x=alt.X("day:N", title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=True)),
+            y=value_y("most", t("trades of the heaviest user"), format="d"),
+            tooltip=tips(day=t("day"), most=t("heaviest user"), total=t("all users"), users=t("users")),
+        )
+    ]
+    if limit:
+        level, quiet = alt.Chart(pd.DataFrame({"most": [limit]})), tones(dark=view.dark).quiet
+        layers.append(level.mark_rule(strokeDash=[6, 4], strokeWidth=1.6, color=quiet).encode(y="most:Q"))
+    return finished(layers, view, 240)

@@ -1,0 +1,148 @@
+"""How a page is seen: its language, zone and theme, and what these make of texts, numbers and instants.
+
+Pure. Instants are UTC milliseconds. Ticks of a time axis are made here and not by the chart, so that each zone,
+language and DST night is right: an hour that comes twice is labelled once, one that is left out leaves no gap.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+from limiter.console.catalog import Language, catalog
+from limiter.rules.refusals import REASONS
+
+MONTHS = {
+    "fr": ("janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."),
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+}
+DAYS = {
+    "fr": ("lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+STEPS_MINUTES = (1, 5, 10, 15, 30, 60, 120, 180, 360, 720)
+SHORTEST = 2 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `start` until `end`."""
+
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """Milliseconds."""
+        return self.end - self.start
+
+    def since(self, first: int) -> "Span":
+        """The part from `first` on, two minutes at least: where nothing is known before, nothing is drawn."""
+        return Span(max(self.start, min(first, self.end - SHORTEST)), self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Language, zone and theme of a run."""
+
+    language: Language
+    zone: tzinfo
+    dark: bool = False
+
+    def t(self, text: str, **values: Any) -> str:
+        """The text in the language of the view, its `{names}` filled in."""
+        if self.language == "fr":
+            text = catalog().get(text, (text,))[0]
+        return text.format(**values) if values else text
+
+    def tn(self, one: str, many: str, n: int, **values: Any) -> str:
+        """The text for n things: French counts 0 as one, English as many. `{n}` is filled in."""
+        if self.language == "fr":
+            forms = catalog().get(one, (one, many))
+            text = forms[-1] if n >= 2 else forms[0]
+        else:
+            text = one if n == 1 else many
+        return text.format(n=self.number(n), **values)
+
+    def number(self, value: float, decimals: int = 0) -> str:
+        """1 234,5 or 1,234.5."""
+        text = f"{value:,.{decimals}f}"
+        return text.replace(",", "\u202f").replace(".", ",") if self.language == "fr" else text
+
+    def percent(self, value: float | None, decimals: int = 1) -> str:
+        """75,0 % or 75.0%; a dash where it is not known."""
+        if value is None:
+            return "–"
+        text = self.number(value, decimals)
+        return f"{text}\u00a0%" if self.language == "fr" else f"{text}%"
+
+    def lasting(self, seconds: float) -> str:
+        """A duration in its two largest units: 48 s, 3 min, 1 h 10 min, 2 d 4 h."""
+        t, whole = self.t, max(0, round(seconds))
+        day = t("d")
+        if whole < 90:
+            return f"{whole} s"
+        if whole < 5400:
+            return f"{whole // 60} min"
+        if whole < 172_800:
+            hours, rest = divmod(whole // 60, 60)
+            return f"{hours} h {rest:02d} min" if rest else f"{hours} h"
+        days, rest = divmod(whole // 3600, 24)
+        return f"{days} {day} {rest} h" if rest else f"{days} {day}"
+
+    def reason(self, name: str) -> str:
+        """A refusal's reason in a few words."""
+        known = REASONS.get(name)
+        return known.label(self.language) if known else name
+
+    def local(self, at: int, where: tzinfo | None = None) -> datetime:
+        """The instant on the wall clock of the zone."""
+        return datetime.fromtimestamp(at / 1000, where or self.zone)
+
+    def day(self, at: int, *, weekday: bool = False) -> str:
+        """24 nov. or 24 Nov, with its weekday if asked for."""
+        moment = self.local(at)
+        text = f"{moment.day} {MONTHS[self.language][moment.month - 1]}"
+        return f"{DAYS[self.language][moment.weekday()]} {text}" if weekday else text
+
+    def stamp(self, at: int) -> str:
+        """24 Nov 14:03, whatever day it is."""
+        return f"{self.day(at)} {self.local(at):%H:%M}"
+
+    def when(self, at: int, now: int) -> str:
+        """14:03 today, 23 nov. 14:03 another day, with the year where it is another one."""
+        moment, today = self.local(at), self.local(now)
+        hour = f"{moment:%H:%M}"
+        if moment.date() == today.date():
+            return hour
+        return f"{self.day(at)} {hour}" if moment.year == today.year else f"{self.day(at)} {moment.year} {hour}"
+
+    def ticks(self, span: Span, most: int = 9) -> list[tuple[int, str]]:
+        """Where an axis is labelled, and how: whole local hours or midnights, at most about `most`."""
+        for minutes in STEPS_MINUTES:
+            if span.length / (minutes * MINUTE) <= most:
+                return list(self._clock_ticks(span, minutes))
+        days = 1
+        while span.length / (days * DAY) > most:
+            days += 1 if days < 2 else days
+        return [(at, self.day(at)) for n, at in enumerate(self.midnights(span)) if n % days == 0]
+
+    def _clock_ticks(self, span: Span, minutes: int) -> Iterator[tuple[int, str]]:
+        """Every local hour and minute that `minutes` divide; the second pass of a doubled hour is left out."""
+        step = min(minutes, 15) * MINUTE
+        for at in range(-(-span.start // step) * step, span.end + 1, step):
+            moment = self.local(at)
+            if (moment.hour * 60 + moment.minute) % minutes == 0 and moment.fold == 0:
+                midnight = moment.hour == 0 and moment.minute == 0
+                yield at, self.day(at, weekday=True) if midnight else f"{moment:%H:%M}"
+
+    def midnights(self, span: Span) -> Iterator[int]:
+        """Local midnights within the span."""
+        date = self.local(span.start).date()
+        while True:
+            date += timedelta(days=1)
+            at = int(datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp() * 1000)
+            if at > span.end:
+                return
+            yield at

@@ -1,0 +1,22 @@
+"""What was, what is expected with its band, and the levels it may reach."""
+
+from zoneinfo import ZoneInfo
+
+from limiter.console.charts.forecast import ahead
+from limiter.console.data import as_table
+from limiter.console.view import HOUR, Span, View
+from limiter.rules.forecast import Point
+from tests.console.charts.drawn import layers
+
+NOON = 1_795_262_400_000
+
+
+def test_past_band_middle_and_levels() -> None:
+    expected = as_table([Point(NOON + HOUR, 120.0, 100.0, 260.0)])
+    past = as_table([{"at": NOON, "high": 110}])
+    view = View("en", ZoneInfo("UTC"))
+    band, was, middle, levels = layers(ahead(past, expected, Span(NOON, NOON + 2 * HOUR), view, limit=200))
+    assert band["encoding"]["y2"]["field"] == "high" and band["encoding"]["y"]["scale"]["domain"] == [0, 273]
+    assert [(row["at"], row["high"]) for row in was["rows"]] == [(NOON, 110)]
+    assert middle["rows"][0]["said"] == "120 (100 – 260)" and middle["rows"][0]["at"] == NOON + HOUR
+    assert [row["level"] for row in levels["rows"]] == [200, 160]
