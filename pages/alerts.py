@@ -70,7 +70,7 @@ def card(incident: IncidentRow) -> None:
     at = times.millis(incident.opened_at)
     refused = sum(incident.refusals.values())
     with st.container(border=True):
-        st.markdown(f":material/warning: **{happenings.incident_text(incident)}**  \n{summary(incident, at)}")
+        st.markdown(f":material/warning: **{happenings.without_sign(incident.message)}**  \n{summary(incident, at)}")
         sent = Counter(f"{DELIVERY[one.state]} {one.channel}" for one in incident.deliveries)
         told = [f"{text} ×{n}" if n > 1 else text for text, n in sent.items()]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -156,7 +156,7 @@ def happened(incident: IncidentRow) -> list[tuple[int, str]]:
     ]
     for one in incident.changes:
         moved = ", ".join(f"{row.name} {value_text(row.before)} → {value_text(row.after)}" for row in one.changed)
-        found.append((times.millis(one.at), f"{one.by} · {moved} · {happenings.reason(one.reason)}"))
+        found.append((times.millis(one.at), f"{one.by} · {moved} · {one.reason}"))
     found += [(times.millis(note.at), f"{note.text} · {note.author}") for note in incident.notes]
     if incident.resolved_at:
         found.append((times.millis(incident.resolved_at), t("over")))
@@ -166,7 +166,7 @@ def happened(incident: IncidentRow) -> list[tuple[int, str]]:
 def report(incident: IncidentRow) -> str:
     """The incident as Markdown."""
     at = times.millis(incident.opened_at)
-    lines = [f"# {happenings.incident_text(incident)}", "", summary(incident, at), ""]
+    lines = [f"# {incident.message}", "", summary(incident, at), ""]
     return "\n".join([*lines, *(f"- {times.rfc3339(when)} {text}" for when, text in happened(incident)), ""])
 
 

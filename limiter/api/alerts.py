@@ -2,19 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from limiter.answers import alerts as s
-from limiter.answers.limits import Moved, VersionRow
 from limiter.answers.notes import Note
 from limiter.api import paging
 from limiter.api.call import Call, Refused
+from limiter.api.limits import version_row
 from limiter.api.wire import Answer, iso, ok
 from limiter.rules.deliveries import failing_channels
-from limiter.rules.incidents import Acknowledge, SendTest
+from limiter.rules.incidents import Acknowledge, SendTest, message
 from limiter.rules.records import Delivery, Incident
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Reap
@@ -31,7 +30,7 @@ async def alerts(call: Call) -> Answer:
     before, size = paging.asked(call)
     await call.decide(Reap())
     now = call.now()
-    rows = await call.read(_rows, now, state, before, size + 1)
+    rows = await call.read(_rows, now, call.language, state, before, size + 1)
     more = str(rows[size - 1].id) if len(rows) > size else None
     return ok(s.AlertsAnswer(rows[:size], more, _channels(call)))
 
@@ -43,7 +42,7 @@ async def acknowledge(call: Call) -> Answer:
         raise Refused(Refusal("not_found"))
     reason = call.body.reason if call.body is not None else None
     incident: Incident = await call.decide(Acknowledge(int(digits), reason or "", call.actor.name))
-    (row,) = await call.read(_complete, [incident], call.now())
+    (row,) = await call.read(_complete, [incident], call.now(), call.language)
     return ok(s.AlertAnswer(row))
 
 
@@ -58,11 +57,13 @@ async def send_test(call: Call) -> Answer:
     return ok(s.AlertTestAnswer([_delivery(one) for one in found]))
 
 
-def _rows(connection: Connection, now: int, status: str | None, before: int | None, limit: int) -> list[s.IncidentRow]:
-    return _complete(connection, read.incidents.incidents(connection, status, before, limit), now)
+def _rows(
+    connection: Connection, now: int, language: str, status: str | None, before: int | None, limit: int
+) -> list[s.IncidentRow]:
+    return _complete(connection, read.incidents.incidents(connection, status, before, limit), now, language)
 
 
-def _complete(connection: Connection, found: list[Incident], now: int) -> list[s.IncidentRow]:
+def _complete(connection: Connection, found: list[Incident], now: int, language: str) -> list[s.IncidentRow]:
     """The incidents with deliveries, and the changes of limits and notes that fall into them."""
     if not found:
         return []
@@ -70,10 +71,12 @@ def _complete(connection: Connection, found: list[Incident], now: int) -> list[s
     told = read.incidents.deliveries(connection, [one.number for one in found])
     changes = read.limits.versions(connection, limit=MAX_CHANGES, since=begin, until=end + 1)[::-1]
     notes = read.audit.notes(connection, begin, end + 1)
-    return [_incident(one, now, told.get(one.number, []), changes, notes) for one in found]
+    return [_incident(one, now, language, told.get(one.number, []), changes, notes) for one in found]
 
 
-def _incident(incident: Incident, now: int, told: list[Delivery], changes: Any, notes: Any) -> s.IncidentRow:
+def _incident(
+    incident: Incident, now: int, language: str, told: list[Delivery], changes: Any, notes: Any
+) -> s.IncidentRow:
     end = incident.resolved_at or now
 
     return s.IncidentRow(
@@ -81,7 +84,7 @@ def _incident(incident: Incident, now: int, told: list[Delivery], changes: Any, 
         kind=incident.kind,
         level=incident.crossings[-1].level,
         status=incident.status,
-        message=incident.message,
+        message=message(incident, language),
         opened_at=str(iso(incident.opened_at)),
         resolved_at=iso(incident.resolved_at),
         duration_seconds=(end - incident.opened_at) / 1000,
@@ -93,19 +96,13 @@ def _incident(incident: Incident, now: int, told: list[Delivery], changes: Any, 
         acknowledged_reason=incident.acknowledged_reason,
         crossings=[s.CrossingRow(str(iso(one.at)), one.level, one.bots, one.limit) for one in incident.crossings],
         deliveries=[_delivery(one) for one in told],
-        changes=[_version(row) for row in changes if incident.opened_at <= row["at"] <= end],
+        changes=[version_row(row, language) for row in changes if incident.opened_at <= row["at"] <= end],
         notes=[
             Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at)))
             for row in notes
             if incident.opened_at <= row.at <= end
         ],
     )
-
-
-def _version(row: Mapping[str, Any]) -> VersionRow:
-    moved = [Moved(*one) for one in row["changed"]]
-    by = row["actor"]
-    return VersionRow(row["version"], str(iso(row["at"])), by, row["kind"], row["reason"], row["user_id"], moved)
 
 
 def _delivery(one: Delivery) -> s.DeliveryRow:

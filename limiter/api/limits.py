@@ -11,7 +11,7 @@ from limiter.api import paging
 from limiter.api.call import Call, Refused
 from limiter.api.capacity import shown
 from limiter.api.wire import Answer, iso, ok
-from limiter.rules import replay
+from limiter.rules import reasons, replay
 from limiter.rules.capacity import Capacity
 from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, warn
 from limiter.rules.guards import check
@@ -117,16 +117,17 @@ async def preview(call: Call) -> Answer:
     return ok(answer)
 
 
+def version_row(row: Mapping[str, Any], language: str) -> s.VersionRow:
+    """A version of the limits, with what it moved and why."""
+    moved = [s.Moved(*one) for one in row["changed"]]
+    why = reasons.of_version(row, language)
+    return s.VersionRow(row["version"], str(iso(row["at"])), row["actor"], row["kind"], why, row["user_id"], moved)
+
+
 async def limit_history(call: Call) -> Answer:
     """The versions, newest first."""
     before, size = paging.asked(call)
     rows = await call.read(read.limits.versions, before, size + 1)
-    versions = [
-        s.VersionRow(
-            row["version"], str(iso(row["at"])), row["actor"], row["kind"], row["reason"], row["user_id"],
-            [s.Moved(*moved) for moved in row["changed"]],
-        )
-        for row in rows[:size]
-    ]  # fmt: skip
+    versions = [version_row(row, call.language) for row in rows[:size]]
     more = str(versions[-1].version) if len(rows) > size else None
     return ok(s.VersionsAnswer(versions, more))

@@ -6,6 +6,7 @@ from limiter.answers import notes as s
 from limiter.api import paging
 from limiter.api.call import Call, good
 from limiter.api.wire import Answer, instant, iso, ok
+from limiter.rules import reasons
 from limiter.rules.changes import Write
 from limiter.store import read
 
@@ -32,10 +33,10 @@ async def audit(call: Call) -> Answer:
     """What persons did, newest first."""
     before, size = paging.asked(call)
     rows = await call.read(read.audit.entries, before, size + 1)
-    items = [
-        s.AuditRow(
-            row["id"], str(iso(row["at"])), row["actor"], row["action"], row["target"], row["reason"], row["detail"]
+    items = []
+    for row in rows[:size]:
+        why = reasons.of_audit(row, call.language)
+        items.append(
+            s.AuditRow(row["id"], str(iso(row["at"])), row["actor"], row["action"], row["target"], why, row["detail"])
         )
-        for row in rows[:size]
-    ]
     return ok(s.AuditAnswer(items, str(items[-1].id) if len(rows) > size else None))

@@ -4,7 +4,7 @@ from limiter.answers import plan as s
 from limiter.api.call import Call, Refused, good
 from limiter.api.limits import accept
 from limiter.api.wire import Answer, instant, iso, ok
-from limiter.rules.guards import retold
+from limiter.rules.guards import said
 from limiter.rules.plan import SetPlan
 from limiter.rules.records import Step
 from limiter.rules.refusals import invalid
@@ -14,7 +14,7 @@ def _answer(call: Call, steps: tuple[Step, ...]) -> Answer:
     rows = [
         s.PlanStep(
             str(iso(step.at)), step.max_bots, step.status, iso(step.applied_at),
-            retold(step.held_by, call.language) if step.held_by else None,
+            said(step.held_by).told(call.language) if step.held_by else None,
         )
         for step in steps
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 A guard without a reading does not hold; `stale` is the one that notices missing readings.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,20 @@ class Guard:
     value: float | None
     threshold: float
     held: bool
-    message: Words
+
+    @property
+    def message(self) -> Words:
+        """What it says, with its figures."""
+        if self.value is None:
+            return UNKNOWN[self.name]
+        below = self.name == "feed_lag"  # holds below its threshold, the others above
+        sign = ("<" if below else ">") if self.held else ("≥" if below else "≤")
+        value = round(self.value) if below else round(float(self.value), 1)
+        return TEXTS[self.name].filled(value=value, sign=sign, threshold=f"{self.threshold:g}")
+
+    def as_facts(self) -> list[Any]:
+        """Name, value and threshold, as they are kept of one that holds."""
+        return [self.name, self.value, self.threshold]
 
     def as_dict(self) -> dict[str, Any]:
         """The fields of the contract."""
@@ -68,20 +82,16 @@ class Guard:
 
 def _above(name: str, value: float | None, threshold: float) -> Guard:
     if value is None:
-        return Guard(name, None, threshold, False, UNKNOWN[name])
-    held = value > threshold  # before it is rounded for the eye
-    text = TEXTS[name].filled(value=f"{value:.1f}", sign=">" if held else "≤", threshold=f"{threshold:g}")
-    return Guard(name, round(value, 1), threshold, held, text)
+        return Guard(name, None, threshold, False)
+    return Guard(name, round(value, 1), threshold, held=value > threshold)  # before it is rounded for the eye
 
 
 def _feed(readings: Readings, now: int) -> Guard:
     name, tokens, threshold = "feed_lag", readings.tokens_per_minute, FEED_TOKENS_PER_MINUTE
     seen = readings.last_token_at is not None and now - readings.last_token_at <= FEED_SEEN_MS
     if not seen or not readings.bots:
-        return Guard(name, None, threshold, False, UNKNOWN[name])
-    held = tokens < threshold
-    text = TEXTS[name].filled(value=tokens, sign="<" if held else "≥", threshold=threshold)
-    return Guard(name, tokens, threshold, held, text)
+        return Guard(name, None, threshold, False)
+    return Guard(name, tokens, threshold, held=tokens < threshold)
 
 
 def check(readings: Readings, now: int) -> list[Guard]:
@@ -95,14 +105,12 @@ def check(readings: Readings, now: int) -> list[Guard]:
     ]
 
 
-def said(guards: list[Guard]) -> Words:
+def said(guards: Iterable[Guard]) -> Words:
     """What they say, in one line."""
+    guards = tuple(guards)
     return Words(*("; ".join(guard.message.told(language) for guard in guards) for language in ("fr", "en")))
 
 
-def retold(line: str, language: str) -> str:
-    """Such a line that was kept, in `language`; what is no guard's stays as it is."""
-    parts = [
-        next(filter(None, (text.retold(part, language) for text in TEXTS.values())), part) for part in line.split("; ")
-    ]
-    return "; ".join(parts)
+def from_facts(kept: Iterable[Iterable[Any]]) -> tuple[Guard, ...]:
+    """The guards that held, from what was kept of each."""
+    return tuple(Guard(name, value, threshold, held=True) for name, value, threshold in kept)

@@ -17,7 +17,7 @@ from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.state import State
 from limiter.rules.strangers import Stranger
-from limiter.rules.words import Words
+from limiter.rules.words import figures
 
 CAPACITY = "capacity"
 URGENT_PERCENT = 95
@@ -43,7 +43,9 @@ class Alert:
 
     def sentence(self, language: str, facts: Mapping[str, Any]) -> str:
         """The sentence for the operator, in `fr` or `en`."""
-        return (self.en if language == "en" else self.fr).format_map(facts)
+        if "held_by" in facts:
+            facts = {"held_by": guards.said(guards.from_facts(facts["held_by"])).told(language)}
+        return (self.en if language == "en" else self.fr).format_map(figures(facts, language))
 
 
 LEVELS = (
@@ -83,12 +85,9 @@ TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 
 ALERTS = {alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, RESOLVED, TEST)}
 
 
-def retold(message: str, language: str) -> str:
-    """The message of an incident, kept as it was sent, in `language`."""
-    for alert in ALERTS.values():
-        if (said := Words(alert.fr, alert.en).retold(message, language, guards.retold)) is not None:
-            return said
-    return message
+def message(incident: Incident, language: str) -> str:
+    """What fired, in `fr` or `en`; as it was sent where it was sent before facts were kept."""
+    return incident.message or ALERTS[incident.crossings[-1].level].sentence(language, incident.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +131,14 @@ def watch(state: State, now: int) -> None:
     after = rank(bots, maximum, threshold, before)
     if after > before:
         level = LEVELS[after - 1]
-        _cross(state, now, CAPACITY, after, level, level.sentence(state.language, {"percent": threshold}))
+        _cross(state, now, CAPACITY, after, level, {"percent": threshold})
     elif incident is not None and after == 0:
         _resolve(state, now, incident, silently=maximum == 0)
     elif incident is not None and (after < before or bots > incident.peak):
         _keep(state, _with_peak(replace(incident, rank=after), bots, maximum))
 
 
-def _cross(state: State, now: int, kind: str, to: int, level: Alert, message: str) -> None:
+def _cross(state: State, now: int, kind: str, to: int, level: Alert, facts: Mapping[str, Any]) -> None:
     """Open an incident or let it grow, and tell. Who acknowledged the lower level has not seen this one."""
     fold(state)
     held = state.capacity(now)
@@ -148,17 +147,18 @@ def _cross(state: State, now: int, kind: str, to: int, level: Alert, message: st
     if incident is None:
         number = state.numbers["incident"]
         state.put(state.numbers, "incident", number + 1)
-        incident = Incident(number, kind, to, message, now, (crossing,), held.current, held.maximum)
+        incident = Incident(number, kind, to, facts, now, (crossing,), held.current, held.maximum)
     else:
         kept = incident.crossings
         if len(kept) >= MAX_CROSSINGS:
             kept = (kept[0], *kept[2:])
         incident = replace(
-            incident, rank=to, message=message, crossings=(*kept, crossing),
+            incident, rank=to, facts=facts, message="", crossings=(*kept, crossing),
             acknowledged_at=None, acknowledged_by=None, acknowledged_reason=None,
         )  # fmt: skip
     _keep(state, _with_peak(incident, held.current, held.maximum))
-    tell(state, now, incident.number, level.name, message, body(held, state.language))
+    title = level.sentence(state.language, facts)
+    tell(state, now, incident.number, level.name, title, body(held, state.language))
 
 
 def _resolve(state: State, now: int, incident: Incident, silently: bool = False) -> None:
@@ -167,8 +167,8 @@ def _resolve(state: State, now: int, incident: Incident, silently: bool = False)
     _keep(state, ended)
     if state.tells_ends and not silently:
         minutes = max(1, round((now - ended.opened_at) / 60_000))
-        message = RESOLVED.sentence(state.language, {"minutes": minutes, "message": ended.message})
-        tell(state, now, ended.number, RESOLVED.name, message, body(state.capacity(now), state.language))
+        title = RESOLVED.sentence(state.language, {"minutes": minutes, "message": message(ended, state.language)})
+        tell(state, now, ended.number, RESOLVED.name, title, body(state.capacity(now), state.language))
 
 
 def _with_peak(incident: Incident, bots: int, maximum: int) -> Incident:
@@ -230,7 +230,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "snapshots": (_beyond(age, SAMPLE_SECONDS, SAMPLE_SECONDS / 2), {"seconds": age}),
         "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / 1024**2}),
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
-        "plan": (held is not None, {"held_by": guards.retold(held.held_by or "", state.language) if held else ""}),
+        "plan": (held is not None, {"held_by": [guard.as_facts() for guard in held.held_by] if held else []}),
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
         "strangers": (None if strangers is None else bool(strangers), {"n": len(strangers or ()), **first}),
     }
@@ -253,7 +253,7 @@ class Observe:
                 since = state.rising.get(rule.name, now)
                 state.put(state.rising, rule.name, since)
                 if incident is None and now - since >= 1000 * rule.rise_seconds:
-                    _cross(state, now, rule.name, 1, rule, rule.sentence(state.language, facts))
+                    _cross(state, now, rule.name, 1, rule, facts)
             elif holds is False:
                 state.put(state.rising, rule.name, None)
                 if incident is not None:
@@ -266,10 +266,9 @@ class Observe:
         number, held = state.numbers["incident"], state.capacity(now)
         state.put(state.numbers, "incident", number + 1)
         crossing = Crossing(since, OUTAGE.name, held.current, held.maximum)
-        message = OUTAGE.sentence(state.language, {})
         _keep(
             state,
-            Incident(number, OUTAGE.name, 0, message, since, (crossing,), held.current, held.maximum, resolved_at=now),
+            Incident(number, OUTAGE.name, 0, {}, since, (crossing,), held.current, held.maximum, resolved_at=now),
         )
 
 

@@ -6,15 +6,13 @@ A step whose time has come is applied, or held and tried again until the guards 
 from dataclasses import dataclass, replace
 
 from limiter.rules.changes import Changed, ChangeLimits
-from limiter.rules.guards import Readings
+from limiter.rules.guards import Readings, check
 from limiter.rules.records import AuditEntry, Step
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
-from limiter.rules.words import Words
 
 GRACE_MS = 60_000  # a step so little in the past is due now; one further back is a mistake
 ACTOR = "plan"
-REASON = Words("plan de lancement : {bots} bots", "launch plan: {bots} bots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +60,19 @@ class ApplyPlan:
             if step.status == "applied" or step.at > now or blocked:
                 continue
             change = ChangeLimits(
-                {"MAX_CONCURRENT_BOTS": step.max_bots}, REASON.filled(bots=step.max_bots).en, None, False,
+                {"MAX_CONCURRENT_BOTS": step.max_bots}, "", None, False,
                 ACTOR, self.readings, self.recommended, kind="plan",
             )  # fmt: skip
             decided = change.decide(state, now)
             if isinstance(decided, Changed):
-                steps[place] = replace(step, status="applied", applied_at=now, held_by=None)
+                steps[place] = replace(step, status="applied", applied_at=now, held_by=())
             else:
                 blocked = True
-                held = decided.facts.get("held")
-                held_by = held.en if isinstance(held, Words) else decided.reason  # kept in one language, retold in each
+                assert decided.reason == "guard_held", decided
+                held_by = tuple(guard for guard in check(self.readings, now) if guard.held)
                 if step.status != "held":
-                    state.audit(AuditEntry(now, ACTOR, "held", f"{step.max_bots} bots", held_by, {"at": step.at}))
+                    detail = {"at": step.at, "held_by": [guard.as_facts() for guard in held_by]}
+                    state.audit(AuditEntry(now, ACTOR, "held", f"{step.max_bots} bots", "", detail))
                 steps[place] = replace(step, status="held", held_by=held_by)
         if tuple(steps) != state.plan:
             state.set_plan(tuple(steps))

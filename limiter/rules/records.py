@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
+from limiter.rules.guards import Guard
 from limiter.system_limits import Value
 
 Scope = Literal["bots", "admin:read", "admin:write"]
@@ -169,13 +170,13 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the launch plan: at this instant, so many bots; what holds it back where it is held."""
+    """A step of the launch plan: at this instant, so many bots; the guards that hold it back where it is held."""
 
     at: int
     max_bots: int
     status: Literal["planned", "applied", "held"] = "planned"
     applied_at: int | None = None
-    held_by: str | None = None
+    held_by: tuple[Guard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +246,15 @@ class Crossing:
 class Incident:
     """From the first crossing until all is well again. `rank` counts the levels that are open now: 0 once resolved.
 
-    `peak` is the most bots at once, `peak_limit` the limit at that instant; `refusals` counts by reason.
+    `facts` fill the sentence of the last crossing's level (rules/incidents.py); `message` is that sentence itself, of
+    an incident from before facts were kept. `peak` is the most bots at once, `peak_limit` the limit at that instant;
+    `refusals` counts by reason.
     """
 
     number: int
     kind: str
     rank: int
-    message: str
+    facts: Mapping[str, Any]
     opened_at: int
     crossings: tuple[Crossing, ...]
     peak: int
@@ -261,6 +264,7 @@ class Incident:
     acknowledged_at: int | None = None
     acknowledged_by: str | None = None
     acknowledged_reason: str | None = None
+    message: str = ""
 
     @property
     def status(self) -> Literal["open", "acknowledged", "resolved"]:

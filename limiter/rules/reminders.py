@@ -10,7 +10,7 @@ from datetime import UTC, datetime, tzinfo
 
 from limiter.rules.deliveries import TEST, tell
 from limiter.rules.hours import Hours
-from limiter.rules.incidents import ALERTS, body
+from limiter.rules.incidents import ALERTS, body, message
 from limiter.rules.records import Delivery
 from limiter.rules.state import State
 
@@ -67,6 +67,6 @@ class Remind:
             if not again or incident.acknowledged_at is not None or self.manners.holds(last.level, now):
                 continue
             minutes = (now - incident.opened_at) // MINUTE_MS
-            title = AGAIN[state.language].format(minutes=minutes, message=incident.message)
+            title = AGAIN[state.language].format(minutes=minutes, message=message(incident, state.language))
             told += tell(state, now, incident.number, last.level, title, body(state.capacity(now), state.language))
         return told

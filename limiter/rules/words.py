@@ -1,11 +1,8 @@
 """Texts in French and English side by side, for what a rule says before it knows who listens. Pure."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-PLACE = re.compile(r"\{(\w+)[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +17,23 @@ class Words:
         return self.en if language == "en" else self.fr
 
     def filled(self, **facts: object) -> "Words":
-        """These formats over the facts, numbers with a decimal comma in French."""
-        french, english = (
-            {name: _number(told(fact, language), language) for name, fact in facts.items()} for language in ("fr", "en")
-        )
+        """These formats over the facts, fractions with a decimal comma in French."""
+        french, english = (figures(told(facts, language), language) for language in ("fr", "en"))
         return Words(self.fr.format_map(french), self.en.format_map(english))
 
-    def retold(self, said: str, language: str, within: Callable[[str, str], str] = lambda fact, _: fact) -> str | None:
-        """What these formats once said, in `language`: for texts that were kept. None where it is none of theirs.
 
-        `within` retells each fact.
-        """
-        for form in (self.en, self.fr):
-            pattern = "(.+?)".join(re.escape(literal) for literal in PLACE.split(form)[::2])
-            if found := re.fullmatch(pattern, said):
-                names = (place[1] for place in PLACE.finditer(form))
-                facts = (within(_number(fact, language), language) for fact in found.groups())
-                return PLACE.sub(r"{\1}", self.told(language)).format_map(dict(zip(names, facts, strict=True)))
-        return None
+class _Fraction(float):
+    """A number that French writes with a comma, whatever its format."""
+
+    def __format__(self, form: str) -> str:
+        return super().__format__(form).replace(".", ",")
 
 
-def _number(fact: object, language: str) -> str:
-    found, point = (r"(?<=\d),(?=\d)", ".") if language == "en" else (r"(?<=\d)\.(?=\d)", ",")
-    return re.sub(found, point, str(fact))
+def figures(facts: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """The facts, their fractions as the language writes them; texts among them are left alone."""
+    if language == "en":
+        return dict(facts)
+    return {name: _Fraction(fact) if isinstance(fact, float) else fact for name, fact in facts.items()}
 
 
 def told(fact: Any, language: str) -> Any:

@@ -17,16 +17,19 @@ def save(put: Put, changes: Changes) -> None:
     """Write what the batch changed."""
     for incident in changes.incidents.values():
         crossings = [[one.at, one.level, one.bots, one.limit] for one in incident.crossings]
-        plain = {name: getattr(incident, name) for name in _INCIDENT_NAMES}
-        put(
-            schema.incidents,
-            {**plain, "refusals": json.dumps(dict(incident.refusals)), "crossings": json.dumps(crossings)},
-        )
+        written = {
+            "facts": json.dumps(dict(incident.facts)),
+            "refusals": json.dumps(dict(incident.refusals)),
+            "crossings": json.dumps(crossings),
+        }
+        put(schema.incidents, {name: getattr(incident, name) for name in _INCIDENT_NAMES} | written)
     for delivery in changes.deliveries.values():
         put(schema.deliveries, {name: getattr(delivery, name) for name in _DELIVERY_NAMES})
 
 
-_INCIDENT_NAMES = [column.name for column in schema.incidents.c if column.name not in ("refusals", "crossings")]
+_INCIDENT_NAMES = [
+    column.name for column in schema.incidents.c if column.name not in ("facts", "refusals", "crossings")
+]
 _DELIVERY_NAMES = [column.name for column in schema.deliveries.c]
 
 
@@ -34,7 +37,8 @@ def as_incident(row: Row[Any]) -> Incident:
     """An incident from its row."""
     plain = {name: row._mapping[name] for name in _INCIDENT_NAMES}
     crossings = tuple(Crossing(*one) for one in json.loads(row.crossings))
-    return Incident(**plain, refusals=json.loads(row.refusals), crossings=crossings)
+    facts = json.loads(row.facts or "{}")
+    return Incident(**plain, facts=facts, refusals=json.loads(row.refusals), crossings=crossings)
 
 
 def as_delivery(row: Row[Any]) -> Delivery:

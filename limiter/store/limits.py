@@ -58,9 +58,8 @@ def read_at_start(connection: Connection, configured: Mapping[str, Setting], now
             (n, stored[n][0] if n in stored else None, settings[n].value) for n in moved
         )
         in_force = {n: (setting.value, setting.source) for n, setting in settings.items()}
-        reason = "configuration" if version else "first start"
         version += 1
-        versions = [Version(version, now, "start", "start", reason, None, moves, in_force)]
+        versions = [Version(version, now, "start", "start", "", None, moves, in_force)]
     return Limits(version, settings, configured, overrides(connection)), versions
 
 

@@ -11,7 +11,7 @@ from limiter.rules.records import Step
 from limiter.rules.state import GAPS, State
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
 from limiter.store import incidents, schema
-from limiter.store.rows import as_session
+from limiter.store.rows import as_session, as_step
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
 
 
@@ -43,7 +43,7 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
 def read_plan(connection: Connection) -> tuple[Step, ...]:
     """The launch plan."""
     plan = select(schema.plan_steps).order_by(schema.plan_steps.c.at)
-    return tuple(Step(*row) for row in connection.execute(plan))
+    return tuple(as_step(row) for row in connection.execute(plan))
 
 
 def _read_windows(connection: Connection, state: State, now: int) -> None:

@@ -5,7 +5,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from limiter.rules.records import Facts, Refused, Session, Trade
+from sqlalchemy import Row
+
+from limiter.rules import guards
+from limiter.rules.records import Facts, Refused, Session, Step, Trade
 from limiter.system_limits import LIMITS, Value
 
 MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees whether there is a next one
@@ -67,3 +70,13 @@ def limit_value(name: str, value: float | None) -> Value:
         return LIMITS[name].accept(value)
     except ValueError:
         return value
+
+
+def held_by_text(step: Step) -> str | None:
+    """What holds a step of the launch plan, as its column has it."""
+    return json.dumps([guard.as_facts() for guard in step.held_by]) if step.held_by else None
+
+
+def as_step(row: Row[Any]) -> Step:
+    """A step of the launch plan from its row."""
+    return Step(row.at, row.max_bots, row.status, row.applied_at, guards.from_facts(json.loads(row.held_by or "[]")))

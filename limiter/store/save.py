@@ -12,7 +12,7 @@ from limiter.store import incidents, schema, usage
 from limiter.store.driver import Driver
 from limiter.store.flood import Flood
 from limiter.store.retention import HOUR_MS, Retention
-from limiter.store.rows import costs_row, link, session_row, started_row, trade_row
+from limiter.store.rows import costs_row, held_by_text, link, session_row, started_row, trade_row
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.store.statements import Statements
 
@@ -84,7 +84,7 @@ class Saver:
             self.versions(state, changes.versions, changes.overrides)
         if changes.plan:
             self.driver.connection.execute(schema.plan_steps.delete())
-            steps = [(step.at, step.max_bots, step.status, step.applied_at, step.held_by) for step in state.plan]
+            steps = [(step.at, step.max_bots, step.status, step.applied_at, held_by_text(step)) for step in state.plan]
             self._insert("plan_steps", steps)
         incidents.save(self._put, changes)
         for table, row in changes.rows:

@@ -260,7 +260,8 @@ incidents = _table(
     Column("number", Int, primary_key=True, autoincrement=False),
     _needed("kind", Text),
     _needed("rank"),
-    _needed("message", Text),
+    _needed("message", Text),  # of incidents from before step 3: as it was sent
+    Column("facts", Text, **_since(3)),  # JSON: what fills the sentence of the last crossing's level
     _needed("opened_at"),
     Column("resolved_at", Int),
     _needed("peak"),
@@ -297,7 +298,7 @@ plan_steps = _table(
     _needed("max_bots"),
     _needed("status", Text),
     Column("applied_at", Int),
-    Column("held_by", Text),
+    Column("held_by", Text),  # JSON: [[guard, value, threshold], …]
 )
 
 keys = _table(
@@ -396,5 +397,14 @@ def _second(tx: Connection) -> None:
     _show_sessions(tx, 2)
 
 
-MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first", _first), ("what bots cost", _second))
+def _third(tx: Connection) -> None:
+    _make(tx, 3)
+    tx.execute(plan_steps.update().values(held_by=None))  # sentences: the job decides a held step anew within seconds
+
+
+MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
+    ("first", _first),
+    ("what bots cost", _second),
+    ("facts of incidents", _third),
+)
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

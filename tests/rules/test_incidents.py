@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limiter.rules.changes import ChangeLimits
+from limiter.rules.guards import Guard
 from limiter.rules.incidents import (
     CAPACITY,
     LEVELS,
@@ -17,6 +18,7 @@ from limiter.rules.incidents import (
     Observe,
     SendTest,
     Vitals,
+    message,
     rank,
     watch,
 )
@@ -85,7 +87,7 @@ def test_each_crossing_of_the_guide_is_told_once_in_one_incident() -> None:
         ("urgent", 190, 200),
         ("full", 200, 200),
     ]
-    assert (incident.number, incident.message, incident.peak, incident.peak_limit) == (1, FULL, 200, 200)
+    assert (incident.number, message(incident, "fr"), incident.peak, incident.peak_limit) == (1, FULL, 200, 200)
     assert {delivery.incident for delivery in state.deliveries.values()} == {1}
 
 
@@ -358,7 +360,7 @@ def test_a_reading_opens_and_closes(
     assert not state.incidents
     observe(state, **bad)
     assert told(state) == [said]
-    assert opened(state, kind).message == said
+    assert message(opened(state, kind), "fr") == said
     observe(state, **bad)
     observe(state, **between)
     assert told(state) == [said]
@@ -367,7 +369,7 @@ def test_a_reading_opens_and_closes(
     assert not state.incidents
 
 
-@pytest.mark.parametrize(("step", "said"), [(3600.0, "+3600.0"), (-86400.0, "-86400.0")])
+@pytest.mark.parametrize(("step", "said"), [(3600.0, "+3600,0"), (-86400.0, "-86400,0")])
 def test_a_moved_clock_is_told_after_2_seconds(step: float, said: str) -> None:
     state = fleet()
     observe(state, clock_step_seconds=step)
@@ -402,11 +404,12 @@ def test_a_flat_feed_without_bots_is_nobodys_loss() -> None:
 
 def test_a_held_step_of_the_launch_plan_is_told_once() -> None:
     state = fleet()
-    state.plan = (Step(NOW, 250, "held", None, "CPU 91.0 % > 80 %"),)
+    state.plan = (Step(NOW, 250, "held", None, (Guard("cpu", 91.0, 80, True),)),)
     observe(state)
     observe(state, NOW + MINUTE)
     assert told(state) == ["⏸️ Plan de lancement retenu : CPU 91,0 % > 80 %"]
-    state.plan = (Step(NOW, 250, "applied", NOW, None),)
+    assert message(opened(state, "plan"), "en") == "⏸️ Launch plan held: CPU 91.0 % > 80 %"
+    state.plan = (Step(NOW, 250, "applied", NOW),)
     observe(state, NOW + 2 * MINUTE)
     assert not state.incidents
 

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import psycopg
 import pytest
 
 from limiter import config, upkeep
+from limiter.rules.guards import Guard
+from limiter.rules.incidents import message
+from limiter.rules.plan import ApplyPlan
+from limiter.rules.records import Step
 from limiter.rules.sessions import Heartbeat
-from limiter.store import engine, read, schema
+from limiter.store import engine, read, restore, schema
 from limiter.store.engine import StoreError, open_writer
 from tests.conftest import new_database
-from tests.rules.world import HOUR, MINUTE, NOW, SECOND
+from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND
 from tests.store.book import SAMPLE, Book, stop
 
 SCHEMAS = Path(__file__).with_name("schemas")
@@ -117,6 +122,25 @@ def test_an_old_database_goes_on_where_it_was(make: Callable[[str, str], str], d
     buckets = read.history.series(book.writer.connection, AGO, at + SECOND, 5).rows
     assert [bucket.high for bucket in buckets] == [7, 1]
     assert [(row.n, row.bots_memory_n) for row in book.rows(schema.snapshots) if row.step == 60] == [(1, 0), (1, 1)]
+    book.close()
+
+
+@DATABASES
+def test_sentences_of_before_facts_were_kept_are_shown_as_they_were_sent(
+    make: Callable[[str, str], str], database: str
+) -> None:
+    crossed = f'[[{AGO}, "threshold", 170, 200]]'
+    told = f"""
+INSERT INTO incidents VALUES (1, 'capacity', 1, '⚠️ Capacité à 80 % !', {AGO}, NULL, 170, 200, '{{}}', '{crossed}', NULL, NULL, NULL);
+INSERT INTO plan_steps VALUES ({AGO}, 250, 'held', NULL, 'CPU 91.0 % > 80 %');
+"""  # noqa: E501
+    book = Book(make(database, ROWS + told))
+    assert message(book.state.incidents["capacity"], "en") == "⚠️ Capacité à 80 % !"
+    assert book.state.plan == (Step(AGO, 250, "held"),)
+    book.ask(NOW, ApplyPlan(replace(CALM, cpu_percent=91.0), 500))
+    (step,) = restore.read_plan(book.writer.connection)
+    assert step.held_by == (Guard("cpu", 91.0, 80, held=True),)
+    book.writer.connection.rollback()
     book.close()
 
 

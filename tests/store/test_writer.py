@@ -55,7 +55,7 @@ def measured(session: Session, memory_bytes: int | None, cpu_seconds: float | No
 def test_a_first_start_is_empty_and_keeps_the_limits_as_version_1(book: Book) -> None:
     assert (len(book.state.sessions), book.state.next_number, book.state.limits.version) == (0, 1, 1)
     (version,) = book.rows(schema.limit_versions)
-    assert (version.kind, version.reason, version.actor) == ("start", "first start", "start")
+    assert (version.kind, version.reason, version.actor) == ("start", "", "start")
     assert json.loads(version.in_force)["MAX_CONCURRENT_BOTS"] == [200, "default"]
     assert {row.name: row.value for row in book.rows(schema.limits)} == {n: s.value for n, s in defaults().items()}
 
@@ -174,7 +174,7 @@ def test_a_changed_environment_is_a_version_of_its_own(book: Book) -> None:
     book.restart(NOW + HOUR)
     assert book.state.limits.version == 2
     version = book.rows(schema.limit_versions)[-1]
-    assert (version.reason, json.loads(version.changed)) == ("configuration", [["MAX_BOTS_PER_USER", 1, 3]])
+    assert (version.reason, json.loads(version.changed)) == ("", [["MAX_BOTS_PER_USER", 1, 3]])
     book.restart(NOW + HOUR)
     assert book.state.limits.version == 2
 

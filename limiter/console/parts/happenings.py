@@ -1,21 +1,14 @@
 """What happened and what asks for a hand, gathered from limit changes, notes, the audit, refusals and live figures."""
 
-import json
 import re
 from typing import Any
 
-from limiter.answers.alerts import IncidentRow
 from limiter.console import data
 from limiter.console.charts.capacity import Mark
 from limiter.console.kit.words import language, number, reason_text, t, value_text
 from limiter.console.view import Span
-from limiter.rules import guards, incidents, plan
+from limiter.rules import reasons
 from limiter.store import read
-
-
-def reason(said: str) -> str:
-    """Why a limit was changed: a person's own words, or the launch plan's in the language of the run."""
-    return plan.REASON.retold(said, language()) or said
 
 
 def happened(span: Span) -> list[dict[str, Any]]:
@@ -24,7 +17,7 @@ def happened(span: Span) -> list[dict[str, Any]]:
         {
             "at": one["at"],
             "kind": t("limit"),
-            "what": f"{value_text(one['before'])} → {value_text(one['after'])} · {reason(one['reason'])}",
+            "what": f"{value_text(one['before'])} → {value_text(one['after'])} · {reasons.of_version(one, language())}",
             "who": one["actor"],
         }
         for one in data.read(read.limits.changes_of, span.start, span.end)
@@ -40,9 +33,7 @@ def marks(span: Span) -> list[Mark]:
 
 def action_text(entry: dict[str, Any]) -> str:
     """An audit row as a sentence."""
-    detail = entry["detail"] if isinstance(entry["detail"], dict) else json.loads(entry["detail"])
-    actor, target, why = entry["actor"], entry["target"], reason(entry["reason"])
-    why = guards.retold(why, language()) if entry["action"] == "held" else why
+    detail, actor, target, why = entry["detail"], entry["actor"], entry["target"], reasons.of_audit(entry, language())
     tail = f" · {why}" if why else ""
     changed = ", ".join(
         f"{name} {value_text(before)} → {value_text(after)}" for name, before, after in detail.get("changed", ())
@@ -63,11 +54,6 @@ def action_text(entry: dict[str, Any]) -> str:
         "revoke": t("{actor} revoked key {target}", actor=actor, target=target),
     }.get(entry["action"], f"{actor} · {entry['action']} {target}")
     return said + tail
-
-
-def incident_text(incident: IncidentRow) -> str:
-    """What fired, in the language of the run."""
-    return without_sign(incidents.retold(str(incident.message), language()))
 
 
 def without_sign(text: str) -> str:

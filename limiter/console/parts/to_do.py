@@ -41,7 +41,7 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
             Task(t(":material/pause: Starts are **paused**: every start is refused."), "limits.py", t("Open Limits"))
         )
     for row in data.read(read.incidents.unattended):
-        said = without_sign(incidents.retold(row.message, language()))
+        said = without_sign(incidents.message(row, language()))
         text = f":material/warning: **{said}** · {t('since {time}', time=times.when(row.opened_at))}"
         strange = row.kind == "strangers"  # where they are listed is where they are dealt with
         found.append(Task(text, *(("settings.py", t("Look at them")) if strange else ("alerts.py", t("Acknowledge")))))
@@ -53,7 +53,7 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
         known = {"n": number(step.max_bots), "time": times.when(step.at)}
         text = t("Launch plan: **{n}** bots, {time}", **known)
         if held:
-            why = guards.retold(step.held_by or "", language())
+            why = guards.said(step.held_by).told(language())
             text = t(":material/warning: Launch plan held: **{n}** bots since {time} ({why})", why=why, **known)
         found.append(Task(text, "checklist.py", t("See the plan"), held))
     return found

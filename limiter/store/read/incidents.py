@@ -1,9 +1,6 @@
 """Incidents and the messages sent about them."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from limiter.rules.records import Delivery, Incident
 from limiter.store import schema
@@ -52,8 +49,8 @@ def numbered(tx: Connection, numbers: list[int]) -> list[Delivery]:
     return [as_delivery(row) for row in rows]
 
 
-def unattended(tx: Connection, most: int = 5) -> Sequence[Row[Any]]:
-    """Open incidents that nobody has acknowledged, newest first: level is the kind's own."""
+def unattended(tx: Connection, most: int = 5) -> list[Incident]:
+    """Open incidents that nobody has acknowledged, newest first."""
     table = schema.incidents
     query = select(table).where(table.c.resolved_at.is_(None), table.c.acknowledged_at.is_(None))
-    return tx.execute(query.order_by(table.c.opened_at.desc()).limit(most)).all()
+    return [as_incident(row) for row in tx.execute(query.order_by(table.c.opened_at.desc()).limit(most))]

@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
+from limiter.rules.records import Step
 from limiter.store import schema
 from limiter.store.limits import overrides, read
+from limiter.store.rows import as_step
 
 __all__ = ["changes_of", "coming_step", "overrides", "paused", "read", "versions"]
 
@@ -37,10 +39,13 @@ def versions(
 def changes_of(
     tx: Connection, start: int, end: int, name: str = "MAX_CONCURRENT_BOTS", most: int = 200
 ) -> list[dict[str, Any]]:
-    """Changes of one limit of the system in [start, end): at, version, actor, reason, before, after; oldest first."""
+    """Changes of one limit of the system in [start, end), oldest first.
+
+    Each as at, version, kind, actor, reason, changed, before, after.
+    """
     return [
         {
-            **{field: one[field] for field in ("at", "version", "actor", "reason")},
+            **{field: one[field] for field in ("at", "version", "kind", "actor", "reason", "changed")},
             "before": before,
             "after": after,
         }
@@ -56,8 +61,9 @@ def paused(tx: Connection) -> bool:
     return bool(tx.execute(select(schema.fleet.c.paused)).scalar())
 
 
-def coming_step(tx: Connection) -> Row[Any] | None:
-    """The first step of the launch plan that is not applied: at, max_bots, status, held_by."""
+def coming_step(tx: Connection) -> Step | None:
+    """The first step of the launch plan that is not applied."""
     table = schema.plan_steps
     query = select(table).where(table.c.status != "applied").order_by(table.c.at).limit(1)
-    return tx.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
+    return None if row is None else as_step(row)

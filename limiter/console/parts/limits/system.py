@@ -5,10 +5,11 @@ import streamlit as st
 from limiter.console import data, frame
 from limiter.console.kit import times
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import t
+from limiter.console.kit.words import language, t
 from limiter.console.parts.limits import fields, preview
 from limiter.console.parts.limits.guards import guards
 from limiter.console.sign_in.sign_ins import SignIn
+from limiter.rules import reasons
 from limiter.rules.limits import Limits
 from limiter.store import read
 from limiter.system_limits import CATALOGUE
@@ -55,7 +56,7 @@ def conflict(limits: Limits) -> None:
                 version=newest["version"],
                 who=newest["actor"],
                 time=times.when(newest["at"]),
-                why=newest["reason"],
+                why=reasons.of_version(newest, language()),
             )
         )
         st.button(t("Reload"), key="reload", icon=":material/refresh:", on_click=fields.start_over)

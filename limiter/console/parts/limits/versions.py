@@ -8,9 +8,9 @@ import streamlit as st
 from limiter.console import data
 from limiter.console.kit import tables, times
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import t, value_text
-from limiter.console.parts import happenings
+from limiter.console.kit.words import language, t, value_text
 from limiter.console.sign_in.sign_ins import SignIn
+from limiter.rules import reasons
 from limiter.rules.limits import Limits
 from limiter.store import read
 
@@ -28,7 +28,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
             t("time"): times.when(one["at"]),
             t("who"): one["actor"],
             t("what"): changed_text(one),
-            t("reason"): happenings.reason(one["reason"]),
+            t("reason"): reasons.of_version(one, language()),
             t("kind"): one["kind"],
         }
         for one in versions

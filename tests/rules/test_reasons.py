@@ -1,0 +1,46 @@
+"""Why limits changed, in the language of who reads; what a person wrote stays as it is."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from limiter.rules import reasons
+from limiter.rules.plan import ApplyPlan, SetPlan
+from limiter.rules.records import Step
+from tests.rules.world import CALM, NOW, new_state
+
+RAISE = [["MAX_CONCURRENT_BOTS", 100, 150]]
+
+
+@pytest.mark.parametrize(
+    ("version", "fr", "en"),
+    [
+        ({"kind": "plan", "reason": "", "version": 4, "changed": RAISE},
+         "plan de lancement : 150 bots", "launch plan: 150 bots"),
+        ({"kind": "start", "reason": "", "version": 1, "changed": []}, "premier démarrage", "first start"),
+        ({"kind": "start", "reason": "", "version": 5, "changed": RAISE}, "configuration", "configuration"),
+        ({"kind": "limits", "reason": "more room", "version": 2, "changed": RAISE}, "more room", "more room"),
+        ({"kind": "plan", "reason": "launch plan: 150 bots", "version": 2, "changed": RAISE},
+         "launch plan: 150 bots", "launch plan: 150 bots"),
+    ],
+    ids=["plan", "first start", "configuration", "a person", "kept as a sentence by an earlier program"],
+)  # fmt: skip
+def test_of_versions(version: dict[str, Any], fr: str, en: str) -> None:
+    assert (reasons.of_version(version, "fr"), reasons.of_version(version, "en")) == (fr, en)
+
+
+def test_a_step_is_kept_as_facts_applied_or_held() -> None:
+    state = new_state(MAX_CONCURRENT_BOTS=100)
+    SetPlan((Step(NOW, 150), Step(NOW + 1, 200)), "launch", "key-1").decide(state, NOW)
+    (first, second) = ApplyPlan(CALM, 500).decide(state, NOW)
+    assert (first.status, second.status) == ("applied", "planned")
+    (version,) = state.changes.versions
+    row = {"kind": version.kind, "reason": version.reason, "version": 2, "changed": version.changed}
+    assert reasons.of_version(row, "fr") == "plan de lancement : 150 bots"
+    (_, held) = ApplyPlan(replace(CALM, cpu_percent=91.04), 500).decide(state, NOW + 1)
+    assert [guard.as_facts() for guard in held.held_by] == [["cpu", 91.0, 80]]
+    entry = state.changes.audit[-1]
+    row = {"action": entry.action, "reason": entry.reason, "detail": entry.detail}
+    assert reasons.of_audit(row, "fr") == "CPU 91,0 % > 80 %"
+    assert reasons.of_audit({"action": "pause", "reason": "", "detail": {}}, "fr") == ""
