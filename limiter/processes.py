@@ -1,13 +1,9 @@
 """Which process of which machine: a name that a bot tells the limiter, and that is read again from outside.
 
-Standard library alone: it lies on the path of whatever starts a bot.
+Standard library alone, and little of it: it lies on the path of whatever starts a bot.
 """
 
-import re
-from pathlib import Path
-
-PROC = Path("/proc")
-INNERMOST = re.compile(r"^NSpid:.*?(\d+)$", re.MULTILINE)
+import os
 
 
 def identity(pid: int | str = "self") -> str | None:
@@ -18,16 +14,26 @@ def identity(pid: int | str = "self") -> str | None:
     alone does), the process is gone, or it is hidden from us.
     """
     try:
-        status = (PROC / str(pid) / "status").read_text(errors="replace")
-        stat = (PROC / str(pid) / "stat").read_text(errors="replace")
-        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        pids = line(pid, "NSpid:")
+        boot = text("sys/kernel/random/boot_id").strip()
+        after_name = text(f"{pid}/stat").rpartition(")")[2].split()  # the name may hold spaces and parentheses
     except OSError:
         return None
-    inside = INNERMOST.search(status)
-    after_name = stat.rpartition(")")[2].split()  # the name is free text: it may hold spaces and parentheses
-    return f"{inside[1]}.{after_name[19]}.{boot}" if inside else None
+    return f"{pids.split()[-1]}.{after_name[19]}.{boot}" if pids else None
+
+
+def line(pid: int | str, name: str) -> str:
+    """The rest of the line of `/proc/PID/status` that begins with the name; empty where there is none."""
+    found = (row for row in text(f"{pid}/status").splitlines() if row.startswith(name))
+    return next(found, "").removeprefix(name).strip()
+
+
+def text(path: str) -> str:
+    """A file below /proc. Raises OSError."""
+    with open(f"/proc/{path}", encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def hidden() -> bool:
     """Whether processes of other users are kept from us (hidepid, systemd's ProtectProc)."""
-    return PROC.joinpath("self").exists() and not PROC.joinpath("1", "stat").exists()
+    return os.path.exists("/proc/self") and not os.path.exists("/proc/1/stat")

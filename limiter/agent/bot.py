@@ -6,6 +6,7 @@ from typing import Any
 
 from limiter.agent.book import Entry
 from limiter.agent.members import Members
+from limiter.processes import identity
 
 GRACE_SECONDS = 10.0  # between SIGTERM and SIGKILL
 MARGIN_SECONDS = 12.0  # what is ended shall be gone before the lease is: the grace, and two seconds
@@ -24,6 +25,8 @@ class Bot:
         self.memory_bytes: int | None = None
         self.cpu_seconds: float | None = None
         self.notice: Any = None
+        self._process_pid = 0
+        self._process: str | None = None
 
     @property
     def hold_until(self) -> float:
@@ -38,7 +41,11 @@ class Bot:
 
     def beat(self) -> dict[str, Any]:
         """What is sent for it."""
-        figures = {"memory_bytes": self.memory_bytes, "cpu_seconds": self.cpu_seconds}
+        pids = self.members.pids()
+        if self._process_pid not in pids:  # its first process, or where that has ended another one
+            self._process_pid = self.entry.pid if self.entry.pid in pids else min(pids, default=0)
+            self._process = identity(self._process_pid) if self._process_pid else None
+        figures = {"memory_bytes": self.memory_bytes, "cpu_seconds": self.cpu_seconds, "process": self._process}
         return {"session_id": self.entry.session_id} | {
             name: value for name, value in figures.items() if value is not None
         }

@@ -19,6 +19,7 @@ from limiter.agent.command_line import Wanted
 from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, WORTH_WAITING, Answer, Channel, Refused
 from limiter.agent.run import NETWORK, become, environment
 from limiter.agent.words import BY_SIGNAL, Unable, say, text
+from limiter.processes import identity
 
 GRACE_SECONDS = 10.0
 GUARD_GRACE_SECONDS = 2.0
@@ -56,6 +57,7 @@ class Slot:
         self._session: Answer = {}
         self._asked_at = 0.0
         self._over = threading.Event()
+        self._process = {"process": known} if (known := identity()) else {}
         self.lost = ""
 
     @property
@@ -71,6 +73,7 @@ class Slot:
     def take(self, wanted: Wanted) -> None:
         """Ask for a slot, for `--wait` seconds where there is none. Raises Refused."""
         body = {"user_id": wanted.user} | ({} if wanted.bot is None else {"bot_id": wanted.bot})
+        body |= self._process
         clock, again, pause = time.monotonic, os.urandom(16).hex(), 0.1
         give_up_at, patient_until, self._asked_at = clock() + wanted.wait_seconds, clock() + PATIENCE_SECONDS, clock()
         while True:
@@ -104,7 +107,10 @@ class Slot:
             timeout = min(10.0, max(0.5, (self._hold_until - asked_at) / 2))
             try:
                 answer = self._channel.post(
-                    "/api/bots/heartbeat", {"session_id": self.session_id}, timeout=timeout, language=self._language
+                    "/api/bots/heartbeat",
+                    {"session_id": self.session_id} | self._process,
+                    timeout=timeout,
+                    language=self._language,
                 )
             except Refused as refused:
                 pause = 0.5

@@ -20,6 +20,7 @@ from limiter.agent.message import Fields
 from limiter.agent.pacing import Pacing
 from limiter.agent.run import NETWORK
 from limiter.agent.words import REFUSED, WRONG_COMMAND_LINE, Unable, text
+from limiter.processes import identity
 
 PATIENCE_SECONDS = 10.0  # how long a start is tried where no answer comes or nothing was decided
 ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
@@ -61,7 +62,7 @@ class Roster:
             self._may_be_adopted(process)
         network = {name: question[name] for name in NETWORK if name in question}
         line = self.line(question["url"], question["key"], network)
-        asking = asyncio.create_task(self._taken(line, question))
+        asking = asyncio.create_task(self._taken(line, question, pid))
         try:
             answer, asked_at = await asyncio.shield(asking)
         except asyncio.CancelledError:  # `run` was ended while it waited: what was on its way is given back
@@ -98,9 +99,10 @@ class Roster:
     def _admitted(self, bot: Bot) -> Fields:
         return {"session_id": bot.entry.session_id, "public_id": bot.entry.public_id}
 
-    async def _taken(self, line: Line, question: Fields) -> tuple[Answer, float]:
+    async def _taken(self, line: Line, question: Fields, pid: int) -> tuple[Answer, float]:
         """The answer to a start, and when it was asked. Raises Refused."""
         body = {"user_id": question["user"]} | ({"bot_id": question["bot"]} if "bot" in question else {})
+        body |= {"process": known} if (known := identity(pid)) else {}
         options = {"again": question["again"], "language": question.get("language", "")}
         clock = time.monotonic
         give_up_at, patient_until, asked_at = clock() + float(question["wait"]), clock() + PATIENCE_SECONDS, clock()

@@ -1,8 +1,8 @@
 """Looks every 30 s for bots without a slot: processes of this box whose command line matches LIMITER_BOT_PATTERN.
 
-A process holds a slot where its session told its identity (limiter.client and `run` do), or it carries the session in
-its environment (LIMITER_SESSION_ID, which the user of the limiter or root may read), or it came from one that does.
-Who asks for a slot and waits is no stranger either.
+A process holds a slot where its session told its identity (limiter.client and `run` do), it is in a control group that
+the agent made for a live session, it carries one in its environment (LIMITER_SESSION_ID, which the user of the limiter
+or root may read), or it came from such a process. Who asks for a slot and waits is no stranger either.
 Promises: a look is made in a thread, and takes some 0.15 ms of CPU a process. Not promised: that a process is seen
 which the limiter's user may not see, or lives for less than a look; that who sets out to hide is found.
 """
@@ -29,17 +29,18 @@ ASKING_SECONDS = 90.0  # a client that waits for a slot asks every 30 s
 MATCHED_CHARACTERS = 8192  # of a command line
 MARK = "LIMITER_SESSION_ID"
 CONSOLE = Path(__file__).parents[2] / "console.py"
-HELD_APART = re.compile(r"^(?:RssAnon|VmSwap):\s+(\d+) kB$", re.MULTILINE)
+GROUP = re.compile(r"/limiter-bot-(s\d+)-")  # of the agent, where it may make control groups (agent/cgroups.py)
 
 log = logging.getLogger("limiter")
 
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Who holds a slot: session ids, and identities that sessions told (limiter/processes.py)."""
+    """Who holds a slot: session ids and their public names, identities that they told (limiter/processes.py)."""
 
     session_ids: frozenset[str] = frozenset()
     identities: frozenset[str] = frozenset()
+    public_ids: frozenset[str] = frozenset()
 
 
 def look(pattern: re.Pattern[str], holders: Holders, own: int) -> list[Stranger]:
@@ -57,14 +58,16 @@ def _process(one: psutil.Process, pattern: re.Pattern[str], holders: Holders, ow
         parent=one.info["ppid"] or 0,
         started=one.info["create_time"] or 0.0,
         looks=looks,
-        holds=bool(command) and (processes.identity(one.pid) in holders.identities or _marked(one, holders)),
+        holds=bool(command) and _holds(one, holders),
         ours=one.pid == own or rules.is_ours(command) or (looks and _is_console(one, command)),
     )
 
 
-def _marked(one: psutil.Process, holders: Holders) -> bool:
+def _holds(one: psutil.Process, holders: Holders) -> bool:
     try:
-        return one.environ().get(MARK) in holders.session_ids
+        group = GROUP.search(processes.text(f"{one.pid}/cgroup"))
+        known = processes.identity(one.pid) in holders.identities or (group and group[1] in holders.public_ids)
+        return bool(known) or one.environ().get(MARK) in holders.session_ids
     except (psutil.Error, OSError):
         return False
 
@@ -90,8 +93,8 @@ def _stranger(seen: dict[int, psutil.Process], table: Sequence[Process], of: Pro
 def _memory_bytes(one: psutil.Process) -> int:
     """What is of no file, in RAM or swapped out: near what its end frees, and all may read it. RSS where not told."""
     try:
-        held = HELD_APART.findall((processes.PROC / str(one.pid) / "status").read_text(errors="replace"))
-        return 1024 * sum(map(int, held)) if held else int(one.memory_info().rss)
+        held = [processes.line(one.pid, name).removesuffix(" kB") for name in ("RssAnon:", "VmSwap:")]
+        return 1024 * sum(map(int, held)) if all(held) else int(one.memory_info().rss)
     except (psutil.Error, OSError):
         return 0
 
@@ -149,7 +152,11 @@ class StrangerWatch:
         self._asking = {one: at for one, at in self._asking.items() if now - at < ASKING_SECONDS}
         sessions = self.committer.state.sessions.values()
         told = {session.process for session in sessions if session.process is not None}
-        holders = Holders(frozenset(session.session_id for session in sessions), frozenset(told | self._asking.keys()))
+        holders = Holders(
+            frozenset(session.session_id for session in sessions),
+            frozenset(told | self._asking.keys()),
+            frozenset(session.public_id for session in sessions),
+        )
         self._seen_at = now
         self.seen = tuple(await asyncio.to_thread(look, self.pattern, holders, os.getpid()))
 

@@ -26,7 +26,7 @@ ALLOWED = {
     "limiter.access": {"limiter.rules", "limiter.system_limits"},
     "limiter.client": {"limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.processes"},
     "limiter.processes": set(),
-    "limiter.agent": set(),
+    "limiter.agent": {"limiter.processes"},
     "limiter.parent_death": set(),
     "limiter.store": {"limiter.rules", "limiter.system_limits", "limiter.onethread"},
     "limiter.delivery": {"limiter.rules", "limiter.config"},

@@ -103,7 +103,7 @@ def test_what_a_holder_started_is_none_whatever_its_environment(spawn: Spawn) ->
 
 def found_memory(pid: int) -> int:
     """Bytes of no file that one process holds."""
-    lines = (processes.PROC / str(pid) / "status").read_text().splitlines()
+    lines = processes.text(f"{pid}/status").splitlines()
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "VmSwap")))
 
 
