@@ -41,6 +41,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("decisions_ended", "a decision with a long history over one with none", "×", 1.10, 1.3, more=False),
     Figure("decisions_active", "a decision with 10 000 bots over one with 200", "×", 1.10, 1.3, more=False),
     Figure("beats_500", "a batch of 500 heartbeats, no HTTP", "ms", 0.5, 2, more=False),
+    Figure("beats_one", "500 heartbeats in one request, with what their bots cost, no HTTP", "ms", 1, 2, more=False),
     Figure("probe", "p99 of /livez while another process holds the write lock, 64 clients", "ms", 5, 15, more=False),
     Figure("probe_tabs", "the same while four tabs of the console redraw", "ms", 5, 15, more=False),
     Figure("limiter_mb", "memory of the limiter after a million decisions, 200 bots", "MB", 80, 80, more=False),

@@ -38,6 +38,8 @@ def watched(link: str, folder: Path) -> Iterator[None]:
             for name in PAGES:
                 tab = context.new_page()
                 tab.goto(link if not name else f"{link.partition('/sign-in')[0]}/{name}")
+                if not name:
+                    tab.locator("button[type=submit]").click()  # looking at a link does not use it
                 tab.locator(".st-key-status").first.wait_for(timeout=60_000)
             yield
         finally:

@@ -85,55 +85,52 @@ def holding(view: str, user: str) -> None:
             else t("No session holds a slot.")
         )
         return
-    if any(row.memory_bytes is not None or row.cpu_percent is not None for row in rows):
-        rows = ordered(rows)
+    order = order_of(rows)
+    if order != "newest":
+        column = "memory_bytes" if order == "memory" else "cpu_percent"
+        rows.sort(key=lambda row: -1 if (figure := getattr(row, column)) is None else figure, reverse=True)
     place = st.container()
     first = page_of(len(rows)) * PAGE
     shown = rows[first : first + PAGE]
     day = day_of(now, data.settings()["LIMITER_TIMEZONE"]).name
     trades = data.read(read.usage.trades_of, [row.user_id for row in shown], day)
     with place:
-        list_of(
-            [
-                {
-                    t("session"): f"s{row.number}",
-                    t("user"): row.user_id,
-                    t("bot"): row.bot_id,
-                    t("started"): times.instant(row.started_at),
-                    t("age"): lasting((now - row.started_at) / 1000),
-                    t("last heartbeat"): lasting((now - row.last_heartbeat_at) / 1000),
-                    **cost(row),
-                    t("trades today"): trades.get(row.user_id, 0),
-                    t("state"): t("suspect") if silent(row, now) else t("active"),
-                }
-                for row in shown
-            ],
-            "active",
-        )
+        list_of([active_row(row, now, trades.get(row.user_id, 0), heavy=order != "newest") for row in shown], "active")
 
 
-def ordered(rows: list[Row[Any]]) -> list[Row[Any]]:
-    """In the order that was chosen, under the line that says what the measured bots cost together."""
+def order_of(rows: Sequence[Row[Any]]) -> str:
+    """The order that is asked for, chosen beside what the measured bots cost together; `newest` where none is."""
     measured = [row for row in rows if row.memory_bytes is not None]
+    if not measured and all(row.cpu_percent is None for row in rows):
+        return "newest"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        chosen = url_widgets.select(t("Order"), "order", ORDERS, label_visibility="collapsed", width=220)
+        order = url_widgets.select(t("Order"), "order", ORDERS, label_visibility="collapsed", width=220)
         st.caption(
             t("{n} of {all} bots say what they cost: {memory} together, {cores} cores.",
               n=number(len(measured)), all=number(len(rows)), memory=memory(sum(row.memory_bytes for row in measured)),
               cores=number(sum(row.cpu_percent or 0 for row in rows) / 100, 1))
         )  # fmt: skip
-    if chosen == "newest":
-        return rows
-    column = "memory_bytes" if chosen == "memory" else "cpu_percent"
-    return sorted(rows, key=lambda row: -1 if (figure := getattr(row, column)) is None else figure, reverse=True)
+    return order
+
+
+def active_row(row: Row[Any], now: int, trades: int, *, heavy: bool) -> dict[str, Any]:
+    """What the table, the CSV and the details say of a session; what it costs stands first where that orders them."""
+    who = {t("session"): f"s{row.number}", t("user"): row.user_id, t("bot"): row.bot_id}
+    state = {t("state"): t("suspect") if silent(row, now) else t("active")}
+    times_of = {
+        t("started"): times.instant(row.started_at),
+        t("age"): lasting((now - row.started_at) / 1000),
+        t("last heartbeat"): lasting((now - row.last_heartbeat_at) / 1000),
+    }
+    first, then = (cost(row), state | times_of) if heavy else (state | times_of, cost(row))
+    return who | first | then | {t("trades today"): trades}
 
 
 def cost(row: Row[Any]) -> dict[str, float | None]:
-    """The cells that say what a bot holds and computes; empty where nobody measured it."""
-    found = {t("memory, MB"): row.memory_bytes, t("highest, MB"): row.memory_peak}
-    cells = {name: None if held is None else round(held / MIB, 1) for name, held in found.items()}
-    load = row.cpu_percent
-    return cells | {t("CPU, % of a core"): None if load is None else round(load, 1)}
+    """What a bot holds and computes; empty where nobody measured it."""
+    load, held = row.cpu_percent, {t("memory, MB"): row.memory_bytes, t("highest, MB"): row.memory_peak}
+    cells = {name: None if size is None else round(size / MIB, 1) for name, size in held.items()}
+    return cells | {t("CPU, %"): None if load is None else round(load, 1)}
 
 
 def ended(user: str) -> None:
@@ -184,8 +181,15 @@ def list_of(rows: Sequence[dict[str, Any]], name: str) -> None:
         column: st.column_config.DatetimeColumn(timezone=str(where), format="DD/MM HH:mm:ss")
         for column in (t("started"), t("ended"))
     }
+    costs = {
+        t("memory, MB"): st.column_config.NumberColumn(help=t("What its processes hold and share with nobody.")),
+        t("CPU, %"): st.column_config.NumberColumn(help=t("Of one core, over the last minute.")),
+    }
+    hidden = {t("highest, MB"): None} if name == "active" else {}  # the details and the CSV have it
     key = f"list-{name}-{st.session_state.get('closed', 0)}"
-    found = tables.show(rows, column_config=moments, key=key, on_select="rerun", selection_mode="single-row")
+    found = tables.show(
+        rows, column_config=moments | costs | hidden, key=key, on_select="rerun", selection_mode="single-row"
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         tables.csv_button(rows, f"sessions-{name}")
         st.caption(t("Select a row for its details."))
@@ -205,7 +209,8 @@ def details(row: dict[str, Any], name: str) -> None:
     def drawer() -> None:
         user = row[t("user")]
         st.code(row[t("session")], language=None)
-        facts([(label, value) for label, value in row.items() if label != t("session")])
+        known = {label: value for label, value in row.items() if value is not None and label != t("session")}
+        facts((label, number(one, 1) if isinstance(one, float) else one) for label, one in known.items())
         own = data.read(read.limits.overrides).get(user)
         if own is not None:
             held = ", ".join(f"{limit} {value_text(value)}" for limit, value in own.limits.items())

@@ -82,6 +82,7 @@ def main() -> None:
             context = browser.new_context(viewport=WIDE, locale="en-US", timezone_id="Europe/Paris")  # type: ignore[arg-type]
             page = context.new_page()
             page.goto(link)
+            page.locator("button[type=submit]").click()  # looking at a link does not use it
             page.locator(".st-key-status").first.wait_for(timeout=60_000)
             for name, path in PICTURES.items():
                 settle(page, f"{base}/{path}")
