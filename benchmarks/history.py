@@ -44,7 +44,7 @@ HISTORY = (
         "ended_sessions", "ended session", 4, 400,
         f"{{series}} SELECT i, hex(randomblob(12)), {_USER}, 'bot-' || i, 'bot-' || i, NULL, {NOW} + i * 100, 60000,"
         f" {NOW} + i * 100, {NOW} + i * 100, 100, 200, 0, 1, 1, {NOW} + i * 100, 'stopped',"
-        " 84000000, 90000000, 3600.5 FROM n",
+        " 84000000, 90000000, 3600.5, 3.5 FROM n",
     ),
     Kept(
         "trades", "trade", 50, 400,

@@ -75,7 +75,7 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
         file.execute("BEGIN IMMEDIATE")
         series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
         common = "i, hex(randomblob(12)), 'u' || (i % 5000), 'b' || i, 'b' || i, NULL"
-        facts, costs = "100, 200, 0, 1, 1", "84000000, 90000000, 3600.5"
+        facts, costs = "100, 200, 0, 1, 1", "84000000, 90000000, 3600.5, 3.5"
         if ended:
             indexes = file.execute(INDEXES).fetchall()
             for name, _ in indexes:
