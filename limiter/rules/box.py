@@ -196,7 +196,7 @@ def student(freedom: int) -> float:
 
 
 SAID = Words(
-    "Cette machine porte environ {bots} de ces bots ({low} à {high}), par {by} ; le tableau du guide dit {table}.",
+    "Ce serveur porte environ {bots} de ces bots ({low} à {high}), par {by} ; le tableau du guide dit {table}.",
     "This box carries about {bots} of these bots ({low}–{high}), by {by}; the guide's table says {table}.",
 )
 BY = {"ram": Words("la RAM", "RAM"), "cpu": Words("le CPU", "CPU")}

@@ -21,6 +21,7 @@ from limiter.committer import Clock, Committer
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import ASKING_SECONDS, MARK, Holders, StrangerWatch, look
+from limiter.rules.incidents import message
 from limiter.rules.limits import defaults
 from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Start, Stop
@@ -183,7 +184,7 @@ def test_two_looks_tell_and_one_that_sees_none_ends_it(tmp_path: Path, spawn: Sp
             alerts._observed_at = float("-inf")
             await alerts.round()
             incident = committer.state.incidents.get("strangers")
-            return incident.message if incident is not None else None
+            return message(incident, "fr") if incident is not None else None
 
         bot = spawn("60")
         assert (watch.lasting, await told()) == (None, None)

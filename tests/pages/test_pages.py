@@ -160,7 +160,7 @@ def test_what_a_smaller_retention_would_delete(open_page: Open, busy: World, loc
     ("locale", "before", "after", "none"),
     [
         ("en-US", "No bot is measured", "This box carries about", "LIMITER_BOT_PATTERN is not set"),
-        ("fr-FR", "Aucun bot n'est mesuré", "Cette machine porte environ", "LIMITER_BOT_PATTERN n'est pas réglé"),
+        ("fr-FR", "Aucun bot n'est mesuré", "Ce serveur porte environ", "LIMITER_BOT_PATTERN n'est pas réglé"),
     ],
 )
 def test_what_the_box_carries(open_page: Open, busy: World, locale: str, before: str, after: str, none: str) -> None:

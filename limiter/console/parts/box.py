@@ -56,7 +56,8 @@ def strangers(box: BoxAnswer) -> None:
             + " "
             + t("Give it one, or end it:")
         )
-        st.code(ADOPT, language=None)
+        one_pid = str(found[0].pid) if len(found) == 1 else "PID"
+        st.code(ADOPT.replace("PID", one_pid), language=None, wrap_lines=True)
         rows = [
             {
                 "PID": one.pid,
