@@ -188,8 +188,9 @@ def list_of(rows: Sequence[dict[str, Any]], name: str) -> None:
     hidden = {t("highest, MB"): None} if name == "active" else {}  # the details and the CSV have it
     key = f"list-{name}-{st.session_state.get('closed', 0)}"
     found = tables.show(
-        rows, column_config=moments | costs | hidden, key=key, on_select="rerun", selection_mode="single-row"
-    )
+        rows, column_config=moments | costs | hidden, key=key, on_select="rerun", selection_mode="single-row",
+        placeholder="–",
+    )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
         tables.csv_button(rows, f"sessions-{name}")
         st.caption(t("Select a row for its details."))
