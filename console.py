@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,7 +26,7 @@ from limiter.console.sign_in.gate import BASE, SIGN_IN, SIGN_OUT, Door, Gate
 from limiter.console.sign_in.sign_ins import SIGN_INS
 from limiter.hosts import HostNames, is_loopback, reachable, web_address
 from limiter.parent_death import dies_with_parent
-from limiter.store.engine import StoreError, sqlite_path
+from limiter.store.location import StoreError, key_file
 
 START_SECONDS = 20.0
 STOP_SECONDS = 12.0  # the limiter promises to end within 10
@@ -45,13 +44,9 @@ for warning in SETTINGS.warnings:
 
 def link_key() -> str:
     """The key that the link signs in with: the one the first start made, else LIMITER_KEY."""
-    folder = Path("data")
-    with contextlib.suppress(StoreError):
-        database = sqlite_path(SETTINGS["LIMITER_DATABASE_URL"])
-        folder = database.parent if database else folder
-    with contextlib.suppress(OSError):
-        return (folder / "admin.key").read_text().strip()
-    return str(SETTINGS["LIMITER_KEY"])
+    with contextlib.suppress(StoreError, OSError):
+        return key_file(SETTINGS.database_url).read_text().strip()
+    return SETTINGS.key
 
 
 async def answers() -> bool:
@@ -64,7 +59,7 @@ async def answers() -> bool:
 
 async def start_limiter() -> asyncio.subprocess.Process:
     """Start one and wait until it answers. Raises SystemExit with its status where it ends instead."""
-    there, host = urlsplit(SETTINGS.limiter_url), SETTINGS["LIMITER_HOST"]
+    there, host = urlsplit(SETTINGS.limiter_url), SETTINGS.host
     if SETTINGS.sources["LIMITER_HOST"] == "default":
         host = there.hostname or host  # where LIMITER_URL says ::1, it shall listen there
     command = (sys.executable, "-m", "limiter", "serve", "--host", host, "--port", str(there.port or 80))
@@ -105,7 +100,7 @@ def console_url() -> str:
     """Where a browser on this machine finds the console."""
     host = reachable(streamlit_config.get_option("server.address") or "127.0.0.1")
     here = web_address(host, streamlit_config.get_option("server.port"))
-    return str(SETTINGS["LIMITER_CONSOLE_URL"] or f"{here}{BASE}")
+    return str(SETTINGS.console_url or f"{here}{BASE}")
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +110,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     # pandas and Altair, an import that the first page shall not wait for.
     warm = asyncio.create_task(asyncio.to_thread(importlib.import_module, "limiter.console.charts.capacity"))
     here = is_loopback(urlsplit(SETTINGS.limiter_url).hostname or "")
-    if SETTINGS["LIMITER_CONSOLE_STARTS"] and here and not await answers():
+    if SETTINGS.console_starts and here and not await answers():
         try:
             keeper = asyncio.create_task(keep_limiter(await start_limiter()))
         except SystemExit as ended:  # it has said why; uvicorn would bury that under a traceback
@@ -139,9 +134,9 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 
 def hosts() -> HostNames:
     """The host names that a request may carry."""
-    public = urlsplit(SETTINGS["LIMITER_CONSOLE_URL"]).hostname
-    allowed = (*SETTINGS["LIMITER_ALLOWED_HOSTS"], *([public] if public else []))
-    return HostNames(SETTINGS["LIMITER_CONSOLE_HOST"], allowed)
+    public = urlsplit(SETTINGS.console_url).hostname
+    allowed = (*SETTINGS.allowed_hosts, *([public] if public else []))
+    return HostNames(SETTINGS.console_host, allowed)
 
 
 door = Door(SIGN_INS, SETTINGS.limiter_url, link_key)
@@ -159,7 +154,7 @@ app = st.App(
 
 def options() -> dict[str, object]:
     """What the operator's settings say of Streamlit's."""
-    return {"server.address": SETTINGS["LIMITER_CONSOLE_HOST"], "server.port": SETTINGS["LIMITER_CONSOLE_PORT"]}
+    return {"server.address": SETTINGS.console_host, "server.port": SETTINGS.console_port}
 
 
 def leave(_signal: int, _frame: object) -> None:

@@ -63,7 +63,7 @@ class Limiter:
     def __init__(self, path: Path, cap: int) -> None:
         settings = config.read({"MAX_CONCURRENT_BOTS": str(cap), "LIMITER_DATABASE_URL": url(path)})
         self.clock, writer = Clock(), writer_of(url(path))
-        state = writer.restore(settings.limits, settings["LIMITER_TIMEZONE"], self.clock.now())
+        state = writer.restore(settings.limits, settings.timezone, self.clock.now())
         self.committer = Committer(state, writer, self.clock)
         text, key = make_key("bots", "", self.clock.now())
         access = Access(local=True)
@@ -112,7 +112,7 @@ def parts_us(path: Path) -> dict[str, float]:
     """CPU microseconds of a start in the parts of a batch of CLIENTS, called one after the other."""
     settings = config.read({"MAX_CONCURRENT_BOTS": "1000000"})
     clock, writer = Clock(), writer_of(url(path))
-    state = writer.restore(settings.limits, settings["LIMITER_TIMEZONE"], clock.now())
+    state = writer.restore(settings.limits, settings.timezone, clock.now())
     least: dict[str, float] = {}
     for number in range(SAMPLES * ROUNDS):
         asked = [Start("r", f"u{number}.{n}", "b1", "", "s" * 24) for n in range(CLIENTS)]

@@ -59,7 +59,7 @@ def desk(database: str, clock: Clock | None = None) -> Iterator[Desk]:
     """One open on the database of this URL, under a lease of a day and no cap that is met."""
     settings = config.read({"MAX_CONCURRENT_BOTS": "1000000", "BOT_LEASE_SECONDS": "86400"})
     writer, clock = writer_of(database), clock or Clock()
-    state = writer.restore(settings.limits, settings["LIMITER_TIMEZONE"], clock.now())
+    state = writer.restore(settings.limits, settings.timezone, clock.now())
     settle_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         one = Committer(state, writer, clock)

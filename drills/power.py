@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from drills.figures import Figure, Missing
 from drills.running import ROOMY, running, seconds_until
-from limiter.store.engine import StoreError, open_writer
+from limiter.store.engine import open_writer
+from limiter.store.location import StoreError
 from tests.conftest import Limiter, granted
 
 SOURCE = Path(__file__).with_name("disk_log.c")

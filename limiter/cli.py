@@ -112,7 +112,7 @@ def drill(names: tuple[str, ...], file: Path | None) -> None:
     if unknown := [name for name in names if name not in exercises.NAMES]:
         raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(exercises.NAMES)}", param_hint="NAME")
     settings, results = with_config(), list[report.Result]()
-    with sentences(), closing(exercises.perform(settings, names or exercises.NAMES, settings["LIMITER_LANG"])) as all_:
+    with sentences(), closing(exercises.perform(settings, names or exercises.NAMES, settings.lang)) as all_:
         for result in all_:
             results.append(result)
             click.echo(report.as_text(result))
@@ -137,7 +137,7 @@ def with_config(**given: Any) -> config.Config:
 @contextmanager
 def sentences() -> Iterator[None]:
     """What the database or a setting says against it becomes a sentence: status 1, or 2 for a setting."""
-    from limiter.store.engine import StoreError
+    from limiter.store.location import StoreError
 
     try:
         yield

@@ -32,7 +32,7 @@ from limiter.jobs.backups import Backups
 from limiter.jobs.leading import follow_keys, while_leading
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
-from limiter.jobs.sampler import GIB, Sampler, ram_total_bytes
+from limiter.jobs.sampler import Sampler, ram_total_bytes
 from limiter.jobs.strangers import StrangerWatch
 from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
 from limiter.rules.capacity import Box
@@ -43,10 +43,12 @@ from limiter.rules.reminders import Manners
 from limiter.rules.sessions import Reap
 from limiter.store import read
 from limiter.store.ballast import Ballast
-from limiter.store.engine import Lock, StoreError, open_reader, reading, sqlite_path
+from limiter.store.engine import Lock, open_reader, reading
+from limiter.store.location import StoreError, backup_folder, beside, key_file, sqlite_path
 from limiter.store.opening import writer_of
 from limiter.store.retention import Retention
 from limiter.store.writer import Writer
+from limiter.units import GIB
 
 DRAIN_SECONDS = 8  # for what is in flight at SIGTERM; the exit follows within 10 s
 BACKLOG = 2048
@@ -74,12 +76,6 @@ def set_up_logging(form: str) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name whole addresses, secrets in them too
 
 
-def key_file(database_url: str) -> Path:
-    """Where the first key is put: beside the SQLite file, else in data/."""
-    path = sqlite_path(database_url)
-    return (path.parent if path else Path("data")) / "admin.key"
-
-
 def write_first_key(path: Path, text: str) -> None:
     """Keep the first key for its owner's eyes only."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,10 +87,10 @@ def write_first_key(path: Path, text: str) -> None:
 
 def serve(config: Config) -> None:
     """Run the limiter until SIGTERM or SIGINT. Raises ConfigError or StoreError where it cannot start."""
-    set_up_logging(config["LIMITER_LOG_FORMAT"])
+    set_up_logging(config.log_format)
     for warning in config.warnings:
         log.warning("setting_unknown %s", warning)
-    url = config["LIMITER_DATABASE_URL"]
+    url = config.database_url
     path = sqlite_path(url)
     lock, ballast = (Lock(path), Ballast(path)) if path is not None else (None, None)
     if lock is not None:
@@ -113,12 +109,12 @@ def serve(config: Config) -> None:
 def retention(config: Config) -> Retention:
     """How long rows are kept, by the settings."""
     return Retention(
-        raw_hours=config["LIMITER_KEEP_RAW_HOURS"],
-        minutes_days=config["LIMITER_KEEP_MINUTES_DAYS"],
-        refusals_days=config["LIMITER_KEEP_REFUSALS_DAYS"],
-        refusals_rows=config["LIMITER_KEEP_REFUSALS_ROWS"],
-        sessions_days=config["LIMITER_KEEP_SESSIONS_DAYS"],
-        trades_days=config["LIMITER_KEEP_TRADES_DAYS"],
+        raw_hours=config.keep_raw_hours,
+        minutes_days=config.keep_minutes_days,
+        refusals_days=config.keep_refusals_days,
+        refusals_rows=config.keep_refusals_rows,
+        sessions_days=config.keep_sessions_days,
+        trades_days=config.keep_trades_days,
     )
 
 
@@ -126,10 +122,10 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     """Serve requests and run the jobs; at the end finish what is in flight and what waits."""
     clock = Clock()
     channels = _open_channels(config)
-    state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], clock.now(), channels)
-    state.language, state.tells_ends = config["LIMITER_LANG"], config["LIMITER_ALERT_ENDS"]
+    state = writer.restore(config.limits, config.timezone, clock.now(), channels)
+    state.language, state.tells_ends = config.lang, config.alert_ends
     committer = Committer(state, writer, clock, ballast)
-    engine = open_reader(config["LIMITER_DATABASE_URL"])
+    engine = open_reader(config.database_url)
 
     def read_keys() -> list[Key]:
         with reading(engine) as connection:
@@ -137,13 +133,14 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
 
     access = await _open_access(config, committer, read_keys)
     sampler = Sampler(committer)
-    ram_gb = config["LIMITER_RAM_GB"] or ram_total_bytes() / GIB
+    ram_gb = config.ram_gb or ram_total_bytes() / GIB
     box = Box(ram_gb)
     backups = _backups(config, clock)
-    pattern = config["LIMITER_BOT_PATTERN"]
+    pattern = config.bot_pattern
     strangers = StrangerWatch(committer, pattern) if pattern is not None else None
+    database = sqlite_path(config.database_url)
     alerts = Alerts(
-        committer, sampler, channels, _folder(config), config["LIMITER_CONSOLE_URL"],
+        committer, sampler, channels, database.parent if database else None, config.console_url,
         backups.age_seconds if backups else None, _manners(config), strangers,
     )  # fmt: skip
     jobs = (
@@ -159,7 +156,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
         time.monotonic(), __version__, backups, strangers,
     )  # fmt: skip
-    listening = _listen(_addresses(config["LIMITER_HOST"]), config["LIMITER_PORT"])
+    listening = _listen(_addresses(config.host), config.port)
     server = _server(App(services))
     _stop_on_signals(server, committer)
     tasks = [asyncio.create_task(job.supervise(), name=job.name) for job in jobs]
@@ -187,30 +184,21 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
 
 def _open_channels(config: Config) -> dict[str, Channel]:
     try:
-        return open_channels(
-            config["LIMITER_ALERT_URLS"], key_file(config["LIMITER_DATABASE_URL"]).with_name("channels.json")
-        )
+        return open_channels(config.alert_urls, beside(config.database_url, "channels.json"))
     except ValueError as error:
         raise ConfigError(f"LIMITER_ALERT_URLS: {error}") from error
 
 
 def _manners(config: Config) -> Manners:
-    return Manners(config["LIMITER_ALERT_REPEAT_MINUTES"], config["LIMITER_ALERT_QUIET"], config["LIMITER_TIMEZONE"])
-
-
-def _folder(config: Config) -> Path | None:
-    """The folder whose disk has to have room."""
-    path = sqlite_path(config["LIMITER_DATABASE_URL"])
-    return path.parent if path else None
+    return Manners(config.alert_repeat_minutes, config.alert_quiet, config.timezone)
 
 
 def _backups(config: Config, clock: Clock) -> Backups | None:
     """None where the settings want none."""
-    path, folder = sqlite_path(config["LIMITER_DATABASE_URL"]), config["LIMITER_BACKUP_DIR"]
-    if path is None or folder == "none":
+    path, folder = sqlite_path(config.database_url), backup_folder(config.database_url, config.backup_dir)
+    if path is None or folder is None:
         return None
-    where = Path(folder) if folder else path.parent / "backups"
-    return Backups(path, where, config["LIMITER_BACKUP_HOURS"], config["LIMITER_BACKUP_KEEP"], clock.now)
+    return Backups(path, folder, config.backup_hours, config.backup_keep, clock.now)
 
 
 def _led(writer: Writer, alerts: Alerts, plan: Callable[[], Awaitable[None]]) -> Iterator[Job]:
@@ -234,7 +222,7 @@ def _watchdogs(config: Config, committer: Committer) -> Iterator[Job]:
     """Signs of life, for those who wait for them."""
     if seconds := watchdog_seconds():
         yield Job("watchdog", lambda: feed_watchdog(committer, seconds))
-    if url := config["LIMITER_PING_URL"]:
+    if url := config.ping_url:
         yield Job("ping", lambda: ping(committer, url))
 
 
@@ -309,11 +297,11 @@ def _stop_on_signals(server: uvicorn.Server, committer: Committer) -> None:
 
 async def _open_access(config: Config, committer: Committer, read_keys: Callable[[], list[Key]]) -> Access:
     """The gate with its keys; makes the first key; refuses to serve others than loopback without a `bots` key."""
-    access = Access(local=all(is_loopback(address) for address in _addresses(config["LIMITER_HOST"])))
+    access = Access(local=all(is_loopback(address) for address in _addresses(config.host)))
     found = read_keys()
     if not any(key.scope == "admin:write" for key in found):  # a `bots` key may come before the first start
         text, key = make_key("admin:write", "admin", committer.clock.now())
-        path = key_file(config["LIMITER_DATABASE_URL"])
+        path = key_file(config.database_url)
         write_first_key(path, text)
         row = {name: getattr(key, name) for name in ("id", "name", "scope", "digest", "created_at", "revoked_at")}
         made = await committer.submit(Write("keys", row, "start", "key", f"{key.id} {key.scope}"))
@@ -322,11 +310,11 @@ async def _open_access(config: Config, committer: Committer, read_keys: Callable
         log.info("first_key file=%s", path)
         found = read_keys()
     access.load(found)
-    if access.open and (hosts := config["LIMITER_ALLOWED_HOSTS"]):
+    if access.open and (hosts := config.allowed_hosts):
         log.warning("open_door hosts=%s: behind a proxy anybody can ask, for no bots key was made", ",".join(hosts))
     if not access.local and not any(key.scope == "bots" and key.revoked_at is None for key in found):
         raise ConfigError(
-            f"LIMITER_HOST: {config['LIMITER_HOST']} is not loopback, so bots need a key: "
+            f"LIMITER_HOST: {config.host} is not loopback, so bots need a key: "
             "make one with `python -m limiter keys create --scope bots`"
         )
     return access
@@ -343,5 +331,5 @@ def _log_start(config: Config, committer: Committer, host: str, port: int) -> No
     held = state.capacity(committer.clock.now())
     log.info(
         "serving url=%s bots=%d/%d limits_version=%d zone=%s",
-        web_address(host, port), held.current, held.maximum, state.limits.version, config["LIMITER_TIMEZONE"],
+        web_address(host, port), held.current, held.maximum, state.limits.version, config.timezone,
     )  # fmt: skip

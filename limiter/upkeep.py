@@ -22,14 +22,15 @@ from limiter.rules.records import Key, Scope
 from limiter.rules.state import State
 from limiter.store import read, schema
 from limiter.store.backup import copy, sync
-from limiter.store.engine import Lock, StoreError, open_reader, open_writer, reading, sqlite_path
+from limiter.store.engine import Lock, open_reader, open_writer, reading
+from limiter.store.location import StoreError, sqlite_path
 from limiter.store.opening import writer_of
 from limiter.store.rows import link
 from limiter.store.schema import MIGRATIONS
 
 
 def _file(config: Config) -> Path:
-    path = sqlite_path(config["LIMITER_DATABASE_URL"])
+    path = sqlite_path(config.database_url)
     if path is None:
         raise StoreError("this command is for a SQLite file: PostgreSQL has pg_dump and pg_restore (docs/operating.md)")
     return path
@@ -37,7 +38,7 @@ def _file(config: Config) -> Path:
 
 def _owner(config: Config) -> dict[str, str]:
     """Who writes to the file, and where they answer; empty where nobody does, and on PostgreSQL, where all may."""
-    path = sqlite_path(config["LIMITER_DATABASE_URL"])
+    path = sqlite_path(config.database_url)
     return Lock(path).owner() if path is not None else {}
 
 
@@ -60,7 +61,7 @@ def _ask(owner: dict[str, str], method: str, path: str, body: dict[str, Any] | N
 @contextlib.contextmanager
 def _alone(config: Config) -> Iterator[None]:
     """While this process may write to the file, and no other; on PostgreSQL the batches themselves take turns."""
-    path = sqlite_path(config["LIMITER_DATABASE_URL"])
+    path = sqlite_path(config.database_url)
     lock = Lock(path) if path is not None else None
     if lock is not None:
         lock.acquire()
@@ -74,9 +75,9 @@ def _alone(config: Config) -> Iterator[None]:
 def _write(config: Config, change: Callable[[State, int], None]) -> None:
     """Be a writer for one change."""
     with _alone(config):
-        writer = writer_of(config["LIMITER_DATABASE_URL"])
+        writer = writer_of(config.database_url)
         now = int(time.time() * 1000)
-        state = writer.restore(config.limits, config["LIMITER_TIMEZONE"], now)
+        state = writer.restore(config.limits, config.timezone, now)
         state.begin()
         writer.begin()
         change(state, now)
@@ -97,7 +98,7 @@ def create_key(config: Config, scope: Scope, name: str) -> str:
 
 def list_keys(config: Config) -> list[Key]:
     """Every key, revoked ones too; never a secret."""
-    engine = open_reader(config["LIMITER_DATABASE_URL"])
+    engine = open_reader(config.database_url)
     with reading(engine) as connection:
         return read.keys.keys(connection)
 
@@ -128,7 +129,7 @@ def migrate(config: Config) -> int:
 
 def check(config: Config) -> list[str]:
     """What is wrong with the database: damage, a count that drifted, a broken audit chain. Empty where it is sound."""
-    engine = open_reader(config["LIMITER_DATABASE_URL"])
+    engine = open_reader(config.database_url)
     try:
         with reading(engine, seconds=600) as connection:
             return list(_faults(connection))
@@ -199,7 +200,7 @@ def move(config: Config, target: str) -> dict[str, int]:
     from limiter.store.moving import move
 
     with _alone(config):
-        source, made = open_reader(config["LIMITER_DATABASE_URL"]), open_writer(target)
+        source, made = open_reader(config.database_url), open_writer(target)
         try:
             moved = move(source, made)
             with reading(made, seconds=600) as connection:

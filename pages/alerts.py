@@ -7,6 +7,7 @@ import streamlit as st
 
 from limiter.answers.alerts import ChannelRow, IncidentRow
 from limiter.client import Refused
+from limiter.clock import rfc3339
 from limiter.console import data, frame
 from limiter.console.charts import statuses
 from limiter.console.kit import tables, times, url_widgets
@@ -77,8 +78,8 @@ def card(incident: IncidentRow) -> None:
             said = t("Told: {list}", list=", ".join(told)) if told else t("Nobody was told: no channel is set up.")
             st.caption(said, width="stretch")
             span = {
-                "from": times.rfc3339(at - 600_000)[:19] + "Z",
-                "to": times.rfc3339(end_of(incident) + 600_000)[:19] + "Z",
+                "from": rfc3339(at - 600_000)[:19] + "Z",
+                "to": rfc3339(end_of(incident) + 600_000)[:19] + "Z",
             }
             st.page_link(
                 "history.py", label=t("See it in the history"), icon=":material/show_chart:", query_params=span
@@ -167,7 +168,7 @@ def report(incident: IncidentRow) -> str:
     """The incident as Markdown."""
     at = times.millis(incident.opened_at)
     lines = [f"# {incident.message}", "", summary(incident, at), ""]
-    return "\n".join([*lines, *(f"- {times.rfc3339(when)} {text}" for when, text in happened(incident)), ""])
+    return "\n".join([*lines, *(f"- {rfc3339(when)} {text}" for when, text in happened(incident)), ""])
 
 
 def acknowledge(number_of: int, key: str) -> None:
@@ -182,7 +183,7 @@ def acknowledge(number_of: int, key: str) -> None:
 def add_note(incident: IncidentRow, key: str) -> None:
     """A note at the incident's last instant, so that it belongs to it."""
     if text := st.session_state[key].strip():
-        at = incident.resolved_at or times.rfc3339(times.now())
+        at = incident.resolved_at or rfc3339(times.now())
         try:
             data.admin(sign_in).add_note(text, at=at)
             receipt(t("Note added."))

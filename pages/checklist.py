@@ -12,6 +12,7 @@ from limiter import exercises
 from limiter.answers.capacity import AdviceAnswer
 from limiter.answers.plan import PlanStep
 from limiter.client import Refused
+from limiter.clock import rfc3339
 from limiter.console import data, frame
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import facts
@@ -21,7 +22,7 @@ from limiter.console.parts import launch
 from limiter.exercises import report
 from limiter.rules.limits import Limits
 from limiter.store import read
-from limiter.store.engine import StoreError
+from limiter.store.location import StoreError
 
 sign_in = frame.begin()
 TABS = {"checklist": t("Checklist"), "plan": t("Launch plan"), "drills": t("Exercises")}
@@ -150,7 +151,7 @@ def save(rows: Sequence[tuple[datetime, int]]) -> None:
     """Replace the plan."""
     steps: list[Mapping[str, Any]] = [
         {
-            "at": times.rfc3339(round(at.replace(tzinfo=times.zone()).timestamp() * 1000)),
+            "at": rfc3339(round(at.replace(tzinfo=times.zone()).timestamp() * 1000)),
             "MAX_CONCURRENT_BOTS": int(bots),
         }
         for at, bots in rows

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from limiter.client import Refused
+from limiter.clock import rfc3339
 from limiter.console import data, frame
 from limiter.console.charts import capacity
 from limiter.console.data import History
@@ -163,7 +164,7 @@ def rows_of(history: History) -> pd.DataFrame:
 def downloads(history: History, span: Span) -> None:
     """The same figures to take away."""
     rows = rows_of(history)
-    name = f"capacity-{times.rfc3339(span.start)[:16].replace(':', '')}"
+    name = f"capacity-{rfc3339(span.start)[:16].replace(':', '')}"
     with st.container(horizontal=True, gap="small"):
         tables.csv_button(rows, name)
         st.download_button(
@@ -175,7 +176,7 @@ def downloads(history: History, span: Span) -> None:
             icon=":material/download:",
         )
         with st.popover("API", icon=":material/data_object:"):
-            query = f"from={times.rfc3339(span.start)}&to={times.rfc3339(span.end)}&step={history.width_ms // 1000}"
+            query = f"from={rfc3339(span.start)}&to={rfc3339(span.end)}&step={history.width_ms // 1000}"
             st.code(
                 f"curl -H \"Authorization: Bearer $LIMITER_KEY\" '{data.limiter_url()}/api/admin/history?{query}'",
                 language=None,

@@ -12,10 +12,10 @@ from limiter.console.kit.cards import Card, cards, facts, timeline
 from limiter.console.kit.receipts import act, reason_field
 from limiter.console.kit.words import lasting, memory, number, reason_text, t, tn, value_text
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.rules.records import MIB
 from limiter.rules.refusals import RECORDED
 from limiter.rules.windows import day_of
 from limiter.store import read
+from limiter.units import MIB
 
 sign_in = frame.begin()
 PAGE = 50
@@ -92,7 +92,7 @@ def holding(view: str, user: str) -> None:
     place = st.container()
     first = page_of(len(rows)) * PAGE
     shown = rows[first : first + PAGE]
-    day = day_of(now, data.settings()["LIMITER_TIMEZONE"]).name
+    day = day_of(now, data.settings().timezone).name
     trades = data.read(read.usage.trades_of, [row.user_id for row in shown], day)
     with place:
         list_of([active_row(row, now, trades.get(row.user_id, 0), heavy=order != "newest") for row in shown], "active")

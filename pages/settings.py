@@ -12,18 +12,19 @@ import streamlit as st
 from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer
 from limiter.client import Refused
+from limiter.clock import rfc3339
 from limiter.config import SETTINGS
 from limiter.console import data, frame
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.receipts import receipt
-from limiter.console.kit.words import lasting, number, t, verbatim
+from limiter.console.kit.words import language, lasting, number, t, verbatim
 from limiter.console.parts import box as carried
 from limiter.console.parts import retention
 from limiter.console.parts.to_do import advice_text
 from limiter.rules.capacity import Box
 from limiter.store import read
-from limiter.store.engine import sqlite_path
+from limiter.store.location import sqlite_path
 from limiter.system_limits import VPS_SIZES
 
 sign_in = frame.begin()
@@ -50,9 +51,9 @@ def effective() -> list[dict[str, Any]]:
     return [
         {
             "name": setting.name,
-            "value": shown(setting.name, chosen[setting.name], setting.secret),
+            "value": shown(setting.name, getattr(chosen, setting.field), setting.secret),
             "source": SOURCES.get(chosen.sources[setting.name], str(chosen.sources[setting.name])),
-            "meaning": t(setting.meaning),
+            "meaning": setting.meaning_in(language()),
         }
         for setting in SETTINGS
     ]
@@ -90,7 +91,7 @@ def diagnostic(rows: list[dict[str, Any]]) -> dict[str, Any]:
     if told is not None:
         del told["top_users"]
     return {
-        "at": times.rfc3339(times.now()),
+        "at": rfc3339(times.now()),
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": {
@@ -157,7 +158,7 @@ def box() -> None:
 
 def backup() -> None:
     """How it is done: a file has the limiter's own commands, a server its own."""
-    if sqlite_path(data.settings()["LIMITER_DATABASE_URL"]) is None:
+    if sqlite_path(data.settings().database_url) is None:
         st.markdown(t("The database is on a PostgreSQL server, whose own tools back it up and restore it."))
         st.code("pg_dump -Fc -f limiter.dump limiter\npython -m limiter check", language=None)
         return

@@ -83,7 +83,7 @@ def heavy(since: int, within: Sequence[int] | None) -> None:
 def trades(since: int) -> None:
     """Trades a day of the heaviest user against the limit."""
     st.header(t("Trades a day"), anchor=False)
-    rows = data.read(read.usage.trade_days, f"{times.local(since, data.settings()['LIMITER_TIMEZONE']):%Y-%m-%d}")
+    rows = data.read(read.usage.trade_days, f"{times.local(since, data.settings().timezone):%Y-%m-%d}")
     if not rows:
         st.caption(t("No trade in this period."))
         return

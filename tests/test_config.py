@@ -18,12 +18,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_defaults() -> None:
     config = read({})
-    assert config["LIMITER_DATABASE_URL"] == "sqlite:///data/limiter.db"
-    assert (config["LIMITER_HOST"], config["LIMITER_PORT"]) == ("127.0.0.1", 5001)
-    assert (config["LIMITER_URL"], config["LIMITER_LANG"]) == ("http://127.0.0.1:5001", "fr")
-    assert config["LIMITER_RAM_GB"] is None
-    assert str(config["LIMITER_TIMEZONE"]) == "UTC"
-    assert config.console_url == "http://127.0.0.1:8501/admin"
+    assert config.database_url == "sqlite:///data/limiter.db"
+    assert (config.host, config.port) == ("127.0.0.1", 5001)
+    assert (config.url, config.lang) == ("http://127.0.0.1:5001", "fr")
+    assert config.ram_gb is None
+    assert str(config.timezone) == "UTC"
+    assert config.own_console_url == "http://127.0.0.1:8501/admin"
     assert set(config.sources.values()) == {"default"}
     assert config.limits["MAX_CONCURRENT_BOTS"].value == 200
 
@@ -44,17 +44,18 @@ def test_the_environment_goes_over_the_file_and_the_file_over_the_default(folder
     )
     assert (config.limits["MAX_BOTS_PER_USER"].value, config.limits["MAX_BOTS_PER_USER"].source) == (3, "env_file")
     assert config.limits["MAX_TRADES_PER_DAY"].source == "default"
-    assert (config["LIMITER_PORT"], config.sources["LIMITER_PORT"]) == (7000, "environment")
-    assert (config["LIMITER_LANG"], config.sources["LIMITER_LANG"]) == ("en", "env_file")
+    assert (config.port, config.sources["LIMITER_PORT"]) == (7000, "environment")
+    assert (config.lang, config.sources["LIMITER_LANG"]) == ("en", "env_file")
 
 
 def test_an_option_goes_over_everything() -> None:
-    assert read({"LIMITER_PORT": "7000"}, LIMITER_PORT=8000, LIMITER_HOST=None)["LIMITER_PORT"] == 8000
+    assert read({"LIMITER_PORT": "7000"}, LIMITER_PORT=8000, LIMITER_HOST=None).port == 8000
 
 
 def test_a_pattern_is_compiled_and_one_that_matches_everything_is_refused() -> None:
-    assert read({})["LIMITER_BOT_PATTERN"] is None
-    assert read({"LIMITER_BOT_PATTERN": r"bots/\w+\.py"})["LIMITER_BOT_PATTERN"].search("python bots/a.py")
+    assert read({}).bot_pattern is None
+    pattern = read({"LIMITER_BOT_PATTERN": r"bots/\w+\.py"}).bot_pattern
+    assert pattern is not None and pattern.search("python bots/a.py")
     for wrong in ("(", "*", "bot|", ".*"):
         with pytest.raises(ConfigError, match=r"^LIMITER_BOT_PATTERN: "):
             read({"LIMITER_BOT_PATTERN": wrong})
@@ -65,7 +66,7 @@ def test_an_empty_value_counts_as_not_set(folder: Path) -> None:
     config = read({"MAX_CONCURRENT_BOTS": "", "LIMITER_PORT": "  "})
     assert config.limits["MAX_CONCURRENT_BOTS"].value == 300
     assert config.limits["ALERT_THRESHOLD"].value == 80  # the last line of the file wins, and it is empty
-    assert config["LIMITER_PORT"] == 5001
+    assert config.port == 5001
 
 
 def test_the_last_line_of_the_file_wins(folder: Path) -> None:
@@ -80,7 +81,7 @@ def test_a_file_saved_with_a_byte_order_mark_is_read_from_its_first_line(folder:
 
 def test_a_dollar_in_the_file_is_a_dollar(folder: Path) -> None:
     (folder / ".env").write_text("LIMITER_KEY=a${HOME}b\n")
-    assert read({})["LIMITER_KEY"] == "a${HOME}b"
+    assert read({}).key == "a${HOME}b"
 
 
 def test_another_file_can_be_named_and_must_be_there(folder: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_value_that_cannot_be_read_names_its_variable(folder: Path, name: str,
 
 def test_lists_are_separated_by_commas() -> None:
     config = read({"LIMITER_ALLOWED_HOSTS": "bots.example, , other.example"})
-    assert config["LIMITER_ALLOWED_HOSTS"] == ("bots.example", "other.example")
+    assert config.allowed_hosts == ("bots.example", "other.example")
 
 
 def test_none_is_a_value_of_the_one_limit_that_has_it() -> None:
@@ -181,7 +182,7 @@ def test_a_value_with_something_left_over_is_refused(text: str) -> None:
 
 
 def test_quotes_keep_what_looks_like_a_comment() -> None:
-    assert read({"LIMITER_KEY": '"a #b"'})["LIMITER_KEY"] == "a #b"
+    assert read({"LIMITER_KEY": '"a #b"'}).key == "a #b"
 
 
 UNKNOWN = {

@@ -6,11 +6,12 @@ from limiter import processes
 from limiter.answers import box as s
 from limiter.api.call import Call, Services
 from limiter.api.wire import Answer, iso, ok
-from limiter.jobs.sampler import GIB, cores, ram_bytes
+from limiter.jobs.sampler import cores, ram_bytes
 from limiter.rules import box as rules
-from limiter.rules.box import MIB, Bot, Machine, Spread
+from limiter.rules.box import Bot, Machine, Spread
 from limiter.rules.words import Words
 from limiter.store import read
+from limiter.units import GIB, MIB
 
 OLD_SECONDS = 5.0  # strangers are looked for again where the last look is older
 NO_PATTERN = Words(

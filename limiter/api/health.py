@@ -6,16 +6,16 @@ from pathlib import Path
 from limiter.answers import health as s
 from limiter.api.call import Call, Services
 from limiter.api.capacity import shown
-from limiter.api.disk import sizes
 from limiter.api.wire import Answer, encode, ok
 from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules.capacity import Status
 from limiter.rules.deliveries import failing_channels
 from limiter.rules.incidents import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
-from limiter.store.engine import sqlite_path
+from limiter.store.location import free_bytes, log_bytes, sqlite_path
+from limiter.units import GIB, MIB
 
 STALE_SECONDS = 15.0
-WAL_BYTES = 64 * 1024**2
+WAL_BYTES = 64 * MIB
 ALERT_PERCENT = 90
 
 
@@ -41,7 +41,7 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
     silent = failing_channels(committer.state)
     told = f"{', '.join(silent)} failing" if silent else f"{len(committer.state.channels)} channels"
     found["alerts"] = s.Check(not silent, told)
-    path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
+    path = sqlite_path(services.config.database_url)
     if path is not None:
         found |= files(path)
     if (backups := services.backups) is not None:
@@ -55,12 +55,12 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
 def files(path: Path) -> dict[str, s.Check]:
     """The write-ahead log and the disk under the database."""
     try:
-        wal, free = sizes(path)
+        wal, free = log_bytes(path), free_bytes(path.parent)
     except OSError as error:
         return {"disk": s.Check(False, error.strerror or "cannot be read")}
     return {
-        "wal": s.Check(wal < WAL_BYTES, f"{wal / 1024**2:.1f} MiB"),
-        "disk": s.Check(free > DISK_BYTES, f"{free / 1024**3:.1f} GiB free"),
+        "wal": s.Check(wal < WAL_BYTES, f"{wal / MIB:.1f} MiB"),
+        "disk": s.Check(free > DISK_BYTES, f"{free / GIB:.1f} GiB free"),
     }
 
 

@@ -8,8 +8,7 @@ from limiter.api.call import Call, Refused
 from limiter.api.wire import Answer, iso, ok
 from limiter.rules.refusals import REFUSALS, invalid
 from limiter.store import read
-
-HOUR_MS = 3_600_000
+from limiter.units import HOUR_MS
 
 
 async def history(call: Call) -> Answer:

@@ -21,8 +21,8 @@ from limiter.rules.sessions import Reap
 from limiter.rules.words import told
 from limiter.store import read
 from limiter.system_limits import CATALOGUE, LIMITS, Value
+from limiter.units import DAY_MS
 
-DAY_MS = 86_400_000
 REPLAY_DAYS = 7
 
 

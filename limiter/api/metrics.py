@@ -9,11 +9,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from limiter.api.call import Call, Services
-from limiter.api.disk import sizes
 from limiter.api.wire import Answer
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.sessions import Reap
-from limiter.store.engine import sqlite_path
+from limiter.store.location import free_bytes, log_bytes, sqlite_path
 
 
 async def metrics(call: Call) -> Answer:
@@ -77,10 +76,10 @@ class _Scrape:
             "limiter_requests_in_flight": ("Requests under way.", services.in_flight),
             "process_resident_memory_bytes": ("Resident memory.", psutil.Process().memory_info().rss),
         }
-        path = sqlite_path(services.config["LIMITER_DATABASE_URL"])
+        path = sqlite_path(services.config.database_url)
         with contextlib.suppress(OSError):
             if path is not None:
-                wal, free = sizes(path)
+                wal, free = log_bytes(path), free_bytes(path.parent)
                 gauges["limiter_wal_bytes"] = ("Size of the write-ahead log.", wal)
                 gauges["limiter_disk_free_bytes"] = ("Room under the database.", free)
         if services.strangers is not None and services.strangers.seen is not None:

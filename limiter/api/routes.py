@@ -103,7 +103,7 @@ async def document(call: Call) -> Answer:
 
 async def console(call: Call) -> Answer:
     """To the console."""
-    url = call.services.config.console_url.encode()
+    url = call.services.config.own_console_url.encode()
     return Answer(307, b"", headers=((b"location", url.rstrip(b"/") + b"/"),))
 
 

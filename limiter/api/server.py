@@ -43,9 +43,9 @@ class App:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.language: str = services.config["LIMITER_LANG"]
-        host, port = services.config["LIMITER_HOST"], services.config["LIMITER_PORT"]
-        self.hosts = HostNames(host, services.config["LIMITER_ALLOWED_HOSTS"])
+        self.language: str = services.config.lang
+        host, port = services.config.host, services.config.port
+        self.hosts = HostNames(host, services.config.allowed_hosts)
         usual = (web_address(name, port) for name in ("127.0.0.1", "localhost", "::1", host))
         self.usual_hosts = {name.removeprefix("http://").encode() for name in usual}
         self.prefix, self.requests = secrets.token_hex(6), itertools.count(1)  # of ids that are made here

@@ -13,11 +13,12 @@ from limiter.api.capacity import shown
 from limiter.api.wire import Answer, iso, ok
 from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
-from limiter.rules.records import MIB, Ended, Session
+from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.sessions import Reap, ReapSuspects, StopByAdmin
 from limiter.store import read
 from limiter.store.rows import as_session
+from limiter.units import MIB
 
 HEAVIEST: dict[str, Callable[[Session], float]] = {
     "memory": lambda one: -1 if one.memory_bytes is None else one.memory_bytes,

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import structs
 
 from limiter.answers.parts import IDENTIFIER
+from limiter.clock import rfc3339
 from limiter.rules.refusals import REASONS, Refusal, invalid
 
 _IDENTIFIER = re.compile(IDENTIFIER[:-1] + r"\Z", re.ASCII)
@@ -163,9 +164,7 @@ def decimal(field: str, raw: msgspec.Raw) -> str | Refusal:
 @lru_cache(maxsize=256)  # a batch has one instant
 def iso(at: int | None) -> str | None:
     """UTC, RFC 3339 with milliseconds and Z."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return None if at is None else rfc3339(at)
 
 
 LAST_INSTANT = 253_402_300_799_999  # the year 9999 ends; what is rounded up past it has no text

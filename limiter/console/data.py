@@ -17,8 +17,10 @@ from limiter.answers.capacity import StatsAnswer
 from limiter.client import Admin, Refused
 from limiter.console.kit.words import language
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.store.engine import open_reader, reading, sqlite_path
+from limiter.store.engine import open_reader, reading
+from limiter.store.location import sqlite_path
 from limiter.store.read import history as stored
+from limiter.units import DAY_MS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +30,7 @@ T = TypeVar("T")
 LIVE_SECONDS = 1.0
 ASK_SECONDS = 2.0
 STALE_SECONDS = 15  # three snapshots of 5 s
-LONG_MS = 86_400_000  # ranges beyond it are kept for a time: what five minutes add to them is narrower than a pixel
+LONG_MS = DAY_MS  # ranges beyond it are kept for a time: what five minutes add to them is narrower than a pixel
 KEPT_SECONDS = 300
 
 
@@ -45,7 +47,7 @@ def _engine(url: str, inode: int) -> Engine:
 
 def _place() -> tuple[str, int]:
     """Where the database is; another number where another file lies there, as after a restore."""
-    url = str(settings()["LIMITER_DATABASE_URL"])
+    url = str(settings().database_url)
     path = sqlite_path(url)
     return url, path.stat().st_ino if path is not None and path.exists() else 0
 

@@ -51,7 +51,7 @@ def begin() -> SignIn:
 def spoken() -> Language:
     """What the browser speaks, else LIMITER_LANG."""
     found = (st.context.locale or "")[:2].lower()
-    return "fr" if found == "fr" or (found != "en" and data.settings()["LIMITER_LANG"] == "fr") else "en"
+    return "fr" if found == "fr" or (found != "en" and data.settings().lang == "fr") else "en"
 
 
 def choose_view() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from limiter.console.catalog import Language, catalog
 from limiter.rules.refusals import REASONS
+from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 MONTHS = {
     "fr": ("janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."),
@@ -20,7 +21,7 @@ DAYS = {
     "fr": ("lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."),
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
 }
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+MINUTE, HOUR, DAY = MINUTE_MS, HOUR_MS, DAY_MS
 STEPS_MINUTES = (1, 5, 10, 15, 30, 60, 120, 180, 360, 720)
 SHORTEST = 2 * MINUTE
 

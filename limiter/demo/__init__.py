@@ -24,11 +24,13 @@ import click
 
 from limiter import config
 from limiter.demo.alarm import CHANNELS
-from limiter.demo.history import HOUR_MS, MARK, History
+from limiter.demo.history import MARK, History
 from limiter.demo.live import Left, go_on
 from limiter.demo.story import Story
-from limiter.store.engine import Lock, StoreError, open_writer, sqlite_path
+from limiter.store.engine import Lock, open_writer
+from limiter.store.location import StoreError, sqlite_path
 from limiter.store.sqlite_writer import SqliteWriter
+from limiter.units import HOUR_MS
 
 DEFAULT_URL = "sqlite:///data/demo/limiter.db"  # a folder of its own: the key of its limiter is kept beside it
 BOTS = 158
@@ -120,9 +122,9 @@ def fill(
         connection: Any = writer.connection.connection.driver_connection
         # A power cut costs a demo that is made again in seconds; the limiter opens the file with FULL as ever.
         connection.execute("PRAGMA synchronous=OFF")
-        zone = settings["LIMITER_TIMEZONE"]
+        zone = settings.timezone
         history = History(writer, zone, CHANNELS, seed=seed, since=since - since % HOUR_MS, until=until, bots=bots)
-        Story(history, settings["LIMITER_LANG"]).begin()
+        Story(history, settings.lang).begin()
         history.run(lambda _: tick())
     finally:
         gc.enable()
@@ -155,7 +157,7 @@ def open_console(path: Path, history: History) -> int:
         "LIMITER_HOST": "127.0.0.1",
         "LIMITER_PORT": str(port),
         "LIMITER_URL": url,
-        "LIMITER_CONSOLE_PORT": str(free_port(config.read()["LIMITER_CONSOLE_PORT"])),
+        "LIMITER_CONSOLE_PORT": str(free_port(config.read().console_port)),
     }
     child = subprocess.Popen([sys.executable, "console.py"], cwd=Path(__file__).parents[2], env=environment)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from random import Random
 
-from limiter.rules.records import MIB
+from limiter.units import MIB
 
 
 @dataclass(slots=True)

@@ -32,8 +32,8 @@ from limiter.rules.sessions import Heartbeat, Reap, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.store.usage import roll
 from limiter.store.writer import Writer
+from limiter.units import HOUR_MS, MINUTE_MS, SECOND_MS
 
-SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1000, 60_000, 3_600_000, 86_400_000
 BEAT_MS = 20 * SECOND_MS
 FINE_MS = 48 * HOUR_MS  # from here on a snapshot every 5 s, as long as those are kept
 BLEND_MS, LANDING_MS = 4 * HOUR_MS, 20 * MINUTE_MS  # how long before the end its number of bots is steered to

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from limiter.demo.alarm import Alarm
-from limiter.demo.history import DAY_MS, MINUTE_MS, History
+from limiter.demo.history import History
 from limiter.demo.people import DESK, HEAVY, LENT
 from limiter.rules.changes import Change, ChangeLimits, OverrideUser, Rollback, SetPause, Write
 from limiter.rules.incidents import CAPACITY, SendTest
@@ -16,6 +16,7 @@ from limiter.rules.plan import ApplyPlan, SetPlan, due
 from limiter.rules.records import Step
 from limiter.rules.sessions import ReapSuspects, StopByAdmin
 from limiter.system_limits import Value
+from limiter.units import DAY_MS, MINUTE_MS
 
 WEEKS = 4
 RECOMMENDED = 150  # what the 4 GB box of the story carries

@@ -4,14 +4,14 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from limiter.clock import rfc3339
 from limiter.config import Config
-from limiter.store.engine import sqlite_path
+from limiter.store.location import sqlite_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def counted(answers: Iterable[object]) -> str:
 def as_json(results: Collection[Result]) -> dict[str, Any]:
     """For a program: whether all passed, and each with its steps."""
     rows = [
-        asdict(one) | {"at": _instant(one.at), "passed": one.passed, "steps": [_row(step) for step in one.steps]}
+        asdict(one) | {"at": rfc3339(one.at), "passed": one.passed, "steps": [_row(step) for step in one.steps]}
         for one in results
     ]
     return {"passed": all(one.passed for one in results), "exercises": rows}
@@ -68,7 +68,7 @@ def as_markdown(results: Collection[Result], head: str) -> str:
     page = [f"# {head}", "", f"{passed}/{len(results)}", ""]
     for one in results:
         page += [f"## {'✔' if one.passed else '✘'} {one.title}", ""]
-        page += [f"{_instant(one.at)} · {one.seconds} s · MAX_CONCURRENT_BOTS {one.max_bots} · {one.database}", ""]
+        page += [f"{rfc3339(one.at)} · {one.seconds} s · MAX_CONCURRENT_BOTS {one.max_bots} · {one.database}", ""]
         page += [*(f"- {line}" for line in lines(one)), ""]
     return "\n".join(page)
 
@@ -93,16 +93,12 @@ def _row(step: Step) -> dict[str, Any]:
     return asdict(step) | {"right": step.right}
 
 
-def _instant(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 # -- kept
 
 
 def place(settings: Config) -> Path:
     """Where results are kept: beside the SQLite file, else in data/."""
-    path = sqlite_path(settings["LIMITER_DATABASE_URL"])
+    path = sqlite_path(settings.database_url)
     return (path.parent if path else Path("data")) / "exercises.json"
 
 

@@ -5,7 +5,6 @@ hear nothing; process and copy are gone at the end. Not promised: that the machi
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ import httpx
 from limiter.config import Config
 from limiter.exercises.channel import Channel
 from limiter.store.backup import copy
-from limiter.store.engine import Lock, StoreError, sqlite_path
+from limiter.store.engine import Lock
+from limiter.store.location import StoreError, free_bytes, sqlite_path
 from limiter.system_limits import CATALOGUE
 
 Language = Literal["fr", "en"]
@@ -71,11 +71,11 @@ class Scratch:
 
     def _copy(self) -> None:
         """The live database, where it is a file; raises StoreError where there is no room for a copy."""
-        source = sqlite_path(self.settings["LIMITER_DATABASE_URL"])
+        source = sqlite_path(self.settings.database_url)
         if source is None or not source.exists():
             self.database_text = self.text(fr="base neuve", en="new database")
             return
-        wanted, free = source.stat().st_size + ROOM_BYTES, shutil.disk_usage(self.folder).free
+        wanted, free = source.stat().st_size + ROOM_BYTES, free_bytes(self.folder)
         if free < wanted:
             raise StoreError(
                 f"{self.folder.parent}: {free >> 20} MiB are free, and a scratch copy needs {wanted >> 20} MiB: "
@@ -119,7 +119,7 @@ class Scratch:
             "LIMITER_HOST": "127.0.0.1",
             "LIMITER_PORT": "0",
             "LIMITER_BACKUP_DIR": "none",
-            "LIMITER_TIMEZONE": str(config["LIMITER_TIMEZONE"]),
+            "LIMITER_TIMEZONE": str(config.timezone),
             "LIMITER_LANG": self.language,
             "LIMITER_ALERT_URLS": self.channel.address,
             "NO_PROXY": "127.0.0.1",

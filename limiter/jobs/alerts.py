@@ -7,7 +7,6 @@ can be recorded: that is told once, from memory.
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from limiter.rules.incidents import ALERTS, OUTAGE, OUTAGE_SECONDS, Observe, Vit
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import Manners, Remind
+from limiter.store.location import free_bytes
 
 PERIOD_SECONDS = 1.0
 OBSERVE_SECONDS = 5.0
@@ -28,15 +28,14 @@ OBSERVE_SECONDS = 5.0
 log = logging.getLogger("limiter")
 
 
-def free_bytes(folder: Path | None) -> int | None:
-    """Room on the disk under the folder; None where it cannot be said."""
+def room_under(folder: Path | None) -> int | None:
+    """Bytes free on the disk under the folder; None where it cannot be said."""
     if folder is None:
         return None
     try:
-        room = os.statvfs(folder)
+        return free_bytes(folder)
     except OSError:
         return None
-    return room.f_bavail * room.f_frsize
 
 
 class Alerts:
@@ -114,7 +113,7 @@ class Alerts:
             if self._away_since is not None
             else self.sampler.monotonic() - self.sampler.taken_at,
             clock_step_seconds=self.committer.clock.step_seconds(),
-            disk_free_bytes=free_bytes(self.folder),
+            disk_free_bytes=room_under(self.folder),
             backup_age_seconds=self.backup_age() if self.backup_age is not None else None,
             outage_since=self._away_since if back else None,
             strangers=self.strangers.lasting if self.strangers is not None else (),

@@ -7,7 +7,6 @@ that the folder outlives the machine. Copy it elsewhere (docs/operating.md).
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +16,8 @@ from pathlib import Path
 
 from limiter.rules.incidents import DISK_BYTES
 from limiter.store.backup import copy
-from limiter.store.engine import StoreError
+from limiter.store.location import StoreError, free_bytes, log_bytes
+from limiter.units import HOUR_MS
 
 PERIOD_SECONDS = 10.0
 RETRY_SECONDS = 600.0
@@ -45,7 +45,7 @@ class Backups:
     async def round(self) -> None:
         """A backup where one is due."""
         made_at = self.made_at()
-        due = made_at is None or self.now() - made_at >= self.hours * 3_600_000
+        due = made_at is None or self.now() - made_at >= self.hours * HOUR_MS
         waits = self.failure is not None and self.now() - self._failed_at < RETRY_SECONDS * 1000
         if not due or waits:
             return
@@ -73,10 +73,8 @@ class Backups:
         log.info("backup_made file=%s bytes=%d seconds=%.1f", made, size, time.monotonic() - began)
 
     def _refuse_without_room(self) -> None:
-        room = os.statvfs(self.folder)
-        free = room.f_bavail * room.f_frsize
-        wal = self.database.with_name(self.database.name + "-wal")
-        wanted = self.database.stat().st_size + (wal.stat().st_size if wal.exists() else 0) + DISK_BYTES
+        free = free_bytes(self.folder)
+        wanted = self.database.stat().st_size + log_bytes(self.database) + DISK_BYTES
         if free < wanted:
             raise StoreError(f"{free >> 20} MiB are free, and a backup that leaves room needs {wanted >> 20} MiB")
 

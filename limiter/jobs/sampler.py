@@ -21,7 +21,6 @@ from limiter.rules.snapshots import TakeSnapshot
 
 PERIOD_SECONDS = 5.0
 STUCK_SECONDS = 15.0  # one that takes longer is given up, and the loop started again
-GIB = 1024**3
 
 
 CGROUPS = (  # limit, use, and the line of memory.stat that counts what can be given up at once; version 2, and 1

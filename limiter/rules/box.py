@@ -25,8 +25,8 @@ from typing import Literal
 from limiter.rules.capacity import CPU_ADVICE_PERCENT, Box
 from limiter.rules.words import Words
 from limiter.system_limits import VPS_SIZES, Vps
+from limiter.units import MIB
 
-MIB = 1024**2
 RESERVE_PERCENT = 10  # of the RAM
 LEAST_RANGE = 0.05  # of the mean
 RANGE_OF_ONE = 1.0  # half to double

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from limiter.rules.records import Channel, Delivery
 from limiter.rules.state import State
+from limiter.units import HOUR_MS
 
 TEST = "test"
 MAX_PENDING = 100  # deliveries that wait for one channel; the oldest gives way
-GIVE_UP_MS = 6 * 3_600_000
+GIVE_UP_MS = 6 * HOUR_MS
 FIRST_PAUSE_MS, MAX_PAUSE_MS = 2_000, 300_000  # between tries: doubled each time
 FAILING_TRIES = 3  # in a row, and the channel counts as failing
 

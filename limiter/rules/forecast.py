@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-HOUR, DAY = 3_600_000, 86_400_000
+from limiter.units import DAY_MS, HOUR_MS
+
+HOUR, DAY = HOUR_MS, DAY_MS
 WEEK = 7 * DAY
 NEEDED_DAYS = 14
 HELD_OUT = WEEK

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from limiter.rules.words import Words
+from limiter.units import DAY_MS
 
 CPU_PERCENT = 80
 RAM_PERCENT = 85
 FEED_TOKENS_PER_MINUTE = 5
 DECISION_P99_MS = 250
 STALE_SECONDS = 60
-FEED_SEEN_MS = 24 * 3_600_000
+FEED_SEEN_MS = DAY_MS
 
 TEXTS = {
     "cpu": Words("CPU {value} % {sign} {threshold} %", "CPU {value} % {sign} {threshold} %"),

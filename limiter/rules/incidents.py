@@ -18,6 +18,7 @@ from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.state import State
 from limiter.rules.strangers import Stranger
 from limiter.rules.words import figures
+from limiter.units import MIB, MINUTE_MS
 
 CAPACITY = "capacity"
 URGENT_PERCENT = 95
@@ -25,7 +26,7 @@ HYSTERESIS_PERCENT = 5  # level L closes below L - 5 %
 MAX_CROSSINGS = 50  # kept of one incident: the first, and the latest
 
 SAMPLE_SECONDS = 30
-DISK_BYTES = 200 * 1024**2
+DISK_BYTES = 200 * MIB
 CLOCK_STEP_SECONDS = 2.0
 BACKUP_SECONDS = 26 * 3600
 OUTAGE_SECONDS = 10.0  # a database that was away for less is not told
@@ -166,7 +167,7 @@ def _resolve(state: State, now: int, incident: Incident, silently: bool = False)
     ended = replace(state.incidents[incident.kind], rank=0, resolved_at=now)
     _keep(state, ended)
     if state.tells_ends and not silently:
-        minutes = max(1, round((now - ended.opened_at) / 60_000))
+        minutes = max(1, round((now - ended.opened_at) / MINUTE_MS))
         title = RESOLVED.sentence(state.language, {"minutes": minutes, "message": message(ended, state.language)})
         tell(state, now, ended.number, RESOLVED.name, title, body(state.capacity(now), state.language))
 
@@ -228,7 +229,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
     return {
         "feed": (bool(fed and state.sessions and tokens < FEED_TOKENS_PER_MINUTE), {"tokens": tokens}),
         "snapshots": (_beyond(age, SAMPLE_SECONDS, SAMPLE_SECONDS / 2), {"seconds": age}),
-        "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / 1024**2}),
+        "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / MIB}),
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
         "plan": (held is not None, {"held_by": [guard.as_facts() for guard in held.held_by] if held else []}),
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),

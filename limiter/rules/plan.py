@@ -10,8 +10,9 @@ from limiter.rules.guards import Readings, check
 from limiter.rules.records import AuditEntry, Step
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
+from limiter.units import MINUTE_MS
 
-GRACE_MS = 60_000  # a step so little in the past is due now; one further back is a mistake
+GRACE_MS = MINUTE_MS  # a step so little in the past is due now; one further back is a mistake
 ACTOR = "plan"
 
 

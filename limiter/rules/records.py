@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from limiter.rules.guards import Guard
 from limiter.system_limits import Value
+from limiter.units import MINUTE_MS
 
 Scope = Literal["bots", "admin:read", "admin:write"]
-MIB = 1024**2  # bytes of what is called MB, as 1024 of them are a GB
-CPU_SPAN_MS = 60_000  # `Session.cpu_percent` is of the last minute,
+CPU_SPAN_MS = MINUTE_MS  # `Session.cpu_percent` is of the last minute,
 CPU_GAP_MS = 2_000  # from readings at least this far apart, so that a bot that beats without end has few kept
 START_LEAST_MS, START_MOST_MS = 45_000, 180_000  # a first reading at this age tells what the start cost
 

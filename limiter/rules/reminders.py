@@ -13,8 +13,8 @@ from limiter.rules.hours import Hours
 from limiter.rules.incidents import ALERTS, body, message
 from limiter.rules.records import Delivery
 from limiter.rules.state import State
+from limiter.units import MINUTE_MS
 
-MINUTE_MS = 60_000
 CRITICAL = "failure"  # the severity that no quiet hour holds
 LATE_MS = 10 * MINUTE_MS  # a message that is sent later than that says when it was
 AGAIN = {"fr": "🔁 Toujours, depuis {minutes} min : {message}", "en": "🔁 Still, for {minutes} min: {message}"}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from limiter.store.engine import StoreError
+from limiter.store.location import StoreError
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS
 
 STEPS = 100_000  # of SQLite's virtual machine, some milliseconds, between two looks at whether to go on

@@ -5,8 +5,9 @@ Promises: the room is taken while the disk has it, and put back when it is there
 program takes the room that was given up; where one does, nothing can be written until somebody makes room.
 """
 
-import os
 from pathlib import Path
+
+from limiter.store.location import free_bytes
 
 MOST = 16 * 1024**2
 SHARE = 4  # at most a quarter of what is free: a small disk is for the database
@@ -44,8 +45,7 @@ class Ballast:
         return True
 
     def _free(self) -> int:
-        room = os.statvfs(self.path.parent)
-        return room.f_bavail * room.f_frsize
+        return free_bytes(self.path.parent)
 
     def _allocate(self) -> bool:
         size = max(self._size, min(MOST, self._free() // SHARE))

@@ -17,35 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from limiter.store.location import StoreError, sqlite_path
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
 
 LOCK_BYTES = 1024  # more than any owner's description
 READ_SECONDS = 5.0  # a read that takes longer is cut off
-NEITHER = "it is sqlite:///data/limiter.db or postgresql+psycopg://user@host/name"
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")
-
-
-class StoreError(Exception):
-    """The database cannot be used as it is; the text says why and what to do."""
-
-
-def sqlite_path(url: str) -> Path | None:
-    """The file behind a SQLite URL; None for PostgreSQL. Raises StoreError for what is neither."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(f"LIMITER_DATABASE_URL is not a URL: {NEITHER}") from error
-    if parsed.get_backend_name() == "postgresql":
-        return None
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(f"LIMITER_DATABASE_URL: {NEITHER}")
-    if not parsed.database or parsed.database == ":memory:":
-        raise StoreError("the database must be a file: sqlite:///data/limiter.db")
-    return Path(parsed.database)
 
 
 class Lock:

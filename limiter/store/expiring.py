@@ -5,8 +5,8 @@ Promises: read only, and at most `MOST` rows of a table are walked, so that a co
 
 from sqlalchemy import Connection, text
 
-from limiter.store.retention import DAY_MS, HOUR_MS
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
+from limiter.units import DAY_MS, HOUR_MS
 
 MOST = 1_000_000
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from limiter.rules.records import Refused
 from limiter.store.rows import refusal_row
+from limiter.units import MINUTE_MS
 
-MINUTE_MS = 60_000
 SINGLE_REFUSALS_PER_USER = 100  # a minute and reason
 SINGLE_REFUSALS = 2_000  # a minute, all users
 

@@ -12,8 +12,9 @@ from typing import Any
 from limiter.rules.records import Refused, Session
 from limiter.rules.state import State
 from limiter.store.rows import as_session, session_row
+from limiter.units import MINUTE_MS
 
-KEEP_MS = 60_000  # who is further behind reads everything anew
+KEEP_MS = MINUTE_MS  # who is further behind reads everything anew
 PARTS = {
     "limits": ("limits",),
     "plan": ("plan",),

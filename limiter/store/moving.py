@@ -9,7 +9,8 @@ import psycopg
 from sqlalchemy import Connection, Engine, Table, func, select
 
 from limiter.store import schema
-from limiter.store.engine import StoreError, reading
+from limiter.store.engine import reading
+from limiter.store.location import StoreError
 
 OWN = (schema.migrations, schema.journal)  # each database has its own
 READ_SECONDS = 3600.0

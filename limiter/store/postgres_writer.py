@@ -25,8 +25,8 @@ from limiter.rules.limits import Setting
 from limiter.rules.state import SHARED, State
 from limiter.store import incidents, journal, limits, restore
 from limiter.store.driver import Driver
-from limiter.store.engine import StoreError
 from limiter.store.fetch import fetch, named
+from limiter.store.location import StoreError
 from limiter.store.postgres import LOCK_MS
 from limiter.store.retention import Retention
 from limiter.store.save import Saver

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from limiter.store.backup import copy
-from limiter.store.engine import StoreError, sqlite_path
+from limiter.store.location import StoreError, sqlite_path
 from limiter.store.schema import MIGRATIONS
 
 log = logging.getLogger("limiter")

@@ -12,8 +12,8 @@ from sqlalchemy import Column, ColumnElement, Delete, Table, bindparam, literal_
 from limiter.rules.windows import MINUTE_SECONDS
 from limiter.store import schema
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
+from limiter.units import DAY_MS, HOUR_MS
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 TRIM_ROWS = 500
 
 

@@ -11,10 +11,11 @@ from limiter.rules.state import State
 from limiter.store import incidents, schema, usage
 from limiter.store.driver import Driver
 from limiter.store.flood import Flood
-from limiter.store.retention import HOUR_MS, Retention
+from limiter.store.retention import Retention
 from limiter.store.rows import costs_row, held_by_text, link, session_row, started_row, trade_row
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.store.statements import Statements
+from limiter.units import HOUR_MS
 
 
 class Saver:

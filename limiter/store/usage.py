@@ -8,8 +8,8 @@ one again would lose what was trimmed), nor who was refused in a flood: its shar
 from sqlalchemy import Connection, func, select, text
 
 from limiter.store.schema import ended_sessions, usage_hours
+from limiter.units import HOUR_MS
 
-HOUR_MS = 3_600_000
 CATCH_UP_HOURS = 48  # a limiter that was away for longer leaves a gap
 
 

@@ -5,8 +5,6 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-from limiter.config import SETTINGS
-
 ROOT = Path(__file__).parents[2]
 SENTENCES = (
     "This link has been used or is over. Type a key.",
@@ -38,7 +36,7 @@ def said() -> dict[str, str]:
     for path, node in calls("t", "tn", "word"):
         found.setdefault(text_of(node.args[0]), str(path.relative_to(ROOT)))
     found |= dict.fromkeys(SENTENCES, "limiter/console/sign_in/gate.py")
-    return found | {setting.meaning: "limiter/config.py" for setting in SETTINGS}
+    return found
 
 
 @functools.cache

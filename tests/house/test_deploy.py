@@ -137,7 +137,7 @@ def test_the_sample_settings_can_be_read_with_and_without_what_is_commented_out(
     for kept in (text, re.sub(r"^#(?=[A-Z_]+=)", "", text, flags=re.MULTILINE)):
         (tmp_path / "limiter.env").write_text(kept)
         found = config.read({"LIMITER_ENV_FILE": str(tmp_path / "limiter.env")})
-        assert found["LIMITER_DATABASE_URL"] == "sqlite:////var/lib/limiter/limiter.db"
+        assert found.database_url == "sqlite:////var/lib/limiter/limiter.db"
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "console.service", "Caddyfile"])

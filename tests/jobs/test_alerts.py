@@ -14,7 +14,7 @@ import pytest
 from limiter.committer import Clock, Committer
 from limiter.delivery import open_channels
 from limiter.jobs import alerts as module
-from limiter.jobs.alerts import Alerts, free_bytes
+from limiter.jobs.alerts import Alerts, room_under
 from limiter.jobs.sampler import Sampler
 from limiter.rules.hours import Hours
 from limiter.rules.incidents import Acknowledge, SendTest
@@ -323,10 +323,10 @@ def test_a_fault_in_the_alerts_stops_no_decision(path: Path, monkeypatch: pytest
 
 
 def test_the_room_on_the_disk(tmp_path: Path) -> None:
-    free = free_bytes(tmp_path)
+    free = room_under(tmp_path)
     assert free is not None and free > 0
-    assert free_bytes(None) is None
-    assert free_bytes(tmp_path / "nowhere") is None
+    assert room_under(None) is None
+    assert room_under(tmp_path / "nowhere") is None
 
 
 def test_no_thread_outlives_its_try(path: Path, webhook: Webhook) -> None:

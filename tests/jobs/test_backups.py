@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from limiter.jobs import backups as module
 from limiter.jobs.backups import Backups
 from limiter.store.engine import open_writer
+from limiter.store.location import free_bytes
 from tests.conftest import Limiter, wait_until
 from tests.rules.world import HOUR, MINUTE, NOW
 
@@ -118,8 +118,7 @@ def test_one_that_fails_is_told_and_tried_again_after_ten_minutes(
 
 
 def test_a_disk_that_is_nearly_full_is_not_filled_up(backups: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = os.statvfs(backups.database.parent)
-    monkeypatch.setattr(module, "DISK_BYTES", free.f_bavail * free.f_frsize)
+    monkeypatch.setattr(module, "DISK_BYTES", free_bytes(backups.database.parent))
     look(backups)
     assert backups.failure and "MiB are free" in backups.failure
     assert names(backups) == []

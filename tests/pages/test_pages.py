@@ -163,15 +163,15 @@ def test_what_a_smaller_retention_would_delete(open_page: Open, busy: World, loc
         ("fr-FR", "Aucun bot n'est mesuré", "Ce serveur porte environ", "LIMITER_BOT_PATTERN n'est pas réglé"),
     ],
 )
-def test_what_the_box_carries(open_page: Open, busy: World, locale: str, before: str, after: str, none: str) -> None:
-    app = open_page(busy, "settings", locale=locale, tab="box")
+def test_what_the_box_carries(open_page: Open, empty: World, locale: str, before: str, after: str, none: str) -> None:
+    app = open_page(empty, "settings", locale=locale, tab="box")
     assert not app.exception
     assert any(one.value.startswith(before) for one in app.markdown)
     assert any(none in one.value for one in app.caption)
-    with httpx.Client(base_url=busy.url) as http:
+    with httpx.Client(base_url=empty.url) as http:
         session = http.post("/api/bots/start", json={"user_id": f"measured-{locale}"}).json()["session"]["session_id"]
         http.post("/api/bots/heartbeat", json={"session_id": session, "memory_bytes": 59 * 1024**2})
-        app = open_page(busy, "settings", locale=locale, tab="box")
+        app = open_page(empty, "settings", locale=locale, tab="box")
         http.post("/api/bots/stop", json={"session_id": session})
     assert not app.exception
     assert any(one.value.startswith(f"**{after}") for one in app.markdown)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.rules.box import MIB, Bot, Carries, Figures, Machine, figures, relative_error, spread, student
+from limiter.rules.box import Bot, Carries, Figures, Machine, figures, relative_error, spread, student
+from limiter.units import MIB
 
 GIB = 1024 * MIB
 MEMORY = st.integers(MIB, 4 * GIB)

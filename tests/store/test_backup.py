@@ -10,7 +10,8 @@ import pytest
 
 from limiter.store import backup
 from limiter.store.backup import copy
-from limiter.store.engine import StoreError, open_writer
+from limiter.store.engine import open_writer
+from limiter.store.location import StoreError
 from limiter.store.schema import APPLICATION_ID
 
 

@@ -1,10 +1,10 @@
 """Room set aside on the disk. What it is worth on a disk that is really full: tests/faults."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from limiter.store.ballast import MOST, SHARE, START_BYTES, Ballast
@@ -23,7 +23,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """`room(n)`: the disk says that n bytes are free."""
 
     def say(free: int) -> None:
-        monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=free // 512, f_frsize=512))
+        monkeypatch.setattr(psutil, "disk_usage", lambda path: SimpleNamespace(free=free))
 
     yield say
 

@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from limiter.store import engine as store
 from limiter.store import schema
-from limiter.store.engine import Lock, StoreError, is_busy, migrate, open_reader, open_writer, reading, sqlite_path
+from limiter.store.engine import Lock, is_busy, migrate, open_reader, open_writer, reading
+from limiter.store.location import StoreError, sqlite_path
 
 
 @pytest.fixture

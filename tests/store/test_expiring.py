@@ -9,7 +9,8 @@ from sqlalchemy import Engine, text
 
 from limiter.store import expiring
 from limiter.store.engine import open_writer
-from limiter.store.retention import DAY_MS, Retention, trims
+from limiter.store.retention import Retention, trims
+from limiter.units import DAY_MS
 
 NOW = 1_790_000_000_000
 TABLES = ("snapshots", "refusal_counts", "refusals", "ended_sessions", "trades")

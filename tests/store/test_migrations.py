@@ -18,7 +18,8 @@ from limiter.rules.plan import ApplyPlan
 from limiter.rules.records import Step
 from limiter.rules.sessions import Heartbeat
 from limiter.store import engine, read, restore, schema
-from limiter.store.engine import StoreError, open_writer
+from limiter.store.engine import open_writer
+from limiter.store.location import StoreError
 from tests.conftest import new_database
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND
 from tests.store.book import SAMPLE, Book, stop

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Engine, select
 
 from limiter import config, demo, upkeep
 from limiter.store import expiring, moving, read, schema, usage
-from limiter.store.engine import StoreError, open_reader, open_writer, reading
+from limiter.store.engine import open_reader, open_writer, reading
+from limiter.store.location import StoreError
 from tests.conftest import new_database
 
 pytestmark = pytest.mark.postgres

@@ -6,7 +6,8 @@ import pytest
 
 from limiter.store import engine, precaution, schema
 from limiter.store.backup import copy
-from limiter.store.engine import StoreError, open_writer
+from limiter.store.engine import open_writer
+from limiter.store.location import StoreError
 from limiter.store.opening import writer_of
 from limiter.store.precaution import copy_before_migration
 

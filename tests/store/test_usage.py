@@ -10,7 +10,8 @@ from sqlalchemy import Connection, select, text
 
 from limiter.store import schema, usage
 from limiter.store.engine import open_writer
-from limiter.store.usage import CATCH_UP_HOURS, HOUR_MS, due, roll
+from limiter.store.usage import CATCH_UP_HOURS, due, roll
+from limiter.units import HOUR_MS
 
 FIRST = 1_760_000_400_000  # an hour begins here
 HOURS = 6

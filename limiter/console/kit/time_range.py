@@ -7,6 +7,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from limiter.clock import rfc3339
 from limiter.console.kit import times
 from limiter.console.kit.times import RANGES
 from limiter.console.kit.words import t
@@ -30,7 +31,7 @@ def choose(start: float, end: float) -> None:
     first, last = int(min(start, end)), int(max(start, end))
     last = max(last, first + SHORTEST)
     # Both at once: each change of the URL is one step back.
-    st.query_params.update({"from": times.rfc3339(first)[:19] + "Z", "to": times.rfc3339(last)[:19] + "Z"})
+    st.query_params.update({"from": rfc3339(first)[:19] + "Z", "to": rfc3339(last)[:19] + "Z"})
 
 
 def forget() -> None:

@@ -21,7 +21,7 @@ def now() -> int:
 
 def zones() -> list[str]:
     """The zones to choose from, as IANA names: the browser's, the server's, UTC, and the one that the URL names."""
-    server = str(settings()["LIMITER_TIMEZONE"])
+    server = str(settings().timezone)
     names = [st.context.timezone, server, "UTC", st.query_params.get("tz")]
     return list(dict.fromkeys(name for name in names if name and _known(name)))
 
@@ -63,11 +63,6 @@ def day(at: int, *, weekday: bool = False) -> str:
 def when(at: int) -> str:
     """14:03 today, 23 nov. 14:03 another day, with the year where it is another one."""
     return view().when(at, now())
-
-
-def rfc3339(at: int) -> str:
-    """The instant as the API writes it."""
-    return instant(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def millis(text: str) -> int:

@@ -11,8 +11,8 @@ import streamlit as st
 
 from limiter.console.catalog import Language
 from limiter.console.view import View
-from limiter.rules.records import MIB
 from limiter.system_limits import Value
+from limiter.units import MIB
 
 
 def view() -> View:

@@ -47,7 +47,7 @@ def before(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:
     comfort = stats.system.recommended_max_bots if stats else None
     full_at = data.read(read.history.last_full)
     highest, highest_at = data.read(read.history.highest)
-    channels = len(data.settings()["LIMITER_ALERT_URLS"])
+    channels = len(data.settings().alert_urls)
     fits = comfort is not None and 100 * maximum <= 134 * comfort
     return (
         Item(

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from limiter.config import SETTINGS
 from limiter.console import data
 from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, t
@@ -16,6 +17,7 @@ KEPT = {
     "LIMITER_KEEP_SESSIONS_DAYS": "sessions_days",
     "LIMITER_KEEP_TRADES_DAYS": "trades_days",
 }
+FIELDS = {one.name: one.field for one in SETTINGS}
 
 
 def texts() -> dict[str, str]:
@@ -44,8 +46,8 @@ def show() -> None:
         [
             {
                 t("what"): text,
-                t("kept"): number(chosen[name]),
-                t("rows to go now"): going(name, chosen[name]),
+                t("kept"): number(getattr(chosen, FIELDS[name])),
+                t("rows to go now"): going(name, getattr(chosen, FIELDS[name])),
                 t("setting"): name,
             }
             for name, text in texts().items()
@@ -73,7 +75,7 @@ def what_if() -> None:
     with left:
         name: str = st.selectbox(t("If less were kept"), list(KEPT), format_func=known.__getitem__, key="keep-name")
     with right:
-        most = max(1, int(chosen[name]))
+        most = max(1, int(getattr(chosen, FIELDS[name])))
         keep: int = st.number_input(t("kept"), 1, most, max(1, most // 2), key=f"keep-{name}")
     st.markdown(
         t(
@@ -81,7 +83,7 @@ def what_if() -> None:
             setting=name,
             keep=keep,
             n=going(name, keep),
-            now=number(chosen[name]),
-            due=going(name, chosen[name]),
+            now=number(getattr(chosen, FIELDS[name])),
+            due=going(name, getattr(chosen, FIELDS[name])),
         )
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, null, select
 from limiter.rules.records import Facts
 from limiter.rules.replay import Demand
 from limiter.store import schema
+from limiter.units import HOUR_MS
 
 MAX_DEMANDS = 500_000
 
@@ -75,7 +76,7 @@ def demands(tx: Connection, since: int) -> tuple[list[Demand], int]:
             )
         )
     lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)
-    return found, lengths[len(lengths) // 2] if lengths else 3_600_000
+    return found, lengths[len(lengths) // 2] if lengths else HOUR_MS
 
 
 def _held(stays: Sequence[Any], at: int) -> Any:

@@ -23,15 +23,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, select
 
-from limiter.rules.records import MIB
 from limiter.store import schema
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
+from limiter.units import DAY_MS, MIB
 
 POINTS = 600  # of a series; beyond about 2 000 marks a browser draws slowly and readers of screens lose them
 MAX_BUCKETS = 1000
 MAX_HOURS = 24 * 400
 WIDTHS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
-DAY_MS = 86_400_000
 shots, counts = schema.snapshots.c, schema.refusal_counts.c
 
 

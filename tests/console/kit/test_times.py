@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from limiter.console.kit.times import clock, millis, rfc3339, when
+from limiter.clock import rfc3339
+from limiter.console.kit.times import clock, millis, when
 from limiter.console.kit.words import view
 from limiter.console.view import DAY, HOUR, Span
 from tests.console.conftest import Speak

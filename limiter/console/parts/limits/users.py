@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from limiter.clock import rfc3339
 from limiter.console import data
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.receipts import act, reason_field, receipt
@@ -88,7 +89,7 @@ def save_user(sign_in: SignIn, user: str, values: Mapping[str, Any], until: date
     if not wanted:
         receipt(t("Give at least one limit a value, or take the user's limits back."), good=False)
         return
-    end = None if until is None else times.rfc3339(round(until.replace(tzinfo=times.zone()).timestamp() * 1000))
+    end = None if until is None else rfc3339(round(until.replace(tzinfo=times.zone()).timestamp() * 1000))
     act(
         lambda why: data.admin(sign_in).set_user_limits(user, wanted, why, until=end),
         "own-reason",
