@@ -250,6 +250,8 @@ class Parent:
             descriptor = processes.opened(process.pid, process.start)
             if descriptor is not None:
                 processes.send(descriptor, number)
+                if process.state == "T":  # it stands, and would not hear
+                    processes.send(descriptor, signal.SIGCONT)
                 os.close(descriptor)
 
 

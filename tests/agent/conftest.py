@@ -121,7 +121,7 @@ class Bot:
     def noted(self, name: str = "pid") -> int:
         """A pid that the bot wrote."""
         path = self.folder / name
-        wait_until(path.exists, 10, f"the bot writes {name}")
+        wait_until(lambda: path.exists() and path.read_text(), 10, f"the bot writes {name}")
         return int(path.read_text())
 
     def end(self, within: float = 15) -> tuple[int, str, str]:

@@ -1,0 +1,219 @@
+"""What is a bot: all that descends from its command. The slot is held while any of it lives, and ends all of it."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from limiter.agent import processes
+from limiter.agent.members import Look, Members, Watcher, now_in_ticks
+from tests.agent.conftest import Bot, Bots, lives
+from tests.conftest import wait_until
+
+DOUBLE_FORK = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for number in range(3): os.close(number)
+        with open("last.new", "w") as file: file.write(str(os.getpid()))
+        os.rename("last.new", "last")
+        time.sleep(1000)
+    os._exit(0)
+os.wait()
+time.sleep(float(sys.argv[1]))
+"""
+POOL = """
+import multiprocessing, os, signal, time
+def work(_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(1000)
+if __name__ == "__main__":
+    pool = multiprocessing.get_context("fork").Pool(3)
+    work_on = pool.map_async(work, range(3))
+    with open("last.new", "w") as file: file.write(str(pool._pool[-1].pid))
+    os.rename("last.new", "last")
+    work_on.get()
+"""
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+NODE = pytest.mark.skipif(shutil.which("node") is None and not os.environ.get("CI"), reason="no Node here")
+CLUSTER = """
+const cluster = require("cluster"), fs = require("fs");
+if (cluster.isPrimary) {
+  const worker = [1, 2, 3].map(() => cluster.fork()).pop();
+  fs.writeFileSync("last.new", String(worker.process.pid)); fs.renameSync("last.new", "last");
+}
+setInterval(() => {}, 1000);
+"""
+SHAPES = [
+    pytest.param("sleep 1000 & note $! last; wait; true", id="shell"),
+    pytest.param("(sleep 1000 & note $! last); sleep 1000; true", id="orphan"),
+    pytest.param(f"{sys.executable} -c '{DOUBLE_FORK}' 1000; true", id="double fork"),
+    pytest.param("setsid -f sh -c 'echo $$ > last; exec sleep 1000'; sleep 1000; true", id="setsid"),
+    pytest.param("env -i setsid sleep 1000 & note $! last; wait; true", id="environment cleared"),
+    pytest.param(f"{sys.executable} -c '{POOL}'; true", id="pool of workers"),
+    pytest.param("echo x x x | xargs -P3 -n1 sh -c 'echo $$ > last; sleep 1000'; true", id="xargs"),
+    pytest.param("exec nohup sh -c 'echo $$ > last; exec sleep 1000'", id="nohup"),
+    pytest.param(
+        "chmod 777 .; su nobody -s /bin/sh -c 'echo $$ > last; exec sleep 1000'; true", id="su", marks=AS_ROOT
+    ),
+    pytest.param(f"echo '{CLUSTER}' > cluster.js; node cluster.js; true", id="node cluster", marks=NODE),
+]
+
+
+def all_of(bot: Bot) -> set[int]:
+    """Every process with the bot's folder as its working folder."""
+    found = set[int]()
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdecimal() and os.readlink(f"/proc/{name}/cwd") == str(bot.folder) and lives(int(name)):
+                found.add(int(name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SHAPES)
+def test_where_the_slot_is_lost_all_of_it_ends(bots: Bots, script: str) -> None:
+    bot = Bot(bots, script, "--on-lost", "stop")
+    last = bot.noted("last")
+    assert lives(last)
+    bots.stop_by_admin(bot.user)
+    wait_until(lambda: not all_of(bot), 14, f"{script} ends")
+    bot.end(5)
+
+
+@pytest.mark.parametrize("script", SHAPES)
+def test_the_slot_is_held_until_the_last_of_it_has_ended(bots: Bots, script: str) -> None:
+    bot = Bot(bots, script)
+    last = bot.noted("last")
+    time.sleep(1.2)  # a look at a tree, which is all that there is without a control group
+    first = bot.noted()
+    os.kill(first, signal.SIGKILL)
+    if last != first:
+        wait_until(lambda: not lives(first), 5)
+        time.sleep(0.3)
+        assert bot.holds_a_slot
+        for pid in all_of(bot) - {bot.process.pid, last}:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.3)
+        assert not lives(last) or bot.holds_a_slot
+        for pid in all_of(bot) - {bot.process.pid}:
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not bot.holds_a_slot, 1, "the slot is free")
+    bot.end(5)
+
+
+def test_what_a_bot_starts_to_end_well_is_left_to_work(bots: Bots) -> None:
+    script = "trap 'sh -c \"sleep 1; echo closed > orders\"; exit 0' TERM; note 1 ready; while :; do sleep 0.05; done"
+    bot = Bot(bots, script)
+    bot.noted("ready")
+    bots.stop_by_admin(bot.user)
+    assert bot.end()[0] == 0
+    assert (bot.folder / "orders").read_text() == "closed\n"
+
+
+def test_a_bot_that_stands_is_ended_too(bots: Bots) -> None:
+    bot = Bot(bots, "trap 'exit 0' TERM; kill -STOP $$; sleep 1000")
+    pid = bot.noted()
+    wait_until(lambda: processes.read(pid).state == "T", 5)  # type: ignore[union-attr]
+    bots.stop_by_admin(bot.user)
+    wait_until(lambda: not lives(pid), 5)
+    bot.end(5)
+
+
+def test_a_bot_in_a_bot_holds_both_slots(bots: Bots) -> None:
+    if bots.way == "direct":
+        pytest.skip("a direct bot stops what is in it by its own parent")
+    inner = " ".join(bots.command("inner"))
+    bot = Bot(bots, f"{inner} sh -c 'echo $$ > last; exec sleep 1000'; true")
+    bot.noted("last")
+    wait_until(lambda: bots.holds("inner"), 5)
+    bots.stop_by_admin(bot.user)
+    wait_until(lambda: not all_of(bot) and not bots.holds("inner"), 5)
+    bot.end(5)
+
+
+# Members alone
+
+
+@pytest.fixture
+def sleeper() -> Callable[..., "subprocess.Popen[bytes]"]:
+    made = list[subprocess.Popen[bytes]]()
+
+    def start(**env: str) -> "subprocess.Popen[bytes]":
+        made.append(subprocess.Popen(["sleep", "1000"], env=os.environ | env))
+        return made[-1]
+
+    yield start  # type: ignore[misc]
+    for one in made:
+        one.kill()
+        one.wait()
+
+
+def test_a_pid_that_is_used_again_is_no_member(sleeper: Callable[..., "subprocess.Popen[bytes]"]) -> None:
+    other = sleeper()
+    process = processes.read(other.pid)
+    assert process is not None
+    members = Members("mark", None, Watcher(), lambda: None, now_in_ticks())
+    members.add(other.pid, process.start - 1)  # what the book says of one that has ended
+    assert not members.alive()
+    members.kill()
+    assert other.poll() is None
+
+
+def test_what_was_there_before_is_no_member(sleeper: Callable[..., "subprocess.Popen[bytes]"]) -> None:
+    before = sleeper(LIMITER_SESSION_ID="mark")
+    time.sleep(0.05)
+    members = Members("mark", None, Watcher(), lambda: None, now_in_ticks())
+    time.sleep(0.05)
+    after = sleeper(LIMITER_SESSION_ID="mark")
+    wait_until(lambda: processes.mark(after.pid) == "mark", 5)
+    Look().take([members])
+    assert before.pid not in members.pids()
+    assert members.pids() == {after.pid}
+    members.close()
+
+
+def test_a_process_that_ends_is_told(sleeper: Callable[..., "subprocess.Popen[bytes]"]) -> None:
+    one, told = sleeper(), list[str]()
+    process, watcher = processes.read(one.pid), Watcher()
+    assert process is not None
+    members = Members("mark", None, watcher, lambda: told.append("changed"), process.start)
+    members.add(one.pid, process.start)
+    watcher.run()
+    assert members.alive()
+    assert not told
+    one.kill()
+    wait_until(lambda: watcher.run() or told, 5)
+    assert not members.alive()
+
+
+def test_memory_is_what_nobody_shares(tmp_path: Path) -> None:
+    program = (
+        "import os, time\n"
+        "held = bytearray(os.urandom(1024)) * 40 * 1024\n"
+        "children = [os.fork() for _ in range(2)]\n"
+        "if 0 not in children: open('ready', 'w').close()\n"
+        "time.sleep(1000)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, start_new_session=True)
+    try:
+        wait_until((tmp_path / "ready").exists, 10)
+        process = processes.read(parent.pid)
+        assert process is not None
+        members = Members("mark", None, Watcher(), lambda: None, process.start)
+        members.add(parent.pid, process.start)
+        Look().take([members])
+        assert len(members.pids()) == 4
+        assert 40 < (members.memory_bytes() or 0) / 1024**2 < 60  # and not four times 40
+        members.close()
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
