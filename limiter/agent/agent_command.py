@@ -8,7 +8,7 @@ from limiter.agent.words import UNREADABLE, WRONG_COMMAND_LINE, Unable, say, tex
 
 ANSWER_SECONDS = 60.0
 FAILED = 1
-TESTS = ("--no-groups", "--idle", "--measure-every", "--measure-after")
+FOR_TESTS = ("--away", "--no-groups", "--idle", "--measure-every", "--measure-after")
 HELP_EN = """Usage: python -m limiter agent [--status [--json] | --stop [--force]]
 
   Look after the bots that `run` starts: one agent for each OS user and host.
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
             return status("--json" in options)
         if "--stop" in options and options <= {"--stop", "--force"}:
             return stop("--force" in options)
-        if arguments and arguments[0] not in TESTS:
+        if arguments and arguments[0] not in FOR_TESTS:
             raise Unable(WRONG_COMMAND_LINE, text(fr=HELP_FR, en=HELP_EN).partition("\n")[0])
         return foreground(arguments)
     except Unable as unable:

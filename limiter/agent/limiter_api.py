@@ -187,7 +187,7 @@ class Channel:
             told = text(
                 fr=f"Ce qui répond à {self.url} n'est pas le limiteur (HTTP {reply.status}).",
                 en=f"What answers at {self.url} is no limiter (HTTP {reply.status}).",
-                language=language,
+                language=language or None,
             )
             raise Refused("not_a_limiter", reply.status, told)
         seconds = reply.headers.get("Retry-After", "")
@@ -198,11 +198,12 @@ class Channel:
             float(seconds) if seconds.isdecimal() else None,
         )
 
-    def _silent(self, why: object, language: str) -> Refused:
+    def _silent(self, error: object, language: str) -> Refused:
+        why = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
         told = text(
             fr=f"Le limiteur ne répond pas à {self.url} ({why}).",
             en=f"No limiter answers at {self.url} ({why}).",
-            language=language,
+            language=language or None,
         )
         return Refused("out_of_reach", 0, told)
 

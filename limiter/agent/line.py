@@ -123,7 +123,7 @@ class Line:
         """One request. Raises Refused."""
         asked_at = time.monotonic()
         left = min(bot.hold_until for bot in bots) - asked_at
-        timeout = min(CALL_SECONDS, max(0.5, left / 2))
+        timeout = min(CALL_SECONDS, max(1.0, left / 2)) if left > 0 else CALL_SECONDS
         beats = [bot.beat() for bot in bots]
         if not self._one_by_one:
             try:

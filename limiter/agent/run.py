@@ -18,6 +18,7 @@ from limiter.agent.words import NOT_EXECUTABLE, NOT_FOUND, REFUSED, UNREADABLE, 
 
 START_SECONDS = 15.0  # an agent that does not answer by then is not there
 SILENCE_SECONDS = 30.0  # it says every few seconds that it is still at it
+MAKE_PLACE_SECONDS = 3.0
 STARTS = 3
 NETWORK = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """How this process reaches the net, which the agent does for it; `HTTPS_PROXY` where `https_proxy` is not set."""
@@ -77,25 +78,23 @@ def asked(wanted: Wanted) -> message.Fields:
     for name in NETWORK:
         if value := os.environ.get(name) or os.environ.get(name.upper()):
             question[name] = value
-    give_up_at, newer = time.monotonic() + START_SECONDS, False
+    give_up_at, asked_to_make_place = time.monotonic() + START_SECONDS, False
     while True:
         with_agent = connection(give_up_at)
         answer = ask(with_agent, question)
         with_agent.close()
-        if answer is None:  # it was killed: its guardian brings it back
-            time.sleep(0.02)
-        elif answer.get("status") == "older" and not newer:
-            newer, give_up_at = True, time.monotonic() + START_SECONDS
-            make_place()
-        elif answer.get("status") == "older":
-            raise Unable(
-                UNREADABLE,
-                text(fr="L'agent en marche est d'une autre version.", en="The agent that runs is of another version."),
-            )
-        else:
+        if answer is not None and answer.get("status") != "older":
             return answer
+        if answer is not None and not asked_to_make_place:
+            asked_to_make_place, give_up_at = True, time.monotonic() + MAKE_PLACE_SECONDS
+            make_place()
         if time.monotonic() > give_up_at:
-            raise Unable(REFUSED, text(fr="L'agent ne répond pas.", en="The agent does not answer."))
+            break
+        time.sleep(0.02)  # killed, its guardian brings it back; older, it is about to become another
+    if answer is None:
+        raise Unable(REFUSED, text(fr="L'agent ne répond pas.", en="The agent does not answer."))
+    told = text(fr="L'agent en marche est d'une autre version.", en="The agent that runs is of another version.")
+    raise Unable(UNREADABLE, told)
 
 
 def ask(with_agent: _socket.socket, question: message.Fields) -> message.Fields | None:

@@ -1,0 +1,341 @@
+"""Whatever becomes of agent, guardian, limiter, folder or version: a sentence, and nothing leaked on either side."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from limiter.agent import processes
+from tests.agent.conftest import Bot, Bots, lives
+from tests.conftest import ROOT, new_user, wait_until
+
+Own = Callable[..., Bots]
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def another(bots: Bots, before: int) -> int | None:
+    """The pid of an agent that is not the one before."""
+    status = bots.status()
+    return status["pid"] if status and status["pid"] != before else None
+
+
+@pytest.mark.parametrize("groups", [True, False], ids=["group", "tree"])
+def test_a_killed_agent_comes_back_and_takes_its_bots_over(own_bots: Own, groups: bool) -> None:
+    bots = own_bots()
+    bots.agent(*([] if groups else ["--no-groups"]))
+    bot, ends = Bot(bots, "sleep 1000 & wait; true"), Bot(bots, "exec sleep 1000")
+    time.sleep(1.2)
+    before = bots.status()["pid"]
+    os.kill(before, signal.SIGKILL)
+    os.kill(ends.noted(), signal.SIGKILL)  # while nobody looks
+    wait_until(lambda: another(bots, before), 5, "the agent is back")
+    wait_until(lambda: not ends.holds_a_slot, 1)
+    time.sleep(6)  # longer than a lease
+    assert bot.process.poll() is None
+    assert bot.holds_a_slot
+    (row,) = bots.status()["bots"]
+    assert row["pid"] == bot.noted()
+    assert row["processes"] == 2
+    bots.stop_by_admin(bot.user)
+    bot.end(12)
+    ends.end()
+
+
+def test_a_killed_guardian_is_replaced(own_bots: Own) -> None:
+    bots = own_bots()
+    bot = Bot(bots, "exec sleep 1000")
+    for _ in range(3):
+        before = bots.status()
+        os.kill(before["guardian"], signal.SIGKILL)
+        after = wait_until(partial(another, bots, before["pid"]), 5, "another agent")
+        status = bots.status()
+        assert status["guardian"] == before["pid"]  # the agent became it
+        assert status["pid"] == after
+    assert bot.holds_a_slot
+    os.kill(bot.noted(), signal.SIGTERM)
+    bot.end()
+    wait_until(lambda: not bot.holds_a_slot, 1)
+
+
+def test_where_both_are_killed_the_next_run_brings_the_agent_back(own_bots: Own) -> None:
+    bots = own_bots(lease=60)
+    bot = Bot(bots, "exec sleep 1000")
+    before = bots.status()
+    os.kill(before["guardian"], signal.SIGSTOP)
+    os.kill(before["pid"], signal.SIGKILL)
+    os.kill(before["guardian"], signal.SIGKILL)
+    wait_until(lambda: not lives(before["guardian"]), 5)
+    assert bots.status() is None
+    assert bots.run("echo", "I run").stdout == "I run\n"
+    assert [row["pid"] for row in bots.status()["bots"]] == [bot.noted()]
+    bot.process.kill()
+    bot.end()
+
+
+def test_bots_that_start_while_the_agent_is_killed_have_each_one_slot(own_bots: Own) -> None:
+    bots = own_bots(lease=60)
+    bots.run("true")
+    users = [new_user() for _ in range(12)]
+    runs = list[subprocess.Popen[bytes]]()
+    for user in users:
+        runs.append(subprocess.Popen([*bots.command(user), "sleep", "1000"], env=bots.env))
+        time.sleep(0.02)
+        status = bots.status()
+        if status:
+            os.kill(status["pid"], signal.SIGKILL)
+    wait_until(lambda: all(bots.holds(user) for user in users), 20, "each has its slot")
+    status = wait_until(bots.status, 5)
+    wait_until(lambda: len(bots.status()["bots"]) == len(runs), 5)
+    assert {row["pid"] for row in bots.status()["bots"]} == {run.pid for run in runs}
+    for run in runs:
+        run.kill()
+        run.wait()
+    wait_until(lambda: bots.limiter.capacity()["current_bots"] == 0, 5, "no slot is left")
+
+
+def test_a_run_that_is_killed_before_its_slot_comes_leaves_none(own_bots: Own) -> None:
+    bots = own_bots(lease=60)
+    bots.run("true")
+    for after in (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08):
+        run = subprocess.Popen([*bots.command(new_user()), "sleep", "1000"], env=bots.env)
+        time.sleep(after)
+        run.kill()
+        run.wait()
+    wait_until(lambda: bots.limiter.capacity()["current_bots"] == 0, 3, "no slot is left")
+
+
+@pytest.mark.slow
+def test_a_limiter_that_is_away_for_longer_than_a_lease(own_bots: Own) -> None:
+    bots = own_bots()
+    ended = [Bot(bots, "sleep 1000 & wait; true") for _ in range(3)]
+    kept = Bot(bots, "exec sleep 1000", "--on-lost", "keep")
+    bots.limiter.kill()
+    for bot in ended:
+        assert bot.end(6)[0] in (-15, 0)
+    time.sleep(1)
+    assert kept.process.poll() is None
+    (row,) = [row for row in bots.status()["bots"] if row["state"] != "ended"]
+    assert row["pid"] == kept.noted()
+    bots.limiter.client = bots.limiter.new_client()
+    bots.limiter.serve()
+
+    def beaten_for() -> bool:
+        (row,) = [row for row in bots.status()["bots"] if row["pid"] == kept.noted()]
+        return row["beat_seconds_ago"] is not None and row["beat_seconds_ago"] < 2
+
+    wait_until(beaten_for, 10)
+    assert kept.holds_a_slot
+    kept.process.kill()
+    kept.end()
+
+
+@pytest.mark.slow
+def test_a_limiter_that_is_away_for_a_moment_costs_no_bot(own_bots: Own) -> None:
+    bots = own_bots(lease=10)
+    bot = Bot(bots, "exec sleep 1000")
+    bots.limiter.restart(kill=True)
+    time.sleep(11)
+    assert bot.holds_a_slot
+    assert bot.process.poll() is None
+    bot.process.kill()
+    bot.end()
+
+
+@AS_ROOT
+def test_what_may_not_be_signalled_keeps_its_slot(own_bots: Own, tmp_path: Path) -> None:
+    bots = own_bots()
+    for path in [tmp_path, *tmp_path.parents[:-1]]:
+        path.chmod(path.stat().st_mode | 0o011)
+    bots.socket.parent.mkdir(0o700)
+    shutil.chown(bots.socket.parent, "nobody")
+    becomes_root = tmp_path / "becomes-root"
+    shutil.copy("/usr/bin/setpriv", becomes_root)
+    becomes_root.chmod(0o4755)
+    as_nobody = ["/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all"]
+    ours = [*as_nobody, "/usr/bin/python3", "-m", "limiter"]
+    env = bots.env | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    if subprocess.run([*ours, "run", "--help"], env=env, capture_output=True, check=False).returncode:
+        pytest.skip("another user may not read this checkout, or has no Python for it")
+
+    def asked(*options: str) -> str:
+        done = subprocess.run([*ours, "agent", *options], env=env, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    user = new_user()
+    command = [*ours, "run", "--user", user, str(becomes_root), "--reuid=0", "sleep", "30"]
+    process = subprocess.Popen(command, env=env)
+    try:
+        wait_until(lambda: (found := processes.read(process.pid)) is not None and found.name == "sleep", 10)
+        bots.limiter.kill()  # no renewal: it would be ended
+        wait_until(lambda: "may not be signalled: sleep" in asked("--status"), 10)
+        bots.limiter.client = bots.limiter.new_client()
+        bots.limiter.serve()
+        wait_until(lambda: bots.holds(user), 3)
+        time.sleep(6)
+        assert process.poll() is None
+        assert bots.holds(user)
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not bots.holds(user), 7)
+    assert asked("--stop", "--force") == "The agent has ended.\n"
+
+
+# Folder and version
+
+
+@AS_ROOT
+def test_a_folder_of_somebody_else_is_refused(own_bots: Own) -> None:
+    bots = own_bots()
+    bots.socket.parent.mkdir(0o700)
+    shutil.chown(bots.socket.parent, "nobody")
+    done = bots.run("echo", "I run")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == f"limiter: The agent's socket {bots.socket} cannot be used: its folder is somebody else's.\n"
+    bots.socket.parent.rmdir()
+
+
+def test_a_folder_that_others_may_change_is_refused(own_bots: Own) -> None:
+    bots = own_bots()
+    bots.socket.parent.mkdir()
+    bots.socket.parent.chmod(0o777)
+    done = bots.run("echo", "I run")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.endswith("cannot be used: others may change its folder (777).\n")
+    bots.socket.parent.chmod(0o700)
+
+
+def test_a_link_in_its_place_is_refused(own_bots: Own, tmp_path: Path) -> None:
+    bots = own_bots()
+    (tmp_path / "elsewhere").mkdir(0o700)
+    bots.socket.parent.symlink_to(tmp_path / "elsewhere")
+    assert bots.run("echo", "I run").returncode == 78
+    bots.socket.parent.unlink()
+
+
+def test_however_long_the_path_is(own_bots: Own, tmp_path: Path) -> None:
+    bots = own_bots()
+    (tmp_path / ("long" * 40)).mkdir()
+    bots.env["LIMITER_AGENT_SOCKET"] = str(tmp_path / ("long" * 40) / "agent" / "agent.sock")
+    assert bots.run("echo", "I run").stdout == "I run\n"
+    assert bots.status()["bots"] == []
+
+
+def test_what_the_agent_keeps_is_for_its_user_alone(own_bots: Own) -> None:
+    bots = own_bots()
+    bot = Bot(bots, "exec sleep 1000", umask=0)
+    folder = bots.socket.parent
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+    bot.process.kill()
+    bot.end()
+
+
+def newer(folder: Path) -> dict[str, str]:
+    """The environment of a program that speaks a newer protocol."""
+    shutil.copytree(ROOT / "limiter" / "agent", folder / "limiter" / "agent")
+    for name in ("__init__.py", "__main__.py"):
+        shutil.copy(ROOT / "limiter" / name, folder / "limiter" / name)
+    message = folder / "limiter" / "agent" / "message.py"
+    message.write_text(message.read_text().replace("PROTOCOL = 1\n", "PROTOCOL = 2\n"))
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_an_older_agent_makes_place_with_its_bots(own_bots: Own, tmp_path: Path) -> None:
+    bots = own_bots()
+    bot = Bot(bots, "exec sleep 1000")
+    before = bots.status()
+    done = bots.run("echo", "I run", **newer(tmp_path / "newer"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "I run\n", "")
+    status = bots.status()
+    assert status["pid"] not in (before["pid"], before["guardian"])
+    assert [row["pid"] for row in status["bots"]] == [bot.noted()]
+    assert bots.run("echo", "I run too").stdout == "I run too\n"  # an older run with a newer agent
+    bot.process.kill()
+    bot.end()
+
+
+def test_an_agent_that_stays_older_is_told(own_bots: Own, tmp_path: Path) -> None:
+    bots = own_bots()
+    program = (
+        "import limiter.agent.message as message, sys; message.PROTOCOL = 2;"
+        "from limiter.agent.run import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--user", "u1", "echo", "I run"], env=bots.env, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == "limiter: The agent that runs is of another version.\n"
+
+
+# Its life
+
+
+def test_it_refuses_to_end_while_it_holds_bots(own_bots: Own) -> None:
+    bots = own_bots()
+    bot = Bot(bots, "trap 'echo closing; exit 0' TERM; sleep 1000 & wait")
+    done = bots.ask_agent("--stop")
+    assert done.returncode == 1
+    assert done.stderr.startswith("limiter: The agent looks after 1 bot(s): end them first, or --force")
+    assert bots.status()["bots"]
+    assert bots.ask_agent("--stop", "--force").stdout == "The agent has ended.\n"
+    assert bot.end()[1] == "closing\n"
+    assert not bot.holds_a_slot
+    assert bots.status() is None
+    assert bots.ask_agent("--status").stderr == "limiter: No agent runs.\n"
+    assert not list((bots.socket.parent / "bots").glob("*.json"))
+
+
+def test_asked_to_end_it_goes_when_the_last_bot_has_gone(own_bots: Own) -> None:
+    bots = own_bots()
+    bot = Bot(bots, "exec sleep 1000")
+    status = bots.status()
+    os.kill(status["guardian"], signal.SIGTERM)
+    wait_until(lambda: bots.status()["leaving"], 5)
+    assert bot.holds_a_slot
+    bot.process.kill()
+    bot.end()
+    wait_until(lambda: not lives(status["pid"]) and not lives(status["guardian"]), 5)
+    assert not bot.holds_a_slot
+
+
+def test_it_goes_by_itself_when_nothing_was_asked_for_long(own_bots: Own) -> None:
+    bots = own_bots()
+    bots.agent("--away", "--idle", "0.5")
+    assert bots.foreground is not None
+    assert bots.foreground.wait(10) == 0
+
+
+def test_one_agent_a_folder(own_bots: Own) -> None:
+    bots = own_bots()
+    runs = [subprocess.Popen([*bots.command(new_user()), "sleep", "1000"], env=bots.env) for _ in range(10)]
+    wait_until(lambda: (status := bots.status()) and len(status["bots"]) == 10, 15)
+    second = bots.ask_agent()
+    assert second.returncode == 78
+    assert second.stderr.startswith("limiter: An agent runs already")
+    for run in runs:
+        run.kill()
+        run.wait()
+
+
+def test_the_agent_holds_nothing_of_the_bot_that_started_it(own_bots: Own, tmp_path: Path) -> None:
+    bots = own_bots()
+    command = " ".join([*bots.command(new_user()), "echo", "I run"])
+    done = subprocess.run(  # would hang until the agent ends, if it held the pipes
+        ["bash", "-c", f"{command} 5> >(cat; echo closed)"], env=bots.env, capture_output=True, text=True, timeout=10,
+        check=True,
+    )  # fmt: skip
+    assert sorted(done.stdout.split("\n")) == ["", "I run", "closed"]
+    pid = bots.status()["pid"]
+    environment = Path(f"/proc/{pid}/environ").read_text()
+    assert "LIMITER_KEY" not in environment
+    assert "LIMITER_SESSION_ID" not in environment
+    assert processes.read(pid).session != os.getsid(0)  # type: ignore[union-attr]
