@@ -302,7 +302,7 @@ class Irrevocable:
             raise MemoryError
 
         asked("ghost").decide(state, now)
-        state._undo.append(fail)
+        state.journal.calls.append((fail,))
         state.write("nowhere", NOTE)
 
 

@@ -1,13 +1,13 @@
 """What a batch is decided on, and what it changed.
 
-State holds every live session in memory; rules read it and change it through the methods below, each of which
-registers its inverse, so a request that fails is undone alone (`undo(mark)`) and a batch that cannot be committed
-is undone whole. `changes` is what the store has to write. All instants are UTC milliseconds of one clock.
+State holds every live session in memory; rules read it and change it through the methods below, which keep one journal
+(undo.py): a request that fails is undone alone (`undo(mark)`), a batch that cannot be committed is undone whole.
+`changes` is what the store has to write. All instants are UTC milliseconds of one clock.
 """
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, tzinfo
 from itertools import pairwise
 from statistics import median
@@ -31,6 +31,7 @@ from limiter.rules.records import (
     Version,
 )
 from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.undo import UndoJournal
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Day, Window, day_of
 
 K = TypeVar("K")
@@ -84,7 +85,7 @@ class State:
         self._due: list[tuple[int, int]] = []
         self._retry_after: int | None = None
         self._day = Day("", 0, 0)
-        self._undo: list[Callable[[], object]] = []
+        self.journal = UndoJournal()
 
     # -- the batch
 
@@ -92,29 +93,19 @@ class State:
         """Forget what the last batch changed and what was fetched for it."""
         self.changes = Changes()
         self.ended, self.trades, self.versions, self.past = {}, {}, {}, {}
-        self._undo.clear()
+        self.journal.clear()
 
     def mark(self) -> int:
         """A point to undo to."""
-        return len(self._undo)
+        return self.journal.mark()
 
     def undo(self, mark: int = 0) -> None:
         """Take back all that was changed since `mark`, newest first."""
-        while len(self._undo) > mark:
-            self._undo.pop()()
+        self.journal.back(mark)
 
     def put(self, table: dict[K, V], key: K, value: V | None) -> None:
         """Set an entry of a table of this state or of its changes; None takes it out."""
-        before = table.get(key)
-
-        def set_to(entry: V | None) -> None:
-            if entry is None:
-                table.pop(key, None)
-            else:
-                table[key] = entry
-
-        set_to(value)
-        self._undo.append(lambda: set_to(before))
+        self.journal.put(table, key, value)
 
     # -- sessions
 
@@ -133,27 +124,24 @@ class State:
     def admit(self, session: Session) -> None:
         """Give the session a slot."""
         self._hold(session)
-        self.next_number = session.number + 1
-        self.changes.started.append(session)
-        self._undo.append(lambda: self._unadmit(session))
+        self.journal.calls.append((self._release, session))
+        self.journal.set(self, "next_number", session.number + 1)
+        self.journal.append(self.changes.started, session)
         self.count("starts", session.started_at)
-
-    def _unadmit(self, session: Session) -> None:
-        self._release(session)
-        self.next_number = session.number
-        self.changes.started.remove(session)
 
     def end(self, session: Session, at: int, reason: str) -> Ended:
         """Take the slot back. A `replaced` session hands it on instead of freeing it."""
-        ended = Ended(session, at, reason)
-        freed = list(self.freed)
+        ended, number = Ended(session, at, reason), session.number
+        if number in self.beaten:
+            self.journal.put(self.beaten, number, None)
         self._release(session)
-        self.changes.ended.append(ended)
-        self.ended[session.number] = ended
+        self.journal.calls.append((self._hold, session))
+        self.journal.append(self.changes.ended, ended)
+        self.journal.put(self.ended, number, ended)
         if reason != "replaced":
+            self.journal.set(self, "freed", self.freed.copy())
             self.freed.append(at)
-            self._retry_after = None
-        self._undo.append(lambda: self._unend(ended, freed))
+            self.journal.set(self, "_retry_after", None)
         self.count("ended", at)
         self.count(f"ended:{reason}", at)
         return ended
@@ -288,13 +276,6 @@ class State:
             del self.repeats[session.user_id, session.asked_bot, session.idempotency_key]
         self.beaten.pop(session.number, None)
 
-    def _unend(self, ended: Ended, freed: list[int]) -> None:
-        self._hold(ended.session)
-        self.changes.ended.remove(ended)
-        self.ended.pop(ended.session.number, None)
-        self.freed = deque(freed, maxlen=GAPS + 1)
-        self._retry_after = None
-
     def retry_after(self) -> int:
         """Seconds after which a slot is likely free: the median of the last 20 gaps between freed slots, 30 to 600."""
         if self._retry_after is None:
@@ -309,8 +290,10 @@ class State:
         """The trade day that holds `now`."""
         if not self._day.begins <= now < self._day.ends:
             self._day = day_of(now, self.zone)
-            self.trade_days = {key: n for key, n in self.trade_days.items() if key[1] == self._day.name}
-            self.windows = {key: window for key, window in self.windows.items() if window.used(now // 1000)}
+            for old in [key for key in self.trade_days if key[1] != self._day.name]:
+                del self.trade_days[old]
+            for idle in [key for key, window in self.windows.items() if not window.used(now // 1000)]:
+                del self.windows[idle]
         return self._day
 
     def trades_today(self, user_id: str, now: int) -> int:
@@ -319,21 +302,13 @@ class State:
 
     def record_trade(self, trade: Trade) -> None:
         """Count the trade."""
-        key = trade.user_id, trade.trade_id
         day = trade.user_id, trade.day
-        before = self.trade_days.get(day, 0)
-        self.trades[key] = trade
-        self.trade_days[day] = before + 1
-        self.changes.trades.append(trade)
-        self.changes.trade_days[day] = before + 1
-        self._undo.append(lambda: self._unrecord_trade(trade, before))
+        used = self.trade_days.get(day, 0) + 1
+        self.journal.put(self.trades, (trade.user_id, trade.trade_id), trade)
+        self.journal.put(self.trade_days, day, used)
+        self.journal.put(self.changes.trade_days, day, used)
+        self.journal.append(self.changes.trades, trade)
         self.count("trades", trade.at)
-
-    def _unrecord_trade(self, trade: Trade, before: int) -> None:
-        day = trade.user_id, trade.day
-        del self.trades[trade.user_id, trade.trade_id]
-        self.trade_days[day] = self.changes.trade_days[day] = before
-        self.changes.trades.remove(trade)
 
     def window(self, kind: str, user_id: str = "") -> Window:
         """What was taken of a rate in the last minute, by all or by one user."""
@@ -347,15 +322,10 @@ class State:
         second = now // 1000
         key = kind, user_id, second
         window = self.window(kind, user_id)
-        counted = window.add(second, n)
-        self.changes.seconds[key] = self.changes.seconds.get(key, 0) + n
-        self._undo.append(lambda: self._untake(key, window, counted, n))
+        self.journal.calls.append((window.take_back, window.add(second, n), n))
+        self.journal.put(self.changes.seconds, key, self.changes.seconds.get(key, 0) + n)
         if not user_id:
             self.count(kind, now, n)
-
-    def _untake(self, key: tuple[str, str, int], window: Window, counted: list[int], n: int) -> None:
-        window.take_back(counted, n)
-        self.changes.seconds[key] -= n
 
     # -- figures
 
@@ -365,13 +335,8 @@ class State:
         window = self.windows.get(("hour", figure))
         if window is None:
             window = self.windows["hour", figure] = Window(HOUR_SECONDS)
-        counted = window.add(second, n)
-        self.totals[figure] = self.totals.get(figure, 0) + n
-        self._undo.append(lambda: self._uncount(figure, window, counted, n))
-
-    def _uncount(self, figure: str, window: Window, counted: list[int], n: int) -> None:
-        window.take_back(counted, n)
-        self.totals[figure] -= n
+        self.journal.calls.append((window.take_back, window.add(second, n), n))
+        self.journal.put(self.totals, figure, self.totals.get(figure, 0) + n)
 
     def last_hour(self, figure: str, now: int) -> int:
         """How often it happened in the last hour."""
@@ -381,8 +346,7 @@ class State:
     def refuse(self, refusal: Refusal, refused: Refused) -> Refusal:
         """Count the refusal, and keep it with its facts where its reason is one that is kept."""
         if REASONS[refusal.reason].recorded:
-            self.refused.append(refused)
-            self._undo.append(self.refused.pop)
+            self.journal.append(self.refused, refused)
         self.count(f"refused:{refusal.reason}", refused.at)
         return refusal
 
@@ -390,58 +354,31 @@ class State:
 
     def change_limits(self, limits: Limits, version: Version) -> None:
         """Put new limits in force for the next decision."""
-        before = self.limits
-        self.limits = limits
-        self.versions[version.version] = version
-        self.changes.versions.append(version)
+        self.journal.set(self, "limits", limits)
+        self.journal.put(self.versions, version.version, version)
+        self.journal.append(self.changes.versions, version)
         if version.user_id is not None:
-            self.changes.overrides.append(version.user_id)
-        self._undo.append(lambda: self._unchange_limits(before, version))
-
-    def _unchange_limits(self, before: Limits, version: Version) -> None:
-        self.limits = before
-        del self.versions[version.version]
-        self.changes.versions.remove(version)
-        if version.user_id is not None:
-            self.changes.overrides.remove(version.user_id)
+            self.journal.append(self.changes.overrides, version.user_id)
 
     def pause(self, paused: bool) -> None:
         """Close or open the door for starts."""
-        before = self.paused, self.changes.pause
-        self.paused, self.changes.pause = paused, True
-
-        def back() -> None:
-            self.paused, self.changes.pause = before
-
-        self._undo.append(back)
+        self.journal.set(self, "paused", paused)
+        self.journal.set(self.changes, "pause", True)
 
     def set_plan(self, plan: tuple[Step, ...]) -> None:
         """Put a launch plan in place of the one before."""
-        before = self.plan, self.changes.plan
-        self.plan, self.changes.plan = plan, True
-
-        def back() -> None:
-            self.plan, self.changes.plan = before
-
-        self._undo.append(back)
+        self.journal.set(self, "plan", plan)
+        self.journal.set(self.changes, "plan", True)
 
     def audit(self, entry: AuditEntry) -> None:
         """Keep who did what."""
-        self.changes.audit.append(entry)
-        self._undo.append(lambda: self.changes.audit.remove(entry))
+        self.journal.append(self.changes.audit, entry)
 
     def write(self, table: str, row: Mapping[str, Any]) -> None:
         """A row that no rule reads again: notes, snapshots."""
-        self.changes.rows.append((table, row))
-        self._undo.append(self.changes.rows.pop)
+        self.journal.append(self.changes.rows, (table, row))
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """A snapshot, with its rollups; the next one counts from here."""
-        before, self.sampled = self.sampled, dict(self.totals)
-        self.changes.snapshots.append(snapshot)
-
-        def back() -> None:
-            self.sampled = before
-            self.changes.snapshots.remove(snapshot)
-
-        self._undo.append(back)
+        self.journal.set(self, "sampled", dict(self.totals))
+        self.journal.append(self.changes.snapshots, snapshot)
