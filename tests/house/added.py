@@ -1,4 +1,4 @@
-"""Run by test_one_row.py in a copy of the checkout that has more limits, a refusal, an endpoint and a page."""
+"""Run by test_one_row.py in a copy of the checkout that has one more of everything."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from limiter.cli import main
+from tests.conftest import wait_until
 from tests.pages.conftest import Open, World
 from tests.pages.test_pages import text_of
 
@@ -35,6 +36,27 @@ def test_limits_over_http_and_the_command_line(
     assert all(name in shown for name in NEW)
     done = CliRunner().invoke(main, ["limits", "set", "MAX_NAPS=5", "--reason", "again"])
     assert done.exit_code == 0 and "MAX_NAPS 4 → 5" in done.output
+    assert CliRunner().invoke(main, ["naps"]).output == "5 naps\n"
+
+
+def test_the_new_alert_in_the_readers_language(admin: httpx.Client) -> None:
+    def told(language: str) -> str | None:
+        rows = admin.get("/api/admin/alerts", headers={"Accept-Language": language}).json()["items"]
+        return next((row["message"] for row in rows if row["kind"] == "naps" and row["status"] == "open"), None)
+
+    assert admin.patch("/api/admin/limits", json={"changes": {"MAX_NAPS": 45}, "reason": "too many"}).is_success
+    wait_until(lambda: told("en"), 20)
+    assert (told("en"), told("fr")) == ("😴 45 naps", "😴 45 siestes")
+    assert admin.patch("/api/admin/limits", json={"changes": {"MAX_NAPS": 4}, "reason": "fewer"}).is_success
+    wait_until(lambda: not told("en"), 20)
+
+
+@pytest.mark.parametrize(("locale", "said"), [("en-US", "where bots nap"), ("fr-FR", "où les bots font la sieste")])
+def test_the_new_setting_on_its_page(empty: World, open_page: Open, locale: str, said: str) -> None:
+    page = open_page(empty, "settings", locale=locale)
+    assert not page.exception
+    told = "".join(frame.value.to_string() for frame in [*page.table, *page.dataframe])
+    assert "LIMITER_NAP_ROOM" in told and "attic" in told and said in told
 
 
 def test_the_refusal_of_the_new_rule(empty: World, admin: httpx.Client, open_page: Open) -> None:

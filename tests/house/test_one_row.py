@@ -1,5 +1,6 @@
-"""One more thing is one row: a script adds a limit of each scope, a refusal, an endpoint and a page to a copy of the
-checkout as docs/architecture.md says; every page, every endpoint, the command line and the docs check are driven there.
+"""One more thing is one row: a script adds a limit of each scope, a refusal, an endpoint, a page, a setting, a command
+and an alert to a copy of the checkout as docs/contributing.md says; every page, every endpoint, the command line and
+the docs check are driven there.
 
 The copy's own tests do the driving. `added.py` beside this file, which is run in the copy, asks for what was added.
 """
@@ -46,18 +47,22 @@ RULE = """
             refusal = Refusal("long_name", said, 60)
             return self._record(state, now, facts, refusal, "MAX_NAME_LETTERS", letters, len(self.user_id))
         if facts.user_max == 0 or"""
-ENDPOINT = """    Route("GET", "/api/admin/naps", "admin:read", naps.naps, {200: naps.NapsAnswer}),
-)  # fmt: skip
-"""
-HANDLER = '''"""Naps."""
+ANSWER = '''"""Naps."""
 
 from limiter.answers.parts import Ok
-from limiter.api.call import Call
-from limiter.api.wire import Answer, ok
 
 
 class NapsAnswer(Ok):
     naps: int
+'''
+ENDPOINT = """    Route("GET", "/api/admin/naps", "admin:read", naps.naps, {200: NapsAnswer}),
+)  # fmt: skip
+"""
+HANDLER = '''"""Naps."""
+
+from limiter.answers.naps import NapsAnswer
+from limiter.api.call import Call
+from limiter.api.wire import Answer, ok
 
 
 async def naps(call: Call) -> Answer:
@@ -76,7 +81,46 @@ st.title(t("Naps"), anchor=False)
 '''
 ROW = """st.Page("settings.py", title=t("Settings"), icon=":material/settings:", url_path="settings"),
         st.Page("naps.py", title=t("Naps"), icon=":material/bed:", url_path="naps")"""
-FRENCH = '\n#: pages/naps.py\nmsgid "Naps"\nmsgstr "Siestes"\n'
+FRENCH = '\n\n#: pages/naps.py\nmsgid "Naps"\nmsgstr "Siestes"\n'
+ANSWER_IMPORT = "from limiter.answers.naps import NapsAnswer\n"
+METHOD = '''    def naps(self) -> NapsAnswer:
+        """How many naps there may be."""
+        return self._get(NapsAnswer, "naps")
+
+    def capacity(self)'''
+COMMAND = '''"""Naps."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from limiter.commands.over_http import over_http
+
+if TYPE_CHECKING:
+    from limiter.answers.naps import NapsAnswer
+    from limiter.client import Admin
+
+
+def show(answer: "NapsAnswer") -> str:
+    return f"{answer.naps} naps"
+
+
+@click.command()
+@over_http(show)
+def naps(admin: "Admin") -> "NapsAnswer":
+    """How many naps there may be."""
+    return admin.naps()
+'''
+SETTING = """    nap_room: str = field(metadata=setting("attic", str,
+        "where bots nap", "où les bots font la sieste"))
+    # fmt: on
+"""
+ALERT = """
+RULES = (
+    Alert("naps", "warning", "😴 {n} siestes", "😴 {n} naps"),"""
+FINDING = """    return {
+        "naps": (state.limits.whole("MAX_NAPS") > 40, {"n": state.limits.whole("MAX_NAPS")}),
+        "feed": """
 
 
 def put(path: Path, before: str, after: str) -> None:
@@ -95,9 +139,19 @@ def copy(tmp_path: Path) -> Path:
     put(there / "limiter/system_limits.py", "\n)  # fmt: skip\n\nLIMITS: ", LIMITS)
     put(there / "limiter/rules/refusals.py", "\n)  # fmt: skip\n\nREASONS: ", REFUSAL)
     put(there / "limiter/rules/sessions.py", "\n        if facts.user_max == 0 or", RULE)
-    put(there / "limiter/api/routes.py", "\nimport msgspec\n", "\nimport msgspec\n\nfrom limiter.api import naps\n")
+    wired = "\nimport msgspec\n\nfrom limiter.answers.naps import NapsAnswer\nfrom limiter.api import naps\n"
+    put(there / "limiter/api/routes.py", "\nimport msgspec\n", wired)
     put(there / "limiter/api/routes.py", ")  # fmt: skip\n", ENDPOINT)
     (there / "limiter/api/naps.py").write_text(HANDLER)
+    (there / "limiter/answers/naps.py").write_text(ANSWER)
+    put(there / "limiter/client/admin.py", "    def capacity(self)", METHOD)
+    put(there / "limiter/client/admin.py", "\nimport msgspec\n", "\nimport msgspec\n\n" + ANSWER_IMPORT)
+    (there / "limiter/commands/naps.py").write_text(COMMAND)
+    named = "\nfrom limiter.commands.naps import naps\n\nCOMMANDS = (naps, "
+    put(there / "limiter/commands/__init__.py", "\n\nCOMMANDS = (", named)
+    put(there / "limiter/settings.py", "    # fmt: on\n", SETTING)
+    put(there / "limiter/rules/incidents.py", "\nRULES = (", ALERT)
+    put(there / "limiter/rules/incidents.py", '    return {\n        "feed": ', FINDING)
     row = 'st.Page("settings.py", title=t("Settings"), icon=":material/settings:", url_path="settings")'
     put(there / "pages/router.py", row, ROW)
     (there / "pages/naps.py").write_text(PAGE)
@@ -117,12 +171,13 @@ def run(there: Path, *arguments: str) -> None:
 def test_what_is_added_as_the_docs_say_is_everywhere(copy: Path) -> None:
     run(copy, "tests/house/derived_docs.py", "--write")
     assert "| `MAX_NAPS` | 3 | naps |" in (copy / "docs/reference.md").read_text(encoding="utf-8")
-    assert "#NAP_SECONDS=2s" in (copy / ".env.example").read_text(encoding="utf-8")
+    sample = (copy / ".env.example").read_text(encoding="utf-8")
+    assert "#NAP_SECONDS=2s" in sample and "# Where bots nap.\n#LIMITER_NAP_ROOM=attic" in sample
     run(
         copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-x",
         "tests/house/test_access.py", "tests/house/test_derived_docs.py", "tests/house/test_docs.py",
         "tests/house/test_imports.py", "tests/contract/test_openapi.py", "tests/console/kit/test_words.py",
-        "tests/rules/test_refusals.py", "tests/test_commands.py",
+        "tests/rules/test_refusals.py", "tests/rules/test_words.py", "tests/test_commands.py", "tests/test_config.py",
         "tests/pages/test_pages.py", "tests/pages/test_added.py",
         "-k", "not without_a_database",  # the page that is added reads none
     )  # fmt: skip
