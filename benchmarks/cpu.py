@@ -31,7 +31,7 @@ from limiter.jobs.sampler import Sampler
 from limiter.rules.capacity import Box
 from limiter.rules.sessions import Start
 from limiter.store.engine import open_reader
-from limiter.store.opening import writer_of
+from limiter.store.open import writer_of
 
 CLIENTS = 64
 ROUNDS = 15  # of a sample

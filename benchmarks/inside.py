@@ -20,7 +20,7 @@ from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.store import read
 from limiter.store.engine import open_reader, open_writer, reading
-from limiter.store.opening import writer_of
+from limiter.store.open import writer_of
 
 DAY_MS = 86_400_000
 DAYS = 90

@@ -45,7 +45,7 @@ from limiter.store import read
 from limiter.store.ballast import Ballast
 from limiter.store.engine import Lock, open_reader, reading
 from limiter.store.location import StoreError, backup_folder, beside, key_file, sqlite_path
-from limiter.store.opening import writer_of
+from limiter.store.open import writer_of
 from limiter.store.retention import Retention
 from limiter.store.writer import Writer
 from limiter.units import GIB

@@ -24,7 +24,7 @@ from limiter.store import read, schema
 from limiter.store.backup import copy, sync
 from limiter.store.engine import Lock, open_reader, open_writer, reading
 from limiter.store.location import StoreError, sqlite_path
-from limiter.store.opening import writer_of
+from limiter.store.open import writer_of
 from limiter.store.rows import link
 from limiter.store.schema import MIGRATIONS
 
@@ -197,7 +197,7 @@ def move(config: Config, target: str) -> dict[str, int]:
     _file(config)
     if sqlite_path(target) is not None:
         raise StoreError("the target is a PostgreSQL database: postgresql+psycopg://user@host/name")
-    from limiter.store.moving import move
+    from limiter.store.copy_to_postgres import move
 
     with _alone(config):
         source, made = open_reader(config.database_url), open_writer(target)

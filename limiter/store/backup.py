@@ -4,15 +4,17 @@ Promises: the source is only read and its writer is not held up; `target` is who
 eyes alone. Not promised: what was committed after the copy began.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from limiter.store.location import StoreError
+from limiter.store.location import StoreError, sqlite_path
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS
 
+log = logging.getLogger("limiter")
 STEPS = 100_000  # of SQLite's virtual machine, some milliseconds, between two looks at whether to go on
 
 
@@ -64,3 +66,28 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def copy_before_migration(url: str) -> Path | None:
+    """A copy beside the database whose schema is older than this program's; None where nothing is going to change.
+
+    Raises StoreError where it cannot be made (full disk, damaged file): then nothing is migrated. Not for PostgreSQL,
+    whose backups are made by its own tools.
+    """
+    path = sqlite_path(url)
+    if path is None or not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error:
+        return None  # opening it will say what is wrong
+    if not 0 < version < len(MIGRATIONS):
+        return None
+    made = path.with_name(f"{path.name}.schema-{version}")
+    try:
+        size = copy(path, made)
+    except StoreError as error:
+        raise StoreError(f"nothing is migrated, for no copy can be kept: {error}") from error
+    log.info("copied_before_migration file=%s bytes=%d", made, size)
+    return made

@@ -1,4 +1,4 @@
-"""How long rows are kept, and the slices in which older ones go.
+"""How long rows are kept, the slices in which older ones go, and how many would go.
 
 A slice is bounded, so that no deletion holds the writer up: deleting 1.5 million rows at once held the lock for 246 ms.
 """
@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Delete, Table, bindparam, literal_column, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Delete,
+    Table,
+    bindparam,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
 
 from limiter.rules.windows import MINUTE_SECONDS
 from limiter.store import schema
@@ -15,6 +26,7 @@ from limiter.store.schema import MINUTE_STEP, RAW_STEP
 from limiter.units import DAY_MS, HOUR_MS
 
 TRIM_ROWS = 500
+MOST = 1_000_000  # rows of a table that `count` walks: well under half a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +71,26 @@ def _oldest(
     inside = select(*key).where(*where, age < bindparam("before")).order_by(age)
     inside = inside.limit(literal_column(str(most))).offset(literal_column("0"))  # SQLite's would be a parameter
     return table.delete().where(tuple_(*key).in_(inside) if len(key) > 1 else key[0].in_(inside))
+
+
+def _of_step(step: int) -> tuple[str, ...]:
+    tables = ("snapshots", "refusal_counts")
+    return tuple(f"SELECT 1 FROM {table} WHERE step = {step} AND at < :before" for table in tables)
+
+
+_AGED = {
+    "raw_hours": _of_step(RAW_STEP),
+    "minutes_days": _of_step(MINUTE_STEP),
+    "refusals_days": ("SELECT 1 FROM refusals WHERE at < :before",),
+    "refusals_rows": ("SELECT 1 FROM refusals WHERE id < (SELECT max(id) + 1 FROM refusals) - :keep",),
+    "sessions_days": ("SELECT 1 FROM ended_sessions WHERE ended_at < :before",),
+    "trades_days": ("SELECT 1 FROM trades WHERE at < :before",),
+}
+
+
+def count(tx: Connection, kept: str, keep: int, now: int) -> int:
+    """Rows that go if `kept`, a field of Retention, were `keep` (hours, days or rows); MOST means that many or more."""
+    before = now - keep * (HOUR_MS if kept == "raw_hours" else DAY_MS)
+    queries = (text(f"SELECT count(*) FROM ({query} LIMIT {MOST}) AS rows") for query in _AGED[kept])
+    values = {"keep": keep} if kept == "refusals_rows" else {"before": before}
+    return min(MOST, sum(int(tx.execute(query, values).scalar_one()) for query in queries))

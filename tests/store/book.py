@@ -12,7 +12,7 @@ from limiter.rules.quotas import RecordTrade
 from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Stop, reap
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.store.opening import writer_of
+from limiter.store.open import writer_of
 from limiter.store.postgres_writer import PostgresWriter
 from limiter.store.retention import Retention
 from tests.rules.world import CALM, HOUR, NOW, asked

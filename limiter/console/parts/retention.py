@@ -6,7 +6,7 @@ from limiter.config import SETTINGS
 from limiter.console import data
 from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, t
-from limiter.store import expiring, read
+from limiter.store import read, retention
 from limiter.store.retention import TRIM_ROWS
 
 KEPT = {
@@ -34,8 +34,8 @@ def texts() -> dict[str, str]:
 
 def going(name: str, keep: int) -> str:
     """How many rows would go under that number."""
-    found = data.read(expiring.count, KEPT[name], keep, times.now())
-    return number(found) + ("+" if found == expiring.MOST else "")
+    found = data.read(retention.count, KEPT[name], keep, times.now())
+    return number(found) + ("+" if found == retention.MOST else "")
 
 
 def show() -> None:

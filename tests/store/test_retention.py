@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from limiter.store import expiring
+from limiter.store import retention
 from limiter.store.engine import open_writer
 from limiter.store.retention import Retention, trims
 from limiter.units import DAY_MS
@@ -55,11 +55,11 @@ def rows(engine: Engine) -> int:
 )  # fmt: skip
 def test_what_is_counted_is_what_goes(engine: Engine, kept: str, keep: int) -> None:
     with engine.begin() as tx:
-        counted = expiring.count(tx, kept, keep, NOW)
+        counted = retention.count(tx, kept, keep, NOW)
     before = rows(engine)
-    retention = replace(Retention(400 * 24, 400, 400, 1000, 400, 400), **{kept: keep})
+    kept_for = replace(Retention(400 * 24, 400, 400, 1000, 400, 400), **{kept: keep})
     with engine.begin() as tx:
-        for trim, bound in zip(trims(), retention.bounds(NOW, ROWS + 1), strict=True):
+        for trim, bound in zip(trims(), kept_for.bounds(NOW, ROWS + 1), strict=True):
             tx.execute(trim, {"before": bound})
     assert counted == before - rows(engine)
     assert bool(counted) == (kept != "raw_hours" and keep < 400)

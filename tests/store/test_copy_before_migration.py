@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from limiter.store import engine, precaution, schema
-from limiter.store.backup import copy
+from limiter.store import backup, engine, schema
+from limiter.store.backup import copy, copy_before_migration
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError
-from limiter.store.opening import writer_of
-from limiter.store.precaution import copy_before_migration
+from limiter.store.open import writer_of
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def old(tmp_path: Path) -> Path:
 def later(old: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of that database, seen by a program that has one migration more."""
     more = (*schema.MIGRATIONS, ("later", lambda tx: tx.exec_driver_sql("CREATE TABLE fruit (id INTEGER)")))
-    for module in (engine, precaution):
+    for module in (engine, backup):
         monkeypatch.setattr(module, "MIGRATIONS", more)
     return f"sqlite:///{old}"
 

@@ -1,9 +1,9 @@
 """Which writer a database has: the only one of a SQLite file, or one of several on PostgreSQL, whose driver takes time
 and memory that a file does not need."""
 
+from limiter.store.backup import copy_before_migration
 from limiter.store.engine import open_writer
 from limiter.store.location import sqlite_path
-from limiter.store.precaution import copy_before_migration
 from limiter.store.retention import Retention
 from limiter.store.sqlite_writer import SqliteWriter
 from limiter.store.writer import Writer

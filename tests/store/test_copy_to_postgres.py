@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from limiter import config, demo, upkeep
-from limiter.store import expiring, moving, read, schema, usage
+from limiter.store import copy_to_postgres, read, retention, schema, usage
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.location import StoreError
 from tests.conftest import new_database
@@ -33,7 +33,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Eng
 
 def test_every_row_of_every_table_is_there(both: tuple[Engine, Engine]) -> None:
     for table in schema.metadata.sorted_tables:
-        if table not in moving.OWN:
+        if table not in copy_to_postgres.OWN:
             here, there = (
                 sorted(map(repr, run(engine, lambda tx, table=table: tx.execute(select(table)).all())))  # type: ignore[misc]
                 for engine in both
@@ -106,7 +106,7 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.incidents.incidents": lambda tx: repr(read.incidents.incidents(tx, since=NOW - 5 * DAY)),
     "read.incidents.deliveries": lambda tx: repr(read.incidents.deliveries(tx, [1, 2, 3])),
     "usage.due": lambda tx: repr(usage.due(tx, NOW)),
-    "expiring.count": lambda tx: [expiring.count(tx, kept, 1, NOW) for kept in expiring._AGED],
+    "retention.count": lambda tx: [retention.count(tx, kept, 1, NOW) for kept in retention._AGED],
 }
 
 
@@ -129,7 +129,7 @@ def test_a_target_that_was_used_is_refused(both: tuple[Engine, Engine]) -> None:
     target = open_writer(used.url.render_as_string(hide_password=False))
     try:
         with pytest.raises(StoreError, match="name an empty database"):
-            moving.move(source, target)
+            copy_to_postgres.move(source, target)
     finally:
         target.dispose()
 
