@@ -12,8 +12,9 @@ from limiter.api import paging
 from limiter.api.call import Call, Refused
 from limiter.api.limits import version_row
 from limiter.api.wire import Answer, iso, ok
+from limiter.rules.alerts import message
 from limiter.rules.deliveries import failing_channels
-from limiter.rules.incidents import Acknowledge, SendTest, message
+from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.records import Delivery, Incident
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Reap

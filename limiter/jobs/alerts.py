@@ -15,8 +15,9 @@ from limiter.committer import Committer
 from limiter.delivery import Channel
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
+from limiter.rules.alerts import ALERTS, OUTAGE
 from limiter.rules.deliveries import Outgoing, Tried
-from limiter.rules.incidents import ALERTS, OUTAGE, OUTAGE_SECONDS, Observe, Vitals
+from limiter.rules.incidents import OUTAGE_SECONDS, Observe, Vitals
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import Manners, Remind

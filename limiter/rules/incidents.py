@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from limiter.rules import deliveries, guards
+from limiter.rules.alerts import LEVELS, OUTAGE, RESOLVED, RULES, TEST, Alert, message
 from limiter.rules.capacity import Capacity
 from limiter.rules.deliveries import tell
 from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
@@ -17,7 +17,6 @@ from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.state import State
 from limiter.rules.strangers import Stranger
-from limiter.rules.words import figures
 from limiter.units import MIB, MINUTE_MS
 
 CAPACITY = "capacity"
@@ -30,65 +29,6 @@ DISK_BYTES = 200 * MIB
 CLOCK_STEP_SECONDS = 2.0
 BACKUP_SECONDS = 26 * 3600
 OUTAGE_SECONDS = 10.0  # a database that was away for less is not told
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One thing that can be told: its name, how bad it is, how long it must be so first, and what is said."""
-
-    name: str
-    severity: str  # info, success, warning or failure
-    fr: str
-    en: str
-    rise_seconds: int = 0
-
-    def sentence(self, language: str, facts: Mapping[str, Any]) -> str:
-        """The sentence for the operator, in `fr` or `en`."""
-        if "held_by" in facts:
-            facts = {"held_by": guards.said(guards.from_facts(facts["held_by"])).told(language)}
-        return (self.en if language == "en" else self.fr).format_map(figures(facts, language))
-
-
-LEVELS = (
-    Alert("threshold", "warning", "⚠️ Capacité à {percent} % !", "⚠️ Capacity at {percent} %!"),
-    Alert("urgent", "failure", "🚨 URGENT : Presque plein !", "🚨 URGENT: Almost full!"),
-    Alert("full", "failure", "❌ SERVEUR PLEIN !", "❌ SERVER FULL!"),
-)
-"""Of the occupancy, by rank."""
-
-RULES = (
-    Alert("feed", "failure", "📉 Flux à plat : {tokens} tokens/min", "📉 Feed is flat: {tokens} tokens/min", 60),
-    Alert("snapshots", "failure", "🕳️ Aucune mesure depuis {seconds:.0f} s", "🕳️ No sample for {seconds:.0f} s"),
-    Alert(
-        "disk", "failure", "💾 Disque presque plein : {free:.0f} Mio libres", "💾 Disk nearly full: {free:.0f} MiB free"
-    ),
-    Alert(
-        "clock", "warning", "🕒 L'horloge a été décalée de {step:+.1f} s", "🕒 The clock was moved by {step:+.1f} s", 2
-    ),
-    Alert("plan", "warning", "⏸️ Plan de lancement retenu : {held_by}", "⏸️ Launch plan held: {held_by}"),
-    Alert("backup", "warning", "🗄️ Dernière sauvegarde il y a {hours:.0f} h", "🗄️ Last backup {hours:.0f} h ago"),
-    Alert(
-        "strangers",
-        "warning",
-        "👻 Bots sans place : {n}, dont le processus {pid} ({name}). Une place : limiter run --adopt {pid} --user U",
-        "👻 Bots without a slot: {n}, among them process {pid} ({name}). A slot: limiter run --adopt {pid} --user U",
-    ),
-)
-"""Of readings. A condition whose reading is not known leaves things as they are."""
-
-OUTAGE = Alert(
-    "storage", "failure", "⛔ Base de données indisponible : démarrages refusés", "⛔ Database away: starts are refused"
-)
-RESOLVED = Alert(
-    "resolved", "success", "✅ Terminé après {minutes} min : {message}", "✅ Over after {minutes} min: {message}"
-)
-TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 Test message of the limiter")
-ALERTS = {alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, RESOLVED, TEST)}
-
-
-def message(incident: Incident, language: str) -> str:
-    """What fired, in `fr` or `en`; as it was sent where it was sent before facts were kept."""
-    return incident.message or ALERTS[incident.crossings[-1].level].sentence(language, incident.facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ which the limiter was away. Without settings nothing is told again and no hour i
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
+from limiter.rules.alerts import ALERTS, message
 from limiter.rules.deliveries import TEST, tell
 from limiter.rules.hours import Hours
-from limiter.rules.incidents import ALERTS, body, message
+from limiter.rules.incidents import body
 from limiter.rules.records import Delivery
 from limiter.rules.state import State
 from limiter.units import MINUTE_MS

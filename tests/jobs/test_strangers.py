@@ -21,7 +21,7 @@ from limiter.committer import Clock, Committer
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import ASKING_SECONDS, MARK, Holders, StrangerWatch, look
-from limiter.rules.incidents import message
+from limiter.rules.alerts import message
 from limiter.rules.limits import defaults
 from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Start, Stop

@@ -7,21 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limiter.rules.alerts import LEVELS, RULES, message
 from limiter.rules.changes import ChangeLimits
 from limiter.rules.guards import Guard
-from limiter.rules.incidents import (
-    CAPACITY,
-    LEVELS,
-    MAX_CROSSINGS,
-    RULES,
-    Acknowledge,
-    Observe,
-    SendTest,
-    Vitals,
-    message,
-    rank,
-    watch,
-)
+from limiter.rules.incidents import CAPACITY, MAX_CROSSINGS, Acknowledge, Observe, SendTest, Vitals, rank, watch
 from limiter.rules.records import Channel, Incident, Step
 from limiter.rules.sessions import Reap
 from limiter.rules.state import State

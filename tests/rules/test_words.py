@@ -5,8 +5,8 @@ import json
 import pytest
 
 from limiter.rules import guards
+from limiter.rules.alerts import ALERTS
 from limiter.rules.guards import Readings
-from limiter.rules.incidents import ALERTS
 from limiter.rules.words import Words, told
 
 BAD = Readings(91.04, 86.0, 3, 0, 300.0, 70.0, 5)

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from limiter import config, upkeep
+from limiter.rules.alerts import message
 from limiter.rules.guards import Guard
-from limiter.rules.incidents import message
 from limiter.rules.plan import ApplyPlan
 from limiter.rules.records import Step
 from limiter.rules.sessions import Heartbeat

@@ -7,7 +7,7 @@ from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import language, lasting, number, t, tn
 from limiter.console.parts.happenings import without_sign
-from limiter.rules import guards, incidents
+from limiter.rules import alerts, guards
 from limiter.store import read
 
 
@@ -41,7 +41,7 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
             Task(t(":material/pause: Starts are **paused**: every start is refused."), "limits.py", t("Open Limits"))
         )
     for row in data.read(read.incidents.unattended):
-        said = without_sign(incidents.message(row, language()))
+        said = without_sign(alerts.message(row, language()))
         text = f":material/warning: **{said}** · {t('since {time}', time=times.when(row.opened_at))}"
         strange = row.kind == "strangers"  # where they are listed is where they are dealt with
         found.append(Task(text, *(("settings.py", t("Look at them")) if strange else ("alerts.py", t("Acknowledge")))))
