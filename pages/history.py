@@ -224,5 +224,6 @@ def add_note() -> None:
 
 st.title(t("Capacity history"), anchor=False)
 span = time_range.picker()
-frame.live(frame.ticking(max(30, span.length / 200_000)) if time_range.chosen() is None else None)(draw)(sign_in, span)
+seconds = frame.ticking(max(30, span.length / 200_000)) if time_range.chosen() is None else None
+frame.live(seconds, height=600)(draw)(sign_in, span)
 notes(span)

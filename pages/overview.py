@@ -191,6 +191,6 @@ frame.live(frame.ticking(10))(tasks)(sign_in)
 frame.live(frame.ticking(5))(now_taken)(sign_in)
 left, right = st.columns([2.2, 1], gap="medium")
 with left, st.container(border=True):
-    frame.live(frame.ticking(30))(last_hour)(sign_in)
+    frame.live(frame.ticking(30), height=380)(last_hour)(sign_in)
 with right, st.container(border=True):
-    frame.live(frame.ticking(10))(latest)(sign_in)
+    frame.live(frame.ticking(10), height=380)(latest)(sign_in)

@@ -68,17 +68,9 @@ def configuration() -> None:
             "a change needs a restart. Limits are changed live on their own page."
         )
     )
-    st.table(
-        [
-            {
-                t("name"): f"`{row['name']}`  \n{row['source']}",
-                t("value"): f"{verbatim(row['value'])}  \n{row['meaning']}",
-            }
-            for row in rows
-        ],
-        border="horizontal",
-        hide_index=True,
-    )
+    with st.grid(2, min_column_width=300, gap="xsmall", border=True):
+        for row in rows:
+            st.markdown(f"**{row['name']}** · {row['source']}  \n{verbatim(row['value'])}  \n{row['meaning']}")
     with st.expander(t("Copy a diagnostic (no secrets in it)"), icon=":material/content_copy:"):
         st.code(json.dumps(diagnostic(rows), indent=1, ensure_ascii=False), language="json")
 

@@ -151,12 +151,12 @@ if cell is not None:
     heat_map.chip(cell)
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
-    stays(span.start, within)
+    frame.live(height=300)(stays)(span.start, within)
 with right, st.container(border=True):
-    starts(shown, history.refused, span, dated=cell is not None)
+    frame.live(height=300)(starts)(shown, history.refused, span, cell is not None)
 with st.container(border=True):
-    forecast.show()
+    frame.live(height=380)(forecast.show)()
 with st.container(border=True):
-    heavy(span.start, within)
+    frame.live(height=480)(heavy)(span.start, within)
 with st.container(border=True):
-    trades(span.start)
+    frame.live(height=300)(trades)(span.start)

@@ -4,6 +4,7 @@ Promises: `begin` stops a run that nobody is signed in for, by the same check as
 with an id and a retry, its details in the log only.
 """
 
+import contextlib
 import functools
 import html
 import logging
@@ -139,17 +140,23 @@ def figures(sign_in: SignIn) -> None:
             st.caption(seen + (f" ({lasting(sample_age)})" if sample_age is not None else ""), width="content")
 
 
-def live(seconds: float | None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Draw alone, again every so many seconds (None: never), with errors as cards. Only at the top level of a page."""
+def live(
+    seconds: float | None = None, *, height: int | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Draw alone, again every so many seconds (None: never), with errors as cards. Only at the top level of a page.
+
+    Where `height` is given, a skeleton so high stands there meanwhile, and the rest of the page is not waited for.
+    """
 
     def decorate(draw: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(draw)
         def guarded(*args: Any) -> None:
             if SIGN_INS.find(cookie()) is None:
                 st.rerun()
-            guard(functools.partial(draw, *args))
+            with st.skeleton(height=height) if height else contextlib.nullcontext():
+                guard(functools.partial(draw, *args))
 
-        fragment: Callable[..., None] = st.fragment(run_every=seconds)(guarded)
+        fragment: Callable[..., None] = st.fragment(run_every=seconds, parallel=height is not None)(guarded)
         return fragment
 
     return decorate

@@ -159,12 +159,14 @@ def test_overview_follows_the_bots(chromium: Browser, console: Console) -> None:
     page = open_browser(chromium, console)
     status = page.locator(".st-key-status").first
     expect(status).to_contain_text("Active Bots: 150 / 200 slots (75.0%)")
-    expect(status).to_contain_text("✓ HEALTHY")
+    expect(status).to_contain_text("HEALTHY")
+    expect(status.get_by_role("img", name="check icon")).to_be_visible()
     more = [{"user_id": f"more{n}", "bot_id": "b"} for n in range(10)]
     headers = {"Authorization": f"Bearer {console.key}"}
     sessions = [console.http.post("/api/bots/start", json=body, headers=headers).json()["session"] for body in more]
     expect(status).to_contain_text("Active Bots: 160 / 200 slots (80.0%)", timeout=TICK_MS)
-    expect(status).to_contain_text("⚠ WARNING")
+    expect(status).to_contain_text("WARNING")
+    expect(status.get_by_role("img", name="warning icon")).to_be_visible()
     for session in sessions:
         console.http.post("/api/bots/stop", json={"session_id": session["session_id"]}, headers=headers)
     expect(status).to_contain_text("150 / 200", timeout=TICK_MS)

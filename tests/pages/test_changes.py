@@ -176,8 +176,7 @@ def test_secrets_are_on_no_page(open_page: Open, world: World, monkeypatch: pyte
     monkeypatch.setenv("LIMITER_KEY", "lim_0_hidden-secret")
     monkeypatch.setenv("LIMITER_ALERT_URLS", "discord://hidden-secret/token")
     app = open_page(world, "settings")
-    shown = "\n".join(
-        [*(code.value for code in app.code), *(frame.value.to_csv() for frame in [*app.dataframe, *app.table])]
-    )
+    shown = "\n".join([*(code.value for code in app.code), *(one.value for one in app.markdown)])
+    shown += "".join(frame.value.to_csv() for frame in app.dataframe)
     assert "hidden-secret" not in shown and "set (hidden)" in shown
     assert world.key not in shown

@@ -22,7 +22,8 @@ def test_secrets_are_masked_on_the_page_and_in_the_diagnostic(
     assert not app.exception
     diagnostic = next(code.value for code in app.code if '"settings"' in code.value)
     shown = json.loads(diagnostic)["settings"]
-    everything = diagnostic + "".join(frame.value.to_csv() for frame in [*app.dataframe, *app.table])
+    everything = diagnostic + "".join(one.value for one in app.markdown)
+    everything += "".join(frame.value.to_csv() for frame in app.dataframe)
     for name, text in SECRETS.items():
         assert shown[name] == ["set (hidden)", "environment"]
         assert text.rpartition("/")[2].rpartition("_")[2] not in everything

@@ -50,7 +50,9 @@ def coloured(field: str, colours: Mapping[str, str], legend: alt.Legend | None =
 
 def legend(n: int = 1, **more: Any) -> alt.Legend:
     """The names of `n` colours above the chart, in columns that a phone can hold."""
-    return alt.Legend(**{"title": None, "orient": "top", "symbolOpacity": 1, "columns": 2 if n > 3 else 0, **more})
+    return alt.Legend(
+        **{"title": None, "orient": "top", "symbolOpacity": 1, "columns": 2 if n > 3 else 0, "labelLimit": 125, **more}
+    )
 
 
 def tips(**titles: str) -> list[alt.Tooltip]:

@@ -53,13 +53,13 @@ def heat_map(rows: pd.DataFrame, view: View, how: str, chosen: int | None = None
         "tooltip": tips(day=t("day"), hour=t("hour"), said=t("used"), n=t("hours seen")),
     }
     base = alt.Chart(cells).encode(**places)
-    known = "isValid(datum.share)"
     shade = alt.Color("share:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True), legend=None)
     tint = alt.condition("datum.share > 0.55", alt.value("#111111"), alt.value("#FFFFFF"))
     room = alt.condition(f"width > {NARROW}", alt.value(1), alt.value(0))
     layers: list[alt.Chart] = [
+        base.mark_rect(cornerRadius=2, color=look.empty),  # a share that is not known is left out above it
         base.mark_rect(cornerRadius=2)
-        .encode(color=alt.condition(known, shade, alt.value(look.empty)))
+        .encode(color=shade)
         .add_params(alt.selection_point(name="cell", fields=["slot"])),
         base.mark_text(fontSize=11).encode(text="text:N", color=tint, opacity=room),
     ]

@@ -21,14 +21,14 @@ def hour(n: int, mean: float = 50.0, high: int = 80, limit: int = 100) -> dict[s
 
 
 def test_one_hour_fills_one_cell_of_seven_by_twentyfour() -> None:
-    cells, texts = layers(usage.heat_map(as_table([hour(18)]), VIEW, "p95"))
+    frame, cells, texts = layers(usage.heat_map(as_table([hour(18)]), VIEW, "p95"))
     assert len(cells["rows"]) == 168
     known = [row for row in cells["rows"] if row["share"] is not None]
     assert [(row["day"], row["hour"], row["text"]) for row in known] == [("Mon", 18, "80")]
     assert cells["encoding"]["x"]["scale"]["domain"] == list(range(24))
     assert cells["encoding"]["y"]["sort"] == list(DAYS["en"])
-    assert cells["encoding"]["color"]["value"] == LIGHT.empty  # what was never seen is not the colour of nought
-    assert texts["rows"] == cells["rows"]
+    assert frame["mark"]["color"] == LIGHT.empty and "color" not in frame["encoding"]  # never seen is not nought
+    assert texts["rows"] == cells["rows"] == frame["rows"]
 
 
 @pytest.mark.parametrize(
