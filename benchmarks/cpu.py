@@ -23,10 +23,10 @@ from benchmarks import servers
 from benchmarks.inside import url
 from limiter import __version__, config
 from limiter.access import Access, make_key
-from limiter.api.call import Services
-from limiter.api.protocol import HttpConnection
-from limiter.api.server import App
 from limiter.committer import Clock, Committer, settle_memory
+from limiter.http.call import Services
+from limiter.http.protocol import HttpConnection
+from limiter.http.server import App
 from limiter.jobs.sampler import Sampler
 from limiter.rules.capacity import Box
 from limiter.rules.sessions import Start

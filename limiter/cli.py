@@ -181,7 +181,7 @@ def create_key(scope: Scope, name: str) -> None:
 def list_keys(as_json: bool) -> None:
     """Every key, revoked ones too; never a secret."""
     from limiter import upkeep
-    from limiter.api.wire import iso
+    from limiter.http.wire import iso
 
     with sentences():
         found = upkeep.list_keys(with_config())

@@ -19,13 +19,13 @@ import uvloop
 
 from limiter import __version__
 from limiter.access import Access, make_key
-from limiter.api.call import Services
-from limiter.api.protocol import HttpConnection
-from limiter.api.server import App
 from limiter.committer import Clock, Committer, settle_memory
 from limiter.config import Config, ConfigError
 from limiter.delivery import Channel, open_channels
 from limiter.hosts import is_loopback, reachable, web_address
+from limiter.http.call import Services
+from limiter.http.protocol import HttpConnection
+from limiter.http.server import App
 from limiter.jobs import Job
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.backups import Backups

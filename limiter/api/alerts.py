@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from limiter.answers import alerts as s
 from limiter.answers.notes import Note
 from limiter.api import paging
-from limiter.api.call import Call, Refused
 from limiter.api.limits import version_row
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call, Refused
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules.alerts import message
 from limiter.rules.deliveries import failing_channels
 from limiter.rules.incidents import Acknowledge, SendTest

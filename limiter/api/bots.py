@@ -7,9 +7,9 @@ from limiter.answers import bots as s
 from limiter.answers.limits import LimitsAnswer
 from limiter.answers.users import UsageAnswer
 from limiter.answers.users import Use as UseShown
-from limiter.api.call import Ask, Call, good
 from limiter.api.capacity import shown
-from limiter.api.wire import Answer, decimal, identifier, iso, ok
+from limiter.http.call import Ask, Call, good
+from limiter.http.wire import Answer, decimal, identifier, iso, ok
 from limiter.rules.quotas import SIGNALS, TOKENS, LookAtUser, RecordTrade, Take, TradeCounted, Use
 from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal

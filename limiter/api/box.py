@@ -4,8 +4,8 @@ from dataclasses import astuple
 
 from limiter import processes
 from limiter.answers import box as s
-from limiter.api.call import Call, Services
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call, Services
+from limiter.http.wire import Answer, iso, ok
 from limiter.jobs.sampler import cores, ram_bytes
 from limiter.rules import box as rules
 from limiter.rules.box import Bot, Machine, Spread

@@ -4,8 +4,8 @@ import time
 from functools import lru_cache
 
 from limiter.answers import capacity as s
-from limiter.api.call import Call
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules.capacity import Capacity, advise
 from limiter.rules.guards import check
 from limiter.rules.refusals import REFUSALS

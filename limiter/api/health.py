@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 from limiter.answers import health as s
-from limiter.api.call import Call, Services
 from limiter.api.capacity import shown
-from limiter.api.wire import Answer, encode, ok
+from limiter.http.call import Call, Services
+from limiter.http.wire import Answer, encode, ok
 from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules.capacity import Status
 from limiter.rules.deliveries import failing_channels

@@ -4,8 +4,8 @@ import csv
 import io
 
 from limiter.answers import history as s
-from limiter.api.call import Call, Refused
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call, Refused
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules.refusals import REFUSALS, invalid
 from limiter.store import read
 from limiter.units import HOUR_MS

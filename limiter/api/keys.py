@@ -2,8 +2,8 @@
 
 from limiter.access import make_key
 from limiter.answers import keys as s
-from limiter.api.call import Call, Refused
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call, Refused
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules.changes import Write
 from limiter.rules.records import Key
 from limiter.rules.refusals import Refusal

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from limiter.answers import limits as s
 from limiter.answers.capacity import Guard
 from limiter.api import paging
-from limiter.api.call import Call, Refused
 from limiter.api.capacity import shown
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call, Refused
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules import reasons, replay
 from limiter.rules.capacity import Capacity
 from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, warn

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from limiter.api.call import Call, Services
-from limiter.api.wire import Answer
+from limiter.http.call import Call, Services
+from limiter.http.wire import Answer
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.sessions import Reap
 from limiter.store.location import free_bytes, log_bytes, sqlite_path

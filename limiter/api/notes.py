@@ -4,8 +4,8 @@ import secrets
 
 from limiter.answers import notes as s
 from limiter.api import paging
-from limiter.api.call import Call, good
-from limiter.api.wire import Answer, instant, iso, ok
+from limiter.http.call import Call, good
+from limiter.http.wire import Answer, instant, iso, ok
 from limiter.rules import reasons
 from limiter.rules.changes import Write
 from limiter.store import read

@@ -8,7 +8,7 @@ import msgspec
 
 from limiter.answers.parts import IDENTIFIER, Ok
 from limiter.answers.refusals import Problem
-from limiter.api.wire import encode
+from limiter.http.wire import encode
 from limiter.rules.refusals import REASONS, REFUSALS
 
 _REF = "#/components/schemas/{name}"

@@ -1,6 +1,6 @@
 """Lists come a page at a time: `limit` rows, and a `cursor` that leads to the next page."""
 
-from limiter.api.call import Call
+from limiter.http.call import Call
 from limiter.store import read
 
 PAGE = 50

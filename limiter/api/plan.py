@@ -1,9 +1,9 @@
 """The launch plan over HTTP."""
 
 from limiter.answers import plan as s
-from limiter.api.call import Call, Refused, good
 from limiter.api.limits import accept
-from limiter.api.wire import Answer, instant, iso, ok
+from limiter.http.call import Call, Refused, good
+from limiter.http.wire import Answer, instant, iso, ok
 from limiter.rules.guards import said
 from limiter.rules.plan import SetPlan
 from limiter.rules.records import Step

@@ -6,8 +6,8 @@ from sqlalchemy import Row
 
 from limiter.answers import refusals as s
 from limiter.api import paging
-from limiter.api.call import Call, Refused
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call, Refused
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules.refusals import REASONS, Refusal
 from limiter.rules.sessions import Reap
 from limiter.store import read

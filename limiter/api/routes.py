@@ -64,8 +64,8 @@ from limiter.api import (
     sessions,
     users,
 )
-from limiter.api.call import Ask, Call
-from limiter.api.wire import Answer, Body
+from limiter.http.call import Ask, Call
+from limiter.http.wire import Answer, Body
 from limiter.rules.refusals import refusing
 
 Handler = Callable[[Call], Ask | Coroutine[Any, Any, Answer]]

@@ -8,9 +8,9 @@ from sqlalchemy import Row
 
 from limiter.answers import sessions as s
 from limiter.api import paging
-from limiter.api.call import Call, Refused
 from limiter.api.capacity import shown
-from limiter.api.wire import Answer, iso, ok
+from limiter.http.call import Call, Refused
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
 from limiter.rules.records import Ended, Session

@@ -1,9 +1,9 @@
 """One user's own limits."""
 
 from limiter.answers import users as s
-from limiter.api.call import Call, Refused, good
 from limiter.api.limits import accept
-from limiter.api.wire import Answer, instant, iso, ok
+from limiter.http.call import Call, Refused, good
+from limiter.http.wire import Answer, instant, iso, ok
 from limiter.rules.changes import OverrideUser
 from limiter.rules.limits import USER_LIMITS, Limits
 from limiter.rules.refusals import invalid

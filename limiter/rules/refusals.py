@@ -1,6 +1,6 @@
 """Every way to say no, declared: name, HTTP status, title, the sentence in French and English, and its facts.
 
-A refusal is a value that a rule returns. How it travels (problem+json, `Retry-After`) is api/wire.py's business.
+A refusal is a value that a rule returns. How it travels (problem+json, `Retry-After`) is http/wire.py's business.
 """
 
 from collections.abc import Mapping

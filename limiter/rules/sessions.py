@@ -105,7 +105,7 @@ class Start(Struct, frozen=True):
         return state.refuse(refusal, refused)
 
 
-@lru_cache(maxsize=8)  # in a flood one is like the other, and what is the same is written out once (api/wire.py)
+@lru_cache(maxsize=8)  # in a flood one is like the other, and what is the same is written out once (http/wire.py)
 def _server_full(held: Capacity, retry_after: int) -> Refusal:
     facts = {"current": held.current, "max": held.maximum, "capacity": held.as_dict()}
     return Refusal("server_full", facts, retry_after)

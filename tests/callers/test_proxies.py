@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from limiter.access import WRONG_KEYS
-from limiter.api.protocol import GRACE_SECONDS, KEEP_ALIVE_SECONDS
 from limiter.client import Admin, BotSession, Refused
+from limiter.http.protocol import GRACE_SECONDS, KEEP_ALIVE_SECONDS
 from tests.callers.programs import free_port, ran, running, wanted
 from tests.conftest import ROOT, granted, new_user, refused
 from tests.journeys.console_process import Console

@@ -40,9 +40,15 @@ ALLOWED = {
         "limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.delivery",
         "limiter.processes",
     },
+    # server asks routes what to call; routes and handlers stand on wire and call.
+    "limiter.http": {
+        "limiter.rules", "limiter.store", "limiter.committer", "limiter.access", "limiter.config", "limiter.hosts",
+        "limiter.jobs", "limiter.answers", "limiter.api",
+    },
     "limiter.api": {
-        "limiter", "limiter.rules", "limiter.store", "limiter.committer", "limiter.access", "limiter.config",
-        "limiter.hosts", "limiter.jobs", "limiter.system_limits", "limiter.answers", "limiter.processes",
+        "limiter", "limiter.http", "limiter.rules", "limiter.store", "limiter.committer", "limiter.access",
+        "limiter.config", "limiter.hosts", "limiter.jobs", "limiter.system_limits", "limiter.answers",
+        "limiter.processes",
     },
     "limiter.exercises": {"limiter.system_limits", "limiter.store", "limiter.config"},
     # How things look and read, and the charts made of it: no Streamlit (below), no database, no HTTP.

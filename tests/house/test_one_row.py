@@ -61,8 +61,8 @@ ENDPOINT = """    Route("GET", "/api/admin/naps", "admin:read", naps.naps, {200:
 HANDLER = '''"""Naps."""
 
 from limiter.answers.naps import NapsAnswer
-from limiter.api.call import Call
-from limiter.api.wire import Answer, ok
+from limiter.http.call import Call
+from limiter.http.wire import Answer, ok
 
 
 async def naps(call: Call) -> Answer:

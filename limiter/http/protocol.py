@@ -23,7 +23,7 @@ from msgspec import Struct
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from limiter.api.wire import Answer
+from limiter.http.wire import Answer
 from limiter.rules.refusals import Refusal, invalid
 
 HEAD_SECONDS = 5.0  # from the first byte (or the connection) to the end of the headers

@@ -10,10 +10,10 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from limiter.access import ANONYMOUS, Access, Actor
-from limiter.api.protocol import HttpRequest
-from limiter.api.wire import Answer, identifier, instant
 from limiter.committer import Committer, Request
 from limiter.config import Config
+from limiter.http.protocol import HttpRequest
+from limiter.http.wire import Answer, identifier, instant
 from limiter.jobs import Job
 from limiter.jobs.backups import Backups
 from limiter.jobs.sampler import Sampler

@@ -15,11 +15,11 @@ from urllib.parse import parse_qsl
 
 from starlette.routing import compile_path
 
-from limiter.api.call import Ask, Call, Refused, Services, good
-from limiter.api.protocol import MAX_BODY, HttpRequest, Reply
 from limiter.api.routes import ROUTES, Route
-from limiter.api.wire import Answer, identifier, language_of, problem
 from limiter.hosts import HostNames, web_address
+from limiter.http.call import Ask, Call, Refused, Services, good
+from limiter.http.protocol import MAX_BODY, HttpRequest, Reply
+from limiter.http.wire import Answer, identifier, language_of, problem
 from limiter.rules.refusals import Refusal, invalid
 
 MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`

@@ -11,9 +11,9 @@ import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
-from limiter.api import protocol
-from limiter.api.protocol import MAX_BODY, MAX_HEAD, HttpConnection, HttpRequest, Reply
-from limiter.api.wire import Answer, problem
+from limiter.http import protocol
+from limiter.http.protocol import MAX_BODY, MAX_HEAD, HttpConnection, HttpRequest, Reply
+from limiter.http.wire import Answer, problem
 from limiter.rules.refusals import Refusal
 
 GET = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
