@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import history, inside, memory, over_http, report, scale, tabs
+from benchmarks import history, inside, memory, over_http, report, scale, tabs, wrapping
 from benchmarks.figures import FIGURES
 from benchmarks.over_http import Effort, Findings
 from benchmarks.servers import Missing, tool
@@ -68,6 +68,25 @@ def run_scale(most: int, postgres: str, only: tuple[str, ...]) -> None:
             continue
         scale.write(name, lines)
         click.echo("\n".join([f"{name}, written to {scale.PAGE}", *lines]))
+
+
+@main.command("wrapping")
+@click.option("--real", type=click.Path(file_okay=False, path_type=Path), help="A folder with real bots' packages.")
+@click.option("--only", multiple=True, type=click.Choice(wrapping.PLACES), help="This table alone; may be repeated.")
+def run_wrapping(real: Path | None, only: tuple[str, ...]) -> None:
+    """Measure what `run` costs beside bots, next to an earlier build, and write the tables of docs/bots.md: 15 minutes.
+
+    --real FOLDER: with `python -m venv FOLDER/venv`, `FOLDER/venv/bin/pip install ccxt freqtrade` and
+    `npm install --prefix FOLDER ccxt`, twelve real bots are measured too.
+    """
+    for name in only or wrapping.PLACES:
+        try:
+            lines = wrapping.table(name, real, say)
+        except Missing as missing:
+            say(f"{name}: not run, {missing}")
+            continue
+        wrapping.write(name, lines)
+        click.echo("\n".join([f"{name}, written to {wrapping.PAGE}", *lines]))
 
 
 if __name__ == "__main__":

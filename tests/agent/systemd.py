@@ -1,0 +1,133 @@
+"""A real systemd in namespaces of its own, on a copy of this machine's files that nothing is written back from.
+
+It needs root, and the right to mount: `why_not` says what is missing.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from limiter.agent import cgroups
+from tests.conftest import ROOT, wait_until
+
+SYSTEMD = "/lib/systemd/systemd"
+BOOT = """
+set -e
+root=$1 python=$2
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$root"
+mkdir -p "$root/upper" "$root/work" "$root/new"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$root/upper,workdir=$root/work" "$root/new"
+cd "$root/new"
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount --rbind /dev dev
+mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp
+chmod 1777 tmp
+chmod a+x root
+rm -rf opt/limiter
+ln -s "$3" opt/limiter
+printf '#!/bin/sh\\nPYTHONPATH=/opt/limiter exec %s -m limiter "$@"\\n' "$python" > usr/local/bin/limiter
+chmod 755 usr/local/bin/limiter
+grep -q ^bots: etc/passwd || echo 'bots:x:4242:4242::/srv/bots:/bin/sh' >> etc/passwd
+mkdir -p run/systemd/system srv/bots etc/limiter
+cp "$4"/* run/systemd/system/
+cp -r "$5"/. srv/
+chown -R 4242 srv/bots
+exec env -i container=other PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
+    chroot . /lib/systemd/systemd --system --unit=trial.target --log-target=null
+"""
+
+
+def why_not() -> str:
+    """Why none can be booted here; empty where one can."""
+    if not Path(SYSTEMD).exists() or shutil.which("unshare") is None or shutil.which("nsenter") is None:
+        return "systemd, unshare or nsenter is not installed"
+    if os.geteuid() != 0:
+        return "only root can boot one"
+    trial = "mount -t tmpfs tmpfs /mnt && mount -t cgroup2 cgroup2 /mnt"
+    done = subprocess.run(
+        ["unshare", "--mount", "--cgroup", "sh", "-c", trial], capture_output=True, text=True, check=False
+    )
+    return f"namespaces may not be made here: {done.stderr.strip()}" if done.returncode else ""
+
+
+class Systemd:
+    """`units` are files of /run/systemd/system, `files` of /srv; user `bots` and the command `limiter` are there."""
+
+    def __init__(self, folder: Path, units: dict[str, str], files: dict[str, str]) -> None:
+        for name in ("units", "files", "root"):
+            (folder / name).mkdir()
+        units = {"trial.target": "[Unit]\nDescription=Trial\n"} | units
+        for name, text in units.items():
+            (folder / "units" / name).write_text(text)
+        for name, text in files.items():
+            path = folder / "files" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755)
+        mounted = cgroups.mounted()  # a group of its own is the namespace's root: nothing of it stays in this machine's
+        self._group = cgroups.Cgroup(f"{mounted[0]}/limiter-trial-{os.getpid()}") if mounted else None
+        if self._group is not None:
+            os.mkdir(self._group.folder)
+        into = f"{self._group.folder}/cgroup.procs" if self._group else os.devnull
+        enter = ["sh", "-c", 'echo $$ > "$0"; exec unshare "$@"', into]
+        namespaces = ["--fork", "--pid", "--mount", "--cgroup", "--ipc", "--uts"]
+        python = os.path.join(sys.prefix, "bin", "python")
+        arguments = [str(folder / "root"), python, str(ROOT), str(folder / "units"), str(folder / "files")]
+        self._log = (folder / "log").open("wb")
+        self._unshare = subprocess.Popen(
+            [*enter, *namespaces, "bash", "-c", BOOT, "boot", *arguments], stdout=self._log, stderr=self._log
+        )
+        try:
+            self._pid1 = wait_until(self._first_process, 10, "the namespace's first process")
+            wait_until(self._up, 30, "systemd is up")
+        except AssertionError:
+            self.close()
+            raise AssertionError((folder / "log").read_text()) from None
+
+    def _first_process(self) -> int:
+        assert self._unshare.poll() is None, "systemd did not start"
+        found = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text().split()
+        return int(found[0]) if found and Path(f"/proc/{found[0]}/comm").read_text() == "systemd\n" else 0
+
+    def _up(self) -> bool:
+        return self.do("systemctl", "is-active", "trial.target", status=None).strip() == "active"
+
+    def do(self, *command: str, status: int | None = 0) -> str:
+        """What a command inside writes; it must end with this status, where one is given."""
+        whole = [
+            "nsenter",
+            f"--target={self._pid1}",
+            "--pid",
+            "--mount",
+            "--cgroup",
+            "--ipc",
+            "--root",
+            "--wd=/",
+            *command,
+        ]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+        assert status is None or done.returncode == status, (command, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def told(self, unit: str, name: str) -> str:
+        """A property of a unit, as `systemctl show` has it."""
+        return self.do("systemctl", "show", "--value", "--property", name, unit).strip()
+
+    def close(self) -> None:
+        """Kill it and all that is in it."""
+        pid1 = getattr(self, "_pid1", 0)
+        if pid1:
+            os.kill(pid1, signal.SIGKILL)
+        else:
+            self._unshare.kill()
+        self._unshare.wait()
+        self._log.close()
+        if self._group is not None:
+            wait_until(self._group.remove, 5, "the group is empty")
