@@ -33,7 +33,7 @@ ELSEWHERE = (
     ("a console page or a read that runs away", "tests/store/test_engine.py, tests/pages, tests/journeys"),
     ("limits lowered, raised, raced", "tests/contract/test_changes.py, tests/contract/test_limits.py"),
     ("a migration cut at any statement", "tests/store/test_engine.py"),
-    ("backup under load, restore drill", "tests/test_upkeep.py, tests/store/test_backup.py"),
+    ("backup under load, restore drill", "tests/test_maintenance.py, tests/store/test_backup.py"),
     ("a fault in the decision loop itself", "tests/faults/test_broken_loop.py: the process ends, and nothing is lost"),
     ("hostile bodies and values", "tests/contract/test_bad_input.py"),
 )  # fmt: skip

@@ -170,21 +170,21 @@ def keys() -> None:
 @click.option("--name", default="", help="Whose key it is; shown in histories.")
 def create_key(scope: Scope, name: str) -> None:
     """Make a key and print it: it is told only here."""
-    from limiter import upkeep
+    from limiter import maintenance
 
     with sentences():
-        click.echo(upkeep.create_key(with_config(), scope, name))
+        click.echo(maintenance.create_key(with_config(), scope, name))
 
 
 @keys.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_keys(as_json: bool) -> None:
     """Every key, revoked ones too; never a secret."""
-    from limiter import upkeep
+    from limiter import maintenance
     from limiter.http.wire import iso
 
     with sentences():
-        found = upkeep.list_keys(with_config())
+        found = maintenance.list_keys(with_config())
     rows = [[key.id, key.name, key.scope, iso(key.created_at), iso(key.revoked_at)] for key in found]
     names = ["id", "name", "scope", "created_at", "revoked_at"]
     click.echo(
@@ -198,10 +198,10 @@ def list_keys(as_json: bool) -> None:
 @click.argument("key_id", metavar="ID")
 def revoke_key(key_id: str) -> None:
     """End a key, at once and for good."""
-    from limiter import upkeep
+    from limiter import maintenance
 
     with sentences():
-        upkeep.revoke_key(with_config(), key_id)
+        maintenance.revoke_key(with_config(), key_id)
     click.echo(f"{key_id} is revoked")
 
 
@@ -209,10 +209,10 @@ def revoke_key(key_id: str) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
     """Write a verified copy of the database to FILE, while the limiter runs or not."""
-    from limiter import upkeep
+    from limiter import maintenance
 
     with sentences():
-        upkeep.backup(with_config(), file)
+        maintenance.backup(with_config(), file)
     click.echo(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB, checked")
 
 
@@ -220,10 +220,10 @@ def backup(file: Path) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def restore(file: Path) -> None:
     """Put a backup in the database's place; the limiter must be stopped."""
-    from limiter import upkeep
+    from limiter import maintenance
 
     with sentences():
-        aside = upkeep.restore(with_config(), file)
+        aside = maintenance.restore(with_config(), file)
     click.echo(f"restored from {file}" + (f"; what was there is {aside}" if aside else ""))
 
 
@@ -231,10 +231,10 @@ def restore(file: Path) -> None:
 @click.argument("target", metavar="URL")
 def copy(target: str) -> None:
     """Copy the SQLite database to an empty PostgreSQL database, all of it; stop the limiter first."""
-    from limiter import upkeep
+    from limiter import maintenance
 
     with sentences():
-        moved = upkeep.move(with_config(), target)
+        moved = maintenance.move(with_config(), target)
     for name, rows in moved.items():
         click.echo(f"{name:16} {rows}")
     click.echo("Every row is there, counted on both sides. Set LIMITER_DATABASE_URL to the new database and start.")
@@ -243,18 +243,18 @@ def copy(target: str) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to this program's schema."""
-    from limiter import upkeep
+    from limiter import maintenance
 
     with sentences():
-        click.echo(f"schema {upkeep.migrate(with_config())}")
+        click.echo(f"schema {maintenance.migrate(with_config())}")
 
 
 @main.command()
 def check() -> None:
     """Look for damage, a count that drifted, a broken audit chain. Status 1 where something is wrong."""
-    from limiter import upkeep
+    from limiter import maintenance
 
     with sentences():
-        found = upkeep.check(with_config())
+        found = maintenance.check(with_config())
     click.echo("\n".join(found) or "sound: integrity, count and audit chain")
     sys.exit(1 if found else 0)

@@ -39,7 +39,7 @@ from limiter.rules.capacity import Box
 from limiter.rules.changes import Write
 from limiter.rules.records import Key
 from limiter.rules.refusals import Refusal
-from limiter.rules.reminders import Manners
+from limiter.rules.reminders import ReminderPolicy
 from limiter.rules.sessions import Reap
 from limiter.store import read
 from limiter.store.ballast import Ballast
@@ -189,8 +189,8 @@ def _open_channels(config: Config) -> dict[str, Channel]:
         raise ConfigError(f"LIMITER_ALERT_URLS: {error}") from error
 
 
-def _manners(config: Config) -> Manners:
-    return Manners(config.alert_repeat_minutes, config.alert_quiet, config.timezone)
+def _manners(config: Config) -> ReminderPolicy:
+    return ReminderPolicy(config.alert_repeat_minutes, config.alert_quiet, config.timezone)
 
 
 def _backups(config: Config, clock: Clock) -> Backups | None:

@@ -20,7 +20,7 @@ from limiter.rules.deliveries import Outgoing, Tried
 from limiter.rules.incidents import OUTAGE_SECONDS, Observe, Vitals
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
-from limiter.rules.reminders import Manners, Remind
+from limiter.rules.reminders import Remind, ReminderPolicy
 from limiter.store.location import free_bytes
 
 PERIOD_SECONDS = 1.0
@@ -54,7 +54,7 @@ class Alerts:
         folder: Path | None = None,
         link: str = "",
         backup_age: Callable[[], float] | None = None,
-        manners: Manners | None = None,
+        manners: ReminderPolicy | None = None,
         strangers: StrangerWatch | None = None,
     ) -> None:
         self.committer = committer
@@ -63,7 +63,7 @@ class Alerts:
         self.folder = folder
         self.link = link
         self.backup_age = backup_age
-        self.manners = manners or Manners()
+        self.manners = manners or ReminderPolicy()
         self.strangers = strangers
         self._reminded_at = committer.clock.now()
         self._sending: dict[str, asyncio.Task[None]] = {}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from limiter.rules import sessions
-from limiter.rules.records import Ended, Refused, Trade
+from limiter.rules.records import Ended, RefusalRecord, Trade
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
 
@@ -79,7 +79,7 @@ class RecordTrade:
             wait = -(-(day.ends - now) // 1000)
             told = {"limit": limit, "used": used, "resets_at": day.ends}
             version = state.limits.version
-            refused = Refused(
+            refused = RefusalRecord(
                 self.request_id, now, user_id, session.bot_id, "daily_trades",
                 "MAX_TRADES_PER_DAY", limit, used, version, None,
             )  # fmt: skip
@@ -192,7 +192,7 @@ class Take:
             state.window(self.kind, whose).wait(second, self.count + of.used - (of.limit or 0)) for _, whose, of in full
         )
         reason = "token_rate" if self.kind == TOKENS else "signal_rate"
-        refused = Refused(
+        refused = RefusalRecord(
             self.request_id, now, user_id, bot_id, reason, name, use.limit, use.used, state.limits.version, None
         )
         return state.refuse(Refusal(reason, {"limit": use.limit, "used": use.used}, wait), refused)

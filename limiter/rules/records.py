@@ -139,7 +139,7 @@ class Trade:
     day: str
 
 
-class Refused(Struct, frozen=True):
+class RefusalRecord(Struct, frozen=True):
     """A refusal as it is kept: which limit, its value, the count it was compared with, the version. None: no limit."""
 
     request_id: str

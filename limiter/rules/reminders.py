@@ -22,7 +22,7 @@ AGAIN = {"fr": "🔁 Toujours, depuis {minutes} min : {message}", "en": "🔁 St
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ReminderPolicy:
     """What the settings say: minutes between reminders (0: none), and quiet hours of the day in a zone."""
 
     repeat_minutes: int = 0
@@ -55,7 +55,7 @@ class Manners:
 class Remind:
     """The job's request, every few seconds; `since` is the instant of its last one, so that each minute counts once."""
 
-    manners: Manners
+    manners: ReminderPolicy
     since: int
 
     def decide(self, state: State, now: int) -> list[Delivery]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from limiter.rules.capacity import Capacity
-from limiter.rules.records import AuditEntry, Ended, Facts, Refused, Session
+from limiter.rules.records import AuditEntry, Ended, Facts, RefusalRecord, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.state import State
 from limiter.system_limits import Value
@@ -99,7 +99,7 @@ class Start(Struct, frozen=True):
         value: Value = None,
         count: int | None = None,
     ) -> Refusal:
-        refused = Refused(
+        refused = RefusalRecord(
             self.request_id, now, self.user_id, self.bot_id, refusal.reason, limit, value, count, facts.version, facts
         )
         return state.refuse(refusal, refused)

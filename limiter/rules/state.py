@@ -23,7 +23,7 @@ from limiter.rules.records import (
     Delivery,
     Ended,
     Incident,
-    Refused,
+    RefusalRecord,
     Session,
     Snapshot,
     Step,
@@ -66,7 +66,7 @@ class State:
         self.totals: dict[str, int] = {}
         self.sampled: dict[str, int] = {}
         self.beaten: dict[int, Session] = {}
-        self.refused: list[Refused] = []
+        self.refused: list[RefusalRecord] = []
         # Of incidents (rules/incidents.py): the open ones by kind, deliveries on their way, channels by name.
         self.language = "fr"
         self.incidents: dict[str, Incident] = {}
@@ -343,7 +343,7 @@ class State:
         window = self.windows.get(("hour", figure))
         return window.used(now // 1000) if window else 0
 
-    def refuse(self, refusal: Refusal, refused: Refused) -> Refusal:
+    def refuse(self, refusal: Refusal, refused: RefusalRecord) -> Refusal:
         """Count the refusal, and keep it with its facts where its reason is one that is kept."""
         if REASONS[refusal.reason].recorded:
             self.journal.append(self.refused, refused)

@@ -5,7 +5,7 @@ shares a row that counts it. So every refusal is counted, and a flood does not g
 from dataclasses import dataclass, field
 from typing import Any
 
-from limiter.rules.records import Refused
+from limiter.rules.records import RefusalRecord
 from limiter.store.rows import refusal_row
 from limiter.units import MINUTE_MS
 
@@ -24,7 +24,7 @@ class Flood:
     singles: dict[Key, int] = field(default_factory=dict)
     shared: dict[Key, int] = field(default_factory=dict)
 
-    def place(self, refused: list[Refused]) -> tuple["Flood", list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    def place(self, refused: list[RefusalRecord]) -> tuple["Flood", list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         """What is known after them, rows to insert, and rows to update (their values, then their id)."""
         minute = refused[-1].at // MINUTE_MS
         after = Flood(
@@ -48,7 +48,7 @@ class Flood:
             [(*row, number) for number, row in updates.items()],
         )
 
-    def _row_of(self, one: Refused) -> tuple[int, bool]:
+    def _row_of(self, one: RefusalRecord) -> tuple[int, bool]:
         """The row that a refusal goes to, and whether others are in it already."""
         minute = one.at // MINUTE_MS
         everyone: Key = (minute, None, "")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from limiter.rules.records import Refused, Session
+from limiter.rules.records import RefusalRecord, Session
 from limiter.rules.state import State
 from limiter.store.rows import as_session, session_row
 from limiter.units import MINUTE_MS
@@ -25,7 +25,7 @@ PARTS = {
 Entry = Mapping[str, Any]
 
 
-def entry(state: State, beaten: Iterable[Session], refused: Iterable[Refused], renewed: bool = False) -> str:
+def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalRecord], renewed: bool = False) -> str:
     """The text of the row for the batch that this state has just decided; `renewed`: it began with every lease."""
     changes = state.changes
     named = {

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from limiter.rules import guards
-from limiter.rules.records import Facts, Refused, Session, Step, Trade
+from limiter.rules.records import Facts, RefusalRecord, Session, Step, Trade
 from limiter.system_limits import LIMITS, Value
 
 MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees whether there is a next one
@@ -48,7 +48,7 @@ def trade_row(trade: Trade) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def refusal_row(one: Refused, repeats: int) -> tuple[Any, ...]:
+def refusal_row(one: RefusalRecord, repeats: int) -> tuple[Any, ...]:
     """The row of a refusal, but its id; it stands for `repeats` of them."""
     facts = one.facts
     return (

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table, func, select
 
-from limiter.rules.records import AuditEntry, Refused, Snapshot, Version
+from limiter.rules.records import AuditEntry, RefusalRecord, Snapshot, Version
 from limiter.rules.state import State
 from limiter.store import incidents, schema, usage
 from limiter.store.driver import Driver
@@ -156,7 +156,7 @@ class Saver:
         self._insert("audit", rows)
         self.after_commit(lambda: setattr(self, "_audit", (number, head)))
 
-    def _refusals(self, refused: list[Refused]) -> None:
+    def _refusals(self, refused: list[RefusalRecord]) -> None:
         self._saved_refusals = len(refused)
         if refused:
             after, inserts, updates = self._flood.place(refused)

@@ -80,7 +80,7 @@ ALLOWED = {
 }  # fmt: skip
 WRITER_CLASSES = {"limiter.store.sqlite_writer.SqliteWriter", "limiter.store.postgres_writer.PostgresWriter"}
 ANYBODYS = {"limiter.units", "limiter.clock"}
-WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.upkeep", "limiter.demo"}
+WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.maintenance", "limiter.demo"}
 
 
 def files() -> Iterator[tuple[str, Path]]:
@@ -111,7 +111,7 @@ def layer(module: str) -> str | None:
 @pytest.mark.parametrize(("module", "path"), [pytest.param(*row, id=row[0]) for row in files()])
 def test_layers(module: str, path: Path) -> None:
     own = layer(module)
-    if own is None:  # __main__, cli, serve, upkeep, demo, simulate: they wire or stand outside
+    if own is None:  # __main__, cli, serve, maintenance, demo, simulate: they wire or stand outside
         return
     found = {name for name in imported(path) if name == "limiter" or name.startswith(("limiter.", "pages."))}
     reached = {layer(name) or name for name in found} - {own, "limiter"}

@@ -21,7 +21,7 @@ from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.limits import Setting, defaults
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
-from limiter.rules.reminders import Manners
+from limiter.rules.reminders import ReminderPolicy
 from limiter.rules.sessions import Admission, Heartbeat, Stop
 from limiter.store import read
 from limiter.store.engine import open_reader, open_writer, reading
@@ -127,7 +127,7 @@ def test_every_message_ends_with_the_link(path: Path, webhook: Webhook) -> None:
 
 def test_a_quiet_hour_holds_what_is_not_critical_until_it_is_over(path: Path, webhook: Webhook) -> None:
     async def test(limiter: Limiter) -> None:
-        limiter.alerts.manners = Manners(quiet=Hours.read("11:30-20:00"))
+        limiter.alerts.manners = ReminderPolicy(quiet=Hours.read("11:30-20:00"))
         await limiter.start(20)
         await limiter.deliver()
         assert webhook.titles("/hook") == [URGENT, FULL]
@@ -142,7 +142,7 @@ def test_a_quiet_hour_holds_what_is_not_critical_until_it_is_over(path: Path, we
 
 def test_a_full_server_that_nobody_looks_after_is_told_again(path: Path, webhook: Webhook) -> None:
     async def test(limiter: Limiter) -> None:
-        limiter.alerts.manners = Manners(repeat_minutes=1)
+        limiter.alerts.manners = ReminderPolicy(repeat_minutes=1)
         await limiter.start(20)
         await limiter.deliver()
         for _ in range(3):

@@ -9,11 +9,11 @@ from limiter.rules.deliveries import GIVE_UP_MS, Tried
 from limiter.rules.hours import Hours
 from limiter.rules.incidents import Acknowledge, watch
 from limiter.rules.records import Channel, Delivery
-from limiter.rules.reminders import Manners, Remind
+from limiter.rules.reminders import Remind, ReminderPolicy
 from limiter.rules.state import State
 from tests.rules.world import HOUR, MINUTE, NOW, SECOND, asked, decide, new_state
 
-HOURLY = Manners(repeat_minutes=60)
+HOURLY = ReminderPolicy(repeat_minutes=60)
 
 
 def full(state: State, bots: int = 10, now: int = NOW) -> None:
@@ -31,7 +31,7 @@ def state() -> State:
     return made
 
 
-def told(state: State, manners: Manners, since: int, now: int) -> list[str]:
+def told(state: State, manners: ReminderPolicy, since: int, now: int) -> list[str]:
     return [delivery.title for delivery in decide(state, Remind(manners, since), now)]
 
 
@@ -46,7 +46,7 @@ def test_what_nobody_acknowledged_is_told_again_each_hour_and_no_second_more_oft
 
 def test_nothing_is_told_again_without_the_setting_nor_once_somebody_looks_after_it(state: State) -> None:
     full(state)
-    assert told(state, Manners(), NOW, NOW + 5 * HOUR) == []
+    assert told(state, ReminderPolicy(), NOW, NOW + 5 * HOUR) == []
     decide(state, Acknowledge(1, "", "alice"), NOW + MINUTE)
     assert told(state, HOURLY, NOW, NOW + 5 * HOUR) == []
 
@@ -65,7 +65,7 @@ def test_after_a_restart_the_hour_goes_on(state: State) -> None:
     assert len(told(state, HOURLY, began, NOW + 180 * MINUTE)) == 1
 
 
-QUIET = Manners(60, Hours.read("22:00-07:00"), ZoneInfo("Europe/Paris"))
+QUIET = ReminderPolicy(60, Hours.read("22:00-07:00"), ZoneInfo("Europe/Paris"))
 DAY = NOW - NOW % (24 * HOUR)  # midnight UTC, in winter 01:00 in Paris
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, select
 
-from limiter import config, demo, upkeep
+from limiter import config, demo, maintenance
 from limiter.store import copy_to_postgres, read, retention, schema, usage
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.location import StoreError
@@ -23,7 +23,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Eng
     path = tmp_path_factory.mktemp("moving") / "limiter.db"
     demo.fill(f"sqlite:///{path}", config.read({}), seed=1, weeks=1, until=NOW, bots=50)
     target = new_database()
-    moved = upkeep.move(config.read({"LIMITER_DATABASE_URL": f"sqlite:///{path}"}), target)
+    moved = maintenance.move(config.read({"LIMITER_DATABASE_URL": f"sqlite:///{path}"}), target)
     assert moved["ended_sessions"] > 1000 and moved["trades"] > 1000
     engines = open_reader(f"sqlite:///{path}"), open_reader(target)
     yield engines

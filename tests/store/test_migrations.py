@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from limiter import config, upkeep
+from limiter import config, maintenance
 from limiter.rules.alerts import message
 from limiter.rules.guards import Guard
 from limiter.rules.plan import ApplyPlan
@@ -149,6 +149,6 @@ INSERT INTO plan_steps VALUES ({AGO}, 250, 'held', NULL, 'CPU 91.0 % > 80 %');
 def test_an_old_file_is_not_copied_to_a_server_before_it_is_migrated(make: Callable[[str, str], str]) -> None:
     settings = config.read({"LIMITER_DATABASE_URL": make("sqlite", ROWS)})
     with pytest.raises(StoreError, match=r"schema 1.*python -m limiter migrate"):
-        upkeep.move(settings, new_database())
-    upkeep.migrate(settings)
-    assert upkeep.move(settings, new_database())["ended_sessions"] == 1
+        maintenance.move(settings, new_database())
+    maintenance.migrate(settings)
+    assert maintenance.move(settings, new_database())["ended_sessions"] == 1
