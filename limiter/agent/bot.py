@@ -27,6 +27,7 @@ class Bot:
         self.notice: Any = None
         self._process_pid = 0
         self._process: str | None = None
+        self._process_told: str | None = None
 
     @property
     def hold_until(self) -> float:
@@ -45,7 +46,9 @@ class Bot:
         if self._process_pid not in pids:  # its first process, or where that has ended another one
             self._process_pid = self.entry.pid if self.entry.pid in pids else min(pids, default=0)
             self._process = identity(self._process_pid) if self._process_pid else None
-        figures = {"memory_bytes": self.memory_bytes, "cpu_seconds": self.cpu_seconds, "process": self._process}
+        process = None if self._process == self._process_told else self._process  # the limiter keeps the last one told
+        cpu_seconds = None if self.cpu_seconds is None else round(self.cpu_seconds, 2)
+        figures = {"memory_bytes": self.memory_bytes, "cpu_seconds": cpu_seconds, "process": process}
         return {"session_id": self.entry.session_id} | {
             name: value for name, value in figures.items() if value is not None
         }
@@ -53,6 +56,7 @@ class Bot:
     def renewed(self, asked_at: float, lease_seconds: float | None, notice: Any) -> None:
         """The lease runs from an instant after `asked_at`."""
         self.entry.asked_at, self.beaten_at, self.notice = asked_at, time.time(), notice
+        self._process_told = self._process
         self.told_to_go_on = False
         if lease_seconds:
             self.entry.lease_seconds, self.entry.heartbeat_seconds = float(lease_seconds), lease_seconds / 3

@@ -1,12 +1,11 @@
 """The command line of `run`, read by hand: argparse and click take longer to import than all that `run` does."""
 
 import os
-import string
 
 from limiter.agent.words import UNREADABLE, WRONG_COMMAND_LINE, Unable, text
 
 DEFAULT_URL = "http://127.0.0.1:5001"
-FIRST = frozenset(string.ascii_letters + string.digits)
+FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")  # string imports re
 FURTHER = FIRST | frozenset("._:@/-")
 LONGEST_IDENTIFIER = 64
 TAKE_A_VALUE = ("--user", "--bot", "--wait", "--on-lost", "--url", "--adopt")

@@ -1,6 +1,7 @@
 """One limiter as the agent holds it: calls in threads, and one request that beats for every bot of that limiter."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from limiter.agent.bot import Bot
 from limiter.agent.limiter_api import Answer, Channel, Refused
 
 CALLS_AT_ONCE = 8
-BEATS_A_REQUEST = 500
+BEATS_A_REQUEST, BYTES_A_REQUEST = 500, 64_000  # the limiter takes 64 KiB
 CALL_SECONDS = 10.0
 
 
@@ -158,5 +159,14 @@ class Line:
 
 
 def _batches(bots: Sequence[Bot]) -> Iterator[Sequence[Bot]]:
-    for at in range(0, len(bots), BEATS_A_REQUEST):
-        yield bots[at : at + BEATS_A_REQUEST]
+    """As many a request as the limiter takes: by number, and by the size of the body."""
+    batch, size = list[Bot](), 0
+    for bot in bots:
+        bytes_of_one = len(json.dumps(bot.beat(), separators=(",", ":"))) + 1
+        if batch and (len(batch) == BEATS_A_REQUEST or size + bytes_of_one > BYTES_A_REQUEST):
+            yield batch
+            batch, size = [], 0
+        batch.append(bot)
+        size += bytes_of_one
+    if batch:
+        yield batch
