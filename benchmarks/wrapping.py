@@ -272,50 +272,50 @@ def real_bots(real: Path) -> list[tuple[str, list[str]]]:
     return found
 
 
-def available() -> float:
-    """MB that the machine could give to a new process."""
-    return float(psutil.virtual_memory().available) / MB
-
-
 def told_and_freed(build: Build, real: Path, say: Say) -> list[tuple[str, int, float, float, float]]:
     """By kind: how many bots, MB told for them all, RSS of them all, and MB that ending them gave back."""
-    rows, kinds = [], real_bots(real)
+    kinds = real_bots(real)
     if not kinds:
         raise Missing(f"ccxt, freqtrade or Node's ccxt in {real}")
-    each = 12 // len(kinds)
     env = build.env | {"NODE_PATH": str(real / "node_modules")}
+    bots = dict[str, list[subprocess.Popen[bytes]]]()
     for kind, command in kinds:
-        whole = [sys.executable, "-m", "limiter", "run", "--user"]
-        bots = []
-        for number in range(each):
-            line = [*whole, f"real-{kind[-4:].strip()}-{number}", "--", *command]
-            bots.append(subprocess.Popen(line, env=env, cwd=build.folder, stdout=subprocess.PIPE))
-            until_it_runs(bots[-1])
-        time.sleep(80)  # told from the 60th second on, each 15 s
+        for number in range(12 // len(kinds)):
+            run = [sys.executable, "-m", "limiter", "run", "--user", f"real-{kind[-4:].strip()}-{number}", "--"]
+            bot = subprocess.Popen([*run, *command], env=env, cwd=build.folder, stdout=subprocess.PIPE)
+            bots.setdefault(kind, []).append(until_it_runs(bot))
+    time.sleep(80)  # told from the 60th second on, each 15 s
+    rows = []
+    for kind, of_kind in bots.items():
         told = build.agent()
         assert told is not None
-        pids = {bot.pid for bot in bots}
+        pids = {bot.pid for bot in of_kind}
         memory = sum(bot["memory_bytes"] or 0 for bot in told["bots"] if bot["pid"] in pids) / MB
         rss = sum(psutil.Process(pid).memory_info().rss for pid in pids) / MB
-        gained = []
-        for bot in bots:
-            before = steady()
-            bot.kill()
-            bot.wait()
-            gained.append(steady() - before)
-            assert bot.stdout is not None
-            bot.stdout.close()
-        rows.append((kind, each, memory, rss, sum(gained)))
-        say(f"wrapping: {kind}: told {memory:.0f} MB, RSS {rss:.0f}, freed {sum(gained):.0f}")
+        rows.append((kind, len(of_kind), memory, rss, gained_by_ending(of_kind)))
+        say(f"wrapping: {kind}: told {memory:.0f} MB, RSS {rss:.0f}, freed {rows[-1][-1]:.0f}")
     return rows
 
 
-def steady() -> float:
-    """`available`, as the median of a second."""
+def gained_by_ending(bots: list[subprocess.Popen[bytes]]) -> float:
+    """MB that the machine can give to others when these are killed. Within a second, for others move it too."""
+    before = available()
+    for bot in bots:
+        bot.kill()
+    for bot in bots:
+        bot.wait()
+        assert bot.stdout is not None
+        bot.stdout.close()
+    time.sleep(0.5)
+    return available() - before
+
+
+def available() -> float:
+    """MB that the machine could give to a new process: the median of five readings."""
     readings = []
-    for _ in range(10):
-        time.sleep(0.1)
-        readings.append(available())
+    for _ in range(5):
+        time.sleep(0.02)
+        readings.append(psutil.virtual_memory().available / MB)
     return statistics.median(readings)
 
 
