@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from limiter.agent import processes
 from limiter.agent.command_line import Wanted
-from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, WORTH_WAITING, Answer, Channel, Refused
+from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, Answer, Channel, Refused
 from limiter.agent.run import NETWORK, become, environment
 from limiter.agent.words import BY_SIGNAL, Unable, say, text
 from limiter.processes import identity
@@ -87,7 +87,7 @@ class Slot:
                 pause = min(2.0, pause * 2)
                 if refused.reason not in NOTHING_DECIDED or clock() + pause >= patient_until:
                     left = give_up_at - clock()
-                    if refused.reason not in WORTH_WAITING or left <= 0:
+                    if not refused.worth_waiting or left <= 0:
                         raise
                     pause = min(refused.retry_after or 1.0, ASK_AGAIN_SECONDS, left)
                     patient_until = clock() + pause + PATIENCE_SECONDS

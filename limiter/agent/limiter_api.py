@@ -27,9 +27,21 @@ Answer = dict[str, Any]
 class Refused(Exception):
     """The limiter said no, or could not be asked. `reason` as in the API, or `out_of_reach`, `not_a_limiter`."""
 
-    def __init__(self, reason: str, http_status: int, sentence: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        http_status: int,
+        sentence: str,
+        retry_after: float | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(sentence)
-        self.reason, self.http_status, self.retry_after = reason, http_status, retry_after
+        self.reason, self.http_status, self.retry_after, self.facts = reason, http_status, retry_after, facts or {}
+
+    @property
+    def worth_waiting(self) -> bool:
+        """Whether asking again for a slot may help soon: not for a suspended user."""
+        return self.reason in WORTH_WAITING and not (self.reason == "user_limit" and self.facts.get("limit") == 0)
 
     @property
     def exit_status(self) -> int:
@@ -196,6 +208,7 @@ class Channel:
             reply.status,
             str(body.get("error") or body.get("detail") or body["reason"]),
             float(seconds) if seconds.isdecimal() else None,
+            body,
         )
 
     def _silent(self, error: object, language: str) -> Refused:

@@ -13,7 +13,7 @@ from typing import Any
 from limiter.agent import cgroups, processes
 from limiter.agent.book import Book, Entry
 from limiter.agent.bot import GRACE_SECONDS, Bot
-from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, WORTH_WAITING, Answer, Channel, Refused
+from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, Answer, Channel, Refused
 from limiter.agent.line import CALL_SECONDS, Line, delays, spread
 from limiter.agent.members import Look, Members, Watcher, now_in_ticks
 from limiter.agent.message import Fields
@@ -115,7 +115,7 @@ class Roster:
                 pause = max(next(pauses), min(refused.retry_after or 0.0, 2.0))
                 if refused.reason not in NOTHING_DECIDED or clock() + pause >= patient_until:
                     left = give_up_at - clock()
-                    if refused.reason not in WORTH_WAITING or left <= 0:
+                    if not refused.worth_waiting or left <= 0:
                         raise
                     pause = min(refused.retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8), left)
                     patient_until, pauses = clock() + pause + PATIENCE_SECONDS, delays()

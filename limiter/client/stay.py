@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes
 STOP_PATIENCE_SECONDS = 5.0  # a bot that ends waits no longer: its lease gives the slot back
 ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
 NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
-WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused"}
+WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "start_rate", "box_busy", "paused"}
 GONE = frozenset({"session_ended", "session_unknown"})
 WHOLE_DIGITS, DECIMALS = 20, 18  # of a quantity or price, as the API takes them
 
@@ -54,6 +54,11 @@ class Pause:
 
 
 Flow = Generator[Call | Pause, Reply | None, Any]
+
+
+def worth_waiting(refused: Refused) -> bool:
+    """Whether asking again for a slot may help soon: not a suspended user."""
+    return refused.reason in WORTH_WAITING and not (refused.reason == "user_limit" and refused.extra.get("limit") == 0)
 
 
 def delays() -> Iterator[float]:
@@ -180,7 +185,7 @@ class Stay:
                 break
             except Refused as refused:
                 left = give_up_at - time.monotonic()
-                if refused.reason not in WORTH_WAITING or left <= 0:
+                if not worth_waiting(refused) or left <= 0:
                     raise
                 if refused.reason != "out_of_reach":
                     asked_at = None

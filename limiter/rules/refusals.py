@@ -159,20 +159,21 @@ class Refusal(Struct, frozen=True, eq=False):
     """A refused request: why, with the facts of that instant; `retry_after_seconds` where trying again makes sense.
 
     `facts` whose names the reason declares are shown to the caller; the others only fill the sentence.
-    `status` replaces the reason's own where one reason has several (invalid_request).
+    `status` and `words` replace the reason's own where one reason has several (invalid_request; a suspended user).
     """
 
     reason: str
     facts: Mapping[str, Any] = {}
     retry_after_seconds: int | None = None
     status: int | None = None
+    words: Words | None = None
 
     def sentence(self, language: str) -> str:
         """The sentence for the person, in `fr` or `en`."""
         reason = REASONS[self.reason]
         limit = self.facts.get("limit")
         plural = "s" if isinstance(limit, int) and limit > 1 else ""
-        sentence = reason.en if language == "en" else reason.fr
+        sentence = (self.words or Words(reason.fr, reason.en)).told(language)
         return sentence.format_map({**told(self.facts, language), "s": plural})
 
     def shown(self, language: str) -> dict[str, Any]:

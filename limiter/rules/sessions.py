@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from msgspec import Struct
 
@@ -9,8 +10,11 @@ from limiter.rules.capacity import Capacity
 from limiter.rules.records import AuditEntry, Ended, Facts, RefusalRecord, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.state import State
+from limiter.rules.words import Words
 from limiter.system_limits import Value
 
+SUSPENDED = Words("Ce compte est suspendu.", "This account is suspended.")
+SUSPENDED_FOR = Words(f"{SUSPENDED.fr} Motif : {{why}}", f"{SUSPENDED.en} Reason: {{why}}")
 PAUSED_RETRY_SECONDS = 60
 DRAINING_RETRY_SECONDS = 5
 USER_LIMIT_RETRY_SECONDS = 30
@@ -83,6 +87,8 @@ class Start(Struct, frozen=True):
         if facts.user_max == 0 or (not replaces and facts.user_active >= facts.user_max):
             told = {"active": facts.user_active, "limit": facts.user_max}
             refusal = Refusal("user_limit", told, USER_LIMIT_RETRY_SECONDS)
+            if facts.user_max == 0:
+                refusal = _suspended(state, self.user_id, now)
             return self._record(state, now, facts, refusal, "MAX_BOTS_PER_USER", facts.user_max, facts.user_active)
         if not replaces and facts.active >= facts.max_bots:
             refusal = _server_full(state.capacity(now), state.retry_after())
@@ -103,6 +109,17 @@ class Start(Struct, frozen=True):
             self.request_id, now, self.user_id, self.bot_id, refusal.reason, limit, value, count, facts.version, facts
         )
         return state.refuse(refusal, refused)
+
+
+def _suspended(state: State, user_id: str, now: int) -> Refusal:
+    """Waiting helps where the suspension is the user's own and ends."""
+    told: dict[str, Any] = {"active": state.user_active(user_id), "limit": 0}
+    own = state.limits.overrides.get(user_id)
+    if own is None or not own.holds(now) or "MAX_BOTS_PER_USER" not in own.limits:
+        return Refusal("user_limit", told, words=SUSPENDED)
+    ends = own.until is not None and state.limits.whole("MAX_BOTS_PER_USER") > 0
+    wait = -(-(own.until - now) // 1000) if ends and own.until is not None else None
+    return Refusal("user_limit", {**told, "why": own.reason}, wait, words=SUSPENDED_FOR)
 
 
 @lru_cache(maxsize=8)  # in a flood one is like the other, and what is the same is written out once (http/wire.py)

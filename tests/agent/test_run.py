@@ -235,6 +235,17 @@ def test_wait_asks_until_a_slot_is_free(bots: Bots) -> None:
     assert waiting.communicate(timeout=10)[0] == "I run\n"
 
 
+def test_a_suspended_user_does_not_wait(bots: Bots) -> None:
+    user, began = new_user(), time.monotonic()
+    body = {"limits": {"MAX_BOTS_PER_USER": 0}, "reason": "unpaid"}
+    bots.limiter.admin("PUT", f"/api/admin/users/{user}/limits", body)
+    command = [*bots.command(user, "--wait", "60"), "echo", "I run"]
+    done = subprocess.run(command, env=bots.env, capture_output=True, text=True, timeout=40, check=False)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "unpaid" in done.stderr
+    assert time.monotonic() - began < 30
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_waiting(bots: Bots, number: signal.Signals) -> None:
     user = new_user()

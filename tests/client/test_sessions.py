@@ -233,6 +233,15 @@ def test_who_waits_in_vain_is_refused_when_the_time_is_over(limiter: Start) -> N
     assert 0.9 < time.monotonic() - began < 5
 
 
+def test_a_suspended_user_does_not_wait(server: Limiter) -> None:
+    user, began = new_user(), time.monotonic()
+    body = {"limits": {"MAX_BOTS_PER_USER": 0}, "reason": "unpaid"}
+    server.admin("PUT", f"/api/admin/users/{user}/limits", body)
+    with pytest.raises(Refused, match="is suspended"):
+        BotSession(server.url, user_id=user, wait_seconds=60, language="en").start()
+    assert time.monotonic() - began < 10
+
+
 def test_the_asyncio_twin_does_the_same(short: Limiter) -> None:
     async def life() -> None:
         user = new_user()

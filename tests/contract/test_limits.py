@@ -303,9 +303,30 @@ def test_an_override_with_none_sets_no_limit(tuned: Limiter) -> None:
 def test_an_override_of_zero_suspends_the_user(server: Limiter) -> None:
     user = new_user()
     granted(override(server, user, {"MAX_BOTS_PER_USER": 0}))
-    body = refused(server.start(user), 429, "user_limit")
-    assert body["error"] == "Limite atteinte : 0/0 bot actif pour cet utilisateur."
+    answer = server.start(user)
+    body = refused(answer, 429, "user_limit")
+    assert body["error"] == body["detail"] == "Ce compte est suspendu. Motif : vip"
+    assert (body["active"], body["limit"]) == (0, 0)
+    assert "Retry-After" not in answer.headers
+    english = refused(server.start(user, Accept_Language="en"), 429, "user_limit")
+    assert english["error"] == "This account is suspended. Reason: vip"
     server.session()
+
+
+def test_a_suspension_that_ends_says_when(server: Limiter) -> None:
+    user = new_user()
+    granted(override(server, user, {"MAX_BOTS_PER_USER": 0}, until=from_now(3600)))
+    answer = server.start(user)
+    refused(answer, 429, "user_limit")
+    assert 3590 <= int(answer.headers["Retry-After"]) <= 3600
+
+
+def test_a_system_limit_of_zero_suspends_without_a_reason(tuned: Limiter) -> None:
+    tuned.set_limits(MAX_BOTS_PER_USER=0)
+    answer = tuned.start()
+    assert refused(answer, 429, "user_limit")["error"] == "Ce compte est suspendu."
+    assert "Retry-After" not in answer.headers
+    tuned.set_limits(MAX_BOTS_PER_USER=1)
 
 
 def test_an_override_ends_at_its_instant(server: Limiter) -> None:

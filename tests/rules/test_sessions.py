@@ -3,6 +3,7 @@
 import pytest
 
 from limiter.rules.changes import SetPause
+from limiter.rules.limits import Override
 from limiter.rules.records import Ended, Session
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, StopByAdmin
 from limiter.rules.state import State
@@ -90,9 +91,45 @@ def test_a_users_own_limit_goes_over_the_systems() -> None:
     [(new_state(MAX_CONCURRENT_BOTS=0), "server_full"), (new_state(MAX_BOTS_PER_USER=0), "user_limit")],
 )
 def test_a_limit_of_0_refuses_every_new_start(state: State, reason: str) -> None:
-    refusal = refused(start(state, "u1"), reason)
-    assert "0/0" in refusal.sentence("fr")
+    refused(start(state, "u1"), reason)
     assert not state.capacity(NOW).can_accept_new
+
+
+def test_a_suspended_user_hears_that_and_why_and_when_it_ends() -> None:
+    braces = Override({"MAX_BOTS_PER_USER": 0}, "unpaid {limit}", None, NOW, "tests")
+    own = {"gone": override(MAX_BOTS_PER_USER=0), "back": override(NOW + 90_500, MAX_BOTS_PER_USER=0), "odd": braces}
+    state = new_state(overrides=own)
+    refusal = refused(start(state, "gone", "b1"), "user_limit")
+    assert refusal.sentence("fr") == "Ce compte est suspendu. Motif : tests"
+    assert refusal.sentence("en") == "This account is suspended. Reason: tests"
+    assert refusal.shown("en") == {"active": 0, "limit": 0}
+    assert refusal.retry_after_seconds is None
+    assert (
+        refused(start(state, "odd"), "user_limit").sentence("en") == "This account is suspended. Reason: unpaid {limit}"
+    )
+    assert refused(start(state, "back"), "user_limit").retry_after_seconds == 91
+    admitted(state, "back", now=NOW + 91_000)
+
+
+def test_who_has_no_suspension_of_his_own_hears_no_reason_and_no_end() -> None:
+    other = override(NOW + HOUR, MAX_TRADES_PER_DAY=3)
+    over = override(NOW, MAX_BOTS_PER_USER=0)
+    twice = override(NOW + HOUR, MAX_BOTS_PER_USER=0)
+    state = new_state(overrides={"u1": other, "u2": over, "u3": twice}, MAX_BOTS_PER_USER=0)
+    for user in ("u1", "u2", "new"):
+        refusal = refused(start(state, user), "user_limit")
+        assert (refusal.sentence("en"), refusal.retry_after_seconds) == ("This account is suspended.", None)
+    refusal = refused(start(state, "u3"), "user_limit")
+    assert refusal.retry_after_seconds is None, "the end of his own brings nothing: the system's limit is 0 too"
+
+
+def test_a_replacement_is_no_way_around_a_suspension() -> None:
+    state = new_state()
+    admitted(state, "u1", "b1")
+    state.limits = new_state(overrides={"u1": override(MAX_BOTS_PER_USER=0)}).limits
+    refusal = refused(start(state, "u1", "b1"), "user_limit")
+    assert refusal.shown("en") == {"active": 1, "limit": 0}
+    assert len(state.sessions) == 1
 
 
 def test_whether_the_next_start_of_a_new_user_is_admitted_is_what_capacity_says() -> None:
