@@ -60,6 +60,8 @@ def main(arguments: list[str]) -> int:
         agent = 0
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) in (0, REFUSED, UNREADABLE):
             return os.WEXITSTATUS(status)
+        if not os.fstat(descriptor).st_nlink:  # its folder is gone, and with it the book
+            return UNREADABLE
         delay = 0.0 if time.monotonic() - began > 1 else min(SLOWEST_SECONDS, delay * 2 + 0.05)
         time.sleep(delay)
 

@@ -282,6 +282,12 @@ class Roster:
                     return
             await asyncio.sleep(pause)
 
+    def move_to(self, book: Book) -> None:
+        """Write everything into another book. Raises OSError."""
+        for bot in self.bots.values():
+            book.write(bot.entry)
+        self._book = book
+
     def end_all(self) -> None:
         """End every bot, as where its slot is lost."""
         for bot in self.bots.values():

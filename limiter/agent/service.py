@@ -26,6 +26,7 @@ from limiter.agent.limiter_api import Refused
 from limiter.agent.message import HEADER, PROTOCOL, Fields
 from limiter.agent.report import report
 from limiter.agent.roster import Roster
+from limiter.agent.run import usable_folder
 from limiter.agent.words import UNREADABLE, Unable, text
 
 STILL_SECONDS = 5.0
@@ -112,7 +113,8 @@ class Agent:
             self.roster.background(self._or_end(work))
         await self._over.wait()
         server.close()
-        os.unlink(self.path)
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
         self.roster.close()
         self.log("agent_ended", pid=os.getpid())
         return 0
@@ -185,10 +187,20 @@ class Agent:
                 self._over.set()
 
     def _still_there(self) -> None:
-        """A folder in /run/user goes with the last login of the user, bots do not: start again where there is one."""
-        if not os.path.exists(self.path):
-            self.log("socket_gone", socket=self.path)
-            raise FileNotFoundError(self.path)
+        """A folder in /run/user goes with the last login of the user, bots do not: go on where there is one."""
+        if os.path.exists(self.path):
+            return
+        self.log("socket_gone", socket=self.path)
+        try:
+            folder = usable_folder()
+            if not folder.locked():
+                raise BlockingIOError(folder.path)  # another agent came in between
+            self.roster.move_to(Book(os.path.dirname(folder.path)))
+        except (OSError, Unable) as error:  # the bots are held on to; it is tried again in a second
+            self.log("no_place_for_a_socket", why=error)
+            return
+        self.path, self._descriptor = folder.path, folder.descriptor
+        self.again()
 
     # What is asked of it
 

@@ -220,6 +220,22 @@ def test_a_link_in_its_place_is_refused(own_bots: Own, tmp_path: Path) -> None:
     bots.socket.parent.unlink()
 
 
+def test_a_folder_that_is_taken_away_is_made_again(own_bots: Own) -> None:
+    bots = own_bots()
+    bot = Bot(bots, "exec sleep 1000")
+    before = bots.status()
+    shutil.rmtree(bots.socket.parent)
+    status = wait_until(bots.status, 5, "the agent is found again")
+    assert [row["pid"] for row in status["bots"]] == [bot.noted()]
+    wait_until(lambda: not lives(before["guardian"]), 5)
+    os.kill(status["pid"], signal.SIGKILL)  # the book is whole, too
+    wait_until(lambda: another(bots, status["pid"]), 5)
+    time.sleep(6)
+    assert bot.holds_a_slot
+    bot.process.kill()
+    bot.end()
+
+
 def test_however_long_the_path_is(own_bots: Own, tmp_path: Path) -> None:
     bots = own_bots()
     (tmp_path / ("long" * 40)).mkdir()
@@ -241,7 +257,7 @@ def test_what_the_agent_keeps_is_for_its_user_alone(own_bots: Own) -> None:
 def newer(folder: Path) -> dict[str, str]:
     """The environment of a program that speaks a newer protocol."""
     shutil.copytree(ROOT / "limiter" / "agent", folder / "limiter" / "agent")
-    for name in ("__init__.py", "__main__.py"):
+    for name in ("__init__.py", "__main__.py", "processes.py"):
         shutil.copy(ROOT / "limiter" / name, folder / "limiter" / name)
     message = folder / "limiter" / "agent" / "message.py"
     message.write_text(message.read_text().replace("PROTOCOL = 1\n", "PROTOCOL = 2\n"))
@@ -281,7 +297,8 @@ def test_an_agent_that_stays_older_is_told(own_bots: Own, tmp_path: Path) -> Non
 
 def test_it_refuses_to_end_while_it_holds_bots(own_bots: Own) -> None:
     bots = own_bots()
-    bot = Bot(bots, "trap 'echo closing; exit 0' TERM; sleep 1000 & wait")
+    bot = Bot(bots, "trap 'echo closing; exit 0' TERM; note 1 ready; sleep 1000 & wait")
+    bot.noted("ready")
     done = bots.ask_agent("--stop")
     assert done.returncode == 1
     assert done.stderr.startswith("limiter: The agent looks after 1 bot(s): end them first, or --force")

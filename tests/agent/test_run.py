@@ -199,7 +199,8 @@ def test_a_beating_bot_keeps_its_slot_longer_than_a_lease(bots: Bots) -> None:
 
 
 def test_a_lost_slot_stops_the_bot(bots: Bots) -> None:
-    bot = Bot(bots, "trap 'echo closing; exit 4' TERM; while :; do sleep 0.05; done")
+    bot = Bot(bots, "trap 'echo closing; exit 4' TERM; note 1 ready; while :; do sleep 0.05; done")
+    bot.noted("ready")
     bots.stop_by_admin(bot.user)
     status, out, err = bot.end(10)
     assert (status, out) == (4, "closing\n")
@@ -208,7 +209,8 @@ def test_a_lost_slot_stops_the_bot(bots: Bots) -> None:
 
 @pytest.mark.slow
 def test_a_bot_that_ignores_its_end_is_killed_after_ten_seconds(bots: Bots) -> None:
-    bot = Bot(bots, "trap '' TERM; while :; do sleep 0.05; done")
+    bot = Bot(bots, "trap '' TERM; note 1 ready; while :; do sleep 0.05; done")
+    bot.noted("ready")
     bots.stop_by_admin(bot.user)
     began = time.monotonic()
     assert bot.end(20)[0] in (-9, 137)
