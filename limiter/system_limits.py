@@ -44,6 +44,7 @@ WEBSOCKET_RECONNECT = 5  # seconds a bot waits before it reconnects
 MAX_TOKENS_PER_MINUTE = 1000  # protects the CPU
 MAX_SIGNALS_PER_MINUTE = 100  # avoids spam
 MAX_SIGNALS_PER_MINUTE_PER_USER = None  # none: only the system's rate holds
+MAX_STARTS_PER_MINUTE = None  # none: a reboot may start all bots at once
 BOT_LEASE_SECONDS = 60  # a bot that is silent for so long gives its slot back
 
 Value = int | float | None
@@ -176,6 +177,12 @@ CATALOGUE: tuple[Limit, ...] = (
         "Seconds a bot keeps its slot without a heartbeat; a new length reaches a session with its next heartbeat.",
         "Secondes pendant lesquelles un bot garde sa place sans battement ; une nouvelle durée vaut dès le prochain.",
         suffix="s",
+    ),
+    Limit(
+        "MAX_STARTS_PER_MINUTE", MAX_STARTS_PER_MINUTE, "starts", "system", 0, 10_000_000,
+        "Starts in any 60 s, all bots together; replacements and repeated requests do not count.",
+        "Démarrages sur 60 s glissantes, tous bots confondus ; remplacements et demandes répétées ne comptent pas.",
+        optional=True, unit_fr="démarrages",
     ),
 )  # fmt: skip
 

@@ -79,6 +79,13 @@ REFUSALS: tuple[Reason, ...] = (
         recorded=Recorded(Words("trop de tokens", "too many tokens"), "#56B4E9", ("tokens",)),
     ),
     Reason(
+        "start_rate", 429, "Too many starts",
+        "Limite atteinte : {used}/{limit} démarrages en une minute. Réessaie dans une minute.",
+        "Limit reached: {used}/{limit} starts in a minute. Try again in a minute.",
+        ("limit", "used"),
+        recorded=Recorded(Words("trop de démarrages", "too many starts"), "#009E73", ("start",)),
+    ),
+    Reason(
         "paused", 503, "Starts are paused",
         "Démarrages en pause. Les bots actifs continuent ; réessaie plus tard.",
         "Starts are paused. Running bots go on; try again later.",

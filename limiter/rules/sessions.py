@@ -41,7 +41,8 @@ class Start(Struct, frozen=True):
     process: str | None = None
 
     def decide(self, state: State, now: int) -> Admission | Refusal:
-        """Admit, repeat or refuse; in this order: draining, paused, the user's limit, the system's."""
+        """Admit, repeat or refuse; in this order: draining, paused, the user's limit, what bars the door
+        (door.py), the system's limit."""
         if self.idempotency_key is not None:
             repeated = state.repeats.get((self.user_id, self.bot_id, self.idempotency_key))
             if repeated is not None:
@@ -76,7 +77,7 @@ class Start(Struct, frozen=True):
             facts=facts,
             process=self.process,
         )
-        state.admit(session)
+        state.admit(session, replaces=replaced is not None)
         return Admission(session, created=True)
 
     def _refuse(self, state: State, now: int, facts: Facts, replaces: bool) -> Refusal | None:
@@ -90,6 +91,9 @@ class Start(Struct, frozen=True):
             if facts.user_max == 0:
                 refusal = _suspended(state, self.user_id, now)
             return self._record(state, now, facts, refusal, "MAX_BOTS_PER_USER", facts.user_max, facts.user_active)
+        barred = None if replaces else state.barred(now)
+        if barred is not None:
+            return self._record(state, now, facts, *barred)
         if not replaces and facts.active >= facts.max_bots:
             refusal = _server_full(state.capacity(now), state.retry_after())
             return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", facts.max_bots, facts.active)

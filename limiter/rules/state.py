@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from limiter.rules.capacity import Capacity
+from limiter.rules.door import Barred, too_many_starts
 from limiter.rules.limits import Limits
 from limiter.rules.records import (
     AuditEntry,
@@ -38,6 +39,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 GAPS = 20  # freed slots whose gaps make the advice "try again in …"
 RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 30, 600
+STARTS = "starts", ""
+"""The window of starts that took a free slot, beside those of the rates."""
 SHARED = (
     "limits", "sessions", "bots", "repeats", "users", "next_number", "paused", "plan", "freed", "trade_days", "windows",
     "last_token_at", "incidents", "deliveries", "channels", "numbers", "beaten", "_due", "_retry_after",
@@ -115,19 +118,30 @@ class State:
         if self._due and self._due[0][0] <= now:
             active -= sum(session.expires_at <= now for session in self.sessions.values())
         is_open = not self.paused and not self.draining and self.limits.whole("MAX_BOTS_PER_USER") > 0
+        is_open = is_open and self.barred(now) is None
         return Capacity(active, self.limits.whole("MAX_CONCURRENT_BOTS"), is_open)
+
+    def barred(self, now: int) -> Barred | None:
+        """Why no start that needs a slot is admitted now, whatever is free."""
+        most = self.limits.values["MAX_STARTS_PER_MINUTE"]
+        if most is not None:
+            return too_many_starts(self.windows.get(STARTS), most, now // 1000)
+        return None
 
     def user_active(self, user_id: str) -> int:
         """Slots that the user holds."""
         return self.users.get(user_id, 0)
 
-    def admit(self, session: Session) -> None:
-        """Give the session a slot."""
+    def admit(self, session: Session, *, replaces: bool = False) -> None:
+        """Give the session a slot: a new one, or that of the session it `replaces`."""
         self._hold(session)
         self.journal.calls.append((self._release, session))
         self.journal.set(self, "next_number", session.number + 1)
         self.journal.append(self.changes.started, session)
         self.count("starts", session.started_at)
+        if not replaces:
+            window = self.window(*STARTS)
+            self.journal.calls.append((window.take_back, window.add(session.started_at // 1000, 1), 1))
 
     def end(self, session: Session, at: int, reason: str) -> Ended:
         """Take the slot back. A `replaced` session hands it on instead of freeing it."""
@@ -243,6 +257,10 @@ class State:
     def follow_count(self, figure: str, at: int, n: int) -> None:
         """Another process counted n happenings of the last hour."""
         self.windows.setdefault(("hour", figure), Window(HOUR_SECONDS)).add(at // 1000, n)
+
+    def follow_starts(self, at: int, n: int) -> None:
+        """Another process gave n slots away that were free."""
+        self.window(*STARTS).add(at // 1000, n)
 
     def adopt(self, fresh: "State", names: Iterable[str] = SHARED) -> None:
         """These parts of a state that was read anew."""

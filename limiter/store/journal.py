@@ -44,6 +44,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
             if one.measured_at == one.last_heartbeat_at
         ],
         "starts": len(changes.started),
+        "taken": len(changes.started) - sum(one.reason == "replaced" for one in changes.ended),
         "trades": len(changes.trades),
         "refused": Counter(one.reason for one in refused),
         "days": [(day, user, used) for (user, day), used in changes.trade_days.items()],
@@ -72,6 +73,8 @@ def follow(state: State, at: int, entry: Entry) -> None:
         state.window(kind, user).add(second, n)
         if kind == "tokens":
             state.last_token_at = at
+    if taken := entry.get("taken"):
+        state.follow_starts(at, taken)
     counts = {"starts": entry.get("starts", 0), "trades": entry.get("trades", 0)}
     counts |= {f"refused:{reason}": n for reason, n in entry.get("refused", {}).items()}
     for figure, n in counts.items():

@@ -1,5 +1,6 @@
 """The state as the database has it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import tzinfo
 from itertools import chain
@@ -46,6 +47,17 @@ def read_plan(connection: Connection) -> tuple[Step, ...]:
     return tuple(as_step(row) for row in connection.execute(plan))
 
 
+def _starts(connection: Connection, since: int) -> list[tuple[int, int]]:
+    """Instants since then, each with the starts that took a free slot: a replacement begins as the one before ends."""
+    found: Counter[int] = Counter()
+    live, ended = schema.active_sessions.c, schema.ended_sessions.c
+    for began in (select(live.started_at), select(ended.started_at).where(ended.ended_at >= since)):
+        found.update(at for at in connection.execute(began).scalars() if at >= since)
+    replaced = select(ended.ended_at).where(ended.ended_at >= since, ended.ended_reason == "replaced")
+    found.subtract(connection.execute(replaced).scalars().all())
+    return sorted((at, n) for at, n in found.items() if n > 0)
+
+
 def _read_windows(connection: Connection, state: State, now: int) -> None:
     """The last minute of rates, and the last hour of counts. What a clock that went back left in the future of
     `now` is moved to it: it holds for a minute, as promised, and not until that future comes."""
@@ -56,6 +68,8 @@ def _read_windows(connection: Connection, state: State, now: int) -> None:
     ).all()
     for row in rows:
         state.window(row.kind, row.user_id).add(min(row.second, second), row.n)
+    for at, n in _starts(connection, (second - MINUTE_SECONDS) * 1000):
+        state.follow_starts(min(at, now), n)
     shots = schema.snapshots
     since = (second - HOUR_SECONDS) * 1000
     recent = select(shots).where(shots.c.step == RAW_STEP, shots.c.at >= since).order_by(shots.c.at)

@@ -25,6 +25,7 @@ CATALOGUE: dict[str, tuple[int | None, str, str, float, int]] = {
     "MAX_SIGNALS_PER_MINUTE": (100, "signals", "system", 0, 10_000_000),
     "MAX_SIGNALS_PER_MINUTE_PER_USER": (None, "signals", "user", 0, 10_000_000),
     "BOT_LEASE_SECONDS": (60, "s", "session", 5, 86_400),
+    "MAX_STARTS_PER_MINUTE": (None, "starts", "system", 0, 10_000_000),
 }
 DEFAULTS = {name: row[0] for name, row in CATALOGUE.items()}
 BOUNDS = [(name, value) for name, row in CATALOGUE.items() for value in row[3:]]
@@ -46,6 +47,8 @@ UNREADABLE = [
     ("MAX_SIGNALS_PER_MINUTE", "1e"),
     ("MAX_SIGNALS_PER_MINUTE_PER_USER", "-1"),
     ("BOT_LEASE_SECONDS", "4"),
+    ("MAX_STARTS_PER_MINUTE", "-1"),
+    ("MAX_STARTS_PER_MINUTE", "1.5"),
     ("BOT_LEASE_SECONDS", "86401"),
     ("LIMITER_TIMEZONE", "Mars/Olympus"),
     ("LIMITER_PORT", "http"),
@@ -148,6 +151,7 @@ def test_the_environment_goes_over_the_default(limiter: Start) -> None:
         "MAX_SIGNALS_PER_MINUTE": ("7", 7),
         "MAX_SIGNALS_PER_MINUTE_PER_USER": ("none", None),
         "BOT_LEASE_SECONDS": ("5", 5),
+        "MAX_STARTS_PER_MINUTE": ("none", None),
     }
     one = limiter(**{name: text for name, (text, _) in spelled.items()})
     assert one.limits() == {name: value for name, (_, value) in spelled.items()}

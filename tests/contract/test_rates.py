@@ -53,6 +53,28 @@ def test_all_of_a_count_or_none_of_it(limiter: Start) -> None:
         refused(take(1), 429, reason)
 
 
+def test_starts_are_limited_but_not_replacements_and_repeats_and_over_a_kill_too(limiter: Start) -> None:
+    one = limiter(MAX_STARTS_PER_MINUTE="2", BOT_LEASE_SECONDS="600")
+    one.session("u1", "b1")
+    one.session("u1", "b1", Idempotency_Key="k")
+    one.session("u2", "b1")
+    for restarted in (False, True):
+        if restarted:
+            one.restart(kill=True)
+        answer = one.start("u3")
+        body = refused(answer, 429, "start_rate")
+        assert (body["limit"], body["used"]) == (2, 2)
+        assert body["error"] == "Limite atteinte : 2/2 démarrages en une minute. Réessaie dans une minute."
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert not one.capacity()["can_accept_new"]
+        granted(one.start("u1", "b1", Idempotency_Key="k"), 200)
+        refused(one.start("u2"), 429, "user_limit")
+    assert "2/2 starts" in refused(one.start("u3", Accept_Language="en"), 429, "start_rate")["error"]
+    one.session("u2", "b1")
+    one.set_limits(MAX_STARTS_PER_MINUTE=3)
+    one.session("u3")
+
+
 @pytest.mark.once
 def test_a_rate_is_kept_over_a_kill(limiter: Start) -> None:
     one = limiter(MAX_SIGNALS_PER_MINUTE="10", MAX_TOKENS_PER_MINUTE="10")

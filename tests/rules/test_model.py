@@ -25,6 +25,7 @@ from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, new_state, picture
 USERS = st.sampled_from(("u1", "u2", "u3"))
 PICK = st.integers(0, 10**6)
 TRADE_IDS = st.sampled_from(("t1", "t2", "t3", "t4"))
+STARTS = "MAX_STARTS_PER_MINUTE"
 TOKENS, SIGNALS, OWN_SIGNALS = "MAX_TOKENS_PER_MINUTE", "MAX_SIGNALS_PER_MINUTE", "MAX_SIGNALS_PER_MINUTE_PER_USER"
 
 
@@ -66,7 +67,7 @@ class Model(RuleBasedStateMachine):
     def begin(self, bots: int, per_user: int, lease: int, trades: int) -> None:
         self.limits: dict[str, Any] = {
             "MAX_CONCURRENT_BOTS": bots, "MAX_BOTS_PER_USER": per_user, "BOT_LEASE_SECONDS": lease,
-            "MAX_TRADES_PER_DAY": trades, TOKENS: 7, SIGNALS: 6, OWN_SIGNALS: 4,
+            "MAX_TRADES_PER_DAY": trades, TOKENS: 7, SIGNALS: 6, OWN_SIGNALS: 4, STARTS: None,
         }  # fmt: skip
         self.state = new_state(**self.limits)
 
@@ -110,6 +111,8 @@ class Model(RuleBasedStateMachine):
             return "user_limit"
         if replaces:
             return "replace"
+        if self.limits[STARTS] is not None and self.used("starts") >= self.limits[STARTS]:
+            return "start_rate"
         return "admit" if len(live) < self.limits["MAX_CONCURRENT_BOTS"] else "server_full"
 
     def used(self, kind: str, user: str | None = None) -> int:
@@ -145,6 +148,8 @@ class Model(RuleBasedStateMachine):
         answer = self.ask(asked(user, bot, key))
         if isinstance(answer, Refusal):
             assert answer.reason == wanted
+            suspended = wanted == "user_limit" and self.user_max(user) == 0
+            assert answer.sentence("en").startswith("This account is suspended.") == suspended
             return
         assert isinstance(answer, Admission)
         session = answer.session
@@ -158,6 +163,7 @@ class Model(RuleBasedStateMachine):
             self.live[session.number] = Stay(user, session.bot_id, bot, key, self.now + lease, lease, self.now)
         assert session.number in self.live
         if wanted == "admit":
+            self.granted.append(("starts", user, self.now, 1))
             assert len(self.live) <= self.limits["MAX_CONCURRENT_BOTS"]
             assert len(self.of(user)) <= self.user_max(user)
 
@@ -286,6 +292,12 @@ class Model(RuleBasedStateMachine):
         self.version += bool(answer.changed)
         self.limits |= changes
 
+    @rule(starts=st.none() | st.integers(0, 3))
+    def change_the_burst_limit(self, starts: int | None) -> None:
+        answer = self.ask(ChangeLimits({STARTS: starts}, "tests", None, False, "key-1", CALM, 150))
+        self.version += bool(answer.changed)
+        self.limits[STARTS] = starts
+
     @rule(user=USERS, value=st.integers(0, 3), seconds=st.integers(1, 600))
     def give_a_user_a_limit_for_a_while(self, user: str, value: int, seconds: int) -> None:
         until = self.now + seconds * SECOND
@@ -375,6 +387,11 @@ class Model(RuleBasedStateMachine):
         assert self.state.bots == {(one.user_id, one.bot_id): one for one in sessions}
         repeats = {(one.user_id, one.asked_bot, one.idempotency_key): one for one in sessions if one.idempotency_key}
         assert self.state.repeats == repeats
+
+    @invariant()
+    def capacity_says_whether_a_new_user_is_admitted(self) -> None:
+        wanted = not self.paused and self.wanted("nobody", None, None) == "admit"
+        assert self.state.capacity(self.now).can_accept_new == wanted
 
     @invariant()
     def never_more_than_the_limit_in_any_60_seconds(self) -> None:

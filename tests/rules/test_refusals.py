@@ -13,6 +13,7 @@ STATUSES = {
     "daily_trades": 429,
     "signal_rate": 429,
     "token_rate": 429,
+    "start_rate": 429,
     "paused": 503,
     "draining": 503,
     "storage_unavailable": 503,
@@ -80,6 +81,11 @@ def test_every_reason_has_a_title_and_a_sentence_in_both_languages(reason: str) 
             "user_limit", {"active": 0, "limit": 0},
             "Limite atteinte : 0/0 bot actif pour cet utilisateur.",
             "Limit reached: 0/0 active bot for this user.",
+        ),
+        (
+            "start_rate", {"used": 30, "limit": 30},
+            "Limite atteinte : 30/30 démarrages en une minute. Réessaie dans une minute.",
+            "Limit reached: 30/30 starts in a minute. Try again in a minute.",
         ),
         (
             "daily_trades", {"used": 500, "limit": 500},

@@ -77,6 +77,15 @@ def test_what_one_process_commits_all_decide_on(books: Callable[..., list[Book]]
     assert one.start("u3").number == 3, "numbers go on over all of them"
 
 
+def test_the_starts_of_all_processes_count_together(books: Callable[..., list[Book]]) -> None:
+    one, two = books(2, MAX_STARTS_PER_MINUTE=2)
+    one.start("u1", "b1")
+    two.start("u1", "b1")
+    two.start("u2")
+    assert one.ask(NOW, asked("u3"))[0].reason == "start_rate"
+    assert look(one, NOW)["rates"] == look(two, NOW)["rates"] == {("starts", ""): 2}
+
+
 def test_a_heartbeat_at_one_process_keeps_the_lease_at_the_others(books: Callable[..., list[Book]]) -> None:
     one, two = books(2)
     kept, lost = one.start("u1"), one.start("u2")

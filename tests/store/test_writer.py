@@ -129,6 +129,18 @@ def test_the_last_minute_of_a_rate_is_kept(book: Book) -> None:
     assert book.ask(NOW + 61 * SECOND, Take("r", "tokens", 10))[0].left == 0
 
 
+def test_the_last_minute_of_starts_is_kept_and_a_replacement_is_none(book: Book) -> None:
+    book.ask(NOW, change(MAX_STARTS_PER_MINUTE=3))
+    gone = book.start("u1", "b1")
+    book.ask(NOW, stop(gone))
+    book.start("u2", "b1", now=NOW + 500)
+    book.start("u2", "b1", now=NOW + 2 * SECOND)
+    book.restart(NOW + 30 * SECOND)
+    book.start("u3", now=NOW + 30 * SECOND)
+    assert book.ask(NOW + 60 * SECOND, asked("u4"))[0].reason == "start_rate"
+    book.start("u4", now=NOW + 61 * SECOND)
+
+
 def test_a_clock_that_went_back_gives_no_second_minute(file_book: Book) -> None:
     file_book.ask(NOW, change(MAX_TOKENS_PER_MINUTE=10))
     file_book.ask(NOW, Take("r", "tokens", 10))
