@@ -320,7 +320,7 @@ def click_on_the_map(page: Page, until: re.Pattern[str]) -> None:
         settle(page)
         chart.click()
         with contextlib.suppress(BrowserTimeout):
-            page.wait_for_url(until, timeout=8_000)
+            page.wait_for_url(until, timeout=25_000)  # a second click would undo one that is only late
             return
     expect(page).to_have_url(until)
 
