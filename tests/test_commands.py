@@ -112,7 +112,13 @@ def test_sessions_are_listed_and_stopped(one: Limiter) -> None:
     assert (shown["PUBLIC_ID"], shown["MEMORY_MB"], shown["CPU_PERCENT"]) == (session["public_id"], "5.5", "-")
     assert shown["LAST_HEARTBEAT_AT"] > shown["STARTED_AT"]
     assert session["session_id"] not in row
-    said(one, "sessions", "stop", session["public_id"], "--reason", "test")
+    stop = ("sessions", "stop", session["public_id"], "--reason", "test")
+    for told, what in ((("--in", "600"), "ends"), (("--back",), "goes on")):
+        assert what in said(one, *stop, *told)
+    for told, what in ((("--in", "600"), "ends"), (("--back",), "goes on")):
+        assert what in said(one, "users", "stop", user, "--reason", "test", *told)
+    assert "admin_stop" in said(one, *stop)
+    assert said(one, "users", "stop", user, "--reason", "test") == "No session holds a slot.\n"
     refused(one.beat(session), 410, "session_ended")
     assert answered(one, "sessions", "list", "--user", user)["items"] == []
     for status in ("all", "ended"):

@@ -6,7 +6,10 @@ from msgspec import Meta, Struct
 
 from limiter.answers.bots import Notice
 from limiter.answers.capacity import Capacity
-from limiter.answers.parts import Ok
+from limiter.answers.parts import Ok, ReasonBody
+
+InSeconds = Annotated[int, Meta(ge=0, le=86_400, description="the bots are told now and end then; left out: now")]
+PublicIds = Annotated[list[str], Meta(min_length=1, max_length=500)]
 
 
 class AdminSession(Struct):
@@ -37,6 +40,22 @@ class SessionAnswer(Ok):
 
 class ReapAnswer(Ok):
     ended: list[AdminSession]
+
+
+class StopBody(ReasonBody, kw_only=True):
+    in_seconds: InSeconds | None = None
+
+
+class PublicIdsBody(ReasonBody):
+    public_ids: PublicIds
+
+
+class StopSessionsBody(StopBody, kw_only=True):
+    public_ids: PublicIds
+
+
+class StoppedAnswer(Ok):
+    items: list[AdminSession]
 
 
 class PauseAnswer(Ok):

@@ -31,6 +31,11 @@ def session(of: Session, ended: Ended | None = None) -> s.BotSession:
     )  # fmt: skip
 
 
+def notice_of(of: Session) -> s.Notice | None:
+    """What will end the session, as its bot and operators are told."""
+    return None if of.notice is None else s.Notice("stop", str(iso(of.notice.at)), of.notice.reason)
+
+
 def credentials(session_id: str) -> tuple[int, str]:
     """The number and the secret in a session id; what is none becomes a session that nobody knows."""
     name, _, secret = session_id.partition(".")
@@ -85,7 +90,7 @@ def _beat(of: s.HeartbeatBody | s.Beat) -> Heartbeat:
 def _renewed(call: Call, renewed: Session) -> Answer:
     limits = call.services.committer.state.limits
     values = dict(limits.of(renewed.user_id, call.now()))
-    return ok(s.HeartbeatAnswer(session(renewed), values, limits.version, notice=None))
+    return ok(s.HeartbeatAnswer(session(renewed), values, limits.version, notice_of(renewed)))
 
 
 def heartbeats(call: Call) -> Ask:
@@ -102,7 +107,7 @@ def _all_renewed(call: Call, results: list[Session | Refusal]) -> Answer:
 
 def _result(of: Session | Refusal) -> s.BeatResult:
     if isinstance(of, Session):
-        return s.BeatResult(True, str(iso(of.expires_at)), notice=None)
+        return s.BeatResult(True, str(iso(of.expires_at)), notice_of(of))
     if of.reason == "session_unknown":
         return s.BeatResult(False, reason="session_unknown")
     ended_at, how = str(iso(of.facts["ended_at"])), of.facts["ended_reason"]

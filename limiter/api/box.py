@@ -31,7 +31,7 @@ async def box(call: Call) -> Answer:
     bots = [
         Bot(session.memory_bytes, session.cpu_percent, session.start_cpu_seconds)
         for session in services.committer.state.sessions.values()
-        if session.expires_at > now
+        if session.ends_at > now
     ]
     if services.strangers is not None:
         await services.strangers.refresh(OLD_SECONDS)

@@ -45,7 +45,16 @@ from limiter.answers.notes import AuditAnswer, NoteAnswer, NoteBody, NotesAnswer
 from limiter.answers.parts import ReasonBody
 from limiter.answers.plan import PlanAnswer, PlanBody
 from limiter.answers.refusals import RefusalAnswer, RefusalsAnswer
-from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer
+from limiter.answers.sessions import (
+    PauseAnswer,
+    PublicIdsBody,
+    ReapAnswer,
+    SessionAnswer,
+    SessionsAnswer,
+    StopBody,
+    StoppedAnswer,
+    StopSessionsBody,
+)
 from limiter.answers.users import OverrideBody, UsageAnswer, UserLimitsAnswer
 from limiter.api import (
     alerts,
@@ -153,8 +162,17 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/admin/sessions", "admin:read", sessions.sessions,
           {200: SessionsAnswer}, query=("status", "user_id", "order", *PAGED)),
     Route("POST", "/api/admin/sessions/{public_id}/stop", "admin:write", sessions.stop_session,
-          {200: SessionAnswer}, ReasonBody,
-          reasons=("session_unknown",)),
+          {200: SessionAnswer}, StopBody, reasons=SESSION[:1]),
+    Route("DELETE", "/api/admin/sessions/{public_id}/stop", "admin:write", sessions.keep_session,
+          {200: SessionAnswer}, ReasonBody, reasons=SESSION[:1]),
+    Route("POST", "/api/admin/sessions/stop", "admin:write", sessions.stop_sessions,
+          {200: StoppedAnswer}, StopSessionsBody, reasons=SESSION[:1]),
+    Route("DELETE", "/api/admin/sessions/stop", "admin:write", sessions.keep_sessions,
+          {200: StoppedAnswer}, PublicIdsBody, reasons=SESSION[:1]),
+    Route("POST", "/api/admin/users/{user_id}/stop", "admin:write", sessions.stop_user,
+          {200: StoppedAnswer}, StopBody),
+    Route("DELETE", "/api/admin/users/{user_id}/stop", "admin:write", sessions.keep_user,
+          {200: StoppedAnswer}, ReasonBody),
     Route("POST", "/api/admin/sessions/reap", "admin:write", sessions.reap_sessions, {200: ReapAnswer}, ReasonBody),
     Route("POST", "/api/admin/pause", "admin:write", sessions.pause, {200: PauseAnswer}, ReasonBody),
     Route("POST", "/api/admin/resume", "admin:write", sessions.resume, {200: PauseAnswer}, ReasonBody),

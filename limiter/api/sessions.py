@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from limiter.answers import sessions as s
 from limiter.api import paging
+from limiter.api.bots import notice_of
 from limiter.api.capacity import shown
 from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
@@ -15,7 +16,8 @@ from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
 from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal, invalid
-from limiter.rules.sessions import Reap, ReapSuspects, StopByAdmin
+from limiter.rules.sessions import Reap, ReapSuspects
+from limiter.rules.stops import Chosen, StopByAdmin, TakeStopBack
 from limiter.store import read
 from limiter.store.rows import as_session
 from limiter.units import MIB
@@ -40,7 +42,7 @@ def session(of: Session, now: int, ended: tuple[int, str] | None = None) -> s.Ad
         str(iso(of.started_at)), str(iso(of.last_heartbeat_at)), str(iso(of.expires_at)),
         iso(ended[0]) if ended else None, ended[1] if ended else None,
         _megabytes(of.memory_bytes), _megabytes(of.memory_peak), _rounded(of.cpu_seconds),
-        None if ended else _rounded(of.cpu_percent), notice=None,
+        None if ended else _rounded(of.cpu_percent), None if ended else notice_of(of),
     )  # fmt: skip
 
 
@@ -57,6 +59,11 @@ def ended_session(ended: Ended, now: int) -> s.AdminSession:
     return session(ended.session, now, (ended.at, ended.reason))
 
 
+def any_session(of: Session | Ended, now: int) -> s.AdminSession:
+    """One that holds a slot, or is over."""
+    return ended_session(of, now) if isinstance(of, Ended) else session(of, now)
+
+
 async def sessions(call: Call) -> Answer:
     """Sessions, newest start first, a page at a time; or the heaviest of those that hold a slot."""
     status = call.wanted_choice("status", ("active", "suspect", "ended"))
@@ -67,7 +74,7 @@ async def sessions(call: Call) -> Answer:
     held = [
         one
         for one in (state.sessions.values() if status != "ended" else ())
-        if one.expires_at > now
+        if one.ends_at > now
         and (user_id is None or one.user_id == user_id)
         and (before is None or one.number < before)
         and (status != "suspect" or one.suspect(now))
@@ -87,14 +94,63 @@ async def sessions(call: Call) -> Answer:
     return ok(s.SessionsAnswer([row for _, row in rows[:size]], more))
 
 
-async def stop_session(call: Call) -> Answer:
-    """End one session."""
-    public_id = call.path["public_id"]
+def _number(public_id: str) -> int:
     digits = public_id[1:]
     if public_id[:1] != "s" or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
         raise Refused(Refusal("session_unknown"))
-    ended: Ended = await call.decide(StopByAdmin(int(digits), call.actor.name, call.body.reason))
-    return ok(s.SessionAnswer(ended_session(ended, call.now())))
+    return int(digits)
+
+
+async def _stopped(call: Call, chosen: Chosen) -> list[s.AdminSession]:
+    """End them, at once or announced."""
+    body: s.StopBody = call.body
+    return await _told(call, StopByAdmin(chosen, call.actor.name, body.reason, body.in_seconds or 0))
+
+
+async def _kept(call: Call, chosen: Chosen) -> list[s.AdminSession]:
+    """Take back what was announced."""
+    return await _told(call, TakeStopBack(chosen, call.actor.name, call.body.reason))
+
+
+async def _told(call: Call, request: StopByAdmin | TakeStopBack) -> list[s.AdminSession]:
+    found: list[Session | Ended] = await call.decide(request)
+    return [any_session(one, call.now()) for one in found]
+
+
+def _numbers(call: Call) -> tuple[int, ...]:
+    return tuple(_number(one) for one in call.body.public_ids)
+
+
+async def stop_session(call: Call) -> Answer:
+    """End one session, at once or in so many seconds."""
+    (one,) = await _stopped(call, (_number(call.path["public_id"]),))
+    return ok(s.SessionAnswer(one))
+
+
+async def keep_session(call: Call) -> Answer:
+    """Take back the stop that was announced of one session."""
+    (one,) = await _kept(call, (_number(call.path["public_id"]),))
+    return ok(s.SessionAnswer(one))
+
+
+async def stop_sessions(call: Call) -> Answer:
+    """End several sessions, all or none, at once or in so many seconds."""
+    return ok(s.StoppedAnswer(await _stopped(call, _numbers(call))))
+
+
+async def keep_sessions(call: Call) -> Answer:
+    """Take back the stops that were announced of several sessions."""
+    return ok(s.StoppedAnswer(await _kept(call, _numbers(call))))
+
+
+async def stop_user(call: Call) -> Answer:
+    """End every session of one user, at once or in so many seconds."""
+    return ok(s.StoppedAnswer(await _stopped(call, call.name("user_id"))))
+
+
+async def keep_user(call: Call) -> Answer:
+    """Take back the stops that were announced of one user's sessions."""
+    return ok(s.StoppedAnswer(await _kept(call, call.name("user_id"))))
 
 
 async def reap_sessions(call: Call) -> Answer:

@@ -5,7 +5,7 @@ are passed over. Raises Refused: the limiter's reason, `out_of_reach`, or `not_a
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, PreviewAnswer,
 from limiter.answers.notes import AuditAnswer, NoteAnswer, NotesAnswer
 from limiter.answers.plan import PlanAnswer
 from limiter.answers.refusals import RefusalAnswer, RefusalsAnswer
-from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer
+from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer, StoppedAnswer
 from limiter.answers.users import UsageAnswer, UserLimitsAnswer
 from limiter.client.wire import Connection, Reply
 
@@ -156,9 +156,30 @@ class Admin:
         heaviest of those that hold a slot."""
         return self._get(SessionsAnswer, "sessions", query)
 
-    def stop_session(self, public_id: str, reason: str) -> SessionAnswer:
-        """End one session; its bot is told at its next beat."""
-        return self._send(SessionAnswer, "POST", f"sessions/{segment(public_id)}/stop", {"reason": reason})
+    def stop_session(self, public_id: str, reason: str, *, in_seconds: int | None = None) -> SessionAnswer:
+        """End one session, at once or in so many seconds; its bot is told at its next beat."""
+        return self._send(SessionAnswer, "POST", f"sessions/{segment(public_id)}/stop", _stop(reason, in_seconds))
+
+    def keep_session(self, public_id: str, reason: str) -> SessionAnswer:
+        """Take back the stop that was announced of one session."""
+        return self._send(SessionAnswer, "DELETE", f"sessions/{segment(public_id)}/stop", {"reason": reason})
+
+    def stop_sessions(self, public_ids: Sequence[str], reason: str, *, in_seconds: int | None = None) -> StoppedAnswer:
+        """End up to 500 sessions, at once or in so many seconds: all, or none where one was never known."""
+        body = {"public_ids": list(public_ids)} | _stop(reason, in_seconds)
+        return self._send(StoppedAnswer, "POST", "sessions/stop", body)
+
+    def keep_sessions(self, public_ids: Sequence[str], reason: str) -> StoppedAnswer:
+        """Take back the stops that were announced of these."""
+        return self._send(StoppedAnswer, "DELETE", "sessions/stop", {"public_ids": list(public_ids), "reason": reason})
+
+    def stop_user(self, user_id: str, reason: str, *, in_seconds: int | None = None) -> StoppedAnswer:
+        """End every session of that user, at once or in so many seconds."""
+        return self._send(StoppedAnswer, "POST", f"users/{segment(user_id)}/stop", _stop(reason, in_seconds))
+
+    def keep_user(self, user_id: str, reason: str) -> StoppedAnswer:
+        """Take back the stops that were announced of that user's sessions."""
+        return self._send(StoppedAnswer, "DELETE", f"users/{segment(user_id)}/stop", {"reason": reason})
 
     def reap(self, reason: str) -> ReapAnswer:
         """End every suspect session."""
@@ -269,6 +290,10 @@ class Admin:
         if self._heard is not None:
             self._heard(good.content)
         return answer
+
+
+def _stop(reason: str, in_seconds: int | None) -> dict[str, Any]:
+    return {"reason": reason} if in_seconds is None else {"reason": reason, "in_seconds": in_seconds}
 
 
 def segment(text: str) -> str:

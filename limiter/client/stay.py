@@ -10,11 +10,12 @@ What is asked and when is written once, as flows: generators that yield a Call o
 """
 
 import asyncio
+import logging
 import random
 import threading
 import time
 import uuid
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
 from typing import Any, Literal
@@ -32,6 +33,8 @@ NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "o
 WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "start_rate", "box_busy", "paused"}
 GONE = frozenset({"session_ended", "session_unknown"})
 WHOLE_DIGITS, DECIMALS = 20, 18  # of a quantity or price, as the API takes them
+
+log = logging.getLogger("limiter.client")
 
 Number = Decimal | float | str
 Side = Literal["buy", "sell"]
@@ -97,6 +100,8 @@ class Stay:
     """What a bot knows of its session, and the flows that both twins drive. Options of both:
 
     `user_id`; `bot_id`, a new one where None; `wait_seconds`: how long to ask again where there is no slot;
+    `on_notice`: called once for each end that is announced, with `kind`, `at` and `reason`, by the thread that beats;
+    `notice` is what is announced now, None again where it was taken back.
     `url`, `key`, `language`: the environment's LIMITER_URL, LIMITER_KEY, LIMITER_LANG where None.
     """
 
@@ -109,11 +114,14 @@ class Stay:
         key: str | None = None,
         wait_seconds: float = 0.0,
         language: str | None = None,
+        on_notice: Callable[[Answer], object] | None = None,
     ) -> None:
         self.connection = Connection(url, key, language)
         self.user_id, self.bot_id, self.wait_seconds = user_id, bot_id, wait_seconds
         self.session: Answer = {}
         self.limits: Answer = {}
+        self.notice: Answer | None = None
+        self._on_notice = on_notice
         self.limits_version = 0
         self.capacity: Answer = {}
         self._because: Refused | None = None
@@ -207,6 +215,17 @@ class Stay:
                     yield Pause(max(0.0, self._hold_until - time.monotonic()))
                 return refused
             self._renewed(answer, asked_at)
+            self._told(answer.get("notice"))
+
+    def _told(self, notice: Answer | None) -> None:
+        """What is announced now. Whatever the bot makes of it, its beats go on."""
+        before, self.notice = self.notice, notice
+        if notice is None or notice == before or self._on_notice is None:
+            return
+        try:
+            self._on_notice(notice)
+        except Exception:
+            log.exception("on_notice of %s failed", self.public_id)
 
     def _renewed(self, answer: Answer, asked_at: float) -> None:
         """The lease runs from an instant after `asked_at`; a sixth of it is kept in hand, to end the bot's work in."""

@@ -10,5 +10,6 @@ from limiter.commands.capacity import capacity
 from limiter.commands.limits import limits
 from limiter.commands.refusals import explain
 from limiter.commands.sessions import pause, resume, sessions
+from limiter.commands.users import users
 
-COMMANDS = (capacity, limits, sessions, pause, resume, explain, alerts, box)
+COMMANDS = (capacity, limits, sessions, users, pause, resume, explain, alerts, box)

@@ -8,13 +8,31 @@ from limiter.commands.over_http import over_http, reason_option, says
 from limiter.commands.text import table
 
 if TYPE_CHECKING:
-    from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer
+    from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionsAnswer, StoppedAnswer
     from limiter.client import Admin
 
 
 @click.group()
 def sessions() -> None:
     """The bots' sessions: list, stop, reap."""
+
+
+in_option = click.option(
+    "--in", "in_seconds", type=click.IntRange(0, 86_400), metavar="S", help="In so many seconds; the bots are told now."
+)
+back_option = click.option("--back", is_flag=True, help="Take back a stop that was announced with --in.")
+
+
+def show_stopped(answer: "StoppedAnswer") -> str:
+    """What became of each: over, about to end, or going on."""
+    if not answer.items:
+        return "No session holds a slot."
+    rows = [
+        [one.public_id, one.user_id, one.bot_id, one.ended_reason or ("ends" if one.notice else "goes on"),
+         one.ended_at or (one.notice and one.notice.at)]
+        for one in answer.items
+    ]  # fmt: skip
+    return table(["PUBLIC_ID", "USER_ID", "BOT_ID", "WHAT", "AT"], rows)
 
 
 def show_sessions(answer: "SessionsAnswer") -> str:
@@ -39,12 +57,18 @@ def sessions_list(admin: "Admin", status: str, **query: Any) -> "SessionsAnswer"
 
 
 @sessions.command("stop")
-@click.argument("public_id")
+@click.argument("public_ids", metavar="PUBLIC_ID…", nargs=-1, required=True)
 @reason_option
-@over_http(says("Ended; its bot is told at its next beat."))
-def sessions_stop(admin: "Admin", public_id: str, reason: str) -> "SessionAnswer":
-    """End one session."""
-    return admin.stop_session(public_id, reason)
+@in_option
+@back_option
+@over_http(show_stopped)
+def sessions_stop(
+    admin: "Admin", public_ids: tuple[str, ...], reason: str, in_seconds: int | None, back: bool
+) -> "StoppedAnswer":
+    """End sessions, all or none; at once, or announced with --in."""
+    if back:
+        return admin.keep_sessions(public_ids, reason)
+    return admin.stop_sessions(public_ids, reason, in_seconds=in_seconds)
 
 
 def show_reaped(answer: "ReapAnswer") -> str:

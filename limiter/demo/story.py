@@ -14,7 +14,8 @@ from limiter.rules.changes import Change, ChangeLimits, OverrideUser, Rollback, 
 from limiter.rules.incidents import CAPACITY, SendTest
 from limiter.rules.plan import ApplyPlan, SetPlan, due
 from limiter.rules.records import Step
-from limiter.rules.sessions import ReapSuspects, StopByAdmin
+from limiter.rules.sessions import ReapSuspects
+from limiter.rules.stops import StopByAdmin
 from limiter.system_limits import Value
 from limiter.units import DAY_MS, MINUTE_MS
 
@@ -160,7 +161,7 @@ class Story:
         for session in list(history.state.sessions.values())[-1:]:
             history.beat(session, history.now)
             why = self.text("Le bot répète le même ordre en boucle", "The bot repeats the same order for ever")
-            history.decide(StopByAdmin(session.number, "camille", why))
+            history.decide(StopByAdmin((session.number,), "camille", why))
 
     def leak(self) -> None:
         """RAM climbs, the limit is lowered under what runs, the leak is found, the limit put back."""

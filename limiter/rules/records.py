@@ -20,6 +20,13 @@ CPU_GAP_MS = 2_000  # from readings at least this far apart, so that a bot that 
 START_LEAST_MS, START_MOST_MS = 45_000, 180_000  # a first reading at this age tells what the start cost
 
 
+class Notice(NamedTuple):
+    """What will end a session: the instant (UTC ms), and why."""
+
+    at: int
+    reason: str
+
+
 class Session(Struct, eq=False):
     """One bot's stay. `asked_bot` is the bot_id as asked for: None where a new one was made up.
 
@@ -28,6 +35,7 @@ class Session(Struct, eq=False):
     the bot costs, `measured_at` when the last of them did; None where none has. `cpu_readings` are the (instant, CPU
     seconds) of the last minute, oldest first; `start_cpu_seconds` is what the first of them said of a young bot.
     `process` is the identity of the bot's process where it told (limiter/processes.py). These two live in memory alone.
+    `notice` is the stop that an operator has announced.
     """
 
     number: int
@@ -48,6 +56,7 @@ class Session(Struct, eq=False):
     cpu_readings: list[tuple[int, float]] = []
     start_cpu_seconds: float | None = None
     process: str | None = None
+    notice: Notice | None = None
 
     @property
     def public_id(self) -> str:
@@ -58,6 +67,12 @@ class Session(Struct, eq=False):
     def session_id(self) -> str:
         """The secret that the bot alone knows: it contains at least 128 random bits."""
         return f"s{self.number}.{self.secret}"
+
+    @property
+    def ends_at(self) -> int:
+        """When it ends if nothing is heard of it any more: with its lease, or before, with its notice."""
+        notice = self.notice
+        return self.expires_at if notice is None or notice.at > self.expires_at else notice.at
 
     def suspect(self, now: int) -> bool:
         """Whether two heartbeats were missed."""
@@ -308,6 +323,7 @@ class Changes:
 
     started: list[Session] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
+    notices: dict[int, Session] = field(default_factory=dict)
     trades: list[Trade] = field(default_factory=list)
     trade_days: dict[tuple[str, str], int] = field(default_factory=dict)
     seconds: dict[tuple[str, str, int], int] = field(default_factory=dict)

@@ -193,10 +193,11 @@ class Stop:
 
 
 def reap(state: State, now: int) -> int:
-    """End what has run out, each at the instant its lease did; how many. Every batch begins with it."""
+    """End what has run out, each at the instant its lease or its notice did; how many. Every batch begins with it."""
     expired = state.expired(now)
     for session in expired:
-        state.end(session, session.expires_at, "lease_expired")
+        told = session.notice is not None and session.notice.at <= session.expires_at
+        state.end(session, session.ends_at, "admin_stop" if told else "lease_expired")
     return len(expired)
 
 
@@ -211,24 +212,6 @@ class Reap:
         """How many ended."""
         state.changes.flush = bool(state.refused)
         return reap(state, now)
-
-
-@dataclass(frozen=True, slots=True)
-class StopByAdmin:
-    """An operator ends one session."""
-
-    number: int
-    actor: str
-    reason: str
-
-    def decide(self, state: State, now: int) -> Ended | Refusal:
-        """End it; one that is over already answers with its own end, one never known is unknown."""
-        session = state.sessions.get(self.number)
-        if session is None:
-            return state.ended.get(self.number) or Refusal("session_unknown")
-        detail = {"user_id": session.user_id, "bot_id": session.bot_id}
-        state.audit(AuditEntry(now, self.actor, "stop", session.public_id, self.reason, detail))
-        return state.end(session, now, "admin_stop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from limiter.rules.records import (
     Delivery,
     Ended,
     Incident,
+    Notice,
     RefusalRecord,
     Session,
     Snapshot,
@@ -113,10 +114,10 @@ class State:
     # -- sessions
 
     def capacity(self, now: int) -> Capacity:
-        """Slots taken at `now`: a session counts until its lease ends and not after, reaped or not."""
+        """Slots taken at `now`: a session counts until its lease or its notice ends it and not after, reaped or not."""
         active = len(self.sessions)
         if self._due and self._due[0][0] <= now:
-            active -= sum(session.expires_at <= now for session in self.sessions.values())
+            active -= sum(session.ends_at <= now for session in self.sessions.values())
         is_open = not self.paused and not self.draining and self.limits.whole("MAX_BOTS_PER_USER") > 0
         is_open = is_open and self.barred(now) is None
         return Capacity(active, self.limits.whole("MAX_CONCURRENT_BOTS"), is_open)
@@ -186,18 +187,25 @@ class State:
             heapq.heappush(self._due, (session.expires_at, session.number))
 
     def expired(self, now: int) -> list[Session]:
-        """The sessions whose lease is over, earliest first. Costs nothing where none is due."""
+        """The sessions that a lease or a notice has ended, earliest first. Costs nothing where none is due."""
         found: dict[int, Session] = {}
         while self._due and self._due[0][0] <= now:
             _, number = heapq.heappop(self._due)
             session = self.sessions.get(number)
             if session is None or number in found:
                 continue
-            if session.expires_at <= now:
+            if session.ends_at <= now:
                 found[number] = session
             else:
-                heapq.heappush(self._due, (session.expires_at, number))
-        return sorted(found.values(), key=lambda session: (session.expires_at, session.number))
+                heapq.heappush(self._due, (session.ends_at, number))
+        return sorted(found.values(), key=lambda session: (session.ends_at, session.number))
+
+    def announce(self, session: Session, notice: Notice | None) -> None:
+        """Announce the session's end, in place of what was announced before; None takes it back."""
+        self.journal.set(session, "notice", notice)
+        self.journal.put(self.changes.notices, session.number, session)
+        if notice is not None:
+            heapq.heappush(self._due, (session.ends_at, session.number))
 
     def renew_all(self, now: int) -> None:
         """A full lease for everyone: after a restart, or an outage in which no end could be recorded."""
@@ -206,16 +214,16 @@ class State:
 
     def suspects(self, now: int) -> list[Session]:
         """The sessions that missed two heartbeats and still hold a slot."""
-        return [session for session in self.sessions.values() if session.suspect(now) and session.expires_at > now]
+        return [session for session in self.sessions.values() if session.suspect(now) and session.ends_at > now]
 
     def costs(self, now: int) -> Costs:
         """What the bots that hold a slot and are measured cost together."""
         memory_n, memory_bytes, cpu_n, cpu_percent = 0, 0, 0, 0.0
         for session in self.sessions.values():
-            if session.memory_bytes is not None and session.expires_at > now:
+            if session.memory_bytes is not None and session.ends_at > now:
                 memory_n += 1
                 memory_bytes += session.memory_bytes
-            if (load := session.cpu_percent) is not None and session.expires_at > now:
+            if (load := session.cpu_percent) is not None and session.ends_at > now:
                 cpu_n += 1
                 cpu_percent += load
         return Costs(memory_n, memory_bytes, cpu_n, cpu_percent)
@@ -247,6 +255,13 @@ class State:
         if session is not None:
             session.measure(at, memory_bytes, cpu_seconds)
 
+    def follow_notice(self, number: int, notice: Notice | None) -> None:
+        """Another process announced the session's end, or took that back."""
+        session = self.sessions.get(number)
+        if session is not None:
+            session.notice = notice
+            heapq.heappush(self._due, (session.ends_at, number))
+
     def follow_renewal(self, at: int) -> None:
         """Every lease was renewed in full."""
         for session in self.sessions.values():
@@ -275,13 +290,13 @@ class State:
         self.users[session.user_id] = self.users.get(session.user_id, 0) + 1
         if session.idempotency_key is not None:
             self.repeats[session.user_id, session.asked_bot, session.idempotency_key] = session
-        heapq.heappush(self._due, (session.expires_at, session.number))
+        heapq.heappush(self._due, (session.ends_at, session.number))
         if len(self._due) > 2 * len(self.sessions) + 1024:
             self._schedule()
 
     def _schedule(self) -> None:
         """Drop the dates of sessions that are over: under a lease of a day they would pile up for a day."""
-        self._due = [(session.expires_at, session.number) for session in self.sessions.values()]
+        self._due = [(session.ends_at, session.number) for session in self.sessions.values()]
         heapq.heapify(self._due)
 
     def _release(self, session: Session) -> None:

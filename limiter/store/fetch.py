@@ -10,8 +10,9 @@ from limiter.rules.changes import Rollback
 from limiter.rules.incidents import Acknowledge
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take
 from limiter.rules.records import Ended, Trade, Version
-from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop, StopByAdmin
+from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop
 from limiter.rules.state import State
+from limiter.rules.stops import StopByAdmin, TakeStopBack
 from limiter.store import incidents, schema
 from limiter.store.rows import as_session, limit_value
 
@@ -33,7 +34,7 @@ def named(state: State, requests: Iterable[Any], day: str) -> Named:
         match request:
             case Start():
                 continue
-            case Heartbeat() | Stop() | StopByAdmin() | Take() | RecordTrade():
+            case Heartbeat() | Stop() | Take() | RecordTrade():
                 session = state.sessions.get(request.number)
                 if session is None and request.number:
                     numbers.add(request.number)
@@ -42,6 +43,8 @@ def named(state: State, requests: Iterable[Any], day: str) -> Named:
                     users.add(session.user_id)
             case Heartbeats():
                 numbers.update(one.number for one in request.beats if one.number not in state.sessions and one.number)
+            case StopByAdmin() | TakeStopBack() if not isinstance(request.chosen, str):
+                numbers.update(number for number in request.chosen if number not in state.sessions)
             case LookAtUser():
                 users.add(request.user_id)
             case Rollback() | Acknowledge():

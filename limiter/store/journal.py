@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from limiter.rules.records import RefusalRecord, Session
+from limiter.rules.records import Notice, RefusalRecord, Session
 from limiter.rules.state import State
-from limiter.store.rows import as_session, session_row
+from limiter.store.rows import as_session, notice_row, session_row
 from limiter.units import MINUTE_MS
 
 KEEP_MS = MINUTE_MS  # who is further behind reads everything anew
@@ -43,6 +43,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
             for one in beaten
             if one.measured_at == one.last_heartbeat_at
         ],
+        "notices": [(number, *notice_row(one)) for number, one in changes.notices.items() if number in state.sessions],
         "starts": len(changes.started),
         "taken": len(changes.started) - sum(one.reason == "replaced" for one in changes.ended),
         "trades": len(changes.trades),
@@ -58,15 +59,7 @@ def follow(state: State, at: int, entry: Entry) -> None:
     """Change the state as the batch of that instant did."""
     if entry.get("renewed"):
         state.follow_renewal(at)
-    for number, ended_at, reason in entry.get("ended", ()):
-        state.follow_end(number, ended_at, reason)
-        state.follow_count(f"ended:{reason}", ended_at, 1)
-    for row in entry.get("started", ()):
-        state.restore(as_session(row))
-    for number, beaten_at, lease_ms in entry.get("beaten", ()):
-        state.follow_beat(number, beaten_at, lease_ms)
-    for number, measured_at, memory_bytes, cpu_seconds in entry.get("measured", ()):
-        state.follow_measure(number, measured_at, memory_bytes, cpu_seconds)
+    _follow_sessions(state, entry)
     for day, user, used in entry.get("days", ()):
         state.trade_days[user, day] = used
     for kind, user, second, n in entry.get("seconds", ()):
@@ -80,3 +73,17 @@ def follow(state: State, at: int, entry: Entry) -> None:
     for figure, n in counts.items():
         if n:
             state.follow_count(figure, at, n)
+
+
+def _follow_sessions(state: State, entry: Entry) -> None:
+    for number, ended_at, reason in entry.get("ended", ()):
+        state.follow_end(number, ended_at, reason)
+        state.follow_count(f"ended:{reason}", ended_at, 1)
+    for row in entry.get("started", ()):
+        state.restore(as_session(row))
+    for number, ends_at, reason in entry.get("notices", ()):
+        state.follow_notice(number, None if ends_at is None else Notice(ends_at, reason))
+    for number, beaten_at, lease_ms in entry.get("beaten", ()):
+        state.follow_beat(number, beaten_at, lease_ms)
+    for number, measured_at, memory_bytes, cpu_seconds in entry.get("measured", ()):
+        state.follow_measure(number, measured_at, memory_bytes, cpu_seconds)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from limiter.rules import guards
-from limiter.rules.records import Facts, RefusalRecord, Session, Step, Trade
+from limiter.rules.records import Facts, Notice, RefusalRecord, Session, Step, Trade
 from limiter.system_limits import LIMITS, Value
 
 MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees whether there is a next one
@@ -16,7 +16,7 @@ MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees w
 
 def session_row(session: Session) -> tuple[Any, ...]:
     """The row of a session, in the order of its table."""
-    return (*started_row(session), *costs_row(session))
+    return (*started_row(session), *costs_row(session), *notice_row(session))
 
 
 def costs_row(session: Session) -> tuple[int | None, int | None, float | None, float | None]:
@@ -24,8 +24,13 @@ def costs_row(session: Session) -> tuple[int | None, int | None, float | None, f
     return session.memory_bytes, session.memory_peak, session.cpu_seconds, session.cpu_percent
 
 
+def notice_row(session: Session) -> tuple[int | None, str | None]:
+    """The end that is announced of a session, in the order of its columns."""
+    return session.notice or (None, None)
+
+
 def started_row(session: Session) -> tuple[Any, ...]:
-    """The row of a session that starts: nobody knows yet what it costs."""
+    """The row of a session that starts: nobody knows yet what it costs, nor its end."""
     return (
         session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
         session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
@@ -36,8 +41,12 @@ def started_row(session: Session) -> tuple[Any, ...]:
 def as_session(row: Iterable[Any]) -> Session:
     """A session from its row. Its load, and what follows the columns of a live one, are passed over."""
     columns: list[Any] = list(row)
+    told = columns[19:21]
     columns[10:] = [Facts(*columns[10:15]), *columns[15:18]]
-    return Session(*columns)
+    session = Session(*columns)
+    if told and told[0] is not None:
+        session.notice = Notice(*told)
+    return session
 
 
 def trade_row(trade: Trade) -> tuple[Any, ...]:

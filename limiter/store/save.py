@@ -12,7 +12,7 @@ from limiter.store import incidents, schema, usage
 from limiter.store.driver import Driver
 from limiter.store.flood import Flood
 from limiter.store.retention import Retention
-from limiter.store.rows import costs_row, held_by_text, link, session_row, started_row, trade_row
+from limiter.store.rows import costs_row, held_by_text, link, notice_row, session_row, started_row, trade_row
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.store.statements import Statements
 from limiter.units import HOUR_MS
@@ -66,16 +66,7 @@ class Saver:
         """Write what the batch changed, and the refusals that wait."""
         self._after.clear()
         changes, run, sql = state.changes, self.driver.execute, self.statements
-        if changes.ended:  # first: a session that replaces another has the same user_id and bot_id
-            run(sql.delete_active, [(ended.session.number,) for ended in changes.ended])
-            run(
-                sql.inserts["ended_sessions"],
-                [(*session_row(ended.session), ended.at, ended.reason) for ended in changes.ended],
-            )
-        if started := [started_row(one) for one in changes.started if one.number in state.sessions]:
-            run(sql.insert_started, started)
-        if changes.started or changes.ended or changes.pause or changes.probe:
-            run(sql.update_fleet, [(len(state.sessions), state.next_number, int(state.paused))])
+        self._sessions(state)
         if changes.trades:
             run(sql.insert_trade, [trade_row(trade) for trade in changes.trades])
             run(sql.upsert_day, [(day, user, used) for (user, day), used in changes.trade_days.items()])
@@ -99,6 +90,21 @@ class Saver:
         if changes.audit:
             self._chain(changes.audit)
         self._refusals(state.refused)
+
+    def _sessions(self, state: State) -> None:
+        changes, run, sql = state.changes, self.driver.execute, self.statements
+        if changes.ended:  # first: a session that replaces another has the same user_id and bot_id
+            run(sql.delete_active, [(ended.session.number,) for ended in changes.ended])
+            run(
+                sql.inserts["ended_sessions"],
+                [(*session_row(ended.session), ended.at, ended.reason) for ended in changes.ended],
+            )
+        if started := [started_row(one) for one in changes.started if one.number in state.sessions]:
+            run(sql.insert_started, started)
+        if told := [one for one in changes.notices.values() if one.number in state.sessions]:
+            run(sql.update_notice, [(*notice_row(one), one.number) for one in told])
+        if changes.started or changes.ended or changes.pause or changes.probe:
+            run(sql.update_fleet, [(len(state.sessions), state.next_number, int(state.paused))])
 
     def beats(self, state: State) -> None:
         """Write the leases that were renewed since the last time."""

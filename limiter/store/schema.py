@@ -86,6 +86,10 @@ def _session_columns() -> list[Column[Any]]:
         Column("memory_peak", Int, **_since(2)),
         Column("cpu_seconds", Real, **_since(2)),
         Column("cpu_percent", Real, **_since(2)),
+        Column(
+            "notice_at", Int, **_since(4)
+        ),  # when an operator ends it, as its bot is told; NULL: nobody announced it
+        Column("notice_reason", Text, **_since(4)),
     ]
 
 
@@ -402,9 +406,15 @@ def _third(tx: Connection) -> None:
     tx.execute(plan_steps.update().values(held_by=None))  # sentences: the job decides a held step anew within seconds
 
 
+def _fourth(tx: Connection) -> None:
+    _make(tx, 4)
+    _show_sessions(tx, 4)
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first", _first),
     ("what bots cost", _second),
     ("facts of incidents", _third),
+    ("announced stops", _fourth),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

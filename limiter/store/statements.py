@@ -16,8 +16,9 @@ from limiter.store import schema
 from limiter.store.retention import trims
 
 COSTS = ("memory_bytes", "memory_peak", "cpu_seconds", "cpu_percent")
+NOTICE = ("notice_at", "notice_reason")
 BEAT = ("lease_ms", "last_heartbeat_at", "expires_at", *COSTS)
-STARTED = tuple(column.name for column in schema.active_sessions.c if column.name not in COSTS)
+STARTED = tuple(column.name for column in schema.active_sessions.c if column.name not in COSTS + NOTICE)
 TRADE = tuple(column.name for column in schema.trades.c if column.name != "id")
 REFUSAL = tuple(column.name for column in schema.refusals.c if column.name not in ("id", "repeats"))
 SUMS = (
@@ -45,6 +46,7 @@ class Statements:
         self.delete_active = self.compiled(live.delete().where(live.c.number == bindparam("of")), ["of"])
         self.update_fleet = self.compiled(fleet.update().where(only), ["active", "next_number", "paused"])
         self.update_beat = self.compiled(live.update().where(live.c.number == bindparam("of")), [*BEAT, "of"])
+        self.update_notice = self.compiled(live.update().where(live.c.number == bindparam("of")), [*NOTICE, "of"])
         self.insert_trade = self.compiled(schema.trades.insert().inline(), TRADE)
         self.upsert_day = self._upsert(schema.trade_days, lambda _, new: {"used": new.used})
         self.upsert_second = self._upsert(schema.rate_seconds, lambda old, new: {"n": old.n + new.n})

@@ -28,6 +28,16 @@ def path_of(reply: httpx.Response) -> str:
     return reply.request.url.raw_path.decode().partition("?")[0]
 
 
+def announce_take_back_and_stop(admin: Admin, user: str, public_id: str) -> None:
+    assert admin.stop_session(public_id, "test", in_seconds=600).session.notice is not None
+    assert admin.keep_session(public_id, "test").session.notice is None
+    assert admin.stop_sessions([public_id], "test", in_seconds=600).items[0].notice is not None
+    assert admin.keep_sessions([public_id], "test").items[0].notice is None
+    assert admin.stop_user(user, "test", in_seconds=600).items[0].notice is not None
+    assert admin.keep_user(user, "test").items[0].notice is None
+    assert admin.stop_session(public_id, "test").session.ended_reason == "admin_stop"
+
+
 def test_every_admin_endpoint_has_its_method(server: Limiter, asked: tuple[Admin, set[tuple[str, str]]]) -> None:
     admin, seen = asked
     user = f"{new_user()}/@x"  # what must be escaped in a path
@@ -53,7 +63,7 @@ def test_every_admin_endpoint_has_its_method(server: Limiter, asked: tuple[Admin
     assert admin.clear_user_limits(user, "over").limits == {}
 
     assert admin.sessions(user_id=user, status="active", cursor=None).items[0].public_id == session["public_id"]
-    assert admin.stop_session(session["public_id"], "test").session.ended_reason == "admin_stop"
+    announce_take_back_and_stop(admin, user, session["public_id"])
     assert admin.reap("test").ended == []
     assert admin.pause("test").paused
     assert not admin.resume("test").paused

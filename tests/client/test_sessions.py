@@ -132,6 +132,30 @@ def test_an_ended_session_is_noticed_with_the_next_beat(short: Limiter) -> None:
             bot.signal()
 
 
+def test_an_end_that_is_announced_is_told_to_both_twins(short: Limiter) -> None:
+    async def twin() -> None:
+        told: list[Any] = []
+        async with AsyncBotSession(short.url, user_id=new_user(), on_notice=told.append) as bot:
+            path = f"/api/admin/users/{bot.user_id}/stop"
+            short.admin("POST", path, {"reason": "move", "in_seconds": 5})
+            await asyncio.wait_for(bot.lost.wait(), 10)
+        assert [notice["reason"] for notice in told] == ["move"] and bot.notice == told[0]
+
+    threads: list[str] = []
+    told = threading.Event()
+
+    def heard(notice: Any) -> None:
+        threads.append(threading.current_thread().name)
+        told.set()
+
+    with BotSession(short.url, user_id=new_user(), on_notice=heard) as bot:
+        short.admin("POST", f"/api/admin/sessions/{bot.public_id}/stop", {"reason": "move", "in_seconds": 3600})
+        assert told.wait(5)
+        assert bot.notice is not None and bot.notice["kind"] == "stop" and not bot.lost.is_set()
+    assert threads == ["limiter-heartbeat"]
+    asyncio.run(twin())
+
+
 def test_a_trade_that_hears_of_the_end_first_sets_lost(server: Limiter) -> None:
     def end(bot: BotSession | AsyncBotSession) -> None:
         server.admin("POST", f"/api/admin/sessions/{bot.public_id}/stop", {"reason": "test"})

@@ -135,6 +135,26 @@ def test_a_signal_that_surely_did_not_count_is_repeated(reply: Reply) -> None:
     assert answer["used"] == 3
 
 
+def test_each_end_that_is_announced_is_told_once_and_what_the_bot_makes_of_it_harms_no_beat() -> None:
+    told: list[Any] = []
+
+    def heard(notice: Any) -> None:
+        told.append(notice)
+        raise ValueError("a fault of the bot")
+
+    one = holding(on_notice=heard)
+    later, sooner = ({"kind": "stop", "at": at, "reason": "move"} for at in ("2026-01-01T13:00:00.000Z", "sooner"))
+    flow = one._beating()
+    flow.send(None)
+    seen = []
+    for notice in (None, later, later, None, later, sooner):
+        assert isinstance(flow.send(None), Call)
+        assert isinstance(flow.send(yes(session=SESSION, limits={}, limits_version=1, notice=notice)), Pause)
+        seen.append(one.notice)
+    assert seen == [None, later, later, None, later, sooner]
+    assert told == [later, later, sooner]
+
+
 def test_beats_come_within_a_third_of_the_lease_and_renew_it() -> None:
     one = holding()
     flow = one._beating()

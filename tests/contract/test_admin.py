@@ -313,6 +313,75 @@ def test_an_operator_can_stop_a_session(server: Limiter) -> None:
     server.session(session["user_id"])
 
 
+def test_a_stop_in_some_seconds_is_told_with_every_beat_and_can_be_taken_back(limiter: Start) -> None:
+    one = limiter()
+    first, second, other = one.session("u1"), one.session("u2"), one.session("u3")
+    ids = [first["public_id"], second["public_id"]]
+    asked_at = datetime.now(UTC)
+    body = {"public_ids": ids, "reason": "move", "in_seconds": 3600}
+    items = granted(one.admin("POST", "/api/admin/sessions/stop", body))["items"]
+    notice = items[0]["notice"]
+    assert [row["public_id"] for row in items] == ids and [row["status"] for row in items] == ["active"] * 2
+    assert (notice["kind"], notice["reason"]) == ("stop", "move")
+    assert 3598 < (instant(notice["at"]) - asked_at).total_seconds() < 3605
+    assert granted(one.beat(first))["notice"] == notice
+    beats = {"beats": [{"session_id": session["session_id"]} for session in (second, other)]}
+    assert [result["notice"] for result in granted(one.post("/api/bots/heartbeats", beats))["results"]] == [
+        notice,
+        None,
+    ]
+    assert {row["user_id"]: row["notice"] for row in one.listed()} == {"u1": notice, "u2": notice, "u3": None}
+    one.restart(kill=True)
+    back = {"public_ids": [second["public_id"]], "reason": "stays"}
+    assert granted(one.admin("DELETE", "/api/admin/sessions/stop", back))["items"][0]["notice"] is None
+    path = f"/api/admin/sessions/{first['public_id']}/stop"
+    assert granted(one.beat(first))["notice"] == notice and granted(one.beat(second))["notice"] is None
+    row = granted(one.admin("POST", path, {"reason": "sooner", "in_seconds": 1}))["session"]
+    assert row["notice"]["reason"] == "sooner"
+    wait_until(lambda: one.beat(first).status_code == 410, 5)
+    assert refused(one.beat(first), 410, "session_ended")["ended_reason"] == "admin_stop"
+    assert one.beat(first).json()["ended_at"] == row["notice"]["at"]
+    assert one.listed(status="ended")[0]["notice"] is None
+    assert granted(one.admin("DELETE", path, REASON))["session"]["status"] == "ended", "it is too late"
+    told = [row["action"] for row in rows(granted(one.admin("GET", "/api/admin/audit")))]
+    assert told[:3] == ["stop", "stop_back", "stop"]
+
+
+def test_a_user_is_stopped_whole(limiter: Start) -> None:
+    one = limiter(MAX_BOTS_PER_USER="5")
+    for name in ("a", "b", "c"):
+        one.session("u/1", name)
+    other = one.session("u2")
+    path = "/api/admin/users/u%2F1/stop"
+    items = granted(one.admin("POST", path, {"reason": "away", "in_seconds": 600}))["items"]
+    assert sorted(row["bot_id"] for row in items) == ["a", "b", "c"] and all(row["notice"] for row in items)
+    assert not any(row["notice"] for row in granted(one.admin("DELETE", path, REASON))["items"])
+    for body in ({"reason": "now"}, {"reason": "now", "in_seconds": None}, {"reason": "now", "in_seconds": 0}):
+        items = granted(one.admin("POST", path, body))["items"]
+        assert {row["ended_reason"] for row in items} <= {"admin_stop"} and all(row["ended_at"] for row in items)
+    assert items == [] and one.listed(status="active")[0]["public_id"] == other["public_id"]
+    assert granted(one.admin("POST", "/api/admin/users/nobody/stop", REASON))["items"] == []
+
+
+def test_stops_that_make_no_sense_change_nothing(server: Limiter) -> None:
+    session = server.session()
+    path, name = "/api/admin/sessions/stop", session["public_id"]
+    for ids in ([name, "s99999999"], [name, "x"], [name, ""], ["s²"]):
+        refused(server.admin("POST", path, {"public_ids": ids, "reason": "t"}), 404, "session_unknown")
+    for body, status, field in (
+        ({"public_ids": [], "reason": "t"}, 422, "public_ids"), ({"reason": "t"}, 400, "public_ids"),
+        ({"public_ids": [name] * 501, "reason": "t"}, 422, "public_ids"), ({"public_ids": [name]}, 400, "reason"),
+        ({"public_ids": [name], "reason": "t", "in_seconds": -1}, 422, "in_seconds"),
+        ({"public_ids": [name], "reason": "t", "in_seconds": 86_401}, 422, "in_seconds"),
+        ({"public_ids": [name], "reason": "t", "in_seconds": "5"}, 400, "in_seconds"),
+        ({"public_ids": [name], "reason": "t", "in_seconds": True}, 400, "in_seconds"),
+    ):  # fmt: skip
+        assert wrong_fields(server.admin("POST", path, body), status) == {field}
+    assert granted(server.beat(session))["notice"] is None
+    items = granted(server.admin("POST", path, {"public_ids": [name, name], "reason": "t"}))["items"]
+    assert [row["ended_reason"] for row in items] == ["admin_stop"], "named twice, it is one"
+
+
 def test_a_stop_of_a_session_never_known_is_404(server: Limiter) -> None:
     answer = server.admin("POST", "/api/admin/sessions/s99999999/stop", REASON)
     assert answer.status_code == 404

@@ -17,8 +17,9 @@ from limiter.rules.changes import Changed, ChangeLimits, OverrideUser, SetPause
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take, TradeCounted, Use
 from limiter.rules.records import Ended, Session, Trade
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, StopByAdmin, reap
+from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, reap
 from limiter.rules.snapshots import TakeSnapshot
+from limiter.rules.stops import StopByAdmin, TakeStopBack
 from limiter.rules.windows import day_of
 from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, new_state, picture
 
@@ -43,6 +44,11 @@ class Stay:
     memory: int | None = None
     peak: int = -1
     cpu: list[tuple[int, int]] = field(default_factory=list)
+    told: int | None = None
+
+    @property
+    def ends(self) -> int:
+        return self.until if self.told is None else min(self.until, self.told)
 
 
 class Model(RuleBasedStateMachine):
@@ -81,8 +87,8 @@ class Model(RuleBasedStateMachine):
 
     def ask(self, request: Any) -> Any:
         for number, stay in list(self.live.items()):
-            if stay.until <= self.now:
-                self.finish(number, "lease_expired", stay.until)
+            if stay.ends <= self.now:
+                self.finish(number, "admin_stop" if stay.told == stay.ends else "lease_expired", stay.ends)
         self.fetch()
         reap(self.state, self.now)
         return request.decide(self.state, self.now)
@@ -93,7 +99,7 @@ class Model(RuleBasedStateMachine):
         self.stored_ends[number] = Ended(session, at, reason)
 
     def of(self, user: str) -> list[int]:
-        return [number for number, stay in self.live.items() if stay.user == user and stay.until > self.now]
+        return [number for number, stay in self.live.items() if stay.user == user and stay.ends > self.now]
 
     def user_max(self, user: str) -> int:
         value, until = self.own.get(user, (0, 0))
@@ -101,7 +107,7 @@ class Model(RuleBasedStateMachine):
 
     def wanted(self, user: str, bot: str | None, key: str | None) -> str:
         """What a start must be answered: `repeat`, `replace`, `admit` or the reason of its refusal."""
-        live = [stay for stay in self.live.values() if stay.until > self.now]
+        live = [stay for stay in self.live.values() if stay.ends > self.now]
         if key is not None and any((one.user, one.asked, one.key) == (user, bot, key) for one in live):
             return "repeat"
         replaces = any((one.user, one.bot) == (user, bot) for one in live)
@@ -135,7 +141,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def the_reaper_comes(self) -> None:
-        due = sum(stay.until <= self.now for stay in self.live.values())
+        due = sum(stay.ends <= self.now for stay in self.live.values())
         before = len(self.state.sessions)
         self.ask(Reap())
         assert before - len(self.state.sessions) == due
@@ -203,10 +209,37 @@ class Model(RuleBasedStateMachine):
     def stop(self, pick: int, by_admin: bool) -> None:
         session = self.any_session(pick)
         stop = Stop(session.number, session.secret)
-        answer = self.ask(StopByAdmin(session.number, "key-1", "tests") if by_admin else stop)
+        answer = self.ask(StopByAdmin((session.number,), "key-1", "tests") if by_admin else stop)
         if session.number in self.live:
             self.finish(session.number, "admin_stop" if by_admin else "stopped", self.now)
-        assert answer == self.stored_ends[session.number]
+        assert answer == ([self.stored_ends[session.number]] if by_admin else self.stored_ends[session.number])
+
+    @precondition(lambda self: self.known)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=3), seconds=st.none() | st.integers(1, 90), unknown=st.booleans())
+    def an_operator_announces_stops(self, picks: list[int], seconds: int | None, unknown: bool) -> None:
+        """Or takes them back; where one was never known, nothing."""
+        numbers = tuple(self.any_session(pick).number for pick in picks)
+        chosen = (*numbers, 10**6) if unknown else numbers
+        self.check_stops(chosen, seconds, numbers, unknown=unknown)
+
+    @rule(user=USERS, seconds=st.none() | st.integers(1, 90))
+    def an_operator_announces_stops_of_a_user(self, user: str, seconds: int | None) -> None:
+        self.check_stops(user, seconds, tuple(self.of(user)), unknown=False)
+
+    def check_stops(self, chosen: Any, seconds: int | None, numbers: tuple[int, ...], *, unknown: bool) -> None:
+        request = (
+            TakeStopBack(chosen, "key-1", "tests")
+            if seconds is None
+            else StopByAdmin(chosen, "key-1", "tests", seconds)
+        )
+        answer = self.ask(request)
+        if unknown:
+            assert isinstance(answer, Refusal) and answer.reason == "session_unknown"
+            return
+        assert sorted(getattr(one, "session", one).number for one in answer) == sorted(set(numbers))
+        for number in numbers:
+            if number in self.live:
+                self.live[number].told = None if seconds is None else self.now + seconds * SECOND
 
     @rule()
     def an_operator_reaps(self) -> None:
@@ -324,6 +357,7 @@ class Model(RuleBasedStateMachine):
             requests += [
                 RecordTrade("r", one.number, one.secret, "t9", "BTC", "buy", "1", "1", True),
                 Take("r", "signals", 1, one.number, one.secret), Stop(one.number, one.secret),
+                StopByAdmin(one.user_id, "k", "t", 5), TakeStopBack((one.number,), "k", "t"),
             ]  # fmt: skip
         return requests
 
@@ -365,6 +399,8 @@ class Model(RuleBasedStateMachine):
         assert {n: one.expires_at for n, one in self.state.sessions.items()} == {
             n: stay.until for n, stay in self.live.items()
         }
+        told = {n: one.notice.at for n, one in self.state.sessions.items() if one.notice is not None}
+        assert told == {n: stay.told for n, stay in self.live.items() if stay.told is not None}
 
     @invariant()
     def what_bots_cost_is_what_was_told(self) -> None:
@@ -377,7 +413,7 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def one_count_everywhere(self) -> None:
-        active = sum(stay.until > self.now for stay in self.live.values())
+        active = sum(stay.ends > self.now for stay in self.live.values())
         assert self.state.capacity(self.now).current == active
 
     @invariant()

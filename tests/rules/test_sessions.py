@@ -5,8 +5,9 @@ import pytest
 from limiter.rules.changes import SetPause
 from limiter.rules.limits import Override
 from limiter.rules.records import Ended, Session
-from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, StopByAdmin
+from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop
 from limiter.rules.state import State
+from limiter.rules.stops import StopByAdmin
 from tests.rules.world import (
     HOUR,
     NOW,
@@ -444,12 +445,12 @@ def test_the_reaper_asks_for_a_commit_only_where_refusals_wait() -> None:
 def test_an_operator_stops_one_session_and_it_is_kept_who_did() -> None:
     state = new_state()
     session = admitted(state, "u1", "b1")
-    ended = decide(state, StopByAdmin(session.number, "key-1", "drill"))
+    (ended,) = decide(state, StopByAdmin((session.number,), "key-1", "drill"))
     assert ended == Ended(session, NOW, "admin_stop")
     (entry,) = state.changes.audit
     assert (entry.actor, entry.action, entry.target, entry.reason) == ("key-1", "stop", session.public_id, "drill")
-    assert StopByAdmin(session.number, "key-1", "again").decide(state, NOW + 1) == ended
-    refused(decide(state, StopByAdmin(99, "key-1", "drill")), "session_unknown")
+    assert StopByAdmin((session.number,), "key-1", "again").decide(state, NOW + 1) == [ended]
+    refused(decide(state, StopByAdmin((99,), "key-1", "drill")), "session_unknown")
 
 
 def test_suspects_missed_two_heartbeats_and_still_count() -> None:

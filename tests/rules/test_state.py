@@ -8,9 +8,10 @@ import pytest
 from limiter.rules.changes import ChangeLimits, OverrideUser, SetPause, Write
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import Session
-from limiter.rules.sessions import Admission, Reap, ReapSuspects, Stop, StopByAdmin
+from limiter.rules.sessions import Admission, Reap, ReapSuspects, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
+from limiter.rules.stops import StopByAdmin
 from tests.rules.world import (
     CALM,
     HOUR,
@@ -36,7 +37,8 @@ REQUESTS: dict[str, Callable[[Session], object]] = {
     "refused start": lambda one: asked(one.user_id),
     "stop": lambda one: Stop(one.number, one.secret),
     "reap": lambda _: Reap(),
-    "admin stop": lambda one: StopByAdmin(one.number, "key-1", "tests"),
+    "admin stop": lambda one: StopByAdmin((one.number,), "key-1", "tests"),
+    "announced stop": lambda one: StopByAdmin((one.number,), "key-1", "tests", 60),
     "admin reap": lambda _: ReapSuspects("key-1", "tests"),
     "trade": lambda one: RecordTrade("r", one.number, one.secret, "t2", "BTC", "buy", "1", "1", False),
     "signals": lambda one: Take("r", "signals", 2, one.number, one.secret),

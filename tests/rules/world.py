@@ -121,7 +121,9 @@ def picture(state: State, now: int = NOW) -> dict[str, Any]:
     state.day(now)  # forgets what is over
     return {
         "limits": state.limits,
-        "sessions": {n: (s.user_id, s.bot_id, s.idempotency_key, s.expires_at) for n, s in state.sessions.items()},
+        "sessions": {
+            n: (s.user_id, s.bot_id, s.idempotency_key, s.expires_at, s.notice) for n, s in state.sessions.items()
+        },
         "bots": {key: session.number for key, session in state.bots.items()},
         "repeats": {key: session.number for key, session in state.repeats.items()},
         "users": dict(state.users),

@@ -12,8 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from limiter.rules.changes import OverrideUser, SetPause
 from limiter.rules.quotas import Take
+from limiter.rules.records import Notice
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap
+from limiter.rules.stops import StopByAdmin, TakeStopBack
 from limiter.store import journal, schema
 from limiter.store.postgres import IDLE_MS
 from limiter.store.postgres_writer import AWAY_MS, LEADER_MS, PostgresWriter
@@ -108,6 +110,18 @@ def test_what_one_process_is_told_of_a_bot_all_know(books: Callable[..., list[Bo
     seen = two.state.sessions[bot.number]
     assert (seen.memory_bytes, seen.memory_peak, seen.cpu_seconds, seen.cpu_percent) == (8_000, 9_000, 4.0, 10)
     assert two.state.sessions[other.number].memory_bytes is None
+
+
+def test_a_stop_announced_at_one_process_is_told_and_kept_by_all(books: Callable[..., list[Book]]) -> None:
+    one, two = books(2)
+    bot, other = one.start("u1"), one.start("u2")
+    two.ask(NOW, StopByAdmin((bot.number, other.number), "key-1", "move", 30))
+    (told,) = one.ask(NOW + SECOND, beat(bot))
+    assert told.notice == Notice(NOW + 30 * SECOND, "move")
+    one.ask(NOW + 2 * SECOND, TakeStopBack((other.number,), "key-1", "stays"))
+    two.ask(NOW + 31 * SECOND, Reap())
+    assert list(two.state.sessions) == [other.number]
+    assert one.ask(NOW + 31 * SECOND, beat(bot))[0].shown("en")["ended_at"] == NOW + 30 * SECOND
 
 
 def test_a_process_of_the_program_before_is_understood(books: Callable[..., list[Book]]) -> None:

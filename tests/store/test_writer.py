@@ -15,10 +15,11 @@ from sqlalchemy import Row, func, select, text
 from limiter.rules.changes import OverrideUser, Rollback, SetPause, Write
 from limiter.rules.limits import Setting, defaults
 from limiter.rules.quotas import LookAtUser, Take
-from limiter.rules.records import Session
+from limiter.rules.records import Notice, Session
 from limiter.rules.refusals import Refusal
-from limiter.rules.sessions import Heartbeat, Heartbeats, Reap, StopByAdmin
+from limiter.rules.sessions import Heartbeat, Heartbeats, Reap
 from limiter.rules.snapshots import TakeSnapshot
+from limiter.rules.stops import StopByAdmin, TakeStopBack
 from limiter.store import flood, schema, sqlite_writer
 from limiter.store.retention import Retention
 from limiter.store.rows import link
@@ -274,8 +275,31 @@ def test_the_operators_stop_finds_an_ended_session(book: Book) -> None:
     session = book.start("u1")
     book.ask(NOW, stop(session))
     book.restart(NOW)
-    assert book.ask(NOW, StopByAdmin(session.number, "key-1", "t"))[0].reason == "stopped"
-    assert book.ask(NOW, StopByAdmin(99, "key-1", "t"))[0].reason == "session_unknown"
+    assert book.ask(NOW, StopByAdmin((session.number,), "key-1", "t"))[0][0].reason == "stopped"
+    assert book.ask(NOW, StopByAdmin((99,), "key-1", "t"))[0].reason == "session_unknown"
+
+
+def test_an_announced_stop_is_kept_and_ends_its_session_at_its_instant(book: Book) -> None:
+    told, kept = book.start("u1"), book.start("u2")
+    book.ask(NOW, StopByAdmin((told.number, kept.number), "key-1", "move", 90))
+    book.ask(NOW + SECOND, TakeStopBack((kept.number,), "key-1", "stays"))
+    book.restart(NOW + 50 * SECOND)
+    notices = [book.state.sessions[one.number].notice for one in (told, kept)]
+    assert notices == [Notice(NOW + 90 * SECOND, "move"), None]
+    book.ask(NOW + 80 * SECOND, beat(told), beat(kept))
+    book.ask(NOW + 100 * SECOND, Reap())
+    (row,) = book.rows(schema.ended_sessions)
+    assert (row.number, row.ended_at, row.ended_reason) == (told.number, NOW + 90 * SECOND, "admin_stop")
+    book.restart(NOW + 101 * SECOND)
+    assert list(book.state.sessions) == [kept.number]
+
+
+def test_a_stop_that_came_due_while_nobody_was_there_was_at_its_instant(book: Book) -> None:
+    session = book.start("u1")
+    book.ask(NOW, StopByAdmin("u1", "key-1", "move", 30))
+    book.restart(NOW + HOUR)
+    (told,) = book.ask(NOW + HOUR, beat(session))
+    assert told.shown("en") == {"ended_at": NOW + 30 * SECOND, "ended_reason": "admin_stop"}
 
 
 def test_trades_of_today_are_counted_over_a_restart_and_over_midnight(book: Book) -> None:
@@ -552,7 +576,7 @@ def test_the_audit_is_a_chain_over_restarts(book: Book) -> None:
     book.restart(NOW)
     book.ask(NOW, SetPause(False, "t", "k"))
     session = book.start("u1")
-    book.ask(NOW, StopByAdmin(session.number, "key-1", "drill"), Write("notes", note("n1"), "key-1", "note", "n1"))
+    book.ask(NOW, StopByAdmin((session.number,), "key-1", "drill"), Write("notes", note("n1"), "key-1", "note", "n1"))
     rows = book.rows(schema.audit)
     assert [row.id for row in rows] == [1, 2, 3, 4, 5]
     assert [row.action for row in rows] == ["limits", "pause", "resume", "stop", "note"]

@@ -5,6 +5,7 @@ from typing import Any
 
 from limiter.console import data
 from limiter.console.charts.capacity import Mark
+from limiter.console.kit.times import when
 from limiter.console.kit.words import language, number, reason_text, t, value_text
 from limiter.console.view import Span
 from limiter.rules import reasons
@@ -43,7 +44,12 @@ def action_text(entry: dict[str, Any]) -> str:
         "rollback": t("{actor} went back: {changed}", actor=actor, changed=changed),
         "override": t("{actor} set the limits of {target}: {changed}", actor=actor, target=target, changed=changed),
         "plan": t("launch plan: {changed}", changed=changed),
-        "stop": t("{actor} stopped {target}", actor=actor, target=target),
+        "stop": t(
+            "{actor} announced the stop of {target} for {time}", actor=actor, target=target, time=when(detail["at"])
+        )
+        if "at" in detail
+        else t("{actor} stopped {target}", actor=actor, target=target),
+        "stop_back": t("{actor} took the stop of {target} back", actor=actor, target=target),
         "reap": t("{actor} released {target}", actor=actor, target=target),
         "pause": t("{actor} paused starts", actor=actor),
         "resume": t("{actor} resumed starts", actor=actor),

@@ -1,0 +1,90 @@
+"""Sessions that an operator ends: at once, or in so many seconds, which the bots are told before and he can take back.
+
+A stop that was announced ends its session at its instant, lease or not (`rules.sessions.reap`); a heartbeat renews the
+lease until then. It is of that session: a new start of the same bot has none.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from limiter.rules.records import AuditEntry, Ended, Notice, Session
+from limiter.rules.refusals import Refusal
+from limiter.rules.state import State
+from limiter.units import SECOND_MS
+
+Chosen = tuple[int, ...] | str
+"""Sessions by their numbers, or all that hold a slot of this user."""
+
+
+def _chosen(state: State, chosen: Chosen) -> list[Session | Ended] | Refusal:
+    """What was chosen, each once and in order; where one was never known, none."""
+    if isinstance(chosen, str):
+        return [session for session in state.sessions.values() if session.user_id == chosen]
+    found: list[Session | Ended] = []
+    for number in dict.fromkeys(chosen):
+        one = state.sessions.get(number) or state.ended.get(number)
+        if one is None:
+            return Refusal("session_unknown")
+        found.append(one)
+    return found
+
+
+def _audit(
+    state: State, now: int, who: "StopByAdmin | TakeStopBack", action: str, moved: list[Session], at: int | None = None
+) -> None:
+    """One entry for all, where there is any."""
+    if not moved:
+        return
+    detail: dict[str, Any] = {} if at is None else {"at": at}
+    if isinstance(who.chosen, str) or len(who.chosen) > 1:
+        target = who.chosen if isinstance(who.chosen, str) else f"{len(moved)} sessions"
+        detail |= {"sessions": [session.public_id for session in moved]}
+    else:
+        target = moved[0].public_id
+        detail |= {"user_id": moved[0].user_id, "bot_id": moved[0].bot_id}
+    state.audit(AuditEntry(now, who.actor, action, target, who.reason, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class StopByAdmin:
+    """An operator ends sessions, at once or in `in_seconds`."""
+
+    chosen: Chosen
+    actor: str
+    reason: str
+    in_seconds: int = 0
+
+    def decide(self, state: State, now: int) -> list[Session | Ended] | Refusal:
+        """Each as it is now; what is over already with its own end. All or nothing where one was never known."""
+        found = _chosen(state, self.chosen)
+        if isinstance(found, Refusal):
+            return found
+        living = [one for one in found if isinstance(one, Session)]
+        if self.in_seconds:
+            at = now + self.in_seconds * SECOND_MS
+            for session in living:
+                state.announce(session, Notice(at, self.reason))
+            _audit(state, now, self, "stop", living, at)
+            return found
+        _audit(state, now, self, "stop", living)
+        return [state.end(one, now, "admin_stop") if isinstance(one, Session) else one for one in found]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeStopBack:
+    """An operator takes back stops that were announced."""
+
+    chosen: Chosen
+    actor: str
+    reason: str
+
+    def decide(self, state: State, now: int) -> list[Session | Ended] | Refusal:
+        """Each as it is now; what nobody announced, or is over, as it was."""
+        found = _chosen(state, self.chosen)
+        if isinstance(found, Refusal):
+            return found
+        announced = [one for one in found if isinstance(one, Session) and one.notice is not None]
+        for session in announced:
+            state.announce(session, None)
+        _audit(state, now, self, "stop_back", announced)
+        return found
