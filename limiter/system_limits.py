@@ -45,6 +45,8 @@ MAX_TOKENS_PER_MINUTE = 1000  # protects the CPU
 MAX_SIGNALS_PER_MINUTE = 100  # avoids spam
 MAX_SIGNALS_PER_MINUTE_PER_USER = None  # none: only the system's rate holds
 MAX_STARTS_PER_MINUTE = None  # none: a reboot may start all bots at once
+MAX_CPU_PERCENT = None  # none: nobody is refused because the box is busy
+MAX_RAM_PERCENT = None
 BOT_LEASE_SECONDS = 60  # a bot that is silent for so long gives its slot back
 
 Value = int | float | None
@@ -183,6 +185,18 @@ CATALOGUE: tuple[Limit, ...] = (
         "Starts in any 60 s, all bots together; replacements and repeated requests do not count.",
         "Démarrages sur 60 s glissantes, tous bots confondus ; remplacements et demandes répétées ne comptent pas.",
         optional=True, unit_fr="démarrages",
+    ),
+    Limit(
+        "MAX_CPU_PERCENT", MAX_CPU_PERCENT, "%", "system", 1, 100,
+        "CPU of the box, mean of a minute, above which new starts are refused.",
+        "CPU de la machine, moyenne d'une minute, au-dessus de laquelle les nouveaux démarrages sont refusés.",
+        optional=True,
+    ),
+    Limit(
+        "MAX_RAM_PERCENT", MAX_RAM_PERCENT, "%", "system", 1, 100,
+        "RAM of the box, mean of a minute, above which new starts are refused.",
+        "RAM de la machine, moyenne d'une minute, au-dessus de laquelle les nouveaux démarrages sont refusés.",
+        optional=True,
     ),
 )  # fmt: skip
 

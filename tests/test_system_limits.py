@@ -27,6 +27,8 @@ TABLE = {
     "MAX_SIGNALS_PER_MINUTE_PER_USER": (None, "signals", "user", 0, 10_000_000),
     "BOT_LEASE_SECONDS": (60, "s", "session", 5, 86_400),
     "MAX_STARTS_PER_MINUTE": (None, "starts", "system", 0, 10_000_000),
+    "MAX_CPU_PERCENT": (None, "%", "system", 1, 100),
+    "MAX_RAM_PERCENT": (None, "%", "system", 1, 100),
 }
 
 

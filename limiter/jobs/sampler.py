@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import psutil
 
@@ -20,6 +21,7 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.snapshots import TakeSnapshot
 
 PERIOD_SECONDS = 5.0
+LEAST_SECONDS = 0.5  # between two readings of CPU time that say a load
 STUCK_SECONDS = 15.0  # one that takes longer is given up, and the loop started again
 
 
@@ -50,6 +52,15 @@ def ram_bytes() -> tuple[int, int]:
     return machine.total, machine.total - machine.available
 
 
+def cpu_seconds() -> float | None:
+    """CPU time of this box's cgroup; None where it cannot be read."""
+    try:
+        counts = dict(line.split() for line in (CGROUPS[0][0] / "cpu.stat").read_text().splitlines())
+        return int(counts["usage_usec"]) / 1e6
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def cores() -> float:
     """Cores that this box may use: those of the machine, or as many as the cgroup's quota is worth."""
     count = float(psutil.cpu_count() or 1)
@@ -60,9 +71,29 @@ def cores() -> float:
     return min(count, int(quota) / int(period)) if quota.isdigit() else count
 
 
-def read_box() -> tuple[float, float]:
-    """CPU and RAM in percent; CPU since the call before."""
-    return psutil.cpu_percent(interval=None), psutil.virtual_memory().percent
+class BoxReader:
+    """CPU and RAM in percent of what this box may use: of the cgroup where that is limited, else of the machine. CPU is
+    since the call before; None where that is no time ago, and the first time."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.monotonic = monotonic
+        self._before: tuple[float, float] | None = None
+
+    def __call__(self) -> tuple[float | None, float]:
+        total, used = ram_bytes()
+        return self._cpu(), 100 * used / total
+
+    def _cpu(self) -> float | None:
+        at, limited = self.monotonic(), cores()
+        seconds = None if limited >= (psutil.cpu_count() or 1) else cpu_seconds()
+        if seconds is None:
+            times = psutil.cpu_times()
+            seconds = times.user + times.system + getattr(times, "nice", 0.0)
+            seconds += sum(getattr(times, name, 0.0) for name in ("irq", "softirq", "steal"))
+        before, self._before = self._before, (at, seconds)
+        if before is None or at - before[0] < LEAST_SECONDS:
+            return None
+        return min(100.0, max(0.0, 100 * (seconds - before[1]) / (at - before[0]) / limited))
 
 
 @dataclass(slots=True)
@@ -70,11 +101,11 @@ class Sampler:
     """Takes snapshots for as long as the limiter runs."""
 
     committer: Committer
-    read: Callable[[], tuple[float, float]] = read_box
+    read: Callable[[], tuple[float | None, float]] = field(default_factory=BoxReader)
     monotonic: Callable[[], float] = time.monotonic
     last: Snapshot | None = None
     taken_at: float = field(default_factory=time.monotonic)
-    _recent: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=60))
+    _recent: deque[tuple[float, float | None, float]] = field(default_factory=lambda: deque(maxlen=60))
 
     async def run(self) -> None:
         """For ever, every 5 s, without drift."""
@@ -91,17 +122,16 @@ class Sampler:
         cpu, ram = self.read()
         self._recent.append((self.monotonic(), cpu, ram))
         (p99,) = self.committer.latency.percentile_ms(0.99)
-        snapshot = await self.committer.submit(TakeSnapshot(cpu, ram, p99))
+        snapshot = await self.committer.submit(TakeSnapshot(cpu, ram, p99, *self.mean(60)))
         if not isinstance(snapshot, Refusal):
             self.last, self.taken_at = snapshot, self.monotonic()
 
     def mean(self, seconds: float) -> tuple[float | None, float | None]:
         """Means of CPU and RAM over the last seconds; None where nothing was read."""
         since = self.monotonic() - seconds
-        rows = [(cpu, ram) for at, cpu, ram in self._recent if at >= since]
-        if not rows:
-            return None, None
-        return sum(cpu for cpu, _ in rows) / len(rows), sum(ram for _, ram in rows) / len(rows)
+        loads = [cpu for at, cpu, _ in self._recent if at >= since and cpu is not None]
+        rams = [ram for at, _, ram in self._recent if at >= since]
+        return fmean(loads) if loads else None, fmean(rams) if rams else None
 
     def readings(self) -> Readings:
         """What the guards look at."""

@@ -86,6 +86,13 @@ REFUSALS: tuple[Reason, ...] = (
         recorded=Recorded(Words("trop de démarrages", "too many starts"), "#009E73", ("start",)),
     ),
     Reason(
+        "box_busy", 503, "Box too busy",
+        "Serveur trop chargé ({what} {percent} %). Réessaie dans quelques minutes.",
+        "Server too busy ({what} {percent} %). Try again in a few minutes.",
+        ("value", "threshold"),
+        recorded=Recorded(Words("serveur trop chargé", "server too busy"), "#882255", ("start",)),
+    ),
+    Reason(
         "paused", 503, "Starts are paused",
         "Démarrages en pause. Les bots actifs continuent ; réessaie plus tard.",
         "Starts are paused. Running bots go on; try again later.",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from limiter.rules.door import Load
 from limiter.rules.records import Snapshot
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.state import State
@@ -11,11 +12,13 @@ FIGURES = ("tokens", "signals", "trades", "starts", "ended")
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """The sampler's request."""
+    """The sampler's request: figures of the last seconds, and means of the last minute; None where not read."""
 
     cpu_percent: float | None
     ram_percent: float | None
     p99_ms: float | None
+    cpu_mean: float | None = None
+    ram_mean: float | None = None
 
     def decide(self, state: State, now: int) -> Snapshot:
         """The snapshot, to be written with whatever else the batch changed."""
@@ -38,4 +41,5 @@ class TakeSnapshot:
             **{name: grown(name) for name in FIGURES},
         )
         state.snapshot(snapshot)
+        state.read_load(Load(now, self.cpu_mean, self.ram_mean))
         return snapshot

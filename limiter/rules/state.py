@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from limiter.rules.capacity import Capacity
-from limiter.rules.door import Barred, too_many_starts
+from limiter.rules.door import Barred, Load, box_busy, too_many_starts
 from limiter.rules.limits import Limits
 from limiter.rules.records import (
     AuditEntry,
@@ -67,6 +67,7 @@ class State:
         self.trade_days: dict[tuple[str, str], int] = {}
         self.windows: dict[tuple[str, str], Window] = {}
         self.last_token_at: int | None = None
+        self.load: Load | None = None
         self.totals: dict[str, int] = {}
         self.sampled: dict[str, int] = {}
         self.beaten: dict[int, Session] = {}
@@ -124,10 +125,13 @@ class State:
 
     def barred(self, now: int) -> Barred | None:
         """Why no start that needs a slot is admitted now, whatever is free."""
-        most = self.limits.values["MAX_STARTS_PER_MINUTE"]
-        if most is not None:
-            return too_many_starts(self.windows.get(STARTS), most, now // 1000)
-        return None
+        values, found = self.limits.values, None
+        starts, cpu, ram = values["MAX_STARTS_PER_MINUTE"], values["MAX_CPU_PERCENT"], values["MAX_RAM_PERCENT"]
+        if starts is not None:
+            found = too_many_starts(self.windows.get(STARTS), starts, now // 1000)
+        if found is None and (cpu is not None or ram is not None):
+            found = box_busy(self.load, cpu, ram, now)
+        return found
 
     def user_active(self, user_id: str) -> int:
         """Slots that the user holds."""
@@ -410,6 +414,10 @@ class State:
     def write(self, table: str, row: Mapping[str, Any]) -> None:
         """A row that no rule reads again: notes, snapshots."""
         self.journal.append(self.changes.rows, (table, row))
+
+    def read_load(self, load: Load) -> None:
+        """What the box was busy with in the last minute."""
+        self.journal.set(self, "load", load)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """A snapshot, with its rollups; the next one counts from here."""

@@ -26,6 +26,8 @@ CATALOGUE: dict[str, tuple[int | None, str, str, float, int]] = {
     "MAX_SIGNALS_PER_MINUTE_PER_USER": (None, "signals", "user", 0, 10_000_000),
     "BOT_LEASE_SECONDS": (60, "s", "session", 5, 86_400),
     "MAX_STARTS_PER_MINUTE": (None, "starts", "system", 0, 10_000_000),
+    "MAX_CPU_PERCENT": (None, "%", "system", 1, 100),
+    "MAX_RAM_PERCENT": (None, "%", "system", 1, 100),
 }
 DEFAULTS = {name: row[0] for name, row in CATALOGUE.items()}
 BOUNDS = [(name, value) for name, row in CATALOGUE.items() for value in row[3:]]
@@ -48,6 +50,8 @@ UNREADABLE = [
     ("MAX_SIGNALS_PER_MINUTE_PER_USER", "-1"),
     ("BOT_LEASE_SECONDS", "4"),
     ("MAX_STARTS_PER_MINUTE", "-1"),
+    ("MAX_CPU_PERCENT", "0"),
+    ("MAX_RAM_PERCENT", "101"),
     ("MAX_STARTS_PER_MINUTE", "1.5"),
     ("BOT_LEASE_SECONDS", "86401"),
     ("LIMITER_TIMEZONE", "Mars/Olympus"),
@@ -152,6 +156,8 @@ def test_the_environment_goes_over_the_default(limiter: Start) -> None:
         "MAX_SIGNALS_PER_MINUTE_PER_USER": ("none", None),
         "BOT_LEASE_SECONDS": ("5", 5),
         "MAX_STARTS_PER_MINUTE": ("none", None),
+        "MAX_CPU_PERCENT": ("100", 100),
+        "MAX_RAM_PERCENT": ("none", None),
     }
     one = limiter(**{name: text for name, (text, _) in spelled.items()})
     assert one.limits() == {name: value for name, (_, value) in spelled.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import CAPACITY_FIELDS, Limiter, granted, new_user, refused
+from tests.conftest import CAPACITY_FIELDS, Limiter, granted, new_user, refused, wait_until
 
 Start = Callable[..., Limiter]
 FULL_FR = "Serveur complet (1/1 bots actifs). Réessaie dans quelques minutes."
@@ -144,6 +144,24 @@ def test_paused_comes_before_user_limit_and_user_limit_before_server_full(limite
         answer = one.start(user, bot)
         refused(answer, 503, "paused")
         assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_a_busy_box_refuses_new_starts_but_no_replacement(limiter: Start) -> None:
+    one = limiter()
+    one.session("u1", "b1", Idempotency_Key="k")
+    one.set_limits(MAX_RAM_PERCENT=1, MAX_CPU_PERCENT="none")
+    answer = wait_until(lambda: (a := one.start("u2")).status_code == 503 and a, 15, "a reading of RAM")
+    body = refused(answer, 503, "box_busy")
+    assert body["error"] == f"Serveur trop chargé (RAM {round(body['value'])} %). Réessaie dans quelques minutes."
+    assert body["value"] > body["threshold"] == 1
+    assert answer.headers["Retry-After"] == "60"
+    assert "Server too busy (RAM " in refused(one.start("u2", Accept_Language="en"), 503, "box_busy")["error"]
+    assert not one.capacity()["can_accept_new"]
+    refused(one.start("u1", "b2"), 429, "user_limit")
+    granted(one.start("u1", "b1", Idempotency_Key="k"), 200)
+    one.session("u1", "b1")
+    one.set_limits(MAX_RAM_PERCENT="none")
+    one.session("u3")
 
 
 BAD_HOST = {"Host": "evil.example"}

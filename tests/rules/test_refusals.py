@@ -14,6 +14,7 @@ STATUSES = {
     "signal_rate": 429,
     "token_rate": 429,
     "start_rate": 429,
+    "box_busy": 503,
     "paused": 503,
     "draining": 503,
     "storage_unavailable": 503,
@@ -32,7 +33,7 @@ STATUSES = {
 }
 ANY_FACTS: dict[str, Any] = {
     "current": 1, "max": 1, "active": 1, "limit": 2, "used": 2, "ended_reason": "stopped", "field": "user_id",
-    "message": "is missing", "scope": "bots", "version": 3, "held": "CPU 91 % > 80 %",
+    "message": "is missing", "scope": "bots", "version": 3, "held": "CPU 91 % > 80 %", "what": "CPU", "percent": 93,
 }  # fmt: skip
 
 
@@ -86,6 +87,11 @@ def test_every_reason_has_a_title_and_a_sentence_in_both_languages(reason: str) 
             "start_rate", {"used": 30, "limit": 30},
             "Limite atteinte : 30/30 démarrages en une minute. Réessaie dans une minute.",
             "Limit reached: 30/30 starts in a minute. Try again in a minute.",
+        ),
+        (
+            "box_busy", {"what": "CPU", "percent": 93},
+            "Serveur trop chargé (CPU 93 %). Réessaie dans quelques minutes.",
+            "Server too busy (CPU 93 %). Try again in a few minutes.",
         ),
         (
             "daily_trades", {"used": 500, "limit": 500},
