@@ -157,6 +157,9 @@ def test_a_refusal_is_explained_from_the_facts_of_its_instant(one: Limiter) -> N
     out = said(one, "explain", request_id)
     assert f"{user} was refused: user_limit" in out
     assert "MAX_BOTS_PER_USER was 1" in out
+    assert "With MAX_BOTS_PER_USER of 2 or more it would have been admitted." in out and "HELD LONGEST" in out
+    assert f"{user}" in said(one, "state")
+    assert "a forecast needs 14 days of history, there are 0" in said(one, "forecast")
     one.end(held)
 
 

@@ -26,6 +26,8 @@ QUERY: dict[str, dict[str, Any]] = {
     "from": _INSTANT,
     "to": _INSTANT,
     "since": _INSTANT,
+    "at": _INSTANT,
+    "days": {"type": "integer", "minimum": 1, "maximum": 28},
     "step": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
     "format": {"enum": ["json", "csv"]},
 }

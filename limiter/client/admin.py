@@ -16,6 +16,7 @@ import msgspec
 from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
 from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
+from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, StateAnswer
 from limiter.answers.health import HealthAnswer
 from limiter.answers.history import HistoryAnswer
 from limiter.answers.keys import KeyAnswer, KeysAnswer, NewKeyAnswer
@@ -90,6 +91,10 @@ class Admin:
     def box(self) -> BoxAnswer:
         """How many of the bots that run this machine carries, what they cost, and the bots without a slot."""
         return self._get(BoxAnswer, "box")
+
+    def forecast(self, days: int | None = None) -> ForecastAnswer:
+        """The bots of the next days (1 to 28; 14) by the hour, and the chance that the limit is reached."""
+        return self._get(ForecastAnswer, "forecast", {"days": days})
 
     def audit(self, **query: Any) -> AuditAnswer:
         """`limit`, `cursor`: who changed what, newest first."""
@@ -199,9 +204,17 @@ class Admin:
         """`user_id`, `reason`, `since`, `cursor`: newest first."""
         return self._get(RefusalsAnswer, "refusals", query)
 
-    def explain(self, request_id: str) -> RefusalAnswer:
-        """Why that request was refused, with the facts of its instant."""
+    def refusal(self, request_id: str) -> RefusalAnswer:
+        """That refusal with the facts of its instant."""
         return self._get(RefusalAnswer, f"refusals/{segment(request_id)}")
+
+    def explain(self, request_id: str) -> ExplainAnswer:
+        """Why that request was refused, who held the slots then, and what would have admitted it."""
+        return self._get(ExplainAnswer, f"explain/{segment(request_id)}")
+
+    def state(self, at: str | None = None) -> StateAnswer:
+        """Who held which slot at an RFC 3339 instant (now where None), under which limits."""
+        return self._get(StateAnswer, "state", {"at": at})
 
     def history(self, **query: Any) -> HistoryAnswer:
         """Buckets over time; `start`, `end` (RFC 3339), `step` (seconds)."""

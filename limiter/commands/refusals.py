@@ -5,24 +5,30 @@ from typing import TYPE_CHECKING
 import click
 
 from limiter.commands.over_http import over_http
-from limiter.commands.text import written
+from limiter.commands.text import table, written
 
 if TYPE_CHECKING:
-    from limiter.answers.refusals import RefusalAnswer
+    from limiter.answers.deciding import ExplainAnswer
     from limiter.client import Admin
 
 
-def show_refusal(answer: "RefusalAnswer") -> str:
+def show_refusal(answer: "ExplainAnswer") -> str:
     why = answer.refusal
-    text = f"{why.at}  {why.user_id} was refused: {why.reason}"
-    if why.limit is None:
-        return text
-    return f"{text}\n{why.limit} was {written(why.value)} (version {why.version}), in use: {why.count}"
+    lines = [f"{why.at}  {why.user_id} was refused: {why.reason}", answer.sentence]
+    if why.limit is not None:
+        lines.append(f"{why.limit} was {written(why.value)} (version {why.version}), in use: {why.count}")
+    lines.append(answer.way_out)
+    if answer.decided_again is False:
+        lines.append("Decided again from the recorded facts, it is NOT refused for the same reason.")
+    if answer.holders:
+        rows = [[one.public_id, one.user_id, one.bot_id, one.started_at] for one in answer.holders]
+        lines.append(table(["HELD LONGEST", "USER", "BOT", "SINCE"], rows))
+    return "\n".join(lines)
 
 
 @click.command()
 @click.argument("request_id")
 @over_http(show_refusal)
-def explain(admin: "Admin", request_id: str) -> "RefusalAnswer":
-    """Why that request was refused, from the facts of its instant."""
+def explain(admin: "Admin", request_id: str) -> "ExplainAnswer":
+    """Why that request was refused, who held the slots then, and what would have admitted it."""
     return admin.explain(request_id)

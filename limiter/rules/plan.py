@@ -42,6 +42,12 @@ class SetPlan:
         return tuple(kept)
 
 
+def limit_at(plan: tuple[Step, ...], limit: int, at: int) -> int:
+    """The limit at an instant to come, where `limit` is in force now and every planned step is applied in its time."""
+    coming = [step.max_bots for step in plan if step.status == "planned" and step.at <= at]
+    return coming[-1] if coming else limit
+
+
 def due(plan: tuple[Step, ...], now: int) -> bool:
     """Whether a step waits to be applied."""
     return any(step.status != "applied" and step.at <= now for step in plan)

@@ -41,6 +41,8 @@ READS = [
     ("GET", "/api/admin/audit"),
     ("GET", "/api/admin/advice"),
     ("GET", "/api/admin/box"),
+    ("GET", "/api/admin/forecast"),
+    ("GET", "/api/admin/state"),
     ("GET", "/metrics"),
 ]
 WRITES = [

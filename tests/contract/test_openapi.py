@@ -17,7 +17,7 @@ POST /api/bots/start · POST /api/bots/heartbeat · POST /api/bots/heartbeats ·
 POST /api/bots/trades · POST /api/bots/signals · POST /api/feed/tokens · GET /api/limits
 GET /api/users/{}/usage · GET /api/admin/capacity · GET /api/admin/stats
 GET /api/admin/health · GET /livez · GET /readyz · GET /openapi.json · GET /metrics · GET /admin · GET /api/admin/advice
-GET /api/admin/box
+GET /api/admin/box · GET /api/admin/forecast · GET /api/admin/state · GET /api/admin/explain/{}
 GET /api/admin/limits · PATCH /api/admin/limits · POST /api/admin/limits/preview · GET /api/admin/limits/history
 POST /api/admin/limits/rollback · GET /api/admin/users/{}/limits · PUT /api/admin/users/{}/limits
 DELETE /api/admin/users/{}/limits · GET /api/admin/sessions · POST /api/admin/sessions/{}/stop
@@ -108,6 +108,11 @@ def tour(server: Limiter) -> None:
         "health?fail_at=0",
         "advice",
         "box",
+        "forecast",
+        "forecast?days=0",
+        "state",
+        "state?at=never",
+        "explain/nobody",
         "limits",
         "limits/history",
     ]:

@@ -1,53 +1,142 @@
-"""The forecast finds a week's shape and its growth, and says so when it does not."""
+"""The forecast finds a week's shape, says how wrong it is, sees a new level, and gives a chance instead of a day."""
 
 import math
 import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
-from limiter.rules.forecast import HOUR, forecast
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from limiter.rules.forecast import FADING, FOLLOWING, WEEKS, Past, forecast, known_days, needs, usual, weighted_median
+from limiter.units import DAY_MS, HOUR_MS
+
+MONDAY = int(datetime(2026, 8, 31, tzinfo=UTC).timestamp() * 1000)
 WEEK = 168
+PARIS = ZoneInfo("Europe/Paris")
 
 
-def hour_of_week(at: int) -> int:
-    return (at // HOUR) % WEEK
-
-
-def load(n: int, growth: float = 0.0) -> float:
-    """Bots in hour n: a peak each day, lower at weekends, and growth a day."""
+def load(n: int) -> float:
+    """Bots in hour n: a peak each day, lower at weekends."""
     day, hour = divmod(n % WEEK, 24)
-    return 60 + 40 * math.exp(-(((hour - 18) / 4) ** 2)) * (0.6 if day >= 5 else 1.0) + growth * n / 24
+    return 60 + 40 * math.exp(-(((hour - 18) / 4) ** 2)) * (0.6 if day >= 5 else 1.0)
 
 
-def test_it_needs_14_days() -> None:
-    assert forecast([(n * HOUR, load(n)) for n in range(13 * 24)], hour_of_week) is None
-    assert forecast([], hour_of_week) is None
+def hours(count: int, of: Callable[[int], float] = load) -> list[tuple[int, float]]:
+    return [(MONDAY + n * HOUR_MS, of(n)) for n in range(count)]
 
 
-def test_it_finds_shape_and_growth_and_beats_last_week() -> None:
+def no_limit(at: int) -> float:
+    return 1e9
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=9))
+def test_a_weighted_median_is_the_median_of_so_many_copies(rows: list[tuple[int, int]]) -> None:
+    copies = sorted(value for value, weight in rows for _ in range(weight))
+    middle = (copies[(len(copies) - 1) // 2] + copies[len(copies) // 2]) / 2
+    assert weighted_median([(float(value), float(weight)) for value, weight in rows]) == middle
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), st.sampled_from([UTC, PARIS, ZoneInfo("America/New_York")]), st.floats(0.3, 1.0))
+def test_what_is_usual_is_what_a_plain_look_through_all_hours_gives(seed: int, zone: ZoneInfo, share: float) -> None:
+    chance = random.Random(seed)
+    rows = [(at, float(chance.randrange(100))) for at, _ in hours(9 * WEEK) if chance.random() < share]
+    origin = MONDAY + chance.randrange(2 * WEEK, 9 * WEEK) * HOUR_MS
+
+    def slot(at: int) -> tuple[int, int]:
+        local = datetime.fromtimestamp(at / 1000, zone)
+        return local.weekday(), local.hour
+
+    def plain(before: int, wanted: tuple[int, int]) -> float | None:
+        known = [row for row in rows if row[0] < before and slot(row[0]) == wanted][-WEEKS:]
+        ages = [(bots, (before - 1 - at) // (7 * DAY_MS)) for at, bots in known]
+        fresh = [(bots, FADING**age) for bots, age in ages if age < WEEKS]
+        return weighted_median(fresh) if fresh else known[-1][1] if known else None
+
+    found = usual(Past(rows, zone), origin)
+    last = [row for row in rows if origin - 7 * DAY_MS <= row[0] < origin]
+    misses = [bots - m for at, bots in last if (m := plain(origin - 7 * DAY_MS, slot(at))) is not None]
+    moved = 1.0
+    if misses and sum(bots for _, bots in last):
+        ordered = sorted(misses)
+        middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+        moved = 1 + FOLLOWING * middle * len(last) / sum(bots for _, bots in last)
+    for place in chance.sample(range(WEEK), 12):
+        expected = plain(origin, divmod(place, 24))
+        if expected is None:
+            assert found[place] is None
+        else:
+            assert found[place] == pytest.approx(max(0.0, expected * moved))
+
+
+def test_it_needs_14_days_and_28_for_a_chance() -> None:
+    assert forecast([], UTC, no_limit) is None and forecast(hours(14 * 24 - 1), UTC, no_limit) is None
+    short = forecast(hours(14 * 24), UTC, no_limit)
+    assert short is not None and short.chance is None and len(short.points) == 14 * 24
+    full = forecast(hours(28 * 24), UTC, no_limit)
+    assert full is not None and full.chance is not None
+    assert known_days(hours(36)) == 1.5
+    assert needs(hours(36), "en") == "Too early to say: a forecast needs 14 days of history, there are 1."
+    assert str(needs(hours(20 * 24), "fr")).startswith("Trop tôt pour une chance : elle demande 28 jours")
+    assert needs(hours(28 * 24), "en") is None
+
+
+def test_it_finds_the_shape_and_is_less_wrong_than_last_week() -> None:
     noise = random.Random(1)
-    hours = [(n * HOUR, load(n, 0.8) + noise.gauss(0, 2)) for n in range(28 * 24)]
-    found = forecast(hours, hour_of_week)
-    assert found is not None and found.better and found.error < 4 < found.naive_error
-    assert len(found.points) == 14 * 24
-    peak = max(found.points[:WEEK], key=lambda point: point.middle)
-    assert hour_of_week(peak.at) % 24 == 18
+    found = forecast(hours(42 * 24, lambda n: load(n) + noise.gauss(0, 4)), UTC, no_limit)
+    assert found is not None and found.error < 0.95 * found.naive_error and found.level_changed_at is None
     assert all(point.low <= point.middle <= point.high for point in found.points)
-    truth = load(28 * 24 + 90, 0.8)
-    assert abs(found.points[90].middle - truth) < 6
+    truth = [load(42 * 24 + n) for n in range(len(found.points))]
+    assert sum(abs(point.middle - bots) for point, bots in zip(found.points, truth, strict=True)) / len(truth) < 2.5
+    inside = sum(
+        point.low <= bots + noise.gauss(0, 4) <= point.high for point, bots in zip(found.points, truth, strict=True)
+    )
+    assert 0.72 < inside / len(truth) < 0.92
 
 
-def test_it_says_when_it_is_no_better() -> None:
-    rough = random.Random(2)
-    week = [rough.uniform(0, 100) for _ in range(WEEK)]
-    last = [rough.uniform(0, 100) for _ in range(WEEK)]
-    hours = [(n * HOUR, week[n % WEEK] if n < 2 * WEEK else last[n % WEEK]) for n in range(4 * WEEK)]
-    found = forecast(hours, hour_of_week)
-    assert found is not None and not found.better and found.naive_error == 0
+def test_hours_are_local_over_the_night_in_which_the_clocks_change() -> None:
+    def local_load(at: int) -> float:
+        local = datetime.fromtimestamp(at / 1000, PARIS)
+        return load(local.weekday() * 24 + local.hour)
 
-
-def test_when_a_level_is_reached() -> None:
-    found = forecast([(n * HOUR, load(n)) for n in range(21 * 24)], hour_of_week)
+    rows = [(at, local_load(at)) for at, _ in hours(52 * 24)]  # until 22 October; the clocks go back on the 25th
+    found = forecast(rows, PARIS, no_limit)
     assert found is not None
-    over = found.first_over(99)
-    assert over is not None and hour_of_week(over) % 24 == 18
-    assert found.first_over(500) is None
+    assert max(abs(point.middle - local_load(point.at)) for point in found.points) < 0.01
+
+
+def test_a_day_of_zeros_is_forgotten_and_missing_hours_are_no_zeros() -> None:
+    found = forecast(hours(35 * 24, lambda n: 0.0 if 30 <= n // 24 < 31 else load(n)), UTC, no_limit)
+    gone = forecast([row for row in hours(35 * 24) if row[0] % (7 * DAY_MS) // HOUR_MS % 9], UTC, no_limit)
+    assert found is not None and gone is not None
+    for point in [*found.points, *gone.points]:
+        n = (point.at - MONDAY) // HOUR_MS
+        assert abs(point.middle - load(n)) < 3
+
+
+def test_a_change_of_level_is_seen_and_followed_at_once() -> None:
+    noise = random.Random(3)
+    step = 30 * 24
+    found = forecast(hours(35 * 24, lambda n: load(n) * (1.6 if n >= step else 1) + noise.gauss(0, 1)), UTC, no_limit)
+    assert found is not None and found.level_changed_at == MONDAY + step * HOUR_MS
+    assert abs(found.points[18 + 3 * 24].middle - 1.6 * load(38 * 24 + 18)) < 20
+
+
+@pytest.mark.parametrize(("limit", "low", "high"), [(90, 0.9, 1.0), (1000, 0.0, 0.1), (103, 0.1, 0.9)])
+def test_the_chance_is_high_where_the_days_reach_the_line_and_low_far_below(
+    limit: float, low: float, high: float
+) -> None:
+    noise = random.Random(5)
+    found = forecast(hours(42 * 24, lambda n: load(n) + noise.gauss(0, 1)), UTC, lambda at: limit)
+    assert found is not None and found.chance is not None
+    assert low <= found.chance[100] <= high and found.chance[80] >= found.chance[100]
+
+
+def test_a_limit_that_the_plan_raises_is_the_limit_of_those_days() -> None:
+    past = hours(42 * 24)
+    end = past[-1][0] + HOUR_MS
+    lowered = forecast(past, UTC, lambda at: 50 if at >= end + 10 * DAY_MS else 500)
+    assert lowered is not None and lowered.chance is not None and lowered.chance[100] > 0.9

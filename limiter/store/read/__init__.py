@@ -4,7 +4,19 @@ Each function takes an open read connection; run it inside `engine.reading(...)`
 5 s. Each is bounded, by rows or by the range of an index, and gives plain values. Instants are UTC milliseconds.
 """
 
-from limiter.store.read import audit, database, demands, history, incidents, keys, limits, refusals, sessions, usage
+from limiter.store.read import (
+    audit,
+    database,
+    demands,
+    history,
+    incidents,
+    instant,
+    keys,
+    limits,
+    refusals,
+    sessions,
+    usage,
+)
 from limiter.store.rows import MAX_PAGE
 
 __all__ = [
@@ -14,6 +26,7 @@ __all__ = [
     "demands",
     "history",
     "incidents",
+    "instant",
     "keys",
     "limits",
     "refusals",

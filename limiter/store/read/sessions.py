@@ -77,7 +77,7 @@ def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -
     found: list[Row[Any]] = []
     for hour in sorted(within, reverse=True):
         end = hour + HOUR_STEP * 1000
-        numbers = ended.where(columns.number >= _number_at(tx, hour), columns.number < _number_at(tx, end))
+        numbers = ended.where(columns.number >= number_at(tx, hour), columns.number < number_at(tx, end))
         started = numbers.where(columns.started_at >= hour, columns.started_at < end)
         found += _by_length(tx, started.limit(LATEST - sum(row.n for row in found)))
     return found
@@ -91,7 +91,7 @@ def _by_length(tx: Connection, sessions: Select[Any]) -> Sequence[Row[Any]]:
     return tx.execute(query).all()
 
 
-def _number_at(tx: Connection, at: int) -> int:
+def number_at(tx: Connection, at: int) -> int:
     """Of the first ended session that started then or later. Numbers grow with time: no index of starts is needed."""
     columns = schema.ended_sessions.c
     low, high = (tx.execute(select(edge(columns.number))).scalar() for edge in (func.min, func.max))

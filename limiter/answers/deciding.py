@@ -1,0 +1,63 @@
+"""Figures to decide by, each with how far to trust it, and what was at an instant of the past."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from limiter.answers.parts import LimitValues, Ok
+from limiter.answers.refusals import RefusalRow
+from limiter.answers.sessions import AdminSession
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ForecastPoint(Struct):
+    """One hour to come: bots expected, and the band that holds `band` % of hours."""
+
+    at: str
+    middle: float
+    low: float
+    high: float
+
+
+class ForecastAnswer(Ok):
+    """None: there is too little data, and `needs` says what it takes. `chance` is by per cent of the limit: 80, 100."""
+
+    days: int
+    points: list[ForecastPoint] | None
+    band: int
+    error: float | None
+    naive_error: float | None
+    chance: dict[str, Share] | None
+    level_changed_at: str | None
+    censored_hours: int
+    sentence: str | None
+    needs: str | None
+
+
+class HeldSession(AdminSession):
+    """A session as it stood at an instant; None: it said more since, so what it had said by then is not known."""
+
+    last_heartbeat_at: str | None  # type: ignore[assignment]
+    lease_expires_at: str | None  # type: ignore[assignment]
+
+
+class StateAnswer(Ok):
+    """`limits` None: no version is kept from before that instant. `needs`: what is not kept as far back."""
+
+    at: str
+    limits_version: int | None
+    limits: LimitValues | None
+    paused: bool
+    sessions: list[HeldSession]
+    needs: str | None
+
+
+class ExplainAnswer(Ok):
+    """`decided_again` None: what was recorded does not say (draining; how many signals were asked for at once)."""
+
+    refusal: RefusalRow
+    sentence: str
+    holders: list[HeldSession]
+    way_out: str
+    decided_again: bool | None

@@ -1,0 +1,135 @@
+"""Figures to decide by: the forecast, and what was at any instant of the past."""
+
+from limiter.answers import deciding as s
+from limiter.api.refusals import refusal_row
+from limiter.api.sessions import session
+from limiter.http.call import Call, Refused
+from limiter.http.wire import Answer, iso, ok
+from limiter.rules import explain as explaining
+from limiter.rules import forecast as forecasting
+from limiter.rules.plan import limit_at
+from limiter.rules.records import Facts, RefusalRecord, Session
+from limiter.rules.refusals import Refusal, invalid
+from limiter.rules.sessions import Reap
+from limiter.rules.words import Words
+from limiter.store import read
+from limiter.store.retention import Retention
+from limiter.units import DAY_MS, HOUR_MS
+
+MOST_DAYS = 28
+NOT_KEPT = Words(
+    "Les sessions finies sont gardées {days} jours : l'instant est plus loin.",
+    "Ended sessions are kept for {days} days: the instant lies further back.",
+)
+NO_VERSION = Words(
+    "Aucune version des limites n'est gardée d'avant cet instant.",
+    "No version of the limits is kept from before that instant.",
+)
+
+
+# -- what comes
+
+
+async def forecast(call: Call) -> Answer:
+    """The bots of the next days by the hour, and the chance that 80 and 100 % of the limit are reached."""
+    days = call.wanted_number("days", 1, MOST_DAYS) or 14
+    state = call.services.committer.state
+    now, plan, limit = call.now(), state.plan, state.limits.whole("MAX_CONCURRENT_BOTS")
+    series = await call.read(read.history.hours, now - forecasting.LOOKED_AT_DAYS * DAY_MS, now - now % HOUR_MS)
+    hours = [(row.at, float(row.high)) for row in series.rows]
+    censored = sum(row.high >= row.limit for row in series.rows)
+    found = await call.work(forecasting.forecast, hours, state.zone, lambda at: limit_at(plan, limit, at), days)
+    answer = s.ForecastAnswer(
+        days=days,
+        points=None,
+        band=80,
+        error=None,
+        naive_error=None,
+        chance=None,
+        level_changed_at=None,
+        censored_hours=censored,
+        sentence=None,
+        needs=forecasting.needs(hours, call.language),
+    )
+    if found is not None:
+        answer.points = [
+            s.ForecastPoint(str(iso(one.at)), round(one.middle, 2), round(one.low, 2), round(one.high, 2))
+            for one in found.points
+        ]
+        answer.error, answer.naive_error = round(found.error, 2), round(found.naive_error, 2)
+        answer.level_changed_at = iso(found.level_changed_at)
+        answer.sentence = forecasting.said(found, days, censored, call.language)
+        if found.chance is not None:
+            answer.chance = {str(share): round(chance, 3) for share, chance in found.chance.items()}
+    return ok(answer)
+
+
+# -- what was
+
+
+def live(call: Call) -> list[Session]:
+    """The sessions that memory knows now."""
+    return list(call.services.committer.state.sessions.values())
+
+
+def held_then(of: Session, at: int) -> s.HeldSession:
+    """A session as it stood at that instant, as far as its last heartbeat does not lie behind it."""
+    shown = session(of, at)
+    known = of.last_heartbeat_at <= at
+    return s.HeldSession(
+        shown.public_id, shown.user_id, shown.bot_id, shown.status if known else "active", shown.started_at,
+        shown.last_heartbeat_at if known else None, shown.lease_expires_at if known else None, None, None,
+        shown.memory_mb if known else None, shown.memory_peak_mb if known else None,
+        shown.cpu_seconds if known else None, None, notice=None,
+    )  # fmt: skip
+
+
+async def state(call: Call) -> Answer:
+    """Who held which slot at an instant, under which limits, and whether starts were paused."""
+    now = call.now()
+    wanted = call.wanted_instant("at")
+    at = now if wanted is None else wanted
+    if at > now:
+        raise Refused(invalid("at", "lies in the future", "est dans le futur"))
+    await call.decide(Reap())
+    sessions = await call.read(read.instant.held, at, live(call))
+    limits = await call.read(read.instant.limits, at)
+    answer = s.StateAnswer(
+        at=str(iso(at)),
+        limits_version=limits[0] if limits else None,
+        limits=dict(limits[1]) if limits else None,
+        paused=await call.read(read.instant.paused, at),
+        sessions=[held_then(one, at) for one in sessions],
+        needs=None if limits else NO_VERSION.told(call.language),
+    )
+    kept = Retention().sessions_days
+    if at < now - kept * DAY_MS:
+        answer.needs = NOT_KEPT.filled(days=kept).told(call.language)
+    return ok(answer)
+
+
+async def explain(call: Call) -> Answer:
+    """Why one request was refused, who held the slots then, and what would have admitted it."""
+    await call.decide(Reap())
+    row = await call.read(read.refusals.refusal, call.name("request_id"))
+    if row is None:
+        raise Refused(Refusal("not_found"))
+    told = row._mapping  # `count` is a method of the row itself
+    facts = None if row.active is None else Facts(row.active, row.max_bots, row.user_active, row.user_max, row.version)
+    refused = RefusalRecord(
+        row.request_id, row.at, row.user_id, row.bot_id, row.reason, row.limit_name, row.value, told["count"],
+        row.version, facts,
+    )  # fmt: skip
+    sessions = await call.read(read.instant.held, row.at, live(call))
+    freed_at = await call.read(read.instant.freed_after, row.at)
+    paused = await call.read(read.instant.paused, row.at)
+    own = [one for one in sessions if one.user_id == row.user_id]
+    return ok(
+        s.ExplainAnswer(
+            refusal=refusal_row(row),
+            sentence=explaining.sentence(refused, call.language),
+            holders=[held_then(one, row.at) for one in explaining.longest(sessions)],
+            way_out=explaining.way_out(refused, own, freed_at, call.language),
+            decided_again=explaining.decided_again(refused, paused),
+        )
+    )

@@ -1,0 +1,99 @@
+"""Why a request was refused, told from the facts that were recorded at that instant. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from limiter.rules.records import Facts, RefusalRecord, Session
+from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.words import Words
+
+HOLDERS = 10  # sessions that are named, longest first
+
+
+def decided_again(refused: RefusalRecord, paused: bool | None) -> bool | None:
+    """Whether the same facts are refused for the same reason once more; None where the facts do not say.
+
+    `paused`: whether starts were paused at that instant; None where that is not known.
+    """
+    if refused.reason == "paused":
+        return paused
+    facts = refused.facts
+    if facts is not None and refused.reason in ("user_limit", "server_full"):
+        return not paused and start_reason(facts) == refused.reason
+    if refused.count is None or refused.value is None or refused.reason not in ("daily_trades", "start_rate"):
+        return None  # how many signals or tokens were asked for at once is not kept
+    return bool(refused.count >= refused.value)
+
+
+def start_reason(facts: Facts) -> str | None:
+    """For which limit such a start is refused, in the order of the rule; None where it is admitted."""
+    if facts.user_active >= facts.user_max:
+        return "user_limit"
+    return "server_full" if facts.active >= facts.max_bots else None
+
+
+def longest(sessions: Sequence[Session]) -> list[Session]:
+    """The ten that had their slot longest, longest first."""
+    return sorted(sessions, key=lambda one: (one.started_at, one.number))[:HOLDERS]
+
+
+def sentence(refused: RefusalRecord, language: str) -> str:
+    """What the refused was told, in `fr` or `en`; the label where the facts that fill the sentence are not kept."""
+    used: dict[str, Any] = {
+        "current": refused.count,
+        "active": refused.count,
+        "used": refused.count,
+        "percent": refused.count,
+    }
+    used["what"] = "CPU" if refused.limit == "MAX_CPU_PERCENT" else "RAM"
+    try:
+        return Refusal(refused.reason, {**used, "max": refused.value, "limit": refused.value}).sentence(language)
+    except KeyError:
+        return REASONS[refused.reason].label(language)
+
+
+RAISE = Words(
+    "Avec {limit} d'au moins {needed}, elle aurait été admise.",
+    "With {limit} of {needed} or more it would have been admitted.",
+)
+FREED = Words(
+    "La première place s'est libérée {seconds} s plus tard.",
+    "The first slot became free {seconds} s later.",
+)
+OWN = Words(
+    "Cet utilisateur tenait : {bots} ; en arrêter un aurait suffi.",
+    "This user held: {bots}; to stop one of them would have been enough.",
+)
+SUSPENDED = Words(
+    "Cet utilisateur était suspendu (MAX_BOTS_PER_USER = 0) : il aurait fallu lever cette limite.",
+    "This user was suspended (MAX_BOTS_PER_USER = 0): that limit would have had to be raised.",
+)
+RESUMED = Words("Reprendre les démarrages (resume) l'aurait admise.", "To resume starts would have admitted it.")
+AGAIN = Words("Redemander quelques secondes plus tard.", "To ask again some seconds later.")
+LESS = Words(
+    "Avec {limit} plus haut que {value}, ou moins de demandes à la fois, elle aurait été admise.",
+    "With {limit} above {value}, or fewer requests at once, it would have been admitted.",
+)
+
+
+def way_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None, language: str) -> str:
+    """What would have admitted it, in `fr` or `en`. `own`: sessions of that user then; `freed_at`: when a slot next
+    became free."""
+    return " ".join(words.told(language) for words in _ways_out(refused, own, freed_at))
+
+
+def _ways_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None) -> list[Words]:
+    if refused.reason == "paused":
+        return [RESUMED]
+    if refused.limit is None or refused.value is None:
+        return [AGAIN]
+    if refused.reason == "user_limit" and refused.value == 0:
+        return [SUSPENDED]
+    if refused.reason not in ("user_limit", "server_full"):
+        return [LESS.filled(limit=refused.limit, value=refused.value)]
+    ways = [RAISE.filled(limit=refused.limit, needed=(refused.count or 0) + 1)]
+    if refused.reason == "user_limit" and own:
+        ways.append(OWN.filled(bots=", ".join(one.bot_id for one in own)))
+    if refused.reason == "server_full" and freed_at is not None:
+        ways.append(FREED.filled(seconds=-(-(freed_at - refused.at) // 1000)))
+    return ways

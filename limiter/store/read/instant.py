@@ -1,0 +1,60 @@
+"""What was at an instant of the past: who held a slot, under which limits, whether starts were paused.
+
+Exact as far back as ended sessions are kept (store/retention.py). Of live sessions memory knows more than the table:
+who asks brings them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from limiter.rules.records import Session
+from limiter.store import schema
+from limiter.store.read.sessions import number_at
+from limiter.store.rows import as_session, limit_value
+from limiter.system_limits import LIMITS, Value
+
+MOST = 20_000  # sessions of an instant
+
+
+def held(tx: Connection, at: int, live: Iterable[Session], user_id: str | None = None) -> list[Session]:
+    """The sessions that held a slot then, by start; of that user where one is named.
+
+    A session holds its slot from its start on until its end, the end itself not among it. `live`: those of memory.
+    """
+    ended = schema.ended_sessions
+    query = select(ended).where(ended.c.ended_at > at, ended.c.started_at <= at, ended.c.number < number_at(tx, at + 1))
+    if user_id is not None:
+        query = query.where(ended.c.user_id == user_id)
+    found = {row.number: as_session(row) for row in tx.execute(query.limit(MOST))}
+    for one in live:
+        if one.number not in found and one.started_at <= at < one.expires_at and user_id in (None, one.user_id):
+            found[one.number] = one
+    return sorted(found.values(), key=lambda one: (one.started_at, one.number))
+
+
+def freed_after(tx: Connection, at: int) -> int | None:
+    """When the next slot became free after that instant; a replacement frees none."""
+    ended = schema.ended_sessions.c
+    query = select(func.min(ended.ended_at)).where(ended.ended_at > at, ended.ended_reason != "replaced")
+    return tx.execute(query).scalar()
+
+
+def limits(tx: Connection, at: int) -> tuple[int, Mapping[str, Value]] | None:
+    """The version in force then and its values by name; None before the first version that is kept."""
+    versions = schema.limit_versions
+    query = select(versions.c.version, versions.c.in_force).where(versions.c.at <= at)
+    row = tx.execute(query.order_by(versions.c.version.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    values: Mapping[str, Sequence[Any]] = json.loads(row.in_force)
+    return row.version, {name: limit_value(name, value) for name, (value, _) in values.items() if name in LIMITS}
+
+
+def paused(tx: Connection, at: int) -> bool:
+    """Whether starts were paused then."""
+    audit = schema.audit.c
+    query = select(audit.action).where(audit.at <= at, audit.action.in_(("pause", "resume")))
+    return tx.execute(query.order_by(audit.id.desc()).limit(1)).scalar() == "pause"

@@ -1,0 +1,75 @@
+"""Figures to decide by, over HTTP: the forecast of a young limiter, any instant, and why a request was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tests.conftest import Limiter, from_now, granted, refused, wait_until, wrong_fields
+
+Start = Callable[..., Limiter]
+ENGLISH = {"Accept-Language": "en"}
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def test_a_young_limiter_says_that_it_is_too_early_to_foretell(server: Limiter) -> None:
+    answer = granted(server.client.get("/api/admin/forecast", headers=ENGLISH))
+    assert answer["needs"].startswith("Too early to say: a forecast needs 14 days")
+    assert [answer[name] for name in ("points", "error", "naive_error", "chance", "level_changed_at")] == [None] * 5
+    assert (answer["days"], answer["band"], answer["censored_hours"]) == (14, 80, 0)
+    assert granted(server.client.get("/api/admin/forecast"))["needs"].startswith("Trop tôt")
+    assert wrong_fields(server.client.get("/api/admin/forecast?days=29"), 422) == {"days"}
+
+
+def test_a_state_of_the_past_is_who_held_a_slot_then_and_under_which_limits(limiter: Start) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS="3", MAX_BOTS_PER_USER="1")
+    before = now()
+    wait_until(lambda: now() > before, 1)
+    first, second = one.fill(2)
+    two = now()
+    wait_until(lambda: now() > two, 1)  # what ends in the same millisecond had no slot any more
+    one.end(first)
+    one.set_limits(MAX_CONCURRENT_BOTS=2)
+    granted(one.admin("POST", "/api/admin/pause", {"reason": "test"}))
+    after = granted(one.client.get("/api/admin/state"))
+
+    then = granted(one.client.get("/api/admin/state", params={"at": two}))
+    assert [row["public_id"] for row in then["sessions"]] == [first["public_id"], second["public_id"]]
+    row = then["sessions"][0]
+    assert (row["user_id"], row["status"], row["ended_at"]) == (first["user_id"], "active", None)
+    assert row["started_at"] == first["started_at"] and "secret" not in row and "session_id" not in row
+    assert (then["limits"]["MAX_CONCURRENT_BOTS"], then["paused"], then["at"]) == (3, False, two)
+    assert (after["limits"]["MAX_CONCURRENT_BOTS"], after["paused"]) == (2, True)
+    assert after["limits_version"] == then["limits_version"] + 1
+    assert [row["public_id"] for row in after["sessions"]] == [second["public_id"]]
+    assert granted(one.client.get("/api/admin/state", params={"at": before}))["sessions"] == []
+    assert wrong_fields(one.client.get("/api/admin/state", params={"at": from_now(60)}), 422) == {"at"}
+
+
+def test_a_full_server_is_explained_with_who_held_the_slots_and_what_would_have_helped(limiter: Start) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS="12")
+    held = one.fill(12)
+    told = refused(one.start(), 503, "server_full")
+    one.end(held[3])
+    answer = granted(one.client.get(f"/api/admin/explain/{told['request_id']}", headers=ENGLISH))
+    assert answer["sentence"] == "Server full (12/12 active bots). Try again in a few minutes."
+    assert [row["public_id"] for row in answer["holders"]] == [one["public_id"] for one in held[:10]]
+    assert answer["decided_again"] is True and answer["refusal"]["reason"] == "server_full"
+    assert answer["way_out"].startswith("With MAX_CONCURRENT_BOTS of 13 or more it would have been admitted. The first")
+    assert refused(one.client.get("/api/admin/explain/nobody"), 404, "not_found")
+
+
+def test_a_user_at_the_limit_and_a_pause_are_explained_too(limiter: Start) -> None:
+    one = limiter()
+    one.session("u1", "b1")
+    full = refused(one.start("u1", "b2"), 429, "user_limit")["request_id"]
+    answer = granted(one.client.get(f"/api/admin/explain/{full}"))
+    assert answer["sentence"] == "Limite atteinte : 1/1 bot actif pour cet utilisateur."
+    assert "Cet utilisateur tenait : b1" in answer["way_out"] and answer["decided_again"] is True
+    granted(one.admin("POST", "/api/admin/pause", {"reason": "test"}))
+    paused = refused(one.start("u2"), 503, "paused")["request_id"]
+    answer = granted(one.client.get(f"/api/admin/explain/{paused}", headers=ENGLISH))
+    assert answer["decided_again"] is True and answer["way_out"] == "To resume starts would have admitted it."
