@@ -47,6 +47,9 @@ class Config:
     agent_socket: str = field(metadata=setting("", str,
         "socket of this user's agent; empty: in $XDG_RUNTIME_DIR, else in /tmp",
         "socket de l'agent de cet utilisateur ; vide : dans $XDG_RUNTIME_DIR, sinon dans /tmp"))
+    notice_signal: str = field(metadata=setting("", str,
+        "signal that a bot under `run` gets when its end is announced, as USR1; empty: none",
+        "signal que reçoit un bot sous `run` quand sa fin est annoncée, tel USR1 ; vide : aucun"))
     console_host: str = field(metadata=setting("127.0.0.1", listening_host,
         "address the console listens on", "adresse d'écoute de la console"))
     console_port: int = field(metadata=setting("8501", kinds.port,

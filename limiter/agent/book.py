@@ -44,6 +44,10 @@ class Entry:
     """Pid and start of each process that its control group does not hold."""
     gone: str = ""
     """Why the limiter has no such session any more; empty while it has."""
+    notice_signal: int = 0
+    """What the bot gets when its end is announced; 0: nothing."""
+    notice: dict[str, Any] | None = None
+    """The end that is announced, as the bot was told: `kind`, `at`, `reason`."""
     ending: bool = False
     """Whether its processes are being ended."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Any
 
 from limiter.agent.book import Entry
@@ -24,7 +25,10 @@ class Bot:
         """Seconds since the epoch of the last renewal by this agent."""
         self.memory_bytes: int | None = None
         self.cpu_seconds: float | None = None
-        self.notice: Any = None
+        self.ends_at: float | None = None
+        """When the end that is announced comes, in monotonic seconds."""
+        self.news = False
+        """Whether an end was announced that the bot has not been told of."""
         self._process_pid = 0
         self._process: str | None = None
         self._process_told: str | None = None
@@ -53,10 +57,21 @@ class Bot:
             name: value for name, value in figures.items() if value is not None
         }
 
-    def renewed(self, asked_at: float, lease_seconds: float | None, notice: Any) -> None:
+    def renewed(self, asked_at: float, lease_seconds: float | None, result: dict[str, Any]) -> None:
         """The lease runs from an instant after `asked_at`."""
-        self.entry.asked_at, self.beaten_at, self.notice = asked_at, time.time(), notice
-        self._process_told = self._process
+        self.entry.asked_at, self.beaten_at = asked_at, time.time()
         self.told_to_go_on = False
         if lease_seconds:
             self.entry.lease_seconds, self.entry.heartbeat_seconds = float(lease_seconds), lease_seconds / 3
+        notice = result.get("notice")
+        self.news = notice is not None and notice != self.entry.notice
+        self.entry.notice = notice
+        self.ends_at = None
+        if notice is not None and notice["at"] is not None:
+            # By the limiter's clock alone, which may not be this host's.
+            after_the_lease = _instant(notice["at"]) - _instant(result["lease_expires_at"])
+            self.ends_at = asked_at + self.entry.lease_seconds + after_the_lease
+
+
+def _instant(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

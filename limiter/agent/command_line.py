@@ -1,6 +1,7 @@
 """The command line of `run`, read by hand: argparse and click take longer to import than all that `run` does."""
 
 import os
+import signal
 
 from limiter.agent.words import UNREADABLE, WRONG_COMMAND_LINE, Unable, text
 
@@ -67,6 +68,8 @@ class Wanted:
         self.direct = False
         self.adopt: int | None = None
         self.command: list[str] = []
+        self.notice_signal = 0
+        """What the bot gets when its end is announced; 0: nothing."""
         self.key = os.environ.get("LIMITER_KEY", "").strip()
 
 
@@ -94,6 +97,7 @@ def read(arguments: list[str]) -> Wanted | None:
         given[name] = value
     wanted.command = rest
     _fill(wanted, given)
+    wanted.notice_signal = _signal(os.environ.get("LIMITER_NOTICE_SIGNAL", "").strip())
     return wanted
 
 
@@ -144,6 +148,16 @@ def _seconds(value: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise wrong(text(fr="--wait est un nombre de secondes", en="--wait is a number of seconds"))
     return seconds
+
+
+def _signal(name: str) -> int:
+    if not name:
+        return 0
+    found = getattr(signal, "SIG" + name.upper().removeprefix("SIG"), None)
+    if not isinstance(found, signal.Signals) or found in (signal.SIGKILL, signal.SIGSTOP):
+        told = text(fr=f"{name!r} n'est pas un signal, tel USR1", en=f"{name!r} is no signal, such as USR1")
+        raise Unable(UNREADABLE, f"LIMITER_NOTICE_SIGNAL: {told}")
+    return int(found)
 
 
 def _wrong_address(url: str) -> str:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import datetime
 
 from limiter.agent import processes
 from limiter.agent.command_line import Wanted
@@ -59,6 +60,10 @@ class Slot:
         self._over = threading.Event()
         self._process = {"process": known} if (known := identity()) else {}
         self.lost = ""
+        self.notice: Answer | None = None
+        """The end that is announced."""
+        self.ends_at: float | None = None
+        """When it comes, in monotonic seconds."""
 
     @property
     def session_id(self) -> str:
@@ -120,6 +125,16 @@ class Slot:
                 continue
             self._session, self._asked_at = answer["session"], asked_at
             pause = float(self._session["heartbeat_seconds"])
+            self._hear(answer.get("notice"))
+
+    def _hear(self, notice: Answer | None) -> None:
+        self.notice, self.ends_at = notice, None
+        if notice is not None and notice["at"] is not None:
+            # By the limiter's clock alone, which may not be this host's.
+            at, lease_until = (
+                datetime.fromisoformat(text) for text in (notice["at"], self._session["lease_expires_at"])
+            )
+            self.ends_at = self._asked_at + self._session["lease_seconds"] + (at - lease_until).total_seconds()
 
     def give_back(self) -> None:
         """Tell the limiter of the end; where it cannot be told, the lease ends it."""
@@ -145,7 +160,7 @@ class Parent:
         self._child = 0
         self._status: int | None = None
         self._end_at: float | None = None
-        self._told: set[tuple[int, int]] = set()
+        self._notice: Answer | None = None
 
     def run(self) -> int:
         """The exit status of the command, when it and all that it started have ended. Raises Unable."""
@@ -228,7 +243,14 @@ class Parent:
         return found
 
     def _mind_the_slot(self) -> None:
-        """End all where the slot is lost: SIGTERM, ten seconds, SIGKILL."""
+        """Tell of an end that is announced. End all where the slot is lost: SIGTERM, ten seconds, SIGKILL."""
+        told, self._notice = self._notice, self._slot.notice
+        if self._notice is not None and self._notice != told and self._wanted.notice_signal and self._status is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self._child, self._wanted.notice_signal)
+        ends_at = self._slot.ends_at
+        if ends_at is not None and time.monotonic() >= ends_at and not self._slot.lost:
+            self._slot.lost = text(fr="Arrêt annoncé.", en="The end that was announced has come.")
         if not self._slot.lost:
             return
         if self._end_at is None:

@@ -144,14 +144,15 @@ class Line:
             if refused.http_status in (404, 410):
                 return {"ok": False, "reason": refused.reason, "ended_reason": str(refused)}, {}
             raise
-        return {"ok": True, "notice": answer.get("notice")}, answer
+        renewed = {"ok": True, "lease_expires_at": answer["session"]["lease_expires_at"]}
+        return renewed | {"notice": answer.get("notice")}, answer
 
     def _take(self, bots: Sequence[Bot], results: Sequence[Answer], answer: Answer, asked_at: float) -> None:
         lease = answer.get("limits", {}).get("BOT_LEASE_SECONDS")
         renewed = list[Bot]()
         for bot, result in zip(bots, results, strict=True):
             if result["ok"]:
-                bot.renewed(asked_at, lease, result.get("notice"))
+                bot.renewed(asked_at, lease, result)
                 renewed.append(bot)
             elif bot in self.bots:
                 self._lost(bot, str(result.get("ended_reason") or result.get("reason")))

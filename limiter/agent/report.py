@@ -48,7 +48,7 @@ def _bot(bot: "Bot", now: float) -> Report:
         "memory_bytes": bot.memory_bytes, "cpu_seconds": bot.cpu_seconds,
         "beat_seconds_ago": None if bot.beaten_at is None else now - bot.beaten_at,
         "known_by": "group" if bot.members.group else "tree", "state": state, "why": entry.gone or None,
-        "on_lost": entry.on_lost, "untouchable": sorted(set(bot.members.untouchable.values())), "notice": bot.notice,
+        "on_lost": entry.on_lost, "untouchable": sorted(set(bot.members.untouchable.values())), "notice": entry.notice,
         "url": entry.url,
     }  # fmt: skip
 
@@ -94,6 +94,8 @@ def _row(bot: Report) -> list[str]:
         "is_ended": text(fr="place perdue, arrêt en cours", en="slot lost, being ended"),
         "without_slot": text(fr="SANS PLACE", en="WITHOUT A SLOT"),
     }[bot["state"]]
+    if bot["notice"]:
+        state += text(fr=f", fin annoncée : {bot['notice']['at']}", en=f", end announced: {bot['notice']['at']}")
     if bot["why"]:
         state += f" ({bot['why']})"
     if bot["untouchable"]:

@@ -5,6 +5,7 @@ and not before; where it is lost, the processes are ended before the lease is, u
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -204,6 +205,9 @@ class Roster:
                 unsure = now > bot.hold_until and not bot.entry.gone and not bot.released
                 if unsure and bot.ending is None and not bot.told_to_go_on:
                     self._end(bot, "out_of_reach")
+                due = bot.ends_at is not None and now >= bot.ends_at and not bot.entry.gone and not bot.released
+                if due and bot.ending is None and not bot.told_to_go_on:
+                    self._end(bot, "announced")
 
     def _pause(self) -> float | None:
         if not self.bots:
@@ -214,10 +218,24 @@ class Roster:
         return LOOK_SECONDS if alone else LOOK_BESIDE_GROUPS_SECONDS
 
     def _renewed(self, bots: Sequence[Bot]) -> None:
+        for bot in bots:
+            if bot.news:
+                bot.news = False
+                self._pass_on(bot)
         try:
             self._book.renewed({bot.entry.again: bot.entry.asked_at for bot in self.bots.values()})
         except OSError as error:
             self.log("book_not_written", why=error)
+
+    def _pass_on(self, bot: Bot) -> None:
+        """Tell the bot that its end is announced: its first process alone, for others may not know the signal."""
+        entry = bot.entry
+        self.log("end_announced", bot=bot.name, pid=entry.pid, at=(entry.notice or {}).get("at"))
+        self._write(bot)  # so that the next agent does not tell it once more
+        descriptor = processes.opened(entry.pid, entry.start) if entry.notice_signal else None
+        if descriptor is not None:
+            processes.send(descriptor, entry.notice_signal)
+            os.close(descriptor)
 
     def _lost(self, bot: Bot, why: str) -> None:
         """The limiter says that the session has ended."""
@@ -331,5 +349,5 @@ def _entry(
         network=network, language=question.get("language", ""), lease_seconds=float(session["lease_seconds"]),
         heartbeat_seconds=float(session["heartbeat_seconds"]), pid=process.pid, start=process.start,
         command=question.get("command", ""), on_lost=question["on_lost"], asked_at=asked_at, started_at=time.time(),
-        since=0,
+        since=0, notice_signal=int(question.get("notice_signal", "0")),
     )  # fmt: skip

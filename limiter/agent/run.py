@@ -73,6 +73,8 @@ def asked(wanted: Wanted) -> message.Fields:
     }
     if wanted.bot is not None:
         question["bot"] = wanted.bot
+    if wanted.notice_signal:
+        question["notice_signal"] = str(wanted.notice_signal)
     if wanted.adopt is not None:
         question["pid"] = str(wanted.adopt)
     for name in NETWORK:

@@ -207,6 +207,34 @@ def test_a_lost_slot_stops_the_bot(bots: Bots) -> None:
     assert bots.way != "direct" or "admin_stop" in err
 
 
+def test_an_end_that_is_announced_is_passed_on_by_signal_and_comes_as_sigterm_at_its_time(bots: Bots) -> None:
+    script = "trap 'echo told' USR1; trap 'echo closing; exit 4' TERM; sleep 60 & while :; do sleep 0.05; done"
+    bot = Bot(bots, script, env=bots.env | {"LIMITER_NOTICE_SIGNAL": "usr1"})
+    wait_until(lambda: bots.holds(bot.user), 5)
+    path, announced_at = f"/api/admin/users/{bot.user}/stop", time.monotonic()
+    assert bots.limiter.admin("POST", path, {"reason": "move", "in_seconds": 5}).is_success
+    status, out, _ = bot.end(15)
+    assert (status, out) == (4, "told\nclosing\n")
+    assert 4 < time.monotonic() - announced_at < 10
+    wait_until(lambda: not bot.holds_a_slot, 5)
+
+
+def test_an_end_that_is_taken_back_does_not_come(bots: Bots) -> None:
+    bot = Bot(bots, "trap 'exit 4' TERM; for n in 1 2 3 4 5 6 7; do sleep 1; done")
+    wait_until(lambda: bots.holds(bot.user), 5)
+    path = f"/api/admin/users/{bot.user}/stop"
+    assert bots.limiter.admin("POST", path, {"reason": "move", "in_seconds": 5}).is_success
+    time.sleep(2)  # a beat has told of it
+    assert bots.limiter.admin("DELETE", path, {"reason": "stays"}).is_success
+    assert bot.end(20)[0] == 0
+
+
+def test_a_notice_signal_that_is_none_is_a_setting_that_cannot_be_read(bots: Bots) -> None:
+    for name in ("NOPE", "KILL", "10"):
+        done = bots.run("true", LIMITER_NOTICE_SIGNAL=name)
+        assert (done.returncode, "LIMITER_NOTICE_SIGNAL" in done.stderr) == (78, True)
+
+
 @pytest.mark.slow
 def test_a_bot_that_ignores_its_end_is_killed_after_ten_seconds(bots: Bots) -> None:
     bot = Bot(bots, "trap '' TERM; note 1 ready; while :; do sleep 0.05; done")
