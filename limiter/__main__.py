@@ -1,6 +1,18 @@
-"""`python -m limiter`, and the command `limiter`. `run` and `agent` need none of what the other commands import."""
+"""`python -m limiter`, and the command `limiter`. `run` and `agent` need none of what the other commands import.
+
+Installed without extras it is a bot's: a command that needs more says which extra to install.
+"""
 
 import sys
+
+# What is not in `server`, which all others take along.
+EXTRAS = {
+    "streamlit": "console",
+    "altair": "console",
+    "pandas": "console",
+    "itsdangerous": "console",
+    "psycopg": "postgres",
+}
 
 
 def main() -> None:
@@ -12,9 +24,25 @@ def main() -> None:
         else:
             from limiter.agent.agent_command import main as begin
         sys.exit(begin(sys.argv[2:]))
-    from limiter.cli import main
+    try:
+        from limiter.cli import main
 
-    main(prog_name="python -m limiter")
+        main(prog_name="python -m limiter")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "limiter":
+            raise
+        sys.exit(missing(error.name))
+
+
+def missing(module: str) -> str:
+    """What to install where `module` is not there."""
+    from limiter.agent.words import text
+
+    extra = EXTRAS.get(module.partition(".")[0], "server")
+    return text(
+        fr=f"Il manque {module} : installe l'extra {extra} du limiteur (dans ses sources : pip install '.[{extra}]').",
+        en=f"{module} is missing: install the limiter's extra {extra} (in its checkout: pip install '.[{extra}]').",
+    )
 
 
 def leave_the_working_folder() -> None:

@@ -6,6 +6,7 @@ What opens the database is imported by the commands that do: what only asks over
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -158,6 +159,14 @@ def serve(host: str | None, port: int | None, database_url: str | None) -> None:
     settings = with_config(LIMITER_HOST=host, LIMITER_PORT=port, LIMITER_DATABASE_URL=database_url)
     with sentences():
         serve(settings)
+
+
+@main.command()
+def console() -> None:
+    """Start the console, and a limiter where none answers: what `python console.py` does in a checkout."""
+    from limiter.layout import CONSOLE
+
+    os.execv(sys.executable, [sys.executable, str(CONSOLE)])  # noqa: S606
 
 
 @main.group()

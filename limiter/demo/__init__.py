@@ -27,6 +27,7 @@ from limiter.demo.alarm import CHANNELS
 from limiter.demo.history import MARK, History
 from limiter.demo.live import Left, go_on
 from limiter.demo.story import Story
+from limiter.layout import CONSOLE
 from limiter.store.engine import Lock, open_writer
 from limiter.store.location import StoreError, sqlite_path
 from limiter.store.sqlite_writer import SqliteWriter
@@ -159,7 +160,7 @@ def open_console(path: Path, history: History) -> int:
         "LIMITER_URL": url,
         "LIMITER_CONSOLE_PORT": str(free_port(config.read().console_port)),
     }
-    child = subprocess.Popen([sys.executable, "console.py"], cwd=Path(__file__).parents[2], env=environment)
+    child = subprocess.Popen([sys.executable, CONSOLE.name], cwd=CONSOLE.parent, env=environment)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     users = [person.user_id for person in history.everyone]
     try:

@@ -17,13 +17,13 @@ import httpx
 
 from limiter.config import Config
 from limiter.exercises.channel import Channel
+from limiter.layout import PACKAGE
 from limiter.store.backup import copy
 from limiter.store.engine import Lock
 from limiter.store.location import StoreError, free_bytes, sqlite_path
 from limiter.system_limits import CATALOGUE
 
 Language = Literal["fr", "en"]
-ROOT = Path(__file__).resolve().parents[2]
 FEWEST, MOST = 100, 1_000  # slots of the scratch limiter: percentages come out exactly, and nobody waits for long
 LEASE_SECONDS = 120  # longer than it takes to fill them
 AT_ONCE = 8  # calls under way
@@ -92,7 +92,7 @@ class Scratch:
         command = [sys.executable, "-m", "limiter", "serve"]
         with (self.folder / "limiter.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=PACKAGE.parent, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > began + START_SECONDS:

@@ -21,6 +21,7 @@ import psutil
 
 from limiter import processes
 from limiter.committer import Committer
+from limiter.layout import CONSOLE
 from limiter.rules import strangers as rules
 from limiter.rules.strangers import Process, Stranger
 
@@ -28,7 +29,6 @@ PERIOD_SECONDS = 30.0
 ASKING_SECONDS = 90.0  # a client that waits for a slot asks every 30 s
 MATCHED_CHARACTERS = 8192  # of a command line
 MARK = "LIMITER_SESSION_ID"
-CONSOLE = Path(__file__).parents[2] / "console.py"
 GROUP = re.compile(r"/limiter-bot-(s\d+)-")  # of the agent, where it may make control groups (agent/cgroups.py)
 
 log = logging.getLogger("limiter")

@@ -18,6 +18,7 @@ CONSOLE = {
 ALLOWED = {
     "limiter.units": set(),
     "limiter.clock": set(),
+    "limiter.layout": set(),
     "limiter.system_limits": set[str](),
     "limiter.rules": {"limiter.system_limits"},
     "limiter.answers": {"limiter.system_limits"},
@@ -79,7 +80,7 @@ ALLOWED = {
     },
 }  # fmt: skip
 WRITER_CLASSES = {"limiter.store.sqlite_writer.SqliteWriter", "limiter.store.postgres_writer.PostgresWriter"}
-ANYBODYS = {"limiter.units", "limiter.clock"}
+ANYBODYS = {"limiter.units", "limiter.clock", "limiter.layout"}
 WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.maintenance", "limiter.demo"}
 
 
