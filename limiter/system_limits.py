@@ -44,6 +44,7 @@ WEBSOCKET_RECONNECT = 5  # seconds a bot waits before it reconnects
 MAX_TOKENS_PER_MINUTE = 1000  # protects the CPU
 MAX_SIGNALS_PER_MINUTE = 100  # avoids spam
 MAX_SIGNALS_PER_MINUTE_PER_USER = None  # none: only the system's rate holds
+RESERVED_SLOTS = 0  # of MAX_CONCURRENT_BOTS, for users of the reserve alone
 MAX_STARTS_PER_MINUTE = None  # none: a reboot may start all bots at once
 MAX_CPU_PERCENT = None  # none: nobody is refused because the box is busy
 MAX_RAM_PERCENT = None
@@ -179,6 +180,11 @@ CATALOGUE: tuple[Limit, ...] = (
         "Seconds a bot keeps its slot without a heartbeat; a new length reaches a session with its next heartbeat.",
         "Secondes pendant lesquelles un bot garde sa place sans battement ; une nouvelle durée vaut dès le prochain.",
         suffix="s",
+    ),
+    Limit(
+        "RESERVED_SLOTS", RESERVED_SLOTS, "bots", "system", 0, 1_000_000,
+        "Slots of MAX_CONCURRENT_BOTS that only users of the reserve get; above it, nobody else starts.",
+        "Places de MAX_CONCURRENT_BOTS gardées pour les utilisateurs de la réserve ; au-delà, eux seuls démarrent.",
     ),
     Limit(
         "MAX_STARTS_PER_MINUTE", MAX_STARTS_PER_MINUTE, "starts", "system", 0, 10_000_000,

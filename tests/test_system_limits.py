@@ -26,6 +26,7 @@ TABLE = {
     "MAX_SIGNALS_PER_MINUTE": (100, "signals", "system", 0, 10_000_000),
     "MAX_SIGNALS_PER_MINUTE_PER_USER": (None, "signals", "user", 0, 10_000_000),
     "BOT_LEASE_SECONDS": (60, "s", "session", 5, 86_400),
+    "RESERVED_SLOTS": (0, "bots", "system", 0, 1_000_000),
     "MAX_STARTS_PER_MINUTE": (None, "starts", "system", 0, 10_000_000),
     "MAX_CPU_PERCENT": (None, "%", "system", 1, 100),
     "MAX_RAM_PERCENT": (None, "%", "system", 1, 100),

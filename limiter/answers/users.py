@@ -9,6 +9,7 @@ class OverrideBody(Struct):
     limits: Changes
     reason: Reason
     until: str | None = None
+    reserve: bool = False
 
 
 class Use(Struct):
@@ -32,3 +33,4 @@ class UserLimitsAnswer(Ok):
     changed_at: str | None
     changed_by: str | None
     version: int
+    reserve: bool

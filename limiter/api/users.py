@@ -14,11 +14,11 @@ def user_limits_answer(call: Call, user_id: str, held: Limits) -> Answer:
     """What one user has of his own."""
     own = held.overrides.get(user_id)
     if own is None:
-        answer = s.UserLimitsAnswer(user_id, {}, None, None, False, None, None, held.version)
+        answer = s.UserLimitsAnswer(user_id, {}, None, None, False, None, None, held.version, False)
     else:
         answer = s.UserLimitsAnswer(
             user_id, dict(own.limits), own.reason, iso(own.until), not own.holds(call.now()),
-            iso(own.changed_at), own.changed_by, held.version,
+            iso(own.changed_at), own.changed_by, held.version, own.reserve,
         )  # fmt: skip
     return ok(answer)
 
@@ -41,7 +41,7 @@ async def set_user_limits(call: Call) -> Answer:
     until = None if body.until is None else good(instant("until", body.until))
     if until is not None and until <= call.now():
         raise Refused(invalid("until", "is in the past", "est déjà passé"))
-    held = await call.decide(OverrideUser(user_id, values, until, body.reason, call.actor.name))
+    held = await call.decide(OverrideUser(user_id, values, until, body.reason, call.actor.name, body.reserve))
     return user_limits_answer(call, user_id, held)
 
 

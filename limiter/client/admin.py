@@ -135,10 +135,16 @@ class Admin:
         return self._get(UserLimitsAnswer, f"users/{segment(user_id)}/limits")
 
     def set_user_limits(
-        self, user_id: str, limits: Mapping[str, Any], reason: str, *, until: str | None = None
+        self,
+        user_id: str,
+        limits: Mapping[str, Any],
+        reason: str,
+        *,
+        until: str | None = None,
+        reserve: bool = False,
     ) -> UserLimitsAnswer:
-        """Replace that user's set; `until`, an RFC 3339 instant, ends it."""
-        body = {"limits": dict(limits), "reason": reason}
+        """Replace that user's set; `until`, an RFC 3339 instant, ends it. `reserve`: reserved slots are for him too."""
+        body = {"limits": dict(limits), "reason": reason, "reserve": reserve}
         return self._send(
             UserLimitsAnswer,
             "PUT",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from limiter.rules import guards
@@ -27,6 +28,10 @@ ABOVE_ADVICE = Words(
     "{limit} is above the {advised} recommended for this box",
 )
 NOBODY = Words("MAX_BOTS_PER_USER 0 refuse tous les démarrages", "MAX_BOTS_PER_USER 0 refuses every start")
+RESERVE_IS_ALL = Words(
+    "RESERVED_SLOTS {reserve} prend les {limit} places : seuls les utilisateurs de la réserve peuvent démarrer",
+    "RESERVED_SLOTS {reserve} takes all {limit} slots: only users of the reserve can start",
+)
 HIDES = Words("masque {name}={value} {where}", "hides {name}={value} {where}")
 DOT_ENV = Words("du .env", "of the .env")
 OVERRIDDEN = Words("garde-fou forcé : {guard}", "guard overridden: {guard}")
@@ -64,6 +69,9 @@ def warn(limits: Limits, settings: Mapping[str, Setting], bots: int, recommended
     per_user = settings["MAX_BOTS_PER_USER"].value
     if per_user == 0:
         said.append(NOBODY)
+    reserve = settings["RESERVED_SLOTS"].value
+    if reserve and reserve >= after:
+        said.append(RESERVE_IS_ALL.filled(reserve=reserve, limit=after))
     for limit in CATALOGUE:
         if Limits(0, settings, limits.configured).hidden(limit.name) and not limits.hidden(limit.name):
             configured = limits.configured[limit.name]
@@ -82,12 +90,13 @@ def next_version(
     reason: str,
     changed: tuple[tuple[str, Value, Value], ...],
     user_id: str | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Limits:
-    """Put the settings in force under the next version, with its row in the history."""
+    """Put the settings in force under the next version, with its row in the history; `more` goes into the audit."""
     limits = Limits(state.limits.version + 1, settings, state.limits.configured, overrides)
     in_force = {name: (setting.value, setting.source) for name, setting in settings.items()}
     state.change_limits(limits, Version(limits.version, now, actor, kind, reason, user_id, changed, in_force))
-    detail = {"version": limits.version, "changed": [list(row) for row in changed]}
+    detail = {"version": limits.version, "changed": [list(row) for row in changed], **more}
     state.audit(AuditEntry(now, actor, kind, user_id or "limits", reason, detail))
     return limits
 
@@ -169,29 +178,31 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class OverrideUser:
-    """Give one user own limits, in place of those it had; an empty set takes them back."""
+    """Give one user own limits and a place in the reserve, in place of those it had; nothing takes them back."""
 
     user_id: str
     limits: Mapping[str, Value]
     until: int | None
     reason: str
     actor: str
+    reserve: bool = False
 
     def decide(self, state: State, now: int) -> Limits:
         """The limits after it; the same version where the user had none and gets none."""
         before = state.limits.overrides.get(self.user_id)
-        if before is None and not self.limits:
+        if before is None and not self.limits and not self.reserve:
             return state.limits
         old = before.limits if before is not None and before.holds(now) else {}
         system = state.limits.values
         names = [limit.name for limit in CATALOGUE if limit.name in old or limit.name in self.limits]
         changed = tuple((name, old.get(name, system[name]), self.limits.get(name, system[name])) for name in names)
         overrides = {user: own for user, own in state.limits.overrides.items() if user != self.user_id}
-        if self.limits:
-            overrides[self.user_id] = Override(self.limits, self.reason, self.until, now, self.actor)
+        if self.limits or self.reserve:
+            overrides[self.user_id] = Override(self.limits, self.reason, self.until, now, self.actor, self.reserve)
         return next_version(
-            state, state.limits.settings, overrides, now, self.actor, "override", self.reason, changed, self.user_id
-        )
+            state, state.limits.settings, overrides, now, self.actor, "override", self.reason, changed, self.user_id,
+            {"reserve": self.reserve} if self.reserve or (before is not None and before.reserve) else {},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One user's own values, with a reason; over at `until` (UTC ms; None: for good)."""
+    """One user's own values, with a reason; over at `until` (UTC ms; None: for good). `reserve`: reserved slots are for
+    him too."""
 
     limits: Mapping[str, Value]
     reason: str
     until: int | None
     changed_at: int
     changed_by: str
+    reserve: bool = False
 
     def holds(self, now: int) -> bool:
         """Whether it is in force at `now`."""
@@ -44,8 +46,10 @@ class Limits:
     configured: Mapping[str, Setting]
     overrides: Mapping[str, Override] = field(default_factory=dict)
     values: Mapping[str, Value] = field(init=False)
+    reserve: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reserve", tuple(user for user, own in self.overrides.items() if own.reserve))
         object.__setattr__(self, "values", {limit.name: self.settings[limit.name].value for limit in CATALOGUE})
 
     def of(self, user_id: str, now: int) -> Mapping[str, Value]:
@@ -54,6 +58,11 @@ class Limits:
         if override is None or not override.holds(now):
             return self.values
         return {**self.values, **override.limits}
+
+    def in_reserve(self, user_id: str, now: int) -> bool:
+        """Whether reserved slots are for this user."""
+        own = self.overrides.get(user_id)
+        return own is not None and own.reserve and own.holds(now)
 
     def whole(self, name: str) -> int:
         """A system limit that is never `none`, as an integer."""

@@ -110,7 +110,8 @@ class Session(Struct, eq=False):
 
 
 class Facts(NamedTuple):
-    """What a start was decided on: slots taken and the limit, of the system and of the user, and the version."""
+    """What a start was decided on: slots taken and how many it could be one of (the limit, less what is kept from this
+    user), the same of the user, and the version."""
 
     active: int
     max_bots: int

@@ -7,6 +7,9 @@ without changes refuses exactly what was refused, whatever came before the first
 What is assumed where the worlds differ: a session that both have ends when it ended; one that only the replay has lasts
 `stay_ms`; who was refused asks again when he did. tests/rules/test_replay.py holds all of it against a simulation that
 keeps every session.
+
+What is left out: slots that were kept from a user (RESERVED_SLOTS) count where nothing changes, and not under another
+MAX_CONCURRENT_BOTS; a start that was refused for a third reason is no demand.
 """
 
 import heapq

@@ -52,7 +52,7 @@ class Start(Struct, frozen=True):
         assert isinstance(user_max, int) and isinstance(lease_seconds, int)
         facts = Facts(
             active=len(state.sessions),
-            max_bots=state.limits.whole("MAX_CONCURRENT_BOTS"),
+            max_bots=state.slots_for(self.user_id, now),
             user_active=state.user_active(self.user_id),
             user_max=user_max,
             version=state.limits.version,
@@ -96,7 +96,8 @@ class Start(Struct, frozen=True):
             return self._record(state, now, facts, *barred)
         if not replaces and facts.active >= facts.max_bots:
             refusal = _server_full(state.capacity(now), state.retry_after())
-            return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", facts.max_bots, facts.active)
+            most = state.limits.whole("MAX_CONCURRENT_BOTS")
+            return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", most, facts.active)
         return None
 
     def _record(

@@ -120,7 +120,7 @@ class State:
         if self._due and self._due[0][0] <= now:
             active -= sum(session.ends_at <= now for session in self.sessions.values())
         is_open = not self.paused and not self.draining and self.limits.whole("MAX_BOTS_PER_USER") > 0
-        is_open = is_open and self.barred(now) is None
+        is_open = is_open and self.barred(now) is None and active < self.slots_for(None, now)
         return Capacity(active, self.limits.whole("MAX_CONCURRENT_BOTS"), is_open)
 
     def barred(self, now: int) -> Barred | None:
@@ -132,6 +132,21 @@ class State:
         if found is None and (cpu is not None or ram is not None):
             found = box_busy(self.load, cpu, ram, now)
         return found
+
+    def slots_for(self, user_id: str | None, now: int) -> int:
+        """How many slots all together may hold once this user (None: a new one) has started: the reserve's free ones
+        are for its own users. May be below 0."""
+        limits, kept = self.limits, self.limits.values["RESERVED_SLOTS"]
+        assert isinstance(kept, int)
+        most = limits.whole("MAX_CONCURRENT_BOTS")
+        if not kept or (user_id is not None and limits.in_reserve(user_id, now)):
+            return most
+        reserve = [user for user in limits.reserve if limits.in_reserve(user, now)]
+        if self._due and self._due[0][0] <= now:
+            held = sum(one.user_id in reserve and one.expires_at > now for one in self.sessions.values())
+        else:
+            held = sum(self.user_active(user) for user in reserve)
+        return most - max(0, kept - held)
 
     def user_active(self, user_id: str) -> int:
         """Slots that the user holds."""

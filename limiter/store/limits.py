@@ -29,7 +29,9 @@ def overrides(connection: Connection) -> dict[str, Override]:
     """Users' own limits, those that are over included, newest first."""
     table = schema.overrides
     return {
-        row.user_id: Override(json.loads(row.limits), row.reason, row.until, row.changed_at, row.changed_by)
+        row.user_id: Override(
+            json.loads(row.limits), row.reason, row.until, row.changed_at, row.changed_by, bool(row.reserve)
+        )
         for row in connection.execute(select(table).order_by(table.c.changed_at.desc()))
     }
 

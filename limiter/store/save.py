@@ -137,7 +137,8 @@ class Saver:
             self.driver.connection.execute(schema.overrides.delete().where(schema.overrides.c.user_id == user))
             if (own := state.limits.overrides.get(user)) is not None:
                 limits = json.dumps(dict(own.limits))
-                self._insert("overrides", [(user, limits, own.reason, own.until, own.changed_at, own.changed_by)])
+                row = (user, limits, own.reason, own.until, own.changed_at, own.changed_by, int(own.reserve))
+                self._insert("overrides", [row])
 
     def _insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
         if rows:

@@ -206,6 +206,7 @@ overrides = _table(
     Column("until", Int),
     _needed("changed_at"),
     _needed("changed_by", Text),
+    _needed("reserve", server_default=text("0"), **_since(5)),  # whether reserved slots are for the user
 )
 
 snapshots = _table(
@@ -411,10 +412,15 @@ def _fourth(tx: Connection) -> None:
     _show_sessions(tx, 4)
 
 
+def _fifth(tx: Connection) -> None:
+    _make(tx, 5)
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first", _first),
     ("what bots cost", _second),
     ("facts of incidents", _third),
     ("announced stops", _fourth),
+    ("users of the reserve", _fifth),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

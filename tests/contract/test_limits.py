@@ -25,6 +25,7 @@ CATALOGUE: dict[str, tuple[int | None, str, str, float, int]] = {
     "MAX_SIGNALS_PER_MINUTE": (100, "signals", "system", 0, 10_000_000),
     "MAX_SIGNALS_PER_MINUTE_PER_USER": (None, "signals", "user", 0, 10_000_000),
     "BOT_LEASE_SECONDS": (60, "s", "session", 5, 86_400),
+    "RESERVED_SLOTS": (0, "bots", "system", 0, 1_000_000),
     "MAX_STARTS_PER_MINUTE": (None, "starts", "system", 0, 10_000_000),
     "MAX_CPU_PERCENT": (None, "%", "system", 1, 100),
     "MAX_RAM_PERCENT": (None, "%", "system", 1, 100),
@@ -49,6 +50,8 @@ UNREADABLE = [
     ("MAX_SIGNALS_PER_MINUTE", "1e"),
     ("MAX_SIGNALS_PER_MINUTE_PER_USER", "-1"),
     ("BOT_LEASE_SECONDS", "4"),
+    ("RESERVED_SLOTS", "none"),
+    ("RESERVED_SLOTS", "1000001"),
     ("MAX_STARTS_PER_MINUTE", "-1"),
     ("MAX_CPU_PERCENT", "0"),
     ("MAX_RAM_PERCENT", "101"),
@@ -155,6 +158,7 @@ def test_the_environment_goes_over_the_default(limiter: Start) -> None:
         "MAX_SIGNALS_PER_MINUTE": ("7", 7),
         "MAX_SIGNALS_PER_MINUTE_PER_USER": ("none", None),
         "BOT_LEASE_SECONDS": ("5", 5),
+        "RESERVED_SLOTS": ("7", 7),
         "MAX_STARTS_PER_MINUTE": ("none", None),
         "MAX_CPU_PERCENT": ("100", 100),
         "MAX_RAM_PERCENT": ("none", None),
@@ -337,6 +341,26 @@ def test_a_system_limit_of_zero_suspends_without_a_reason(tuned: Limiter) -> Non
     assert refused(answer, 429, "user_limit")["error"] == "Ce compte est suspendu."
     assert "Retry-After" not in answer.headers
     tuned.set_limits(MAX_BOTS_PER_USER=1)
+
+
+def test_reserved_slots_are_for_users_of_the_reserve(limiter: Start) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS="2", RESERVED_SLOTS="1")
+    kept = granted(override(one, "vip", {}, reserve=True))
+    assert (kept["reserve"], kept["limits"]) == (True, {})
+    assert granted(override(one, "u9", {"MAX_BOTS_PER_USER": 2}))["reserve"] is False
+    one.session("u1")
+    body = refused(one.start("u2"), 503, "server_full")
+    assert body["error"] == "Serveur complet (1/2 bots actifs). Réessaie dans quelques minutes."
+    assert body["capacity"] == one.capacity()
+    assert (one.capacity()["available_slots"], one.capacity()["can_accept_new"]) == (1, False)
+    one.restart(kill=True)
+    assert granted(one.client.get("/api/admin/users/vip/limits"))["reserve"] is True
+    refused(one.start("u2"), 503, "server_full")
+    one.session("vip")
+    assert one.capacity()["current_bots"] == 2
+    wrong_fields(override(one, "u3", {}, reserve="yes"), 400)
+    granted(one.admin("DELETE", "/api/admin/users/vip/limits", {"reason": "over"}))
+    assert granted(one.client.get("/api/admin/users/vip/limits"))["reserve"] is False
 
 
 def test_an_override_ends_at_its_instant(server: Limiter) -> None:

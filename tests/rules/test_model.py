@@ -64,6 +64,7 @@ class Model(RuleBasedStateMachine):
         self.days: Counter[tuple[str, str]] = Counter()
         self.granted: list[tuple[str, str, int, int]] = []
         self.own: dict[str, tuple[int, int]] = {}
+        self.reserve: set[str] = set()
         self.paused = False
         self.version = 1
 
@@ -74,6 +75,7 @@ class Model(RuleBasedStateMachine):
         self.limits: dict[str, Any] = {
             "MAX_CONCURRENT_BOTS": bots, "MAX_BOTS_PER_USER": per_user, "BOT_LEASE_SECONDS": lease,
             "MAX_TRADES_PER_DAY": trades, TOKENS: 7, SIGNALS: 6, OWN_SIGNALS: 4, STARTS: None,
+            "RESERVED_SLOTS": 0,
         }  # fmt: skip
         self.state = new_state(**self.limits)
 
@@ -119,7 +121,10 @@ class Model(RuleBasedStateMachine):
             return "replace"
         if self.limits[STARTS] is not None and self.used("starts") >= self.limits[STARTS]:
             return "start_rate"
-        return "admit" if len(live) < self.limits["MAX_CONCURRENT_BOTS"] else "server_full"
+        reserve = {one for one in self.reserve if self.now < self.own[one][1]}
+        kept = max(0, self.limits["RESERVED_SLOTS"] - sum(one.user in reserve for one in live))
+        most = self.limits["MAX_CONCURRENT_BOTS"] - (0 if user in reserve else kept)
+        return "admit" if len(live) < most else "server_full"
 
     def used(self, kind: str, user: str | None = None) -> int:
         """What the last minute holds of a rate, at one-second resolution."""
@@ -325,17 +330,19 @@ class Model(RuleBasedStateMachine):
         self.version += bool(answer.changed)
         self.limits |= changes
 
-    @rule(starts=st.none() | st.integers(0, 3))
-    def change_the_burst_limit(self, starts: int | None) -> None:
-        answer = self.ask(ChangeLimits({STARTS: starts}, "tests", None, False, "key-1", CALM, 150))
+    @rule(starts=st.none() | st.integers(0, 3), reserved=st.integers(0, 3))
+    def change_who_may_start(self, starts: int | None, reserved: int) -> None:
+        changes = {STARTS: starts, "RESERVED_SLOTS": reserved}
+        answer = self.ask(ChangeLimits(changes, "tests", None, False, "key-1", CALM, 150))
         self.version += bool(answer.changed)
-        self.limits[STARTS] = starts
+        self.limits |= changes
 
-    @rule(user=USERS, value=st.integers(0, 3), seconds=st.integers(1, 600))
-    def give_a_user_a_limit_for_a_while(self, user: str, value: int, seconds: int) -> None:
+    @rule(user=USERS, value=st.integers(0, 3), seconds=st.integers(1, 600), reserve=st.booleans())
+    def give_a_user_a_limit_for_a_while(self, user: str, value: int, seconds: int, reserve: bool) -> None:
         until = self.now + seconds * SECOND
-        self.ask(OverrideUser(user, {"MAX_BOTS_PER_USER": value}, until, "tests", "key-1"))
+        self.ask(OverrideUser(user, {"MAX_BOTS_PER_USER": value}, until, "tests", "key-1", reserve))
         self.own[user] = value, until
+        (self.reserve.add if reserve else self.reserve.discard)(user)
         self.version += 1
 
     @rule(paused=st.booleans())

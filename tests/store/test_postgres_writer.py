@@ -88,6 +88,14 @@ def test_the_starts_of_all_processes_count_together(books: Callable[..., list[Bo
     assert look(one, NOW)["rates"] == look(two, NOW)["rates"] == {("starts", ""): 2}
 
 
+def test_slots_are_reserved_in_every_process(books: Callable[..., list[Book]]) -> None:
+    one, two = books(2, MAX_CONCURRENT_BOTS=2, RESERVED_SLOTS=1)
+    one.ask(NOW, OverrideUser("vip", {}, None, "t", "k", reserve=True))
+    two.start("u1")
+    assert one.ask(NOW, asked("u2"))[0].reason == two.ask(NOW, asked("u2"))[0].reason == "server_full"
+    two.start("vip")
+
+
 def test_a_heartbeat_at_one_process_keeps_the_lease_at_the_others(books: Callable[..., list[Book]]) -> None:
     one, two = books(2)
     kept, lost = one.start("u1"), one.start("u2")

@@ -66,6 +66,11 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
                     placeholder=t("system: {value}", value=value_text(limits.values[name])),
                     help=limit.meaning_in(language()),
                 )
+        reserve = st.checkbox(
+            t("May take reserved slots (RESERVED_SLOTS)"),
+            own is not None and own.reserve,
+            key=f"own-reserve-{user}-{limits.version}",
+        )
         until = st.datetime_input(
             t("Until (empty: for good)"),
             None if own is None or own.until is None else times.local(own.until).replace(tzinfo=None),
@@ -77,21 +82,25 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
         reason_field("own-reason")
         with st.container(horizontal=True):
             st.button(
-                t("Save"), type="primary", key="own-save", on_click=save_user, args=(sign_in, user, values, until)
+                t("Save"),
+                type="primary",
+                key="own-save",
+                on_click=save_user,
+                args=(sign_in, user, values, until, reserve),
             )
             if own is not None:
                 st.button(t("Take own limits back"), key="own-clear", on_click=clear_user, args=(sign_in, user))
 
 
-def save_user(sign_in: SignIn, user: str, values: Mapping[str, Any], until: datetime | None) -> None:
+def save_user(sign_in: SignIn, user: str, values: Mapping[str, Any], until: datetime | None, reserve: bool) -> None:
     """Replace the user's set."""
     wanted = {name: value for name, value in values.items() if value is not None}
-    if not wanted:
+    if not wanted and not reserve:
         receipt(t("Give at least one limit a value, or take the user's limits back."), good=False)
         return
     end = None if until is None else rfc3339(round(until.replace(tzinfo=times.zone()).timestamp() * 1000))
     act(
-        lambda why: data.admin(sign_in).set_user_limits(user, wanted, why, until=end),
+        lambda why: data.admin(sign_in).set_user_limits(user, wanted, why, until=end, reserve=reserve),
         "own-reason",
         t("Saved for {user}.", user=user),
     )
