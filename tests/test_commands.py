@@ -159,6 +159,7 @@ def test_a_refusal_is_explained_from_the_facts_of_its_instant(one: Limiter) -> N
     assert "MAX_BOTS_PER_USER was 1" in out
     assert "With MAX_BOTS_PER_USER of 2 or more it would have been admitted." in out and "HELD LONGEST" in out
     assert f"{user}" in said(one, "state")
+    assert "it takes 14 days of history and 50 demands" in said(one, "sizing")
     assert "a forecast needs 14 days of history, there are 0" in said(one, "forecast")
     one.end(held)
 

@@ -35,6 +35,46 @@ class ForecastAnswer(Ok):
     needs: str | None
 
 
+class Slots(Struct):
+    """`first`: so that at most the wanted share is refused at first; `lost`: so that at most that share is lost."""
+
+    first: int
+    lost: int
+
+
+class AtTheLimit(Struct):
+    """Shares of demands at the limit in force: expected by the model, and seen in the last 28 days."""
+
+    limit: int
+    refused_first: Share
+    refused_lost: Share
+    seen_first: Share
+    seen_lost: Share
+
+
+class SizingLoad(Struct):
+    """Bots wanted at once on average: over the week, and in its busiest hour."""
+
+    mean: float
+    peak: float
+
+
+class SizingAnswer(Ok):
+    """None: there is too little data, and `needs` says what it takes. `low`, `high`: the range for weeks like these."""
+
+    refused: Share
+    slots: Slots | None
+    low: Slots | None
+    high: Slots | None
+    now: AtTheLimit | None
+    load: SizingLoad | None
+    users: int | None
+    demands: int
+    method: str | None
+    trust: str | None
+    needs: str | None
+
+
 class HeldSession(AdminSession):
     """A session as it stood at an instant; None: it said more since, so what it had said by then is not known."""
 

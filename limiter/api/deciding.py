@@ -1,4 +1,8 @@
-"""Figures to decide by: the forecast, and what was at any instant of the past."""
+"""Figures to decide by: the forecast, the slots that are enough, and what was at any instant of the past."""
+
+from functools import partial
+
+from sqlalchemy import Connection
 
 from limiter.answers import deciding as s
 from limiter.api.refusals import refusal_row
@@ -7,6 +11,7 @@ from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules import explain as explaining
 from limiter.rules import forecast as forecasting
+from limiter.rules import sizing as sizes
 from limiter.rules.plan import limit_at
 from limiter.rules.records import Facts, RefusalRecord, Session
 from limiter.rules.refusals import Refusal, invalid
@@ -17,6 +22,7 @@ from limiter.store.retention import Retention
 from limiter.units import DAY_MS, HOUR_MS
 
 MOST_DAYS = 28
+SIZING_DAYS = 28
 NOT_KEPT = Words(
     "Les sessions finies sont gardées {days} jours : l'instant est plus loin.",
     "Ended sessions are kept for {days} days: the instant lies further back.",
@@ -62,6 +68,48 @@ async def forecast(call: Call) -> Answer:
         if found.chance is not None:
             answer.chance = {str(share): round(chance, 3) for share, chance in found.chance.items()}
     return ok(answer)
+
+
+async def sizing(call: Call) -> Answer:
+    """How many slots are enough, so that at most a given share of demands is refused at first or lost for good."""
+    share = call.wanted_share("refused", 0.01)
+    users = call.wanted_number("users", 1, 1_000_000)
+    limits, zone, now = call.services.committer.state.limits, call.services.committer.state.zone, call.now()
+    hour = now - now % HOUR_MS
+    limit, one_each = limits.whole("MAX_CONCURRENT_BOTS"), limits.whole("MAX_BOTS_PER_USER") == 1
+    since = hour - SIZING_DAYS * DAY_MS
+    hours, asked = await call.kept(("demand", hour), lambda tx: _demand(tx, since, now))
+    found = await call.work(
+        partial(sizes.sizing, hours, asked, zone, limit, share=share, users=users, one_each=one_each)
+    )
+    if found is None:
+        needs = sizes.needs(hours, asked, call.language)
+        return ok(s.SizingAnswer(share, None, None, None, None, None, users, len(asked), None, None, needs))
+    first, lost = (round(figure, 5) for figure in found.expected)
+    seen_first, seen_lost = (round(figure, 5) for figure in found.seen)
+    slots, low, high = (s.Slots(one.first, one.lost) for one in (found.slots, found.low, found.high))
+    return ok(
+        s.SizingAnswer(
+            refused=share,
+            slots=slots,
+            low=low,
+            high=high,
+            now=s.AtTheLimit(limit, first, lost, seen_first, seen_lost),
+            load=s.SizingLoad(round(found.mean, 2), round(found.peak, 2)),
+            users=found.users,
+            demands=found.demands,
+            method=sizes.method(found, call.language),
+            trust=sizes.trust(found, call.language),
+            needs=None,
+        )
+    )
+
+
+def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float]], list[sizes.Run]]:
+    """Mean bots of each hour, and the demands: of the last 28 days."""
+    hours = [(row.at, row.mean) for row in read.history.hours(tx, since, now - now % HOUR_MS).rows]
+    demands, _ = read.demands.demands(tx, since)
+    return hours, sizes.runs(demands, now)
 
 
 # -- what was

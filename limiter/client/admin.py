@@ -16,7 +16,7 @@ import msgspec
 from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
 from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
-from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, StateAnswer
+from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, SizingAnswer, StateAnswer
 from limiter.answers.health import HealthAnswer
 from limiter.answers.history import HistoryAnswer
 from limiter.answers.keys import KeyAnswer, KeysAnswer, NewKeyAnswer
@@ -95,6 +95,10 @@ class Admin:
     def forecast(self, days: int | None = None) -> ForecastAnswer:
         """The bots of the next days (1 to 28; 14) by the hour, and the chance that the limit is reached."""
         return self._get(ForecastAnswer, "forecast", {"days": days})
+
+    def sizing(self, refused: float | None = None, users: int | None = None) -> SizingAnswer:
+        """Slots with which at most that share (0.01) of demands is refused, for so many users (those seen)."""
+        return self._get(SizingAnswer, "sizing", {"refused": refused, "users": users})
 
     def audit(self, **query: Any) -> AuditAnswer:
         """`limit`, `cursor`: who changed what, newest first."""

@@ -7,10 +7,10 @@ A module a subject; to add a command, write it there and name it in COMMANDS.
 from limiter.commands.alerts import alerts
 from limiter.commands.box import box
 from limiter.commands.capacity import capacity
-from limiter.commands.deciding import forecast, state
+from limiter.commands.deciding import forecast, sizing, state
 from limiter.commands.limits import limits
 from limiter.commands.refusals import explain
 from limiter.commands.sessions import pause, resume, sessions
 from limiter.commands.users import users
 
-COMMANDS = (capacity, limits, sessions, users, pause, resume, explain, alerts, box, forecast, state)
+COMMANDS = (capacity, limits, sessions, users, pause, resume, explain, alerts, box, forecast, sizing, state)

@@ -8,7 +8,7 @@ from limiter.commands.over_http import over_http
 from limiter.commands.text import table, written
 
 if TYPE_CHECKING:
-    from limiter.answers.deciding import ForecastAnswer, StateAnswer
+    from limiter.answers.deciding import ForecastAnswer, SizingAnswer, StateAnswer
     from limiter.client import Admin
 
 
@@ -30,6 +30,33 @@ def show_forecast(answer: "ForecastAnswer") -> str:
 def forecast(admin: "Admin", days: int) -> "ForecastAnswer":
     """The bots of the next days, and the chance that the limit is reached."""
     return admin.forecast(days)
+
+
+def show_sizing(answer: "SizingAnswer") -> str:
+    if answer.slots is None or answer.low is None or answer.high is None or answer.now is None or answer.load is None:
+        return str(answer.needs)
+    now, rows = answer.now, []
+    for name, slots, low, high, expected, seen in (
+        ("first", answer.slots.first, answer.low.first, answer.high.first, now.refused_first, now.seen_first),
+        ("lost", answer.slots.lost, answer.low.lost, answer.high.lost, now.refused_lost, now.seen_lost),
+    ):
+        rows.append([name, slots, f"{low}-{high}", f"{100 * expected:.2f} %", f"{100 * seen:.2f} %"])
+    limit, wanted = f"WITH {now.limit}", f"SLOTS FOR {100 * answer.refused:g} %"
+    lines = [
+        f"{answer.users} users want {answer.load.mean:.0f} bots at once on average, {answer.load.peak:.0f} at most.",
+        table(["REFUSED AT", wanted, "RANGE", f"{limit}, EXPECTED", "SEEN IN 28 DAYS"], rows),
+        *(text for text in (answer.method, answer.trust) if text),
+    ]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--refused", type=click.FloatRange(0, 1, True, True), default=0.01, show_default=True, help="Share.")
+@click.option("--users", type=click.IntRange(1, 1_000_000), help="For so many users; else those seen in 28 days.")
+@over_http(show_sizing)
+def sizing(admin: "Admin", refused: float, users: int | None) -> "SizingAnswer":
+    """How many slots are enough: so that at most that share of demands is refused at first, or lost for good."""
+    return admin.sizing(refused, users)
 
 
 def show_state(answer: "StateAnswer") -> str:

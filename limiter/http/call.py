@@ -1,9 +1,10 @@
 """One request as a handler sees it, and the services it may use."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -59,6 +60,7 @@ class Services:
     backups: Backups | None = None
     strangers: StrangerWatch | None = None
     in_flight: int = 0
+    kept: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
 
 class Call(Struct):
@@ -94,6 +96,15 @@ class Call(Struct):
         """What a rule that takes its time gives, in the same threads."""
         return await asyncio.get_running_loop().run_in_executor(self.services.reads, partial(rule, *arguments))
 
+    async def kept(self, key: tuple[str, int], query: Callable[[Any], T]) -> T:
+        """What a read query found when it was last run for this key; only the newest key of a name is kept."""
+        name, version = key
+        held = self.services.kept.get(name)
+        if held is None or held[0] != version:
+            held = self.services.kept[name] = version, await self.read(query)
+        found: T = held[1]
+        return found
+
     def name(self, field: str) -> str:
         """An identifier of the path."""
         return good(identifier(field, self.path[field]))
@@ -114,6 +125,15 @@ class Call(Struct):
         """An instant of the query, where it is there."""
         value = self.query.get(field)
         return None if value is None else good(instant(field, value))
+
+    def wanted_share(self, field: str, default: float) -> float:
+        """A share of the query above 0 and below 1, else the default."""
+        value = self.query.get(field)
+        if value is None:
+            return default
+        if not re.fullmatch(r"0?\.\d{1,9}", value, re.ASCII) or not float(value):
+            raise Refused(invalid(field, "must be above 0 and below 1, as 0.01", "entre 0 et 1, comme 0.01"))
+        return float(value)
 
     def wanted_number(self, field: str, low: int, high: int) -> int | None:
         """A whole number of the query, where it is there."""

@@ -43,6 +43,7 @@ READS = [
     ("GET", "/api/admin/box"),
     ("GET", "/api/admin/forecast"),
     ("GET", "/api/admin/state"),
+    ("GET", "/api/admin/sizing"),
     ("GET", "/metrics"),
 ]
 WRITES = [

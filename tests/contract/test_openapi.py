@@ -17,7 +17,7 @@ POST /api/bots/start · POST /api/bots/heartbeat · POST /api/bots/heartbeats ·
 POST /api/bots/trades · POST /api/bots/signals · POST /api/feed/tokens · GET /api/limits
 GET /api/users/{}/usage · GET /api/admin/capacity · GET /api/admin/stats
 GET /api/admin/health · GET /livez · GET /readyz · GET /openapi.json · GET /metrics · GET /admin · GET /api/admin/advice
-GET /api/admin/box · GET /api/admin/forecast · GET /api/admin/state · GET /api/admin/explain/{}
+GET /api/admin/box · GET /api/admin/forecast · GET /api/admin/sizing · GET /api/admin/state · GET /api/admin/explain/{}
 GET /api/admin/limits · PATCH /api/admin/limits · POST /api/admin/limits/preview · GET /api/admin/limits/history
 POST /api/admin/limits/rollback · GET /api/admin/users/{}/limits · PUT /api/admin/users/{}/limits
 DELETE /api/admin/users/{}/limits · GET /api/admin/sessions · POST /api/admin/sessions/{}/stop
@@ -110,6 +110,9 @@ def tour(server: Limiter) -> None:
         "box",
         "forecast",
         "forecast?days=0",
+        "sizing",
+        "sizing?users=0",
+        "sizing?refused=1",
         "state",
         "state?at=never",
         "explain/nobody",
