@@ -51,7 +51,9 @@ def main(arguments: list[str]) -> int:
         if "--stop" in options and options <= {"--stop", "--force"}:
             return stop("--force" in options)
         if arguments and arguments[0] not in FOR_TESTS:
-            raise Unable(WRONG_COMMAND_LINE, text(fr=HELP_FR, en=HELP_EN).partition("\n")[0])
+            unknown = text(fr="option inconnue ou de trop", en="no such option, or one too many")
+            usage = text(fr=HELP_FR, en=HELP_EN).partition("\n")[0]
+            raise Unable(WRONG_COMMAND_LINE, f"{unknown}: {' '.join(arguments)}.\n{usage}")
         return foreground(arguments)
     except Unable as unable:
         say(str(unable))

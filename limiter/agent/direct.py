@@ -40,7 +40,7 @@ def run(wanted: Wanted, file: str) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _frame: os._exit(BY_SIGNAL + number))
     try:
-        slot = Slot(Channel(wanted.url, wanted.key, network), language)
+        slot = Slot(Channel(wanted.url, wanted.key, network, language), language)
         slot.take(wanted)
     except Refused as refused:
         raise Unable(refused.exit_status, str(refused)) from None

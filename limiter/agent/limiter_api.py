@@ -54,9 +54,10 @@ class Refused(Exception):
 class Channel:
     """One limiter as one caller sees it: address, key, and how the net is reached. Safe for several threads."""
 
-    def __init__(self, url: str, key: str, network: Mapping[str, str]) -> None:
-        """Raises Refused where one of them cannot be read."""
+    def __init__(self, url: str, key: str, network: Mapping[str, str], language: str = "") -> None:
+        """Raises Refused, in that language, where one of them cannot be read."""
         self.url, self.key = url, key
+        self._language = language
         self._network = dict(network)
         self._idle = list[tuple[float, http.client.HTTPConnection]]()
         self._lock = threading.Lock()
@@ -67,15 +68,17 @@ class Channel:
         if self._proxy is not None and self._tls is None:
             self._prefix = f"http://{self._parts.netloc.rpartition('@')[2]}{self._prefix}"
 
-    def post(self, path: str, body: Answer, *, timeout: float, language: str = "", again: str = "") -> Answer:
+    def post(self, path: str, body: Answer, *, timeout: float, language: str | None = None, again: str = "") -> Answer:
         """The answer's object. `again`: the Idempotency-Key. All that is asked here may be asked twice. Raises Refused.
+
+        `language`: that of the sentences, None for this process's own.
 
         Blocks for `timeout` seconds of silence at most, twice where a kept connection had been closed.
         """
         headers = {"Content-Type": "application/json", "User-Agent": "limiter-agent"}
         for name, value in (
             ("Authorization", f"Bearer {self.key}" if self.key else ""),
-            ("Accept-Language", language),
+            ("Accept-Language", language if language and language.isascii() and language.isprintable() else ""),
             ("Idempotency-Key", again),
             ("Proxy-Authorization", self._proxy_login() if self._tls is None else ""),
         ):
@@ -96,9 +99,14 @@ class Channel:
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 raise self._silent(error, language) from None
-            except ValueError as error:  # a key that no header can carry
+            except ValueError:  # a key that no header can carry
                 connection.close()
-                raise Refused("unreadable", 0, f"LIMITER_KEY: {error}") from None
+                told = text(
+                    fr="LIMITER_KEY n'est pas une clé : un caractère ne peut pas être envoyé.",
+                    en="LIMITER_KEY is no key: it has a character that cannot be sent.",
+                    language=language,
+                )
+                raise Refused("unreadable", 0, told) from None
         if reply.will_close:
             connection.close()
         else:
@@ -153,8 +161,7 @@ class Channel:
             raise Refused("unreadable", 0, f"SSL_CERT_FILE: {error.strerror or error} ({file or folder})") from None
         return context
 
-    @staticmethod
-    def _read(url: str) -> SplitResult:
+    def _read(self, url: str) -> SplitResult:
         try:
             parts = urlsplit(url)
             if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
@@ -162,7 +169,12 @@ class Channel:
                 return parts
         except ValueError:
             pass
-        raise Refused("unreadable", 0, f"LIMITER_URL: {url!r}")
+        told = text(
+            fr=f"LIMITER_URL : {url!r} n'est pas une adresse.",
+            en=f"LIMITER_URL: {url!r} is no address.",
+            language=self._language,
+        )
+        raise Refused("unreadable", 0, told)
 
     def _proxy_of(self, parts: SplitResult) -> SplitResult | None:
         """What stands between; nothing where the limiter is on this host."""
@@ -172,10 +184,19 @@ class Channel:
             return None
         if _is_excepted(host, parts.port, self._network.get("no_proxy", "")):
             return None
-        proxy = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
-        if proxy.scheme != "http" or not proxy.hostname:
-            raise Refused("unreadable", 0, f"{parts.scheme}_proxy: {proxy.scheme}://…")
-        return proxy
+        try:
+            proxy = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
+            if proxy.scheme == "http" and proxy.hostname and proxy.port != 0:
+                return proxy
+        except ValueError:
+            pass
+        name = f"{parts.scheme}_proxy"  # its value may hold a password
+        told = text(
+            fr=f"{name} n'est pas l'adresse d'un proxy qui commence par http://",
+            en=f"{name} is no address of a proxy that begins with http://",
+            language=self._language,
+        )
+        raise Refused("unreadable", 0, told)
 
     def _proxy_login(self) -> str:
         if self._proxy is None or self._proxy.username is None:
@@ -185,7 +206,7 @@ class Channel:
         pair = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
         return f"Basic {b64encode(pair.encode()).decode()}"
 
-    def _answer(self, reply: http.client.HTTPResponse, said: bytes, language: str) -> Answer:
+    def _answer(self, reply: http.client.HTTPResponse, said: bytes, language: str | None) -> Answer:
         try:
             body = json.loads(said)
         except ValueError:
@@ -199,7 +220,7 @@ class Channel:
             told = text(
                 fr=f"Ce qui répond à {self.url} n'est pas le limiteur (HTTP {reply.status}).",
                 en=f"What answers at {self.url} is no limiter (HTTP {reply.status}).",
-                language=language or None,
+                language=language,
             )
             raise Refused("not_a_limiter", reply.status, told)
         seconds = reply.headers.get("Retry-After", "")
@@ -211,14 +232,14 @@ class Channel:
             body,
         )
 
-    def _silent(self, error: object, language: str) -> Refused:
+    def _silent(self, error: object, language: str | None) -> Refused:
         why = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
         told = text(
             fr=f"Le limiteur ne répond pas à {self.url} ({why}).",
             en=f"No limiter answers at {self.url} ({why}).",
-            language=language or None,
+            language=language,
         )
-        return Refused("out_of_reach", 0, told)
+        return Refused("out_of_reach", 0, told, facts={"why": why})
 
 
 def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from limiter.agent.bot import Bot
-from limiter.agent.limiter_api import Answer, Channel, Refused
+from limiter.agent.limiter_api import GONE, Answer, Channel, Refused
 
 CALLS_AT_ONCE = 8
 BEATS_A_REQUEST, BYTES_A_REQUEST = 500, 64_000  # the limiter takes 64 KiB
@@ -46,13 +46,13 @@ class Line:
         self.reached: bool | None = None
         """Whether the last call came through; None before the first."""
         self.trouble = ""
+        """Why it did not, or what the limiter refused; in no language, for it is shown in that of whoever asks."""
         self._lost, self._renewed, self._log = lost, renewed, log
         self._calls = ThreadPoolExecutor(CALLS_AT_ONCE, "limiter-call")
         self._beats = ThreadPoolExecutor(1, "limiter-beat")  # beats wait for no start
         self._due = asyncio.Event()
         self._at_once = False
         self._beating: asyncio.Task[None] | None = None
-        self._one_by_one = False
 
     async def call(self, path: str, body: Answer, **options: Any) -> Answer:
         """POST. Raises Refused."""
@@ -64,7 +64,7 @@ class Line:
                 threads, partial(self.channel.post, path, body, **options)
             )
         except Refused as refused:
-            self._note(refused.reason != "out_of_reach", str(refused))
+            self._note(refused.reason != "out_of_reach", str(refused.facts.get("why") or refused.reason))
             raise
         self._note(True, "")
         return answer
@@ -126,14 +126,13 @@ class Line:
         left = min(bot.hold_until for bot in bots) - asked_at
         timeout = min(CALL_SECONDS, max(1.0, left / 2)) if left > 0 else CALL_SECONDS
         beats = [bot.beat() for bot in bots]
-        if not self._one_by_one:
-            try:
-                answer = await self._through(self._beats, "/api/bots/heartbeats", {"beats": beats}, timeout=timeout)
-                return self._take(bots, answer["results"], answer, asked_at)
-            except Refused as refused:
-                if refused.http_status not in (404, 405):
-                    raise
-                self._one_by_one = True  # a limiter that is older than this agent
+        try:
+            answer = await self._through(self._beats, "/api/bots/heartbeats", {"beats": beats}, timeout=timeout)
+            return self._take(bots, answer["results"], answer, asked_at)
+        except Refused as refused:
+            if refused.http_status not in (404, 405):
+                raise
+        # A limiter that is older than this agent; asked for all at once again each time, for it may be updated.
         found = await asyncio.gather(*(self._single(beat, timeout) for beat in beats))
         self._take(bots, [result for result, _ in found], found[-1][1], asked_at)
 
@@ -141,7 +140,7 @@ class Line:
         try:
             answer = await self._through(self._calls, "/api/bots/heartbeat", beat, timeout=timeout)
         except Refused as refused:
-            if refused.http_status in (404, 410):
+            if refused.reason in GONE:  # and not what a proxy in front of it does not find
                 return {"ok": False, "reason": refused.reason, "ended_reason": str(refused)}, {}
             raise
         renewed = {"ok": True, "lease_expires_at": answer["session"]["lease_expires_at"]}

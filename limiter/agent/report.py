@@ -66,7 +66,10 @@ def shown(told: Report) -> str:
             False: text(fr="ne répond pas", en="does not answer"),
             None: text(fr="pas encore appelé", en="not asked yet"),
         }[limiter["reached"]]
-        lines.append(f"{text(fr='Limiteur', en='Limiter')} {limiter['url']}: {reached} {limiter['trouble']}".rstrip())
+        trouble = f" ({limiter['trouble']})" if limiter["trouble"] else ""
+        lines.append(
+            text(fr=f"Limiteur {limiter['url']} : {reached}", en=f"Limiter {limiter['url']}: {reached}") + trouble
+        )
     if told["waiting"]:
         lines.append(
             text(fr="Départs espacés : {n} attendent", en="Starts are paced: {n} wait").format(n=told["waiting"])

@@ -53,16 +53,17 @@ class Roster:
         again = question["again"]
         if (bot := self.bots.get(again)) is not None:  # the agent was killed before its answer came
             return self._admitted(bot)
-        adopted = "pid" in question
+        adopted, language = "pid" in question, question.get("language", "")
         if adopted:
             pid = int(question["pid"])
         process = processes.read(pid)
         if process is None or not process.lives:
-            raise Unable(WRONG_COMMAND_LINE, text(fr=f"Aucun processus {pid}.", en=f"There is no process {pid}."))
+            told = text(fr=f"Aucun processus {pid}.", en=f"There is no process {pid}.", language=language)
+            raise Unable(WRONG_COMMAND_LINE, told)
         if adopted:
-            self._may_be_adopted(process)
+            self._may_be_adopted(process, language)
         network = {name: question[name] for name in NETWORK if name in question}
-        line = self.line(question["url"], question["key"], network)
+        line = self.line(question["url"], question["key"], network, language)
         asking = asyncio.create_task(self._taken(line, question, pid))
         try:
             answer, asked_at = await asyncio.shield(asking)
@@ -76,22 +77,37 @@ class Roster:
             self._book.write(entry)
         except OSError as error:
             self.background(self._stopped(line, entry.session_id, time.monotonic() + entry.lease_seconds))
-            told = text(fr="Le registre de l'agent ne peut pas être écrit", en="The agent's book cannot be written")
+            told = text(
+                fr="Le registre de l'agent ne peut pas être écrit",
+                en="The agent's book cannot be written",
+                language=language,
+            )
             raise Unable(REFUSED, f"{told} ({error.strerror or error}).") from None
         self.log("bot_started", bot=bot.name, pid=pid, session=entry.public_id, by="group" if entry.group else "tree")
         if not adopted:
             await self.pacing.turn(bot.members.cpu_seconds)
         return self._admitted(bot)
 
-    def _may_be_adopted(self, process: processes.Process) -> None:
+    def _may_be_adopted(self, process: processes.Process, language: str) -> None:
+        """Raises Unable."""
         pid, held = process.pid, {pid for bot in self.bots.values() for pid in bot.members.pids()}
-        descriptor = processes.opened(pid, process.start)
         if pid in held:
-            told = text(fr=f"Le processus {pid} a déjà une place.", en=f"Process {pid} has a slot already.")
-        elif descriptor is None or not processes.send(descriptor, 0):
+            told = text(
+                fr=f"Le processus {pid} a déjà une place.",
+                en=f"Process {pid} has a slot already.",
+                language=language,
+            )
+        elif os.getpid() in _tree(pid):  # the first process of the machine, our guardian, ourselves
+            told = text(
+                fr=f"Du processus {pid} descend l'agent lui-même : ce n'est pas un bot.",
+                en=f"The agent itself descends from process {pid}: it is no bot.",
+                language=language,
+            )
+        elif not _may_be_signalled(process):
             told = text(
                 fr=f"Le processus {pid} est à quelqu'un d'autre : il ne pourrait pas être arrêté.",
                 en=f"Process {pid} is somebody else's: it could not be ended.",
+                language=language,
             )
         else:
             return
@@ -133,11 +149,11 @@ class Roster:
         session = answer["session"]
         await self._stopped(line, session["session_id"], asked_at + session["lease_seconds"])
 
-    def line(self, url: str, key: str, network: dict[str, str]) -> Line:
-        """The line to that limiter. Raises Refused where a setting cannot be read."""
+    def line(self, url: str, key: str, network: dict[str, str], language: str) -> Line:
+        """The line to that limiter. Raises Refused, in that language, where a setting cannot be read."""
         name = (url, key, *sorted(network.items()))
         if name not in self.lines:
-            self.lines[name] = Line(Channel(url, key, network), self._lost, self._renewed, self.log)
+            self.lines[name] = Line(Channel(url, key, network, language), self._lost, self._renewed, self.log)
         return self.lines[name]
 
     def _hold(self, entry: Entry, line: Line, *, make: bool) -> Bot:
@@ -166,7 +182,7 @@ class Roster:
         """Go on with every bot of the book."""
         for entry in self._book.read():
             try:
-                line = self.line(entry.url, entry.key, entry.network)
+                line = self.line(entry.url, entry.key, entry.network, entry.language)
                 bot = self._hold(entry, line, make=False)
             except (Refused, OSError) as error:
                 self.log("bot_not_taken_over", bot=f"{entry.user_id}/{entry.bot_id}", why=error)
@@ -338,6 +354,16 @@ def _tree(pid: int) -> list[int]:
     for parent in found:
         found += [process.pid for process in table.values() if process.parent == parent]
     return found
+
+
+def _may_be_signalled(process: processes.Process) -> bool:
+    descriptor = processes.opened(process.pid, process.start)
+    if descriptor is None:
+        return False
+    try:
+        return processes.send(descriptor, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _entry(

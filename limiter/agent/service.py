@@ -181,7 +181,7 @@ class Agent:
             idle = not self.roster.bots and not self._connections and self.options.away
             if self.roster.bots or self._connections:
                 self._asked_at = time.monotonic()
-            if (self.leaving and not self.roster.bots) or (
+            if (self.leaving and not self.roster.bots and not self._connections) or (  # who asked for it is answered
                 idle and time.monotonic() - self._asked_at > self.options.idle_seconds
             ):
                 self._over.set()
