@@ -24,6 +24,8 @@ class Pacing:
         self.busy_at_once = busy_at_once or max(4, 2 * (os.cpu_count() or 1))
         self.waiting = 0
         self._gone = deque[float]()
+        self._held_up = False
+        """Whether there were too many at once, and somebody still waits: slow bots go no faster for being slow."""
         self._starting = dict[Callable[[], float], tuple[float, float, float]]()
         """By what tells a bot's CPU seconds: when it went, when that was last asked, and the answer."""
         self._turn = asyncio.Lock()
@@ -36,11 +38,13 @@ class Pacing:
             async with self._turn:
                 while self._gone and clock() - self._gone[0] > WITHIN_SECONDS:
                     self._gone.popleft()
-                if len(self._gone) >= FREE:
+                self._held_up |= len(self._gone) >= FREE
+                if self._held_up:
                     while self._busy(clock()) >= self.busy_at_once:
                         await asyncio.sleep(LOOK_SECONDS)
                 self._gone.append(clock())
                 self._starting[cpu_seconds] = (clock(), clock(), cpu_seconds())
+                self._held_up &= self.waiting > 1
         finally:
             self.waiting -= 1
 

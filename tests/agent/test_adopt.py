@@ -99,7 +99,7 @@ def test_what_the_agent_itself_descends_from(bots: Bots) -> None:
 @AS_ROOT
 def test_one_of_somebody_else(bots: Bots) -> None:
     """Seen by an agent that may not signal it, which is that of another user."""
-    folder = Path(f"/tmp/limiter-test-{secrets.token_hex(4)}")  # noqa: S108  pytest's own is root's alone
+    folder = Path(f"/tmp/limiter-test-{secrets.token_hex(4)}")  # pytest's own is for root alone
     folder.mkdir(0o700)
     os.chown(folder, 65534, 65534)
     sleeper = subprocess.Popen(["sleep", "1000"])
