@@ -100,7 +100,16 @@ def with_tls(folder: Path, limiter_port: int) -> tuple[int, Path]:
     """A port that speaks TLS as NAME and passes on to the limiter, and the certificate to trust."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    named = ["-keyout", key, "-out", certificate, "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
+    named = [
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+        "-subj",
+        f"/CN={NAME}",
+        "-addext",
+        f"subjectAltName=DNS:{NAME}",
+    ]
     subprocess.run([*made, *named], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
