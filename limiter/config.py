@@ -14,14 +14,17 @@ from limiter.rules.limits import Setting, Source, defaults
 from limiter.settings import SETTINGS, Config
 from limiter.system_limits import CATALOGUE
 
-__all__ = ["SETTINGS", "Config", "ConfigError", "of_a_client", "read"]
+__all__ = ["DATABASE_URL", "SETTINGS", "Config", "ConfigError", "of_a_client", "read"]
+
+
+DATABASE_URL = next(one.default for one in SETTINGS if one.name == "LIMITER_DATABASE_URL")
 
 
 class ConfigError(Exception):
     """A setting that cannot be read; the text names the variable and says why."""
 
 
-OF_A_CLIENT = ("LIMITER_URL", "LIMITER_KEY", "LIMITER_LANG")
+OF_A_CLIENT = ("LIMITER_URL", "LIMITER_KEY", "LIMITER_LANG", "LIMITER_DATABASE_URL")  # the last for the local key
 # Names that begin like settings and are for others: for this module, for bots, for the files in deploy/, for tests.
 OF_OTHERS = (
     "LIMITER_ENV_FILE",
@@ -82,7 +85,7 @@ def _unknown(environ: Mapping[str, str], path: Path, lines: Mapping[str, Line]) 
 
 
 def of_a_client(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """LIMITER_URL, LIMITER_KEY, LIMITER_LANG where the environment or `.env` sets them, for the commands by HTTP.
+    """Those of OF_A_CLIENT that the environment or `.env` sets, for the commands by HTTP.
 
     Nothing else is looked at: the other settings are the limiter's, or another program's. Raises ConfigError where the
     file that LIMITER_ENV_FILE names cannot be read.

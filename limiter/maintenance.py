@@ -5,6 +5,7 @@ that lives as long as it does), for a file has one writer; else, and on PostgreS
 """
 
 import contextlib
+import getpass
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -158,8 +159,16 @@ def _faults(connection: Connection) -> Iterator[str]:
 
 def backup(config: Config, target: Path) -> None:
     """A compact copy in one file, verified, put in place at once; while the limiter runs or not."""
-    if target.exists():
-        raise StoreError(f"{target} exists already: name a new file")
+    try:
+        if target.exists():
+            raise StoreError(f"{target} exists already: name a new file")
+        if not target.parent.is_dir():
+            raise StoreError(f"{target.parent} is no folder: make it first")
+        may_write = os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+    except PermissionError:
+        may_write = False
+    if not may_write:
+        raise StoreError(f"{getpass.getuser()} may not write into {target.parent}: name another folder")
     copy(_file(config), target)
 
 
@@ -175,6 +184,7 @@ def restore(config: Config, source: Path) -> Path | None:
         fresh = path.with_name(path.name + ".restoring")
         fresh.unlink(missing_ok=True)
         copy(source, fresh)
+        _give_to_owner(path, fresh, lock.path)
         aside = path.with_name(f"{path.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
         found = path.exists()
         if found:
@@ -187,6 +197,21 @@ def restore(config: Config, source: Path) -> Path | None:
         return aside if found else None
     finally:
         lock.release()
+
+
+def _give_to_owner(path: Path, *files: Path) -> None:
+    """What root puts in place of the limiter's file must stay the limiter's: owner and mode of the file (of the folder,
+    where there is none yet) go over to those that came with it."""
+    found = (path if path.exists() else path.parent).stat()
+    try:
+        for file in files:
+            os.chown(file, found.st_uid, found.st_gid)
+        if path.exists():
+            os.chmod(files[0], found.st_mode & 0o7777)
+    except PermissionError as error:
+        raise StoreError(
+            f"{path} belongs to another user, who would lose it: restore as that one, or as root"
+        ) from error
 
 
 def move(config: Config, target: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from click.testing import CliRunner, Result
 
 from limiter.cli import main
 from limiter.commands.limits import value
+from limiter.commands.local import local_key
 from limiter.commands.text import table
+from limiter.store.engine import Lock
 from tests.conftest import ROOT, Limiter, granted, new_user, refused
 
 
@@ -226,13 +229,87 @@ def test_a_file_of_settings_that_is_named_must_be_there(one: Limiter) -> None:
         one.set_env({"LIMITER_ENV_FILE": None})
 
 
-def test_a_change_without_a_key_says_how_to_send_one(one: Limiter) -> None:
+def test_on_the_limiters_own_machine_no_key_has_to_be_given(one: Limiter) -> None:
     one.set_env({"LIMITER_KEY": None})
     try:
-        assert "LIMITER_KEY" in failed(one, "pause", "--reason", "x")
-        said(one, "capacity")  # reading is open to this machine
+        said(one, "pause", "--reason", "x")
+        said(one, "resume", "--reason", "x", "--url", one.url.replace("127.0.0.1", "localhost"))
+        assert {row["actor"] for row in answered(one, "audit", "--limit", "2")["items"]} == {"local#local"}
     finally:
         one.set_env({"LIMITER_KEY": one.admin_key})
+
+
+def test_a_change_without_a_key_names_the_file_with_one(one: Limiter) -> None:
+    """The local key is for the limiter that holds the file, and no other is told it."""
+    there = one.folder / "elsewhere"
+    one.set_env({"LIMITER_KEY": None, "LIMITER_DATABASE_URL": f"sqlite:///{there}/limiter.db"})
+    try:
+        assert f"LIMITER_KEY=$(cat {there}/admin.key)" in failed(one, "pause", "--reason", "x")
+        said(one, "capacity")  # reading is open to this machine
+    finally:
+        one.set_env({"LIMITER_KEY": one.admin_key, "LIMITER_DATABASE_URL": f"sqlite:///{one.db_path}"})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://127.0.0.1:5001", "http://127.0.0.1:5002", "http://10.0.0.1:5001", "http://127.0.0.1.evil:5001"]
+)
+def test_the_local_key_goes_nowhere_else(tmp_path: Path, url: str) -> None:
+    lock = Lock(tmp_path / "limiter.db")
+    lock.acquire()
+    lock.describe(url="http://127.0.0.1:5001", key="lim_local_x")
+    database = f"sqlite:///{tmp_path}/limiter.db"
+    assert local_key(database, "http://localhost:5001") == "lim_local_x"
+    assert local_key(database, url) == ""
+    lock.release()
+    assert local_key(database, "http://localhost:5001") == "", "of a limiter that has ended"
+
+
+def test_what_a_live_change_hides_is_shown(one: Limiter) -> None:
+    said(one, "limits", "set", "MAX_CONCURRENT_BOTS=3", "--reason", "fewer")
+    rows = {line.split()[0]: line.split()[1:] for line in said(one, "limits", "get").splitlines()[2:]}
+    assert rows["MAX_CONCURRENT_BOTS"] == ["3", "bots", "live,", "hides", "4"]
+    said(one, "limits", "set", "MAX_CONCURRENT_BOTS=null", "--reason", "as it was", "--override-guard")
+
+
+def test_a_launch_is_planned_shown_and_cleared(one: Limiter) -> None:
+    out = said(one, "plan", "set", "2099-01-01T08:00:00Z=50", "2099-01-03T08:00:00Z=100", "--reason", "launch")
+    assert out == said(one, "plan", "show")
+    assert [line.split()[1:3] for line in out.splitlines()[1:]] == [["50", "planned"], ["100", "planned"]]
+    assert "AT=BOTS" in failed(one, "plan", "set", "2099-01-01=many", "--reason", "x", status=2)
+    said(one, "plan", "clear", "--reason", "no launch")
+    assert said(one, "plan", "show") == "Nothing is planned.\n"
+    assert answered(one, "plan", "show")["steps"] == []
+
+
+def test_a_users_own_limits_are_set_shown_and_taken_back(one: Limiter) -> None:
+    user = new_user()
+    assert "no limits of their own" in said(one, "users", "limits", user)
+    out = said(
+        one, "users", "limits", user, "MAX_BOTS_PER_USER=2", "--until", "2099-01-01T00:00:00Z", "--reason", "vip"
+    )
+    assert "MAX_BOTS_PER_USER  2" in out and "vip" in out and "2099" in out
+    assert said(one, "usage", user).splitlines()[1].split() == ["bots", "0", "2", "2"]
+    assert answered(one, "usage", user)["bots"]["limit"] == 2
+    assert "--reason" in failed(one, "users", "limits", user, "MAX_BOTS_PER_USER=2", status=2)
+    assert "--clear" in failed(one, "users", "limits", user, "--reason", "x", status=2)
+    assert "no limits of their own" in said(one, "users", "limits", user, "--clear", "--reason", "over")
+
+
+def test_notes_are_written_and_listed_and_the_audit_tells_who_did_what(one: Limiter) -> None:
+    assert "a new provider" in said(one, "notes", "add", "a new provider", "--at", "2026-01-02T03:04:05Z")
+    listed = said(one, "notes", "list", "--from", "2026-01-01T00:00:00Z", "--to", "2026-02-01T00:00:00Z")
+    assert "2026-01-02T03:04:05" in listed and "a new provider" in listed
+    assert said(one, "notes", "list", "--to", "2020-01-01T00:00:00Z", "--from", "2019-01-01T00:00:00Z") == "No note.\n"
+    assert "More: --cursor" in said(one, "audit", "--limit", "1")
+    assert answered(one, "audit", "--limit", "1")["items"]
+
+
+def test_figures_and_advice_are_told(one: Limiter) -> None:
+    out = said(one, "stats")
+    assert "/ 4 (" in out and "recommended limit" in out
+    assert answered(one, "stats")["capacity"]["max_bots"] == 4
+    assert "bots are recommended" in said(one, "advice")
+    assert answered(one, "advice")["recommended_max_bots"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The commands on the database, by their own process: beside a running limiter, and while none runs."""
 
 import json
+import os
 import sqlite3
 import stat
 import threading
@@ -13,6 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from limiter import config
+from limiter.maintenance import backup
+from limiter.store.location import StoreError
 from tests.conftest import Limiter, granted, refused, wait_until
 
 Start = Callable[..., Limiter]
@@ -158,6 +162,38 @@ def test_restore_drill(limiter: Start, tmp_path: Path) -> None:
     assert (answer["current_bots"], answer["max_bots"]) == (2, 7)
     used = one.client.get("/api/users/u1/usage", headers=headers).json()["trades"]["used"]
     assert used == 1, "the day's count is not forgotten"
+
+
+def test_a_backup_into_a_folder_that_cannot_be_is_a_sentence(limiter: Start, tmp_path: Path) -> None:
+    one = limiter()
+    assert "is no folder: make it first" in failed(one, "backup", str(tmp_path / "none" / "copy.db"))
+    (tmp_path / "taken.db").touch()
+    assert "exists already" in failed(one, "backup", str(tmp_path / "taken.db"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to become another user takes root")
+def test_a_backup_into_a_folder_of_others_names_the_folder(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(StoreError, match=f"may not write into {theirs}: name another folder"):
+            backup(config.read({}), theirs / "copy.db")
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to give files away takes root")
+def test_what_root_restores_stays_the_limiters(limiter: Start, tmp_path: Path) -> None:
+    one = limiter()
+    done(one, "backup", str(tmp_path / "copy.db"))
+    assert one.stop() == 0
+    os.chown(one.db_path, 65534, 65533)
+    one.db_path.chmod(0o640)
+    done(one, "restore", str(tmp_path / "copy.db"))
+    for path, mode in ((one.db_path, 0o640), (one.db_path.with_name("limiter.db.lock"), 0o600)):
+        found = path.stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (65534, 65533, mode), path
 
 
 def test_restore_puts_nothing_unsound_in_place(limiter: Start, tmp_path: Path) -> None:

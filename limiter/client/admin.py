@@ -248,7 +248,7 @@ class Admin:
         """The steps of the launch plan, each planned, applied or held."""
         return self._get(PlanAnswer, "plan")
 
-    def set_plan(self, steps: list[Mapping[str, Any]], reason: str) -> PlanAnswer:
+    def set_plan(self, steps: Sequence[Mapping[str, Any]], reason: str) -> PlanAnswer:
         """Replace the plan: `at` (RFC 3339) and `MAX_CONCURRENT_BOTS` a step."""
         return self._send(PlanAnswer, "PUT", "plan", {"steps": [dict(step) for step in steps], "reason": reason})
 

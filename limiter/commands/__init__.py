@@ -6,11 +6,16 @@ A module a subject; to add a command, write it there and name it in COMMANDS.
 
 from limiter.commands.alerts import alerts
 from limiter.commands.box import box
-from limiter.commands.capacity import capacity
+from limiter.commands.capacity import advice, capacity, stats
 from limiter.commands.deciding import forecast, sizing, state
 from limiter.commands.limits import limits
+from limiter.commands.notes import audit, notes
+from limiter.commands.plan import plan
 from limiter.commands.refusals import explain
 from limiter.commands.sessions import pause, resume, sessions
-from limiter.commands.users import users
+from limiter.commands.users import usage, users
 
-COMMANDS = (capacity, limits, sessions, users, pause, resume, explain, alerts, box, forecast, sizing, state)
+COMMANDS = (
+    capacity, stats, advice, limits, plan, sessions, users, usage, pause, resume, explain, alerts, notes, audit, box,
+    forecast, sizing, state,
+)  # fmt: skip

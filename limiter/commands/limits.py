@@ -21,7 +21,12 @@ def limits() -> None:
 
 def show_limits(answer: "LimitRowsAnswer") -> str:
     rows = [
-        [limit.name, written(limit.value), limit.unit, limit.source + (", hides another" * limit.hidden)]
+        [
+            limit.name,
+            written(limit.value),
+            limit.unit,
+            limit.source + (f", hides {written(limit.configured)}" if limit.hidden else ""),
+        ]
         for limit in answer.limits
     ]
     return f"Version {answer.version}\n{table(['NAME', 'VALUE', 'UNIT', 'SOURCE'], rows)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from limiter import config
+from limiter.commands.local import key_file, local_key
 
 if TYPE_CHECKING:
     from limiter.client import Refused
@@ -25,7 +26,7 @@ override_option = click.option("--override-guard", is_flag=True, help="Raise it 
 def connection(url: str | None) -> dict[str, str | None]:
     """`url`, `key` and `language` as clients take them, from the command line, the environment and `.env`."""
     from limiter.client import Refused
-    from limiter.client.wire import Connection
+    from limiter.client.wire import DEFAULT_URL, Connection
 
     try:
         chosen = config.of_a_client()
@@ -33,7 +34,7 @@ def connection(url: str | None) -> dict[str, str | None]:
         raise click.UsageError(str(error)) from error
     options = {
         "url": url or chosen.get("LIMITER_URL"),
-        "key": chosen.get("LIMITER_KEY", ""),
+        "key": chosen.get("LIMITER_KEY", "") or local_key(_database(), url or chosen.get("LIMITER_URL") or DEFAULT_URL),
         "language": chosen.get("LIMITER_LANG"),  # else the limiter's own
     }
     try:
@@ -75,4 +76,9 @@ def sentence(refused: "Refused") -> str:
     """Why, and where a key is what is missing, how to send one."""
     if refused.reason != "unauthorized":
         return str(refused)
-    return f"{refused} (LIMITER_KEY=$(cat data/admin.key))"
+    return f"{refused} (LIMITER_KEY=$(cat {key_file(_database())}))"
+
+
+def _database() -> str:
+    """Where a limiter of this folder keeps everything."""
+    return config.of_a_client().get("LIMITER_DATABASE_URL") or config.DATABASE_URL

@@ -1,20 +1,23 @@
-"""What is done to one user's bots."""
+"""One user: limits of their own, use, and the end of their bots."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from limiter.commands.limits import assignments
 from limiter.commands.over_http import over_http, reason_option
 from limiter.commands.sessions import back_option, in_option, show_stopped
+from limiter.commands.text import table, written
 
 if TYPE_CHECKING:
     from limiter.answers.sessions import StoppedAnswer
+    from limiter.answers.users import UsageAnswer, UserLimitsAnswer
     from limiter.client import Admin
 
 
 @click.group()
 def users() -> None:
-    """One user's bots: stop."""
+    """One user: limits of their own, and the end of their bots."""
 
 
 @users.command("stop")
@@ -28,3 +31,51 @@ def users_stop(admin: "Admin", user_id: str, reason: str, in_seconds: int | None
     if back:
         return admin.keep_user(user_id, reason)
     return admin.stop_user(user_id, reason, in_seconds=in_seconds)
+
+
+def show_user_limits(answer: "UserLimitsAnswer") -> str:
+    if not answer.limits:
+        return f"{answer.user_id} has no limits of their own: the system's hold."
+    end = f", until {answer.until}{' (over)' * answer.expired}" if answer.until is not None else ""
+    rows = [[name, written(value)] for name, value in answer.limits.items()]
+    return f"{table(['NAME', 'VALUE'], rows)}\nBy {answer.changed_by}{end}: {answer.reason}"
+
+
+@users.command("limits")
+@click.argument("user_id", metavar="USER")
+@click.argument("changes", metavar="[NAME=VALUE…]", nargs=-1, callback=assignments)
+@click.option("--until", help="Where they end, RFC 3339; else never.")
+@click.option("--reason", help="Why; needed for a change.")
+@click.option("--clear", is_flag=True, help="The system's limits hold for that user again.")
+@over_http(show_user_limits)
+def users_limits(
+    admin: "Admin", user_id: str, changes: dict[str, Any], until: str | None, reason: str | None, clear: bool
+) -> "UserLimitsAnswer":
+    """Show that user's own limits, or replace them by those given, all of them."""
+    if not changes and not clear:
+        if until is not None or reason is not None:
+            raise click.UsageError("NAME=VALUE is missing; to take the limits back: --clear")
+        return admin.user_limits(user_id)
+    if changes and clear:
+        raise click.UsageError("either NAME=VALUE or --clear")
+    if reason is None:
+        raise click.UsageError("Missing option '--reason'.")
+    if clear:
+        return admin.clear_user_limits(user_id, reason)
+    return admin.set_user_limits(user_id, changes, reason, until=until)
+
+
+def show_usage(answer: "UsageAnswer") -> str:
+    rows = [
+        [name, use.used, written(use.limit), use.left]
+        for name, use in (("bots", answer.bots), ("trades today", answer.trades), ("signals a minute", answer.signals))
+    ]
+    return table(["WHAT", "USED", "LIMIT", "LEFT"], rows)
+
+
+@click.command()
+@click.argument("user_id", metavar="USER")
+@over_http(show_usage)
+def usage(admin: "Admin", user_id: str) -> "UsageAnswer":
+    """What one user uses, and may use."""
+    return admin.usage(user_id)

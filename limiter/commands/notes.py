@@ -1,0 +1,59 @@
+"""What operators wrote down, and what was done by whom."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limiter.commands.over_http import over_http
+from limiter.commands.text import table
+
+if TYPE_CHECKING:
+    from limiter.answers.notes import AuditAnswer, NoteAnswer, NotesAnswer
+    from limiter.client import Admin
+
+
+@click.group()
+def notes() -> None:
+    """Notes of operators beside the history."""
+
+
+def show_notes(answer: "NotesAnswer") -> str:
+    rows = [[note.at, note.author, note.text] for note in answer.notes]
+    return table(["AT", "BY", "TEXT"], rows) if rows else "No note."
+
+
+def show_note(answer: "NoteAnswer") -> str:
+    return f"{answer.note.at}  {answer.note.text}"
+
+
+@notes.command("list")
+@click.option("--from", "start", help="From that instant on, RFC 3339.")
+@click.option("--to", "end", help="Up to that instant.")
+@over_http(show_notes)
+def notes_list(admin: "Admin", **query: Any) -> "NotesAnswer":
+    """The notes of a time."""
+    return admin.notes(**query)
+
+
+@notes.command("add")
+@click.argument("text")
+@click.option("--at", help="The instant that it is about, RFC 3339; else now.")
+@over_http(show_note)
+def notes_add(admin: "Admin", text: str, at: str | None) -> "NoteAnswer":
+    """Write one."""
+    return admin.add_note(text, at=at)
+
+
+def show_audit(answer: "AuditAnswer") -> str:
+    rows = [[row.id, row.at, row.actor, row.action, row.target, row.reason] for row in answer.items]
+    more = [f"More: --cursor {answer.next_cursor}"] if answer.next_cursor else []
+    return "\n".join([table(["ID", "AT", "BY", "ACTION", "WHAT", "REASON"], rows), *more])
+
+
+@click.command()
+@click.option("--limit", type=int, help="At most so many; 50 where not given.")
+@click.option("--cursor", help="Go on from there.")
+@over_http(show_audit)
+def audit(admin: "Admin", **query: Any) -> "AuditAnswer":
+    """Who changed what, and why, newest first."""
+    return admin.audit(**query)

@@ -1,0 +1,60 @@
+"""The launch plan."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limiter.commands.over_http import over_http, reason_option, says
+from limiter.commands.text import table
+
+if TYPE_CHECKING:
+    from limiter.answers.plan import PlanAnswer
+    from limiter.client import Admin
+
+
+@click.group()
+def plan() -> None:
+    """The launch plan: raise MAX_CONCURRENT_BOTS step by step."""
+
+
+def show_plan(answer: "PlanAnswer") -> str:
+    rows = [[step.at, step.max_bots, step.status, step.applied_at, step.held_by] for step in answer.steps]
+    return (
+        table(["AT", "MAX_CONCURRENT_BOTS", "STATUS", "APPLIED_AT", "HELD_BY"], rows) if rows else "Nothing is planned."
+    )
+
+
+def steps_of(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> list[dict[str, Any]]:
+    """`AT=BOTS …` as the API takes it."""
+    steps = list[dict[str, Any]]()
+    for text in given:
+        at, _, bots = text.rpartition("=")
+        if not at or not bots.isdecimal():
+            raise click.BadParameter(f"{text!r} is not AT=BOTS, as in 2027-01-04T08:00:00Z=100")
+        steps.append({"at": at, "MAX_CONCURRENT_BOTS": int(bots)})
+    return steps
+
+
+@plan.command("show")
+@over_http(show_plan)
+def plan_show(admin: "Admin") -> "PlanAnswer":
+    """Each step: planned, applied, or held and by what."""
+    return admin.plan()
+
+
+@plan.command("set")
+@click.argument("steps", metavar="AT=BOTS…", nargs=-1, required=True, callback=steps_of)
+@reason_option
+@over_http(show_plan)
+def plan_set(admin: "Admin", steps: list[dict[str, Any]], reason: str) -> "PlanAnswer":
+    """Replace the plan. AT is RFC 3339, as in 2027-01-04T08:00:00Z=100."""
+    return admin.set_plan(steps, reason)
+
+
+@plan.command("clear")
+@reason_option
+@over_http(says("Nothing is planned any more; limits stay as they are."))
+def plan_clear(admin: "Admin", reason: str) -> "PlanAnswer":
+    """Plan nothing."""
+    return admin.clear_plan(reason)
