@@ -80,12 +80,12 @@ class Access:
 
         `Bearer` without a key is what a proxy sends for who came without one: never open to it, and no guess.
         """
-        if authorization is None or authorization.strip().lower() in ("", "bearer"):
-            if authorization is None and self.open and scope != "admin:write":
-                return ANONYMOUS
-            return Refusal("unauthorized")
+        if authorization is None:
+            return ANONYMOUS if self.open and scope != "admin:write" else Refusal("unauthorized")
         known = self._known.get(authorization)
         if known is None or self.keys.get(known[0].id) is not known[0]:  # a key that changed is looked at anew
+            if authorization.strip().lower() in ("", "bearer"):
+                return Refusal("unauthorized")
             key = self.find(authorization.partition(" ")[2].strip() if authorization[:7].lower() == "bearer " else "")
             if key is None:
                 return self._count_wrong(address)

@@ -14,6 +14,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -34,12 +35,12 @@ LOOK_SECONDS = 1.0  # how often a connection looks at its deadline: with all thr
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 5
 MAX_HEAD = 16 * 1024
-MAX_BODY = 64 * 1024
+MAX_BODY = 64 * 1024  # five digits
 
 _STATUS = {int(status): b"%d %b" % (status, status.phrase.encode()) for status in HTTPStatus}
 _HEAD = (
     b"HTTP/1.1 %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-    b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
+    b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n%b%b"
 )
 _KEPT = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % KEEP_ALIVE_SECONDS
 _CLOSED = b"connection: close\r\n\r\n"
@@ -106,7 +107,7 @@ class HttpConnection(asyncio.Protocol):
         self._answering: HttpRequest | None = None
         self._pipelined: deque[HttpRequest] = deque()
         # Of the request that is coming in:
-        self._in_head = self._in_body = self._taken = self._offered = False
+        self._in_head = self._in_body = self._taken = self._upgrades = self._offered = self._old = False
         self._chunk = self._head_bytes = self._body_bytes = 0
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -178,26 +179,22 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         while data and not self._ending:
-            data = self._feed(data)
-
-    def _feed(self, data: bytes) -> bytes:
-        """Let the parser read; what is still to be read, for it stops at an offer to upgrade."""
-        self._chunk = len(data)
-        if self._in_head:
-            self._head_bytes += self._chunk
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as stop:
-            if self._offered:
-                return self._head_without_offer() + data[stop.args[0] :]
-            # CONNECT: the request was taken all the same, and its answer closes the connection
-        except httptools.HttpParserError as error:
-            if isinstance(error, httptools.HttpParserCallbackError):
-                log.exception("connection_failed")
-            self._refuse(_NOT_HTTP)
-        if self._in_head and self._head_bytes > MAX_HEAD:  # a header so long that it is not over yet
-            self._refuse(_HEAD_TOO_LARGE)
-        return b""
+            self._chunk, rest = len(data), b""
+            if self._in_head:
+                self._head_bytes += self._chunk
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as stop:
+                if self._offered:
+                    rest = self._head_without_offer() + data[stop.args[0] :]
+                # CONNECT: the request was taken all the same, and its answer closes the connection
+            except httptools.HttpParserError as error:
+                if isinstance(error, httptools.HttpParserCallbackError):
+                    log.exception("connection_failed")
+                self._refuse(_NOT_HTTP)
+            if self._in_head and self._head_bytes > MAX_HEAD:  # a header so long that it is not over yet
+                self._refuse(_HEAD_TOO_LARGE)
+            data = rest
 
     def _head_without_offer(self) -> bytes:
         """The same head, for a new parser: the old one takes what follows for another protocol, the body too.
@@ -219,12 +216,12 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # and is no trailer
-            name = name.lower()
-            before = self._headers.get(name)
-            self._headers[name] = value if before is None else b"%b, %b" % (before, value)
+            name, headers = name.lower(), self._headers
+            headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
 
     def on_headers_complete(self) -> None:
-        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        self._upgrades = self.parser.should_upgrade()
+        self._offered = self._upgrades and self.parser.get_method() != b"CONNECT"
         if self._offered:
             return
         self._in_head, self._in_body, self._taken = False, True, False
@@ -232,14 +229,15 @@ class HttpConnection(asyncio.Protocol):
         self._deadline = self.loop.time() + BODY_SECONDS
         if self._head_bytes + self._chunk > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._refuse(_HEAD_TOO_LARGE)
-        old = (version := self.parser.get_http_version()) == "1.0"
+        version = self.parser.get_http_version()  # which the parser writes out anew for each that asks
+        self._old = version == "1.0"
         coding = self._headers.get(b"transfer-encoding")
-        if not old and version != "1.1":
+        if version != "1.1" and not self._old:
             self._refuse(_NOT_HTTP)
-        elif coding is not None and (old or coding.strip().lower() != b"chunked"):
+        elif coding is not None and (self._old or coding.strip().lower() != b"chunked"):
             self._refuse(_CODED)
         length = self._headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > MAX_BODY:
+        if len(length) > 4 and length.isdigit() and int(length) > MAX_BODY:
             self._take(None)
         elif b"expect" in self._headers and self._answering is None and not self._ending:
             self.transport.write(_CONTINUE)
@@ -268,12 +266,13 @@ class HttpConnection(asyncio.Protocol):
         self._taken = True
         if self._ending:
             return
-        raw, _, query = self._target().partition(b"?")
+        target = self._url if self._url[:1] == b"/" else self._target_of_address()
+        raw, _, query = target.partition(b"?")
         path = raw.decode("latin-1")
-        keeps_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        keeps_alive = self.parser.should_keep_alive() and not self._upgrades
         request = HttpRequest(
             self.parser.get_method().decode(), unquote(path) if "%" in path else path, query,
-            self._headers, body, self._address, keeps_alive, self.parser.get_http_version() == "1.0",
+            self._headers, body, self._address, keeps_alive, self._old,
         )  # fmt: skip
         if self._answering is None and not self._pipelined and not self._write_paused:
             self._answer(request)
@@ -282,11 +281,11 @@ class HttpConnection(asyncio.Protocol):
             if self.transport.is_reading():
                 self.transport.pause_reading()
 
-    def _target(self) -> bytes:
-        """Path and query; of a whole address, as proxies are sent, too, whose host goes over the header."""
-        whole = None if self._url.startswith(b"/") else _WHOLE_ADDRESS.fullmatch(self._url)
+    def _target_of_address(self) -> bytes:
+        """Path and query of a whole address, as proxies are sent, whose host goes over the header."""
+        whole = _WHOLE_ADDRESS.fullmatch(self._url)
         if whole is None:
-            return self._url  # where it begins with no slash, it is no path of ours
+            return self._url  # which is no path of ours
         if b"," not in self._headers.get(b"host", b","):  # one Host, as has to come all the same
             self._headers[b"host"] = whole[1]
         return whole[2] if whole[2].startswith(b"/") else b"/" + whole[2]
@@ -318,13 +317,13 @@ class HttpConnection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _write(self, answer: Answer, request_id: str, keeps_alive: bool, head_only: bool = False) -> None:
-        head = _HEAD % (_STATUS[answer.status], answer.content_type, len(answer.body), request_id.encode())
-        headers = (*self.server.default_headers, *answer.headers)
-        content = [
-            head,
-            *[b"%b: %b\r\n" % header for header in headers],
-            _KEPT if keeps_alive else _CLOSED,
-        ]
-        if not head_only:
-            content.append(answer.body)
-        self.transport.write(b"".join(content))
+        head = _HEAD % (
+            _STATUS[answer.status], answer.content_type, len(answer.body), request_id.encode(),
+            _lines((*self.server.default_headers, *answer.headers)), _KEPT if keeps_alive else _CLOSED,
+        )  # fmt: skip
+        self.transport.write(head if head_only else head + answer.body)
+
+
+@lru_cache(maxsize=64)  # most answers of one second, which the date is of, have the same
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

@@ -91,7 +91,10 @@ class App:
         if done.cancelled():  # the process ends
             return
         try:
-            answer: Answer | Exception = tell(good(done.result()))
+            found = done.result()  # a refusal is told as it is: to raise it would cost as much as to decide it
+            answer: Answer | Exception = (
+                problem(found, call.request_id, call.language) if isinstance(found, Refusal) else tell(found)
+            )
         except Exception as error:
             answer = error
         self._reply(call, reply, answer)
@@ -112,22 +115,27 @@ class App:
         host = headers.get(b"host")
         if host not in self.usual_hosts and not self._knows_host(host, http):
             raise Refused(_STRANGE_HOST)
-        routes, call.path = self._find(http.path)
-        route = routes.get("GET" if http.method == "HEAD" or self._is_check(http) else http.method)
+        routes = self.fixed.get(http.path)
+        if routes is None:
+            routes, call.path = self._find(http.path)
+        route = routes.get(http.method) or self._read_instead(routes, http)
         if route is None:
             allowed = ", ".join(sorted({*routes, *(["HEAD"] if "GET" in routes else [])}))
             raise Refused(Refusal("method_not_allowed"), ((b"allow", allowed.encode()),))
         if route.scope is not None:
             sent = headers.get(b"authorization")
             who = services.access.check(None if sent is None else sent.decode("latin-1"), route.scope, http.address)
-            call.actor = good(who)
+            if isinstance(who, Refusal):
+                raise Refused(who)
+            call.actor = who
             if services.in_flight > MAX_IN_FLIGHT:
                 raise Refused(Refusal("overloaded", {}, 2))
         if route.reader is not None and (route.needs_body or http.body != b""):
-            kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-            if kind != b"application/json":
+            kind = headers.get(b"content-type", b"")
+            if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
                 raise Refused(_NOT_JSON)
-            if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            coding = headers.get(b"content-encoding")
+            if coding is not None and coding.lower() != b"identity":
                 raise Refused(_COMPRESSED, ((b"accept-encoding", b"identity"),))
             if http.body is None:
                 raise Refused(_TOO_LARGE)
@@ -146,18 +154,16 @@ class App:
         return f"{self.prefix}{next(self.requests):x}"
 
     def _find(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
-        routes = self.fixed.get(path)
-        if routes is not None:
-            return routes, {}
         for pattern, found in self.patterns:
             if match := pattern.fullmatch(path):
                 return found, match.groupdict()
         raise Refused(Refusal("not_found"))
 
     @staticmethod
-    def _is_check(http: HttpRequest) -> bool:
-        """Whether HAProxy asks by the method that its `option httpchk PATH` uses, for which 405 would be down."""
-        return http.method == "OPTIONS" and http.path in CHECKED
+    def _read_instead(routes: dict[str, Route], http: HttpRequest) -> Route | None:
+        """GET's route for HEAD, and for the OPTIONS of HAProxy's `option httpchk PATH`, for which 405 would be down."""
+        reads = http.method == "HEAD" or (http.method == "OPTIONS" and http.path in CHECKED)
+        return routes.get("GET") if reads else None
 
     def _knows_host(self, header: bytes | None, http: HttpRequest) -> bool:
         """Whether a request may carry that host; checks by HTTP/1.0 (HAProxy, Nagios) send none."""

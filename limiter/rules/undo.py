@@ -37,12 +37,8 @@ class UndoJournal:
         rows.append(row)
         self.calls.append((rows.pop,))
 
-    def mark(self) -> int:
-        """A point to go back to."""
-        return len(self.calls)
-
     def back(self, mark: int = 0) -> None:
-        """Take back all that was changed since `mark`, newest first."""
+        """Take back all but the first `mark` changes, newest first."""
         while len(self.calls) > mark:
             call, *values = self.calls.pop()
             call(*values)

@@ -23,7 +23,7 @@ def test_back_to_a_mark_is_what_was_there_at_it(steps: list[tuple[str, str, int 
     was = [deepcopy(vars(thing))]  # at each mark
     for kind, name, value in steps:
         if kind == "back":
-            mark = min(value or 0, journal.mark())
+            mark = min(value or 0, len(journal.calls))
             journal.back(mark)
             del was[mark + 1 :]
             assert vars(thing) == was[mark]
@@ -38,7 +38,7 @@ def test_back_to_a_mark_is_what_was_there_at_it(steps: list[tuple[str, str, int 
             journal.append(thing.rows, value)
             assert thing.rows[-1] == value
         was.append(deepcopy(vars(thing)))
-        assert journal.mark() == len(was) - 1
+        assert len(journal.calls) == len(was) - 1
     journal.back()
     assert vars(thing) == was[0]
 
@@ -48,4 +48,4 @@ def test_what_was_cleared_stays() -> None:
     journal.append(rows, 2)
     journal.clear()
     journal.back()
-    assert rows == [1, 2] and journal.mark() == 0
+    assert rows == [1, 2] and len(journal.calls) == 0
