@@ -27,6 +27,8 @@ class StartBody(Struct):
     user_id: Identifier
     bot_id: Identifier | None = None
     process: Process | None = None
+    queue: bool = False
+    ticket: Identifier | None = None
 
 
 class SessionBody(Struct):

@@ -41,6 +41,10 @@ class SessionFigures(Struct):
     expired_last_hour: int
 
 
+class QueueFigures(Struct):
+    waiting: int
+
+
 class TopUser(Struct):
     user_id: str
     active: int
@@ -68,6 +72,7 @@ class StatsAnswer(Ok):
     system: System
     rates: Rates
     sessions: SessionFigures
+    queue: QueueFigures
     top_users: list[TopUser]
     decisions: Decisions
     guards: list[Guard]

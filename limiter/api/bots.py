@@ -62,6 +62,8 @@ def start(call: Call) -> Ask:
         secret=urlsafe_b64encode(os.urandom(18)).decode(),  # secrets.token_urlsafe, in a third of its time
         idempotency_key=None if key is None else good(identifier("Idempotency-Key", key.decode("latin-1"))),
         process=process,
+        queue=body.queue,
+        ticket=None if body.ticket is None else str(body.ticket),
     )
     return Ask(request, partial(_admitted, call))
 

@@ -54,6 +54,7 @@ async def stats(call: Call) -> Answer:
             sum(trades.values()),
         ),
         sessions=s.SessionFigures(held.current, len(state.suspects(now)), state.last_hour("ended:lease_expired", now)),
+        queue=s.QueueFigures(len(state.queue(now))),
         top_users=[s.TopUser(user, state.user_active(user), trades.get(user, 0)) for user in users[:TOP_USERS]],
         decisions=s.Decisions(p50, p99, latency.count),
         guards=[s.Guard(**told(guard.as_dict(), call.language)) for guard in check(services.sampler.readings(), now)],

@@ -64,6 +64,7 @@ class _Scrape:
             "limiter_bots_memory_measured": ("Bots whose heartbeats say their memory.", costs.memory_n),
             "limiter_bots_cpu_cores": ("Cores that the measured bots keep busy, last minute.", costs.cpu_percent / 100),
             "limiter_bots_cpu_measured": ("Bots whose heartbeats say their CPU time.", costs.cpu_n),
+            "limiter_tickets_waiting": ("Users that wait for a slot in turn.", len(state.queue(self.now))),
             "limiter_limits_version": ("Version of the limits in force.", state.limits.version),
             "limiter_paused": ("1 while starts are paused.", int(state.paused)),
             "limiter_snapshot_age_seconds": ("Age of the last snapshot.", time.monotonic() - services.sampler.taken_at),

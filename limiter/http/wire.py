@@ -66,13 +66,21 @@ def _problem(refusal: Refusal, language: str) -> tuple[int, bytes, bytes, tuple[
         "reason": reason.name,
         "request_id": "",
     }
-    facts = {name: iso(fact) if name.endswith("_at") else fact for name, fact in refusal.shown(language).items()}
+    facts = dated(refusal.shown(language))
     headers: tuple[tuple[bytes, bytes], ...] = ((b"content-language", language.encode()),)
     if refusal.retry_after_seconds is not None:
         headers += ((b"retry-after", str(refusal.retry_after_seconds).encode()),)
     if status == 401:
         headers += ((b"www-authenticate", b"Bearer"),)
     return status, encode(body)[:-2], b'"' + (b"," + encode(facts)[1:] if facts else b"}"), headers
+
+
+def dated(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts as JSON has them: what is an instant as its text, also one level down."""
+    return {
+        name: dated(fact) if isinstance(fact, dict) else iso(fact) if name.endswith("_at") else fact
+        for name, fact in facts.items()
+    }
 
 
 class Body(Generic[B]):

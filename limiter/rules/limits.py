@@ -47,9 +47,14 @@ class Limits:
     overrides: Mapping[str, Override] = field(default_factory=dict)
     values: Mapping[str, Value] = field(init=False)
     reserve: tuple[str, ...] = field(init=False)
+    room_since: int = field(init=False)
+    """When what makes room for starts was changed last: the cap, the reserve, or who is of it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reserve", tuple(user for user, own in self.overrides.items() if own.reserve))
+        kept = [self.overrides[user].changed_at for user in self.reserve]
+        room = [self.settings[name].changed_at or 0 for name in ("MAX_CONCURRENT_BOTS", "RESERVED_SLOTS")]
+        object.__setattr__(self, "room_since", max(room + kept))
         object.__setattr__(self, "values", {limit.name: self.settings[limit.name].value for limit in CATALOGUE})
 
     def of(self, user_id: str, now: int) -> Mapping[str, Value]:

@@ -333,6 +333,7 @@ class Changes:
     audit: list[AuditEntry] = field(default_factory=list)
     rows: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
+    tickets: dict[str, bool] = field(default_factory=dict)
     incidents: dict[int, Incident] = field(default_factory=dict)
     deliveries: dict[int, Delivery] = field(default_factory=dict)
     plan: bool = False

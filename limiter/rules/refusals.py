@@ -47,7 +47,7 @@ REFUSALS: tuple[Reason, ...] = (
         "server_full", 503, "Server full",
         "Serveur complet ({current}/{max} bots actifs). Réessaie dans quelques minutes.",
         "Server full ({current}/{max} active bots). Try again in a few minutes.",
-        ("capacity",),
+        ("capacity", "ticket"),
         recorded=Recorded(Words("serveur complet", "server full"), "#D55E00", ("start",)),
     ),
     Reason(

@@ -10,6 +10,7 @@ from limiter.rules.capacity import Capacity
 from limiter.rules.records import AuditEntry, Ended, Facts, RefusalRecord, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.state import State
+from limiter.rules.turns import ASKED_MS, Place, Ticket
 from limiter.rules.words import Words
 from limiter.system_limits import Value
 
@@ -29,7 +30,8 @@ class Admission(Struct, frozen=True):
 
 class Start(Struct, frozen=True):
     """A bot asks for a slot. `made_bot` is the name it gets where it gave none; `secret` is fresh random; `process` is
-    the identity of the bot's process (limiter/processes.py), where it is told.
+    the identity of the bot's process (limiter/processes.py), where it is told. `queue`: give it a turn where there is
+    no room; `ticket`: the one that it was given.
     """
 
     request_id: str
@@ -39,6 +41,8 @@ class Start(Struct, frozen=True):
     secret: str
     idempotency_key: str | None = None
     process: str | None = None
+    queue: bool = False
+    ticket: str | None = None
 
     def decide(self, state: State, now: int) -> Admission | Refusal:
         """Admit, repeat or refuse; in this order: draining, paused, the user's limit, what bars the door
@@ -63,6 +67,8 @@ class Start(Struct, frozen=True):
             return refusal
         if replaced is not None:
             state.end(replaced, now, "replaced")
+        elif self.user_id in state.tickets:
+            state.set_ticket(self.user_id, None)
         session = Session(
             number=state.next_number,
             secret=self.secret,
@@ -81,6 +87,8 @@ class Start(Struct, frozen=True):
         return Admission(session, created=True)
 
     def _refuse(self, state: State, now: int, facts: Facts, replaces: bool) -> Refusal | None:
+        if self._holds_ticket(state):
+            self._ask_with(state, now)
         if state.draining:
             return self._record(state, now, facts, Refusal("draining", {}, DRAINING_RETRY_SECONDS))
         if state.paused:
@@ -94,11 +102,41 @@ class Start(Struct, frozen=True):
         barred = None if replaces else state.barred(now)
         if barred is not None:
             return self._record(state, now, facts, *barred)
-        if not replaces and facts.active >= facts.max_bots:
-            refusal = _server_full(state.capacity(now), state.retry_after())
+        if not replaces and (facts.active >= facts.max_bots or self._is_anothers_turn(state, facts.active, now)):
+            place = self._place(state, now)
+            refusal = _server_full(state.capacity(now), state.retry_after(), place)
             most = state.limits.whole("MAX_CONCURRENT_BOTS")
+            facts = facts._replace(max_bots=min(facts.max_bots, facts.active))
             return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", most, facts.active)
         return None
+
+    # Turns
+
+    def _holds_ticket(self, state: State) -> bool:
+        """Whether it names the ticket that its user has: another's, an old one or a used one is none."""
+        held = state.tickets.get(self.user_id) if self.ticket is not None else None
+        return held is not None and held.id == self.ticket
+
+    def _ask_with(self, state: State, now: int) -> None:
+        held = state.tickets[self.user_id]
+        if now - held.asked_at >= ASKED_MS:
+            state.set_ticket(self.user_id, Ticket(held.id, held.user_id, held.number, now))
+
+    def _is_anothers_turn(self, state: State, active: int, now: int) -> bool:
+        if not state.tickets:
+            return False
+        mine, nobodys = state.turns(self.user_id, active, now)
+        return not nobodys and not (self._holds_ticket(state) and self.user_id in mine)
+
+    def _place(self, state: State, now: int) -> Place | None:
+        """Its place in the queue, at the end of which it is put where it asks for a turn and has none."""
+        if not self.queue and not self._holds_ticket(state):
+            return None
+        if self.user_id not in state.tickets:
+            number = max((one.number for one in state.tickets.values()), default=0) + 1
+            state.set_ticket(self.user_id, Ticket(f"t.{self.secret}", self.user_id, number, now))
+        mine, waiting = state.tickets[self.user_id], state.queue(now)
+        return Place(mine.id, 1 + sum(one.number < mine.number for one in waiting), len(waiting), mine.expires_at)
 
     def _record(
         self,
@@ -128,8 +166,10 @@ def _suspended(state: State, user_id: str, now: int) -> Refusal:
 
 
 @lru_cache(maxsize=8)  # in a flood one is like the other, and what is the same is written out once (http/wire.py)
-def _server_full(held: Capacity, retry_after: int) -> Refusal:
-    facts = {"current": held.current, "max": held.maximum, "capacity": held.as_dict()}
+def _server_full(held: Capacity, retry_after: int, place: Place | None = None) -> Refusal:
+    facts: dict[str, Any] = {"current": held.current, "max": held.maximum, "capacity": held.as_dict()}
+    if place is not None:
+        facts["ticket"] = place._asdict()
     return Refusal("server_full", facts, retry_after)
 
 
@@ -195,6 +235,9 @@ class Stop:
 
 def reap(state: State, now: int) -> int:
     """End what has run out, each at the instant its lease or its notice did; how many. Every batch begins with it."""
+    if state.tickets:
+        for ticket in [one for one in state.tickets.values() if one.expires_at <= now]:
+            state.set_ticket(ticket.user_id, None)
     expired = state.expired(now)
     for session in expired:
         told = session.notice is not None and session.notice.at <= session.expires_at

@@ -33,6 +33,7 @@ from limiter.rules.records import (
     Version,
 )
 from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.turns import Free, Ticket, claims
 from limiter.rules.undo import UndoJournal
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Day, Window, day_of
 
@@ -43,7 +44,8 @@ RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 30, 600
 STARTS = "starts", ""
 """The window of starts that took a free slot, beside those of the rates."""
 SHARED = (
-    "limits", "sessions", "bots", "repeats", "users", "next_number", "paused", "plan", "freed", "trade_days", "windows",
+    "limits", "tickets", "sessions", "bots", "repeats", "users", "next_number", "paused", "plan", "freed",
+    "trade_days", "windows",
     "last_token_at", "incidents", "deliveries", "channels", "numbers", "beaten", "_due", "_retry_after",
 )  # fmt: skip
 """What a state has of the database; the rest is of this process."""
@@ -67,6 +69,7 @@ class State:
         self.trade_days: dict[tuple[str, str], int] = {}
         self.windows: dict[tuple[str, str], Window] = {}
         self.last_token_at: int | None = None
+        self.tickets: dict[str, Ticket] = {}
         self.load: Load | None = None
         self.totals: dict[str, int] = {}
         self.sampled: dict[str, int] = {}
@@ -121,6 +124,7 @@ class State:
             active -= sum(session.ends_at <= now for session in self.sessions.values())
         is_open = not self.paused and not self.draining and self.limits.whole("MAX_BOTS_PER_USER") > 0
         is_open = is_open and self.barred(now) is None and active < self.slots_for(None, now)
+        is_open = is_open and (not self.tickets or self.turns(None, active, now)[1] > 0)
         return Capacity(active, self.limits.whole("MAX_CONCURRENT_BOTS"), is_open)
 
     def barred(self, now: int) -> Barred | None:
@@ -136,17 +140,40 @@ class State:
     def slots_for(self, user_id: str | None, now: int) -> int:
         """How many slots all together may hold once this user (None: a new one) has started: the reserve's free ones
         are for its own users. May be below 0."""
-        limits, kept = self.limits, self.limits.values["RESERVED_SLOTS"]
-        assert isinstance(kept, int)
-        most = limits.whole("MAX_CONCURRENT_BOTS")
-        if not kept or (user_id is not None and limits.in_reserve(user_id, now)):
+        limits, most = self.limits, self.limits.whole("MAX_CONCURRENT_BOTS")
+        if not limits.values["RESERVED_SLOTS"] or (user_id is not None and limits.in_reserve(user_id, now)):
             return most
+        return most - self.kept(now)
+
+    def kept(self, now: int) -> int:
+        """Reserved slots that users of the reserve do not hold."""
+        limits, kept = self.limits, self.limits.whole("RESERVED_SLOTS")
         reserve = [user for user in limits.reserve if limits.in_reserve(user, now)]
         if self._due and self._due[0][0] <= now:
-            held = sum(one.user_id in reserve and one.expires_at > now for one in self.sessions.values())
+            held = sum(one.user_id in reserve and one.ends_at > now for one in self.sessions.values())
         else:
             held = sum(self.user_active(user) for user in reserve)
-        return most - max(0, kept - held)
+        return max(0, kept - held)
+
+    def queue(self, now: int) -> list[Ticket]:
+        """The tickets that wait, in order."""
+        return sorted((one for one in self.tickets.values() if one.expires_at > now), key=lambda one: one.number)
+
+    def turns(self, user_id: str | None, active: int, now: int) -> tuple[set[str], int]:
+        """Of those who wait for the slots that this user (None: a new one) may have: whose turn it is, and how many
+        slots are nobody's. While reserved slots are free, the reserve and the others wait apart."""
+        limits, kept = self.limits, self.kept(now) if self.limits.values["RESERVED_SLOTS"] else 0
+        reserve = user_id is not None and limits.in_reserve(user_id, now)
+        slots, tickets = limits.whole("MAX_CONCURRENT_BOTS") - active, self.queue(now)
+        if kept:
+            slots = min(slots, kept) if reserve else slots - kept
+            tickets = [one for one in tickets if limits.in_reserve(one.user_id, now) == reserve]
+        return claims(tickets, Free(slots, self.freed, limits.room_since), now)
+
+    def set_ticket(self, user_id: str, ticket: Ticket | None) -> None:
+        """The user's place in the queue, or that he has none any more."""
+        self.journal.put(self.tickets, user_id, ticket)
+        self.journal.put(self.changes.tickets, user_id, True)
 
     def user_active(self, user_id: str) -> int:
         """Slots that the user holds."""
@@ -291,6 +318,12 @@ class State:
     def follow_count(self, figure: str, at: int, n: int) -> None:
         """Another process counted n happenings of the last hour."""
         self.windows.setdefault(("hour", figure), Window(HOUR_SECONDS)).add(at // 1000, n)
+
+    def follow_ticket(self, user_id: str, ticket: Ticket | None) -> None:
+        """Another process gave a place in the queue, or took it back."""
+        self.tickets.pop(user_id, None)
+        if ticket is not None:
+            self.tickets[user_id] = ticket
 
     def follow_starts(self, at: int, n: int) -> None:
         """Another process gave n slots away that were free."""

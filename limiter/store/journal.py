@@ -11,6 +11,7 @@ from typing import Any
 
 from limiter.rules.records import Notice, RefusalRecord, Session
 from limiter.rules.state import State
+from limiter.rules.turns import Ticket
 from limiter.store.rows import as_session, notice_row, session_row
 from limiter.units import MINUTE_MS
 
@@ -50,6 +51,10 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
         "refused": Counter(one.reason for one in refused),
         "days": [(day, user, used) for (user, day), used in changes.trade_days.items()],
         "seconds": [(kind, user, second, n) for (kind, user, second), n in changes.seconds.items()],
+        "tickets": [
+            (user, None) if (held := state.tickets.get(user)) is None else (user, (held.id, held.number, held.asked_at))
+            for user in changes.tickets
+        ],
         "parts": [name for name, changed in named.items() if changed],
     }
     return json.dumps({name: value for name, value in found.items() if value}, separators=(",", ":"))
@@ -66,6 +71,8 @@ def follow(state: State, at: int, entry: Entry) -> None:
         state.window(kind, user).add(second, n)
         if kind == "tokens":
             state.last_token_at = at
+    for user, held in entry.get("tickets", ()):
+        state.follow_ticket(user, None if held is None else Ticket(held[0], user, held[1], held[2]))
     if taken := entry.get("taken"):
         state.follow_starts(at, taken)
     counts = {"starts": entry.get("starts", 0), "trades": entry.get("trades", 0)}

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from limiter.rules.limits import Limits
 from limiter.rules.records import Step
 from limiter.rules.state import GAPS, State
+from limiter.rules.turns import Ticket
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
 from limiter.store import incidents, schema
 from limiter.store.rows import as_session, as_step
@@ -33,6 +34,8 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
     days, today = schema.trade_days.c, state.day(now).name
     for row in connection.execute(select(days.user_id, days.used).where(days.day == today)):
         state.trade_days[row.user_id, today] = row.used
+    for row in connection.execute(select(schema.tickets)):
+        state.follow_ticket(row.user_id, Ticket(row.id, row.user_id, row.number, min(row.asked_at, now)))
     _read_windows(connection, state, now)
     tokens = select(func.max(schema.snapshots.c.at)).where(
         schema.snapshots.c.step == MINUTE_STEP, schema.snapshots.c.tokens > 0

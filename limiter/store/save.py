@@ -72,6 +72,10 @@ class Saver:
             run(sql.upsert_day, [(day, user, used) for (user, day), used in changes.trade_days.items()])
         if changes.seconds:
             run(sql.upsert_second, [(second, kind, user, n) for (kind, user, second), n in changes.seconds.items()])
+        if changes.tickets:
+            run(sql.delete_ticket, [(user,) for user in changes.tickets])
+            held = [state.tickets[user] for user in changes.tickets if user in state.tickets]
+            self._insert("tickets", [(one.user_id, one.id, one.number, one.asked_at) for one in held])
         if changes.versions:
             self.versions(state, changes.versions, changes.overrides)
         if changes.plan:

@@ -209,6 +209,15 @@ overrides = _table(
     _needed("reserve", server_default=text("0"), **_since(5)),  # whether reserved slots are for the user
 )
 
+tickets = _table(
+    "tickets",
+    Column("user_id", Text, primary_key=True),
+    _needed("id", Text),
+    _needed("number"),
+    _needed("asked_at"),
+    info={"step": 6},
+)
+
 snapshots = _table(
     "snapshots",
     Column("step", Int, primary_key=True, autoincrement=False),  # seconds: 5, 60 or 3600
@@ -416,11 +425,16 @@ def _fifth(tx: Connection) -> None:
     _make(tx, 5)
 
 
+def _sixth(tx: Connection) -> None:
+    _make(tx, 6)
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first", _first),
     ("what bots cost", _second),
     ("facts of incidents", _third),
     ("announced stops", _fourth),
     ("users of the reserve", _fifth),
+    ("tickets of who waits", _sixth),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

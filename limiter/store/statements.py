@@ -47,6 +47,8 @@ class Statements:
         self.update_fleet = self.compiled(fleet.update().where(only), ["active", "next_number", "paused"])
         self.update_beat = self.compiled(live.update().where(live.c.number == bindparam("of")), [*BEAT, "of"])
         self.update_notice = self.compiled(live.update().where(live.c.number == bindparam("of")), [*NOTICE, "of"])
+        waiting = schema.tickets
+        self.delete_ticket = self.compiled(waiting.delete().where(waiting.c.user_id == bindparam("of")), ["of"])
         self.insert_trade = self.compiled(schema.trades.insert().inline(), TRADE)
         self.upsert_day = self._upsert(schema.trade_days, lambda _, new: {"used": new.used})
         self.upsert_second = self._upsert(schema.rate_seconds, lambda old, new: {"n": old.n + new.n})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import CAPACITY_FIELDS, Limiter, granted, new_user, refused, wait_until
+from tests.conftest import CAPACITY_FIELDS, Limiter, granted, instant, new_user, refused, wait_until
 
 Start = Callable[..., Limiter]
 FULL_FR = "Serveur complet (1/1 bots actifs). Réessaie dans quelques minutes."
@@ -162,6 +164,32 @@ def test_a_busy_box_refuses_new_starts_but_no_replacement(limiter: Start) -> Non
     one.session("u1", "b1")
     one.set_limits(MAX_RAM_PERCENT="none")
     one.session("u3")
+
+
+def test_who_waits_in_turn_is_the_next_over_a_kill_and_in_a_race(limiter: Start) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS="1", BOT_LEASE_SECONDS="600")
+
+    def ask(user: str, ticket: str | None = None) -> httpx.Response:
+        return one.post("/api/bots/start", {"user_id": user, "queue": True} | ({"ticket": ticket} if ticket else {}))
+
+    def place(user: str, ticket: str | None = None) -> Any:
+        return refused(ask(user, ticket), 503, "server_full")["ticket"]
+
+    holder = one.session("holder")
+    tickets = {f"u{n}": place(f"u{n}") for n in range(12)}
+    assert [(one["position"], one["of"]) for one in tickets.values()] == [(n + 1, n + 1) for n in range(12)]
+    assert tickets["u0"].keys() == {"id", "position", "of", "expires_at"}
+    assert 290 < (instant(tickets["u0"]["expires_at"]) - datetime.now(UTC)).total_seconds() <= 300
+    assert granted(one.admin("GET", "/api/admin/stats"))["queue"] == {"waiting": 12}
+    one.restart(kill=True)
+    assert place("u3", tickets["u3"]["id"])["position"] == 4
+    granted(one.end(holder))
+    assert not one.capacity()["can_accept_new"]
+    assert "ticket" not in refused(one.start("stranger"), 503, "server_full")
+    with ThreadPoolExecutor(12) as pool:
+        answers = dict(zip(tickets, pool.map(ask, tickets, [t["id"] for t in tickets.values()]), strict=True))
+    assert [user for user, answer in answers.items() if answer.status_code == 201] == ["u0"]
+    assert one.capacity()["current_bots"] == 1
 
 
 BAD_HOST = {"Host": "evil.example"}

@@ -356,6 +356,7 @@ class Model(RuleBasedStateMachine):
         """A batch of everything that can be undone."""
         requests: list[Any] = [
             asked(user, "b1", "k1"), asked(user, "b1", "k9"), asked(user), asked("new", "b1"), Take("r", "tokens", 2),
+            asked("late", queue=True),
             ChangeLimits({"MAX_CONCURRENT_BOTS": 9}, "t", None, False, "k", CALM, 150), ReapSuspects("k", "t"),
             SetPause(not self.paused, "t", "k"), OverrideUser(user, {}, None, "t", "k"), TakeSnapshot(None, None, None),
         ]  # fmt: skip

@@ -45,10 +45,13 @@ def decide(state: State, request: Any, now: int = NOW) -> Any:
     return request.decide(state, now)
 
 
-def asked(user_id: str, bot_id: str | None = None, key: str | None = None) -> Start:
+def asked(
+    user_id: str, bot_id: str | None = None, key: str | None = None, *, queue: bool = False, ticket: str | None = None
+) -> Start:
     """A start request with fresh names."""
     number = next(_numbers)
-    return Start(f"request-{number}", user_id, bot_id, f"made-{number}", f"secret-{number}", key)
+    names = f"request-{number}", user_id, bot_id, f"made-{number}", f"secret-{number}", key
+    return Start(*names, queue=queue, ticket=ticket)
 
 
 def start(state: State, user_id: str, bot_id: str | None = None, key: str | None = None, now: int = NOW) -> Any:
@@ -129,6 +132,7 @@ def picture(state: State, now: int = NOW) -> dict[str, Any]:
         "users": dict(state.users),
         "next_number": state.next_number,
         "paused": state.paused,
+        "tickets": dict(state.tickets),
         "freed": list(state.freed),
         "trade_days": {key: n for key, n in state.trade_days.items() if n},
         "windows": {key: window.total for key, window in state.windows.items() if window.used(now // SECOND)},

@@ -96,6 +96,17 @@ def test_slots_are_reserved_in_every_process(books: Callable[..., list[Book]]) -
     two.start("vip")
 
 
+def test_who_waits_at_one_process_is_the_next_at_every_other(books: Callable[..., list[Book]]) -> None:
+    one, two = books(2, MAX_CONCURRENT_BOTS=1)
+    holder = one.start("u1")
+    (waits,) = one.ask(NOW, asked("u2", queue=True))
+    two.ask(NOW, stop(holder))
+    assert two.ask(NOW, asked("u3"))[0].reason == "server_full"
+    assert two.ask(NOW, asked("u2", ticket=waits.facts["ticket"]["id"]))[0].created
+    look(one, NOW)
+    assert not one.state.tickets
+
+
 def test_a_heartbeat_at_one_process_keeps_the_lease_at_the_others(books: Callable[..., list[Book]]) -> None:
     one, two = books(2)
     kept, lost = one.start("u1"), one.start("u2")

@@ -142,6 +142,22 @@ def test_the_last_minute_of_starts_is_kept_and_a_replacement_is_none(book: Book)
     book.start("u4", now=NOW + 61 * SECOND)
 
 
+def test_who_waits_keeps_the_place_over_a_restart(book: Book) -> None:
+    book.ask(NOW, change(MAX_CONCURRENT_BOTS=1))
+    holder = book.start("u1")
+    first, second = (one.facts["ticket"] for one in book.ask(NOW, asked("u2", queue=True), asked("u3", queue=True)))
+    book.restart(NOW + 30 * SECOND)
+    book.ask(NOW + 30 * SECOND, stop(holder))
+    again, other = book.ask(
+        NOW + 31 * SECOND, asked("u3", ticket=second["id"], queue=True), asked("u2", ticket=first["id"], queue=True)
+    )
+    assert again.facts["ticket"] | {"expires_at": 0} == second | {"expires_at": 0}
+    assert other.created
+    book.restart(NOW + 32 * SECOND)
+    assert list(book.state.tickets) == ["u3"]
+    assert book.state.tickets["u3"].asked_at == NOW + 31 * SECOND
+
+
 def test_a_clock_that_went_back_gives_no_second_minute(file_book: Book) -> None:
     file_book.ask(NOW, change(MAX_TOKENS_PER_MINUTE=10))
     file_book.ask(NOW, Take("r", "tokens", 10))
