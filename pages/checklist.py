@@ -104,7 +104,7 @@ def detail(step: PlanStep) -> str:
 
 def edit(steps: Sequence[PlanStep]) -> None:
     """Times and limits, typed in the zone of the run."""
-    import pandas as pd  # 50 MB that no other page needs
+    import pandas as pd  # only who edits the plan needs a table of its own here
 
     to_come = [(times.millis(step.at), step.max_bots) for step in steps if step.status != "applied"]
     draft = st.session_state.setdefault("plan-draft", to_come)
