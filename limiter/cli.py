@@ -5,6 +5,7 @@
 What opens the database is imported by the commands that do: what only asks over HTTP shall not wait for SQLAlchemy.
 """
 
+import functools
 import json
 import os
 import sys
@@ -159,6 +160,26 @@ def serve(host: str | None, port: int | None, database_url: str | None) -> None:
     settings = with_config(LIMITER_HOST=host, LIMITER_PORT=port, LIMITER_DATABASE_URL=database_url)
     with sentences():
         serve(settings)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what is wrong with this installation, and what to do. Exit status 1 where something is."""
+    from limiter import doctor
+    from limiter.agent.words import text
+
+    try:
+        language = config.read().lang
+    except config.ConfigError:
+        language = None  # LIMITER_LANG of the environment
+    findings = list(doctor.examine(functools.partial(text, language=language)))
+    if as_json:
+        told = {"success": True, "findings": [one.as_json() for one in findings]}
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(f"{'✓' if one.ok else '✗'} {one.part}: {one.message}" for one in findings))
+    sys.exit(0 if all(one.ok for one in findings) else 1)
 
 
 @main.command()

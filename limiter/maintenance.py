@@ -98,10 +98,13 @@ def create_key(config: Config, scope: Scope, name: str) -> str:
 
 
 def list_keys(config: Config) -> list[Key]:
-    """Every key, revoked ones too; never a secret."""
+    """Every key, revoked ones too; never a secret. Raises StoreError where the database cannot be read."""
     engine = open_reader(config.database_url)
-    with reading(engine) as connection:
-        return read.keys.keys(connection)
+    try:
+        with reading(engine) as connection:
+            return read.keys.keys(connection)
+    except DatabaseError as error:
+        raise StoreError(f"the database cannot be read ({error.orig}): limiter check") from error
 
 
 def revoke_key(config: Config, key_id: str) -> None:
