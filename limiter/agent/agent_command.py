@@ -1,12 +1,14 @@
 """`python -m limiter agent`: the agent in the foreground, as a unit has it; `--status` and `--stop` for a person."""
 
 import os
+import time
 
 from limiter.agent import address, message
 from limiter.agent.run import usable_folder
 from limiter.agent.words import UNREADABLE, WRONG_COMMAND_LINE, Unable, say, text
 
 ANSWER_SECONDS = 60.0
+ENDED_SECONDS = 5.0  # it answers, and then it goes
 FAILED = 1
 FOR_TESTS = ("--away", "--no-groups", "--idle", "--measure-every", "--measure-after")
 HELP_EN = """Usage: python -m limiter agent [--status [--json] | --stop [--force]]
@@ -93,6 +95,10 @@ def stop(force: bool) -> int:
     """End the agent; 1 where it holds bots and may not end them."""
     answer = asked({"ask": "stop"} | ({"force": "1"} if force else {}))
     if "held" not in answer:
+        until = time.monotonic() + ENDED_SECONDS
+        while (still_there := address.reached(ANSWER_SECONDS)) is not None and time.monotonic() < until:
+            still_there.close()
+            time.sleep(0.02)
         print(text(fr="L'agent est arrêté.", en="The agent has ended."))
         return 0
     bots = answer["held"]

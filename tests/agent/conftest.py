@@ -41,14 +41,18 @@ def lives(pid: int) -> bool:
 class Bots:
     """A limiter with the shortest lease, English sentences, and an agent of its own; `way`: group, tree or direct."""
 
-    def __init__(self, folder: Path, way: str = "group", lease: int = 5, **env: Any) -> None:
+    def __init__(
+        self, folder: Path, way: str = "group", lease: int = 5, limiter: Limiter | None = None, **env: Any
+    ) -> None:
         self.way = way
-        self.limiter = Limiter(folder, {"BOT_LEASE_SECONDS": lease, "LIMITER_LANG": "en", **env})
+        self.limiter = limiter or Limiter(folder, {"BOT_LEASE_SECONDS": lease, "LIMITER_LANG": "en", **env})
         self.folder = folder
+        self.shares_its_limiter = limiter is not None
         self.socket = folder / "agent" / "agent.sock"
         self.env = self.limiter.env | {"LIMITER_AGENT_SOCKET": str(self.socket)}
         self.foreground: subprocess.Popen[str] | None = None
-        self.limiter.serve()
+        if limiter is None:
+            self.limiter.serve()
 
     def agent(self, *options: str) -> None:
         """Start the agent in the foreground, with options for tests."""
@@ -62,9 +66,11 @@ class Bots:
             self.ask_agent("--stop", "--force")
             if self.foreground is not None:
                 self.foreground.communicate(timeout=10)
-            self.limiter.close()
+            if not self.shares_its_limiter:
+                self.limiter.close()
         finally:
-            self.limiter.kill()
+            if not self.shares_its_limiter:
+                self.limiter.kill()
 
     def ask_agent(self, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "limiter", "agent", *options]

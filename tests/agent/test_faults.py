@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +14,30 @@ import pytest
 
 from limiter.agent import processes
 from tests.agent.conftest import Bot, Bots, lives
-from tests.conftest import ROOT, new_user, wait_until
+from tests.conftest import ROOT, Limiter, new_user, wait_until
 
 Own = Callable[..., Bots]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(scope="module")
+def limiter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
+    """One for all tests of a module that leave it alone: to start one takes longer than most of them."""
+    one = Limiter(tmp_path_factory.mktemp("limiter"), {"BOT_LEASE_SECONDS": 5, "LIMITER_LANG": "en"})
+    try:
+        one.serve()
+        yield one
+        one.close()
+    finally:
+        one.kill()
+
+
+@pytest.fixture
+def bots(tmp_path: Path, limiter: Limiter) -> Iterator[Bots]:
+    """An agent for one test, behind the limiter of the module."""
+    one = Bots(tmp_path, limiter=limiter)
+    yield one
+    one.close()
 
 
 def another(bots: Bots, before: int) -> int | None:
@@ -27,8 +47,7 @@ def another(bots: Bots, before: int) -> int | None:
 
 
 @pytest.mark.parametrize("groups", [True, False], ids=["group", "tree"])
-def test_a_killed_agent_comes_back_and_takes_its_bots_over(own_bots: Own, groups: bool) -> None:
-    bots = own_bots()
+def test_a_killed_agent_comes_back_and_takes_its_bots_over(bots: Bots, groups: bool) -> None:
     bots.agent(*([] if groups else ["--no-groups"]))
     bot, ends = Bot(bots, "sleep 1000 & wait; true"), Bot(bots, "exec sleep 1000")
     time.sleep(1.2)
@@ -48,8 +67,7 @@ def test_a_killed_agent_comes_back_and_takes_its_bots_over(own_bots: Own, groups
     ends.end()
 
 
-def test_a_killed_guardian_is_replaced(own_bots: Own) -> None:
-    bots = own_bots()
+def test_a_killed_guardian_is_replaced(bots: Bots) -> None:
     bot = Bot(bots, "exec sleep 1000")
     for _ in range(3):
         before = bots.status()
@@ -174,7 +192,7 @@ def test_what_may_not_be_signalled_keeps_its_slot(own_bots: Own, tmp_path: Path)
     try:
         wait_until(lambda: (found := processes.read(process.pid)) is not None and found.name == "sleep", 10)
         bots.limiter.kill()  # no renewal: it would be ended
-        wait_until(lambda: "may not be signalled: sleep" in asked("--status"), 10)
+        wait_until(lambda: "may not be signalled: sleep" in asked("--status"), 20)
         bots.limiter.client = bots.limiter.new_client()
         bots.limiter.serve()
         wait_until(lambda: bots.holds(user), 3)
@@ -192,8 +210,7 @@ def test_what_may_not_be_signalled_keeps_its_slot(own_bots: Own, tmp_path: Path)
 
 
 @AS_ROOT
-def test_a_folder_of_somebody_else_is_refused(own_bots: Own) -> None:
-    bots = own_bots()
+def test_a_folder_of_somebody_else_is_refused(bots: Bots) -> None:
     bots.socket.parent.mkdir(0o700)
     shutil.chown(bots.socket.parent, "nobody")
     done = bots.run("echo", "I run")
@@ -202,8 +219,7 @@ def test_a_folder_of_somebody_else_is_refused(own_bots: Own) -> None:
     bots.socket.parent.rmdir()
 
 
-def test_a_folder_that_others_may_change_is_refused(own_bots: Own) -> None:
-    bots = own_bots()
+def test_a_folder_that_others_may_change_is_refused(bots: Bots) -> None:
     bots.socket.parent.mkdir()
     bots.socket.parent.chmod(0o777)
     done = bots.run("echo", "I run")
@@ -212,16 +228,14 @@ def test_a_folder_that_others_may_change_is_refused(own_bots: Own) -> None:
     bots.socket.parent.chmod(0o700)
 
 
-def test_a_link_in_its_place_is_refused(own_bots: Own, tmp_path: Path) -> None:
-    bots = own_bots()
+def test_a_link_in_its_place_is_refused(bots: Bots, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(0o700)
     bots.socket.parent.symlink_to(tmp_path / "elsewhere")
     assert bots.run("echo", "I run").returncode == 78
     bots.socket.parent.unlink()
 
 
-def test_a_folder_that_is_taken_away_is_made_again(own_bots: Own) -> None:
-    bots = own_bots()
+def test_a_folder_that_is_taken_away_is_made_again(bots: Bots) -> None:
     bot = Bot(bots, "exec sleep 1000")
     before = bots.status()
     shutil.rmtree(bots.socket.parent)
@@ -236,16 +250,14 @@ def test_a_folder_that_is_taken_away_is_made_again(own_bots: Own) -> None:
     bot.end()
 
 
-def test_however_long_the_path_is(own_bots: Own, tmp_path: Path) -> None:
-    bots = own_bots()
+def test_however_long_the_path_is(bots: Bots, tmp_path: Path) -> None:
     (tmp_path / ("long" * 40)).mkdir()
     bots.env["LIMITER_AGENT_SOCKET"] = str(tmp_path / ("long" * 40) / "agent" / "agent.sock")
     assert bots.run("echo", "I run").stdout == "I run\n"
     assert bots.status()["bots"] == []
 
 
-def test_what_the_agent_keeps_is_for_its_user_alone(own_bots: Own) -> None:
-    bots = own_bots()
+def test_what_the_agent_keeps_is_for_its_user_alone(bots: Bots) -> None:
     bot = Bot(bots, "exec sleep 1000", umask=0)
     folder = bots.socket.parent
     for path in (folder, *folder.rglob("*")):
@@ -264,8 +276,7 @@ def newer(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def test_an_older_agent_makes_place_with_its_bots(own_bots: Own, tmp_path: Path) -> None:
-    bots = own_bots()
+def test_an_older_agent_makes_place_with_its_bots(bots: Bots, tmp_path: Path) -> None:
     bot = Bot(bots, "exec sleep 1000")
     before = bots.status()
     done = bots.run("echo", "I run", **newer(tmp_path / "newer"))
@@ -278,8 +289,7 @@ def test_an_older_agent_makes_place_with_its_bots(own_bots: Own, tmp_path: Path)
     bot.end()
 
 
-def test_an_agent_that_stays_older_is_told(own_bots: Own, tmp_path: Path) -> None:
-    bots = own_bots()
+def test_an_agent_that_stays_older_is_told(bots: Bots, tmp_path: Path) -> None:
     program = (
         "import limiter.agent.message as message, sys; message.PROTOCOL = 2;"
         "from limiter.agent.run import main; sys.exit(main(sys.argv[1:]))"
@@ -295,9 +305,8 @@ def test_an_agent_that_stays_older_is_told(own_bots: Own, tmp_path: Path) -> Non
 # Its life
 
 
-def test_it_refuses_to_end_while_it_holds_bots(own_bots: Own) -> None:
-    bots = own_bots()
-    bot = Bot(bots, "trap 'echo closing; exit 0' TERM; note 1 ready; sleep 1000 & wait")
+def test_it_refuses_to_end_while_it_holds_bots(bots: Bots) -> None:
+    bot = Bot(bots, "trap 'echo closing; exit 0' TERM; sleep 1000 & note 1 ready; wait")
     bot.noted("ready")
     done = bots.ask_agent("--stop")
     assert done.returncode == 1
@@ -311,8 +320,7 @@ def test_it_refuses_to_end_while_it_holds_bots(own_bots: Own) -> None:
     assert not list((bots.socket.parent / "bots").glob("*.json"))
 
 
-def test_asked_to_end_it_goes_when_the_last_bot_has_gone(own_bots: Own) -> None:
-    bots = own_bots()
+def test_asked_to_end_it_goes_when_the_last_bot_has_gone(bots: Bots) -> None:
     bot = Bot(bots, "exec sleep 1000")
     status = bots.status()
     os.kill(status["guardian"], signal.SIGTERM)
@@ -324,15 +332,13 @@ def test_asked_to_end_it_goes_when_the_last_bot_has_gone(own_bots: Own) -> None:
     assert not bot.holds_a_slot
 
 
-def test_it_goes_by_itself_when_nothing_was_asked_for_long(own_bots: Own) -> None:
-    bots = own_bots()
+def test_it_goes_by_itself_when_nothing_was_asked_for_long(bots: Bots) -> None:
     bots.agent("--away", "--idle", "0.5")
     assert bots.foreground is not None
     assert bots.foreground.wait(10) == 0
 
 
-def test_one_agent_a_folder(own_bots: Own) -> None:
-    bots = own_bots()
+def test_one_agent_a_folder(bots: Bots) -> None:
     runs = [subprocess.Popen([*bots.command(new_user()), "sleep", "1000"], env=bots.env) for _ in range(10)]
     wait_until(lambda: (status := bots.status()) and len(status["bots"]) == 10, 15)
     second = bots.ask_agent()
@@ -343,8 +349,7 @@ def test_one_agent_a_folder(own_bots: Own) -> None:
         run.wait()
 
 
-def test_the_agent_holds_nothing_of_the_bot_that_started_it(own_bots: Own, tmp_path: Path) -> None:
-    bots = own_bots()
+def test_the_agent_holds_nothing_of_the_bot_that_started_it(bots: Bots, tmp_path: Path) -> None:
     command = " ".join([*bots.command(new_user()), "echo", "I run"])
     done = subprocess.run(  # would hang until the agent ends, if it held the pipes
         ["bash", "-c", f"{command} 5> >(cat; echo closed)"], env=bots.env, capture_output=True, text=True, timeout=10,
