@@ -170,6 +170,7 @@ def ended_text(reason: str) -> str:
         "lease_expired": t("silent: lease ran out"),
         "replaced": t("replaced by a new start"),
         "admin_stop": t("stopped by an operator"),
+        "drained": t("ended by a drain"),
         "reaped": t("released by an operator"),
     }.get(reason, reason)
 

@@ -133,6 +133,18 @@ def test_sessions_are_listed_and_stopped(one: Limiter) -> None:
     said(one, "sessions", "reap", "--reason", "test")
 
 
+def test_a_drain_is_followed_to_its_end_and_taken_back(one: Limiter) -> None:
+    session = one.session()
+    assert run(one, "drain").exit_code == 2, "a reason is needed"
+    assert run(one, "drain", "--cancel", "--status").exit_code == 2
+    assert "bots left, nobody is ended" in said(one, "drain", "--reason", "move")
+    done = run(one, "drain", "--reason", "move", "--stop-in", "1", "--wait")
+    assert (done.exit_code, "left" in done.stderr) == (0, True) and ": 0 bots left" in done.stdout
+    refused(one.beat(session), 410, "session_ended")
+    assert answered(one, "drain", "--status")["drain"]["reason"] == "move"
+    assert said(one, "drain", "--cancel", "--reason", "done") == "No drain: starts are admitted.\n"
+
+
 def test_starts_are_paused_and_resumed(one: Limiter) -> None:
     said(one, "pause", "--reason", "maintenance")
     refused(one.start(), 503, "paused")

@@ -93,10 +93,10 @@ class StartAnswer(Ok):
 
 
 class Notice(Struct):
-    """What will end the session, and when."""
+    """What will end the session, and when; `at` null: a drain that waits for its bots."""
 
     kind: Literal["stop", "drain"]
-    at: str
+    at: str | None
     reason: str
 
 

@@ -77,6 +77,7 @@ class StatsAnswer(Ok):
     decisions: Decisions
     guards: list[Guard]
     paused: bool
+    draining: bool
     uptime_seconds: float
     version: str
     at: str

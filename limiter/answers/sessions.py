@@ -8,7 +8,7 @@ from limiter.answers.bots import Notice
 from limiter.answers.capacity import Capacity
 from limiter.answers.parts import Ok, ReasonBody
 
-InSeconds = Annotated[int, Meta(ge=0, le=86_400, description="the bots are told now and end then; left out: now")]
+InSeconds = Annotated[int, Meta(ge=0, le=86_400, description="the bots are told now, and end then")]
 PublicIds = Annotated[list[str], Meta(min_length=1, max_length=500)]
 
 
@@ -56,6 +56,21 @@ class StopSessionsBody(StopBody, kw_only=True):
 
 class StoppedAnswer(Ok):
     items: list[AdminSession]
+
+
+class DrainBody(ReasonBody):
+    stop_in_seconds: InSeconds | None = None
+
+
+class Drain(Struct):
+    since: str
+    stop_at: str | None
+    left: int
+    reason: str
+
+
+class DrainAnswer(Ok):
+    drain: Drain | None
 
 
 class PauseAnswer(Ok):

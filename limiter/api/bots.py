@@ -13,7 +13,7 @@ from limiter.api.capacity import shown
 from limiter.http.call import Ask, Call, good
 from limiter.http.wire import Answer, decimal, identifier, iso, ok
 from limiter.rules.quotas import SIGNALS, TOKENS, LookAtUser, RecordTrade, Take, TradeCounted, Use
-from limiter.rules.records import Ended, Session
+from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Start, Stop
 
@@ -33,9 +33,13 @@ def session(of: Session, ended: Ended | None = None) -> s.BotSession:
     )  # fmt: skip
 
 
-def notice_of(of: Session) -> s.Notice | None:
-    """What will end the session, as its bot and operators are told."""
-    return None if of.notice is None else s.Notice("stop", str(iso(of.notice.at)), of.notice.reason)
+def notice_of(of: Session, drain: Drain | None) -> s.Notice | None:
+    """What will end the session, as its bot and operators are told: of its own stop and a drain what comes first."""
+    own = of.notice
+    first = own is None or (drain is not None and drain.stop_at is not None and drain.stop_at <= own.at)
+    if drain is not None and first:
+        return s.Notice("drain", iso(drain.stop_at), drain.reason)
+    return None if own is None else s.Notice("stop", iso(own.at), own.reason)
 
 
 def credentials(session_id: str) -> tuple[int, str]:
@@ -92,9 +96,10 @@ def _beat(of: s.HeartbeatBody | s.Beat) -> Heartbeat:
 
 
 def _renewed(call: Call, renewed: Session) -> Answer:
-    limits = call.services.committer.state.limits
+    state = call.services.committer.state
+    limits, notice = state.limits, notice_of(renewed, state.drain)
     values = dict(limits.of(renewed.user_id, call.now()))
-    return ok(s.HeartbeatAnswer(session(renewed), values, limits.version, notice_of(renewed)))
+    return ok(s.HeartbeatAnswer(session(renewed), values, limits.version, notice))
 
 
 def heartbeats(call: Call) -> Ask:
@@ -104,14 +109,17 @@ def heartbeats(call: Call) -> Ask:
 
 
 def _all_renewed(call: Call, results: list[Session | Refusal]) -> Answer:
-    limits = call.services.committer.state.limits
+    state = call.services.committer.state
+    limits = state.limits
     every = heartbeat_seconds(limits.whole("BOT_LEASE_SECONDS"))
-    return ok(s.HeartbeatsAnswer([_result(one) for one in results], dict(limits.values), limits.version, every))
+    return ok(
+        s.HeartbeatsAnswer([_result(one, state.drain) for one in results], dict(limits.values), limits.version, every)
+    )
 
 
-def _result(of: Session | Refusal) -> s.BeatResult:
+def _result(of: Session | Refusal, drain: Drain | None) -> s.BeatResult:
     if isinstance(of, Session):
-        return s.BeatResult(True, str(iso(of.expires_at)), notice_of(of))
+        return s.BeatResult(True, str(iso(of.expires_at)), notice_of(of, drain))
     if of.reason == "session_unknown":
         return s.BeatResult(False, reason="session_unknown")
     ended_at, how = str(iso(of.facts["ended_at"])), of.facts["ended_reason"]

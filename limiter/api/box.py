@@ -28,10 +28,11 @@ HIDDEN = Words(
 async def box(call: Call) -> Answer:
     """What this box carries of the bots that run on it, what they cost, and the bots without a slot."""
     services, now = call.services, call.now()
+    state = services.committer.state
     bots = [
         Bot(session.memory_bytes, session.cpu_percent, session.start_cpu_seconds)
-        for session in services.committer.state.sessions.values()
-        if session.ends_at > now
+        for session in state.sessions.values()
+        if state.holds(session, now)
     ]
     if services.strangers is not None:
         await services.strangers.refresh(OLD_SECONDS)

@@ -59,6 +59,7 @@ async def stats(call: Call) -> Answer:
         decisions=s.Decisions(p50, p99, latency.count),
         guards=[s.Guard(**told(guard.as_dict(), call.language)) for guard in check(services.sampler.readings(), now)],
         paused=state.paused,
+        draining=state.drain is not None,
         uptime_seconds=round(time.monotonic() - services.started_at, 3),
         version=services.version,
         at=str(iso(now)),

@@ -47,6 +47,8 @@ from limiter.answers.parts import ReasonBody
 from limiter.answers.plan import PlanAnswer, PlanBody
 from limiter.answers.refusals import RefusalAnswer, RefusalsAnswer
 from limiter.answers.sessions import (
+    DrainAnswer,
+    DrainBody,
     PauseAnswer,
     PublicIdsBody,
     ReapAnswer,
@@ -181,6 +183,9 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/admin/users/{user_id}/stop", "admin:write", sessions.keep_user,
           {200: StoppedAnswer}, ReasonBody),
     Route("POST", "/api/admin/sessions/reap", "admin:write", sessions.reap_sessions, {200: ReapAnswer}, ReasonBody),
+    Route("GET", "/api/admin/drain", "admin:read", sessions.drain, {200: DrainAnswer}),
+    Route("POST", "/api/admin/drain", "admin:write", sessions.start_drain, {200: DrainAnswer}, DrainBody),
+    Route("DELETE", "/api/admin/drain", "admin:write", sessions.cancel_drain, {200: DrainAnswer}, ReasonBody),
     Route("POST", "/api/admin/pause", "admin:write", sessions.pause, {200: PauseAnswer}, ReasonBody),
     Route("POST", "/api/admin/resume", "admin:write", sessions.resume, {200: PauseAnswer}, ReasonBody),
     Route("GET", "/api/admin/refusals", "admin:read", refusals.refusals,

@@ -14,10 +14,10 @@ from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
-from limiter.rules.records import Ended, Session
+from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.sessions import Reap, ReapSuspects
-from limiter.rules.stops import Chosen, StopByAdmin, TakeStopBack
+from limiter.rules.stops import Chosen, StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import read
 from limiter.store.rows import as_session
 from limiter.units import MIB
@@ -34,7 +34,7 @@ _NOT_ORDERED = invalid(
 )
 
 
-def session(of: Session, now: int, ended: tuple[int, str] | None = None) -> s.AdminSession:
+def session(of: Session, now: int, ended: tuple[int, str] | None = None, drain: Drain | None = None) -> s.AdminSession:
     """A session as operators see it: never its secret."""
     status = "ended" if ended else "suspect" if of.suspect(now) else "active"
     return s.AdminSession(
@@ -42,7 +42,7 @@ def session(of: Session, now: int, ended: tuple[int, str] | None = None) -> s.Ad
         str(iso(of.started_at)), str(iso(of.last_heartbeat_at)), str(iso(of.expires_at)),
         iso(ended[0]) if ended else None, ended[1] if ended else None,
         _megabytes(of.memory_bytes), _megabytes(of.memory_peak), _rounded(of.cpu_seconds),
-        None if ended else _rounded(of.cpu_percent), None if ended else notice_of(of),
+        None if ended else _rounded(of.cpu_percent), None if ended else notice_of(of, drain),
     )  # fmt: skip
 
 
@@ -59,9 +59,9 @@ def ended_session(ended: Ended, now: int) -> s.AdminSession:
     return session(ended.session, now, (ended.at, ended.reason))
 
 
-def any_session(of: Session | Ended, now: int) -> s.AdminSession:
+def any_session(of: Session | Ended, now: int, drain: Drain | None) -> s.AdminSession:
     """One that holds a slot, or is over."""
-    return ended_session(of, now) if isinstance(of, Ended) else session(of, now)
+    return ended_session(of, now) if isinstance(of, Ended) else session(of, now, drain=drain)
 
 
 async def sessions(call: Call) -> Answer:
@@ -74,7 +74,7 @@ async def sessions(call: Call) -> Answer:
     held = [
         one
         for one in (state.sessions.values() if status != "ended" else ())
-        if one.ends_at > now
+        if state.holds(one, now)
         and (user_id is None or one.user_id == user_id)
         and (before is None or one.number < before)
         and (status != "suspect" or one.suspect(now))
@@ -83,8 +83,8 @@ async def sessions(call: Call) -> Answer:
         if status == "ended" or before is not None:
             raise Refused(_NOT_ORDERED)
         heaviest = nlargest(size, held, key=lambda one: (HEAVIEST[order](one), one.number))
-        return ok(s.SessionsAnswer([session(one, now) for one in heaviest], None))
-    rows = [(one.number, session(one, now)) for one in held]
+        return ok(s.SessionsAnswer([session(one, now, drain=state.drain) for one in heaviest], None))
+    rows = [(one.number, session(one, now, drain=state.drain)) for one in held]
     if status in (None, "ended"):
         await call.decide(Reap())
         found: list[Row[Any]] = list(await call.read(read.sessions.ended, user_id, before, size + 1))
@@ -114,7 +114,7 @@ async def _kept(call: Call, chosen: Chosen) -> list[s.AdminSession]:
 
 async def _told(call: Call, request: StopByAdmin | TakeStopBack) -> list[s.AdminSession]:
     found: list[Session | Ended] = await call.decide(request)
-    return [any_session(one, call.now()) for one in found]
+    return [any_session(one, call.now(), call.services.committer.state.drain) for one in found]
 
 
 def _numbers(call: Call) -> tuple[int, ...]:
@@ -172,3 +172,27 @@ async def resume(call: Call) -> Answer:
 async def _pause(call: Call, paused: bool) -> Answer:
     after: Capacity = await call.decide(SetPause(paused, call.body.reason, call.actor.name))
     return ok(s.PauseAnswer(paused, shown(after)))
+
+
+async def drain(call: Call) -> Answer:
+    """The drain that goes on, and how many bots are left; null where there is none."""
+    return _drain(call)
+
+
+async def start_drain(call: Call) -> Answer:
+    """Refuse every start from now on and tell the bots; who is left in so many seconds is ended."""
+    body: s.DrainBody = call.body
+    await call.decide(StartDrain(call.actor.name, body.reason, body.stop_in_seconds))
+    return _drain(call)
+
+
+async def cancel_drain(call: Call) -> Answer:
+    """Admit starts again; who has not been ended goes on."""
+    await call.decide(TakeDrainBack(call.actor.name, call.body.reason))
+    return _drain(call)
+
+
+def _drain(call: Call) -> Answer:
+    state = call.services.committer.state
+    of, left = state.drain, state.capacity(call.now()).current
+    return ok(s.DrainAnswer(None if of is None else s.Drain(str(iso(of.since)), iso(of.stop_at), left, of.reason)))

@@ -24,7 +24,14 @@ from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, PreviewAnswer,
 from limiter.answers.notes import AuditAnswer, NoteAnswer, NotesAnswer
 from limiter.answers.plan import PlanAnswer
 from limiter.answers.refusals import RefusalAnswer, RefusalsAnswer
-from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionAnswer, SessionsAnswer, StoppedAnswer
+from limiter.answers.sessions import (
+    DrainAnswer,
+    PauseAnswer,
+    ReapAnswer,
+    SessionAnswer,
+    SessionsAnswer,
+    StoppedAnswer,
+)
 from limiter.answers.users import UsageAnswer, UserLimitsAnswer
 from limiter.client.wire import Connection, Reply
 
@@ -199,6 +206,24 @@ class Admin:
     def reap(self, reason: str) -> ReapAnswer:
         """End every suspect session."""
         return self._send(ReapAnswer, "POST", "sessions/reap", {"reason": reason})
+
+    def drain(self) -> DrainAnswer:
+        """The drain that goes on, and how many bots are left; None where there is none."""
+        return self._get(DrainAnswer, "drain")
+
+    def start_drain(self, reason: str, *, stop_in_seconds: int | None = None) -> DrainAnswer:
+        """Refuse every start and tell the bots; who is left in so many seconds is ended."""
+        body: dict[str, Any] = {"reason": reason}
+        return self._send(
+            DrainAnswer,
+            "POST",
+            "drain",
+            body if stop_in_seconds is None else body | {"stop_in_seconds": stop_in_seconds},
+        )
+
+    def cancel_drain(self, reason: str) -> DrainAnswer:
+        """Admit starts again; who has not been ended goes on."""
+        return self._send(DrainAnswer, "DELETE", "drain", {"reason": reason})
 
     def pause(self, reason: str) -> PauseAnswer:
         """Refuse every start from now on; running bots go on."""

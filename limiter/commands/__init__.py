@@ -8,6 +8,7 @@ from limiter.commands.alerts import alerts
 from limiter.commands.box import box
 from limiter.commands.capacity import advice, capacity, stats
 from limiter.commands.deciding import forecast, sizing, state
+from limiter.commands.drain import drain
 from limiter.commands.limits import limits
 from limiter.commands.notes import audit, notes
 from limiter.commands.plan import plan
@@ -16,6 +17,6 @@ from limiter.commands.sessions import pause, resume, sessions
 from limiter.commands.users import usage, users
 
 COMMANDS = (
-    capacity, stats, advice, limits, plan, sessions, users, usage, pause, resume, explain, alerts, notes, audit, box,
-    forecast, sizing, state,
+    capacity, stats, advice, limits, plan, sessions, users, usage, pause, resume, drain, explain, alerts, notes, audit,
+    box, forecast, sizing, state,
 )  # fmt: skip

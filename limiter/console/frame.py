@@ -130,7 +130,9 @@ def figures(sign_in: SignIn) -> None:
         if waiting := len(data.read(read.incidents.unattended)):
             said = tn("{n} open alert", "{n} open alerts", waiting)
             st.page_link("alerts.py", label=said, icon=":material/notifications_active:", width="content")
-        if not capacity.can_accept_new and capacity.status != "FULL":
+        if now.stats is not None and now.stats.draining:
+            st.badge(t("a drain goes on: no starts"), icon=":material/logout:", color="red")
+        elif not capacity.can_accept_new and capacity.status != "FULL":
             st.badge(t("starts are paused"), icon=":material/pause:", color="red")
         if stale:
             age = lasting(max(sample_age or 0.0, now.age_seconds))

@@ -27,6 +27,14 @@ class Notice(NamedTuple):
     reason: str
 
 
+class Drain(NamedTuple):
+    """An operator empties the limiter: since when, when those left are ended (UTC ms; None: nobody is), and why."""
+
+    since: int
+    stop_at: int | None
+    reason: str
+
+
 class Session(Struct, eq=False):
     """One bot's stay. `asked_bot` is the bot_id as asked for: None where a new one was made up.
 
@@ -338,6 +346,7 @@ class Changes:
     deliveries: dict[int, Delivery] = field(default_factory=dict)
     plan: bool = False
     pause: bool = False
+    drain: bool = False
     flush: bool = False
     probe: bool = False
 

@@ -102,7 +102,7 @@ REFUSALS: tuple[Reason, ...] = (
         "draining", 503, "The limiter is stopping",
         "Le serveur redémarre. Réessaie dans quelques secondes.",
         "The server is restarting. Try again in a few seconds.",
-        recorded=Recorded(Words("limiteur en cours d'arrêt", "limiter was stopping"), "#B4BCC8", ("start",)),
+        recorded=Recorded(Words("arrêt ou vidage en cours", "stopping or drained"), "#B4BCC8", ("start",)),
     ),
     Reason(
         "storage_unavailable", 503, "Storage unavailable",

@@ -14,6 +14,10 @@ from limiter.rules.turns import ASKED_MS, Place, Ticket
 from limiter.rules.words import Words
 from limiter.system_limits import Value
 
+DRAINED = Words(
+    "Le serveur est en train d'être vidé : aucun bot ne démarre. Réessaie plus tard.",
+    "The server is being drained: no bot starts. Try again later.",
+)
 SUSPENDED = Words("Ce compte est suspendu.", "This account is suspended.")
 SUSPENDED_FOR = Words(f"{SUSPENDED.fr} Motif : {{why}}", f"{SUSPENDED.en} Reason: {{why}}")
 PAUSED_RETRY_SECONDS = 60
@@ -89,10 +93,8 @@ class Start(Struct, frozen=True):
     def _refuse(self, state: State, now: int, facts: Facts, replaces: bool) -> Refusal | None:
         if self._holds_ticket(state):
             self._ask_with(state, now)
-        if state.draining:
-            return self._record(state, now, facts, Refusal("draining", {}, DRAINING_RETRY_SECONDS))
-        if state.paused:
-            return self._record(state, now, facts, Refusal("paused", {}, PAUSED_RETRY_SECONDS))
+        if (closed := _closed(state)) is not None:
+            return self._record(state, now, facts, closed)
         if facts.user_max == 0 or (not replaces and facts.user_active >= facts.user_max):
             told = {"active": facts.user_active, "limit": facts.user_max}
             refusal = Refusal("user_limit", told, USER_LIMIT_RETRY_SECONDS)
@@ -152,6 +154,15 @@ class Start(Struct, frozen=True):
             self.request_id, now, self.user_id, self.bot_id, refusal.reason, limit, value, count, facts.version, facts
         )
         return state.refuse(refusal, refused)
+
+
+def _closed(state: State) -> Refusal | None:
+    """Why nobody is let in, whoever asks."""
+    if state.draining:
+        return Refusal("draining", {}, DRAINING_RETRY_SECONDS)
+    if state.drain is not None:
+        return Refusal("draining", {}, PAUSED_RETRY_SECONDS, words=DRAINED)
+    return Refusal("paused", {}, PAUSED_RETRY_SECONDS) if state.paused else None
 
 
 def _suspended(state: State, user_id: str, now: int) -> Refusal:
@@ -240,8 +251,7 @@ def reap(state: State, now: int) -> int:
             state.set_ticket(ticket.user_id, None)
     expired = state.expired(now)
     for session in expired:
-        told = session.notice is not None and session.notice.at <= session.expires_at
-        state.end(session, session.ends_at, "admin_stop" if told else "lease_expired")
+        state.end(session, *state.end_of(session))
     return len(expired)
 
 

@@ -22,6 +22,7 @@ from limiter.rules.records import (
     Channel,
     Costs,
     Delivery,
+    Drain,
     Ended,
     Incident,
     Notice,
@@ -44,7 +45,7 @@ RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 30, 600
 STARTS = "starts", ""
 """The window of starts that took a free slot, beside those of the rates."""
 SHARED = (
-    "limits", "tickets", "sessions", "bots", "repeats", "users", "next_number", "paused", "plan", "freed",
+    "limits", "tickets", "sessions", "bots", "repeats", "users", "next_number", "paused", "drain", "plan", "freed",
     "trade_days", "windows",
     "last_token_at", "incidents", "deliveries", "channels", "numbers", "beaten", "_due", "_retry_after",
 )  # fmt: skip
@@ -63,6 +64,7 @@ class State:
         self.users: dict[str, int] = {}
         self.next_number = 1
         self.paused = False
+        self.drain: Drain | None = None
         self.plan: tuple[Step, ...] = ()
         self.draining = False
         self.freed: deque[int] = deque(maxlen=GAPS + 1)
@@ -120,10 +122,11 @@ class State:
     def capacity(self, now: int) -> Capacity:
         """Slots taken at `now`: a session counts until its lease or its notice ends it and not after, reaped or not."""
         active = len(self.sessions)
-        if self._due and self._due[0][0] <= now:
-            active -= sum(session.ends_at <= now for session in self.sessions.values())
-        is_open = not self.paused and not self.draining and self.limits.whole("MAX_BOTS_PER_USER") > 0
-        is_open = is_open and self.barred(now) is None and active < self.slots_for(None, now)
+        if self.drained(now) or (self._due and self._due[0][0] <= now):
+            active -= sum(not self.holds(session, now) for session in self.sessions.values())
+        is_open = not self.paused and not self.draining and self.drain is None
+        is_open = is_open and self.limits.whole("MAX_BOTS_PER_USER") > 0 and self.barred(now) is None
+        is_open = is_open and active < self.slots_for(None, now)
         is_open = is_open and (not self.tickets or self.turns(None, active, now)[1] > 0)
         return Capacity(active, self.limits.whole("MAX_CONCURRENT_BOTS"), is_open)
 
@@ -149,8 +152,8 @@ class State:
         """Reserved slots that users of the reserve do not hold."""
         limits, kept = self.limits, self.limits.whole("RESERVED_SLOTS")
         reserve = [user for user in limits.reserve if limits.in_reserve(user, now)]
-        if self._due and self._due[0][0] <= now:
-            held = sum(one.user_id in reserve and one.ends_at > now for one in self.sessions.values())
+        if self.drained(now) or (self._due and self._due[0][0] <= now):
+            held = sum(one.user_id in reserve and self.holds(one, now) for one in self.sessions.values())
         else:
             held = sum(self.user_active(user) for user in reserve)
         return max(0, kept - held)
@@ -174,6 +177,24 @@ class State:
         """The user's place in the queue, or that he has none any more."""
         self.journal.put(self.tickets, user_id, ticket)
         self.journal.put(self.changes.tickets, user_id, True)
+
+    def drained(self, now: int) -> bool:
+        """Whether a drain has come to its end: it leaves nobody a slot."""
+        return self.drain is not None and self.drain.stop_at is not None and self.drain.stop_at <= now
+
+    def end_of(self, session: Session) -> tuple[int, str]:
+        """When and how the session ends if nothing is heard of it any more."""
+        notice = session.notice
+        at, reason = session.ends_at, "lease_expired"
+        if notice is not None and notice.at == at:
+            reason = "admin_stop"
+        if self.drain is not None and self.drain.stop_at is not None and self.drain.stop_at <= at:
+            at, reason = self.drain.stop_at, "drained"
+        return at, reason
+
+    def holds(self, session: Session, now: int) -> bool:
+        """Whether the session holds its slot at `now`, reaped or not."""
+        return session.ends_at > now and not self.drained(now)
 
     def user_active(self, user_id: str) -> int:
         """Slots that the user holds."""
@@ -234,6 +255,8 @@ class State:
 
     def expired(self, now: int) -> list[Session]:
         """The sessions that a lease or a notice has ended, earliest first. Costs nothing where none is due."""
+        if self.drained(now):
+            return sorted(self.sessions.values(), key=lambda session: (self.end_of(session)[0], session.number))
         found: dict[int, Session] = {}
         while self._due and self._due[0][0] <= now:
             _, number = heapq.heappop(self._due)
@@ -260,16 +283,16 @@ class State:
 
     def suspects(self, now: int) -> list[Session]:
         """The sessions that missed two heartbeats and still hold a slot."""
-        return [session for session in self.sessions.values() if session.suspect(now) and session.ends_at > now]
+        return [session for session in self.sessions.values() if session.suspect(now) and self.holds(session, now)]
 
     def costs(self, now: int) -> Costs:
         """What the bots that hold a slot and are measured cost together."""
         memory_n, memory_bytes, cpu_n, cpu_percent = 0, 0, 0, 0.0
         for session in self.sessions.values():
-            if session.memory_bytes is not None and session.ends_at > now:
+            if session.memory_bytes is not None and self.holds(session, now):
                 memory_n += 1
                 memory_bytes += session.memory_bytes
-            if (load := session.cpu_percent) is not None and session.ends_at > now:
+            if (load := session.cpu_percent) is not None and self.holds(session, now):
                 cpu_n += 1
                 cpu_percent += load
         return Costs(memory_n, memory_bytes, cpu_n, cpu_percent)
@@ -449,6 +472,11 @@ class State:
         """Close or open the door for starts."""
         self.journal.set(self, "paused", paused)
         self.journal.set(self.changes, "pause", True)
+
+    def set_drain(self, drain: Drain | None) -> None:
+        """Begin a drain, in place of the one before, or take it back."""
+        self.journal.set(self, "drain", drain)
+        self.journal.set(self.changes, "drain", True)
 
     def set_plan(self, plan: tuple[Step, ...]) -> None:
         """Put a launch plan in place of the one before."""

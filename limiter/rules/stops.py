@@ -7,7 +7,7 @@ lease until then. It is of that session: a new start of the same bot has none.
 from dataclasses import dataclass
 from typing import Any
 
-from limiter.rules.records import AuditEntry, Ended, Notice, Session
+from limiter.rules.records import AuditEntry, Drain, Ended, Notice, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.state import State
 from limiter.units import SECOND_MS
@@ -88,3 +88,35 @@ class TakeStopBack:
             state.announce(session, None)
         _audit(state, now, self, "stop_back", announced)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class StartDrain:
+    """An operator empties the limiter: no start from now on; who is left in `in_seconds` is ended, None: nobody is."""
+
+    actor: str
+    reason: str
+    in_seconds: int | None = None
+
+    def decide(self, state: State, now: int) -> Drain:
+        """The drain; one that goes on already keeps its beginning."""
+        at = None if self.in_seconds is None else now + self.in_seconds * SECOND_MS
+        drain = Drain(now if state.drain is None else state.drain.since, at, self.reason)
+        state.set_drain(drain)
+        detail = {} if at is None else {"at": at}
+        state.audit(AuditEntry(now, self.actor, "drain", "starts", self.reason, detail))
+        return drain
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDrainBack:
+    """An operator opens the door again; who has not been ended goes on."""
+
+    actor: str
+    reason: str
+
+    def decide(self, state: State, now: int) -> None:
+        """Nothing where there is no drain."""
+        if state.drain is not None:
+            state.set_drain(None)
+            state.audit(AuditEntry(now, self.actor, "drain_back", "starts", self.reason, {}))

@@ -19,6 +19,7 @@ KEEP_MS = MINUTE_MS  # who is further behind reads everything anew
 PARTS = {
     "limits": ("limits",),
     "plan": ("plan",),
+    "drain": ("drain",),
     "incidents": ("incidents", "deliveries", "channels", "numbers"),
 }
 """What is named, and the parts of a state that it is."""
@@ -32,6 +33,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
     named = {
         "limits": bool(changes.versions),
         "plan": changes.plan,
+        "drain": changes.drain,
         "incidents": bool(changes.incidents or changes.deliveries),
     }
     found = {

@@ -264,7 +264,7 @@ class PostgresWriter:
         in_force = limits.read(self.connection)
         assert in_force is not None
         read = State(in_force, self.zone)
-        read.plan = restore.read_plan(self.connection)
+        read.plan, read.drain = restore.read_plan(self.connection), restore.read_drain(self.connection)
         incidents.restore(self.connection, read, self.channels)
         if self._news.fresh is None:
             self._news.fresh, self._news.parts = read, tuple(parts)

@@ -8,7 +8,7 @@ from itertools import chain
 from sqlalchemy import Connection, func, select
 
 from limiter.rules.limits import Limits
-from limiter.rules.records import Step
+from limiter.rules.records import Drain, Step
 from limiter.rules.state import GAPS, State
 from limiter.rules.turns import Ticket
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
@@ -25,7 +25,7 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
     for row in connection.execute(select(schema.active_sessions)):
         state.restore(as_session(row))
     incidents.restore(connection, state, channels)
-    state.plan = read_plan(connection)
+    state.plan, state.drain = read_plan(connection), read_drain(connection)
     ended = schema.ended_sessions.c
     freed = (
         select(ended.ended_at).where(ended.ended_reason != "replaced").order_by(ended.ended_at.desc()).limit(GAPS + 1)
@@ -59,6 +59,13 @@ def _starts(connection: Connection, since: int) -> list[tuple[int, int]]:
     replaced = select(ended.ended_at).where(ended.ended_at >= since, ended.ended_reason == "replaced")
     found.subtract(connection.execute(replaced).scalars().all())
     return sorted((at, n) for at, n in found.items() if n > 0)
+
+
+def read_drain(connection: Connection) -> Drain | None:
+    """The drain that goes on."""
+    fleet = schema.fleet.c
+    row = connection.execute(select(fleet.drain_since, fleet.drain_stop_at, fleet.drain_reason)).one()
+    return None if row.drain_since is None else Drain(*row)
 
 
 def _read_windows(connection: Connection, state: State, now: int) -> None:

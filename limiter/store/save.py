@@ -78,6 +78,8 @@ class Saver:
             self._insert("tickets", [(one.user_id, one.id, one.number, one.asked_at) for one in held])
         if changes.versions:
             self.versions(state, changes.versions, changes.overrides)
+        if changes.drain:
+            run(sql.update_drain, [state.drain or (None, None, None)])
         if changes.plan:
             self.driver.connection.execute(schema.plan_steps.delete())
             steps = [(step.at, step.max_bots, step.status, step.applied_at, held_by_text(step)) for step in state.plan]

@@ -101,6 +101,9 @@ fleet = _table(
     _needed("paused"),
     Column("leader", Text),  # of several processes on PostgreSQL the one that tells operators and follows the plan
     Column("leader_until", Int),
+    Column("drain_since", Int, **_since(7)),  # an operator empties the limiter: see rules.records.Drain
+    Column("drain_stop_at", Int, **_since(7)),
+    Column("drain_reason", Text, **_since(7)),
     CheckConstraint("active >= 0", name="fleet_active"),
 )
 
@@ -429,6 +432,10 @@ def _sixth(tx: Connection) -> None:
     _make(tx, 6)
 
 
+def _seventh(tx: Connection) -> None:
+    _make(tx, 7)
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first", _first),
     ("what bots cost", _second),
@@ -436,5 +443,6 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("announced stops", _fourth),
     ("users of the reserve", _fifth),
     ("tickets of who waits", _sixth),
+    ("drains", _seventh),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

@@ -29,6 +29,10 @@ def path_of(reply: httpx.Response) -> str:
 
 
 def announce_take_back_and_stop(admin: Admin, user: str, public_id: str) -> None:
+    drain = admin.start_drain("test", stop_in_seconds=600).drain
+    assert drain is not None and drain.left >= 1
+    assert admin.drain().drain == drain
+    assert admin.cancel_drain("test").drain is None
     assert admin.stop_session(public_id, "test", in_seconds=600).session.notice is not None
     assert admin.keep_session(public_id, "test").session.notice is None
     assert admin.stop_sessions([public_id], "test", in_seconds=600).items[0].notice is not None

@@ -382,6 +382,36 @@ def test_stops_that_make_no_sense_change_nothing(server: Limiter) -> None:
     assert [row["ended_reason"] for row in items] == ["admin_stop"], "named twice, it is one"
 
 
+def test_a_drain_refuses_starts_tells_bots_survives_a_kill_and_ends_who_is_left(limiter: Start) -> None:
+    one = limiter()
+    path = "/api/admin/drain"
+    assert granted(one.client.get(path))["drain"] is None
+    first, second = one.session("u1", "b1"), one.session("u2")
+    begun = granted(one.admin("POST", path, {"reason": "move"}))["drain"]
+    assert begun.keys() == {"since", "stop_at", "left", "reason"} and (begun["left"], begun["stop_at"]) == (2, None)
+    assert granted(one.beat(first))["notice"] == {"kind": "drain", "at": None, "reason": "move"}
+    one.restart(kill=True)
+    for user, bot in (("u3", None), ("u1", "b1")):
+        told = refused(one.start(user, bot), 503, "draining")
+        assert "drained" in told["error"] or "vidé" in told["error"]
+    assert (one.capacity()["can_accept_new"], one.stats()["draining"], one.stats()["paused"]) == (False, True, False)
+    stop = {"public_ids": [second["public_id"]], "reason": "own", "in_seconds": 3600}
+    granted(one.admin("POST", "/api/admin/sessions/stop", stop))
+    told = granted(one.admin("POST", path, {"reason": "now", "stop_in_seconds": 2}))["drain"]
+    assert told["since"] == begun["since"]
+    notice = {"kind": "drain", "at": told["stop_at"], "reason": "now"}
+    assert {row["user_id"]: row["notice"] for row in one.listed()} == {"u1": notice, "u2": notice}
+    wait_until(lambda: granted(one.client.get(path))["drain"]["left"] == 0, 5)
+    over = refused(one.beat(first), 410, "session_ended")
+    assert (over["ended_at"], over["ended_reason"]) == (told["stop_at"], "drained")
+    refused(one.start("u3"), 503, "draining")
+    assert granted(one.admin("DELETE", path, {"reason": "done"}))["drain"] is None
+    one.session("u3")
+    assert granted(one.admin("DELETE", path, {"reason": "again"}))["drain"] is None
+    for body, status, field in (({}, 400, "reason"), ({"reason": "x", "stop_in_seconds": -1}, 422, "stop_in_seconds")):
+        assert wrong_fields(one.admin("POST", path, body), status) == {field}
+
+
 def test_a_stop_of_a_session_never_known_is_404(server: Limiter) -> None:
     answer = server.admin("POST", "/api/admin/sessions/s99999999/stop", REASON)
     assert answer.status_code == 404

@@ -19,7 +19,7 @@ from limiter.rules.records import Ended, Session, Trade
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, reap
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.rules.stops import StopByAdmin, TakeStopBack
+from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.rules.windows import day_of
 from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, new_state, picture
 
@@ -66,6 +66,8 @@ class Model(RuleBasedStateMachine):
         self.own: dict[str, tuple[int, int]] = {}
         self.reserve: set[str] = set()
         self.paused = False
+        self.drains = False
+        self.drain_at: int | None = None
         self.version = 1
 
     @initialize(
@@ -89,8 +91,10 @@ class Model(RuleBasedStateMachine):
 
     def ask(self, request: Any) -> Any:
         for number, stay in list(self.live.items()):
-            if stay.ends <= self.now:
-                self.finish(number, "admin_stop" if stay.told == stay.ends else "lease_expired", stay.ends)
+            at = self.ends(stay)
+            if at <= self.now:
+                how = "drained" if at == self.drain_at else "admin_stop" if at == stay.told else "lease_expired"
+                self.finish(number, how, at)
         self.fetch()
         reap(self.state, self.now)
         return request.decide(self.state, self.now)
@@ -100,8 +104,11 @@ class Model(RuleBasedStateMachine):
         session = next(one for one in self.known if one.number == number)
         self.stored_ends[number] = Ended(session, at, reason)
 
+    def ends(self, stay: Stay) -> int:
+        return stay.ends if self.drain_at is None else min(stay.ends, self.drain_at)
+
     def of(self, user: str) -> list[int]:
-        return [number for number, stay in self.live.items() if stay.user == user and stay.ends > self.now]
+        return [number for number, stay in self.live.items() if stay.user == user and self.ends(stay) > self.now]
 
     def user_max(self, user: str) -> int:
         value, until = self.own.get(user, (0, 0))
@@ -109,12 +116,12 @@ class Model(RuleBasedStateMachine):
 
     def wanted(self, user: str, bot: str | None, key: str | None) -> str:
         """What a start must be answered: `repeat`, `replace`, `admit` or the reason of its refusal."""
-        live = [stay for stay in self.live.values() if stay.ends > self.now]
+        live = [stay for stay in self.live.values() if self.ends(stay) > self.now]
         if key is not None and any((one.user, one.asked, one.key) == (user, bot, key) for one in live):
             return "repeat"
         replaces = any((one.user, one.bot) == (user, bot) for one in live)
-        if self.paused:
-            return "paused"
+        if self.drains or self.paused:
+            return "draining" if self.drains else "paused"
         if self.user_max(user) == 0 or (not replaces and len(self.of(user)) >= self.user_max(user)):
             return "user_limit"
         if replaces:
@@ -146,7 +153,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def the_reaper_comes(self) -> None:
-        due = sum(stay.ends <= self.now for stay in self.live.values())
+        due = sum(self.ends(stay) <= self.now for stay in self.live.values())
         before = len(self.state.sessions)
         self.ask(Reap())
         assert before - len(self.state.sessions) == due
@@ -350,6 +357,18 @@ class Model(RuleBasedStateMachine):
         self.ask(SetPause(paused, "tests", "key-1"))
         self.paused = paused
 
+    @rule(seconds=st.none() | st.integers(0, 90))
+    def an_operator_drains(self, seconds: int | None) -> None:
+        drain = self.ask(StartDrain("key-1", "tests", seconds))
+        self.drains, self.drain_at = True, None if seconds is None else self.now + seconds * SECOND
+        assert drain.stop_at == self.drain_at and drain.since <= self.now
+
+    @precondition(lambda self: self.drains)
+    @rule()
+    def an_operator_ends_the_drain(self) -> None:
+        self.ask(TakeDrainBack("key-1", "tests"))
+        self.drains, self.drain_at = False, None
+
     # -- failure
 
     def mixed(self, user: str, pick: int) -> list[Any]:
@@ -358,6 +377,7 @@ class Model(RuleBasedStateMachine):
             asked(user, "b1", "k1"), asked(user, "b1", "k9"), asked(user), asked("new", "b1"), Take("r", "tokens", 2),
             asked("late", queue=True),
             ChangeLimits({"MAX_CONCURRENT_BOTS": 9}, "t", None, False, "k", CALM, 150), ReapSuspects("k", "t"),
+            StartDrain("k", "t", 5),
             SetPause(not self.paused, "t", "k"), OverrideUser(user, {}, None, "t", "k"), TakeSnapshot(None, None, None),
         ]  # fmt: skip
         if self.known:
@@ -421,7 +441,7 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def one_count_everywhere(self) -> None:
-        active = sum(stay.ends > self.now for stay in self.live.values())
+        active = sum(self.ends(stay) > self.now for stay in self.live.values())
         assert self.state.capacity(self.now).current == active
 
     @invariant()

@@ -133,6 +133,7 @@ def picture(state: State, now: int = NOW) -> dict[str, Any]:
         "next_number": state.next_number,
         "paused": state.paused,
         "tickets": dict(state.tickets),
+        "drain": state.drain,
         "freed": list(state.freed),
         "trade_days": {key: n for key, n in state.trade_days.items() if n},
         "windows": {key: window.total for key, window in state.windows.items() if window.used(now // SECOND)},

@@ -15,7 +15,7 @@ from limiter.rules.quotas import Take
 from limiter.rules.records import Notice
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap
-from limiter.rules.stops import StopByAdmin, TakeStopBack
+from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import journal, schema
 from limiter.store.postgres import IDLE_MS
 from limiter.store.postgres_writer import AWAY_MS, LEADER_MS, PostgresWriter
@@ -141,6 +141,16 @@ def test_a_stop_announced_at_one_process_is_told_and_kept_by_all(books: Callable
     two.ask(NOW + 31 * SECOND, Reap())
     assert list(two.state.sessions) == [other.number]
     assert one.ask(NOW + 31 * SECOND, beat(bot))[0].shown("en")["ended_at"] == NOW + 30 * SECOND
+
+
+def test_a_drain_begun_at_one_process_is_one_of_all(books: Callable[..., list[Book]]) -> None:
+    one, two = books(2)
+    one.start("u1")
+    one.ask(NOW, StartDrain("key-1", "move", 30))
+    assert two.ask(NOW + SECOND, asked("u2"))[0].reason == "draining"
+    two.ask(NOW + 31 * SECOND, Reap())
+    one.ask(NOW + 31 * SECOND, TakeDrainBack("key-1", "done"))
+    assert two.start("u2", now=NOW + 32 * SECOND).number == 2 and len(two.state.sessions) == 1
 
 
 def test_a_process_of_the_program_before_is_understood(books: Callable[..., list[Book]]) -> None:

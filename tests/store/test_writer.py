@@ -15,11 +15,11 @@ from sqlalchemy import Row, func, select, text
 from limiter.rules.changes import OverrideUser, Rollback, SetPause, Write
 from limiter.rules.limits import Setting, defaults
 from limiter.rules.quotas import LookAtUser, Take
-from limiter.rules.records import Notice, Session
+from limiter.rules.records import Drain, Notice, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Reap
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.rules.stops import StopByAdmin, TakeStopBack
+from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import flood, schema, sqlite_writer
 from limiter.store.retention import Retention
 from limiter.store.rows import link
@@ -316,6 +316,24 @@ def test_a_stop_that_came_due_while_nobody_was_there_was_at_its_instant(book: Bo
     book.restart(NOW + HOUR)
     (told,) = book.ask(NOW + HOUR, beat(session))
     assert told.shown("en") == {"ended_at": NOW + 30 * SECOND, "ended_reason": "admin_stop"}
+
+
+def test_a_drain_is_kept_and_ends_who_is_left_at_its_instant(book: Book) -> None:
+    session = book.start("u1")
+    book.ask(NOW, StartDrain("key-1", "move", 90))
+    book.restart(NOW + 50 * SECOND)
+    assert book.state.drain == Drain(NOW, NOW + 90 * SECOND, "move")
+    assert book.ask(NOW + 60 * SECOND, asked("u2"))[0].reason == "draining"
+    book.ask(NOW + 80 * SECOND, beat(session))
+    book.ask(NOW + 100 * SECOND, Reap())
+    (row,) = book.rows(schema.ended_sessions)
+    assert (row.ended_at, row.ended_reason) == (NOW + 90 * SECOND, "drained")
+    book.restart(NOW + 101 * SECOND)
+    assert book.ask(NOW + 101 * SECOND, asked("u2"))[0].reason == "draining", "until it is taken back"
+    book.ask(NOW + 102 * SECOND, TakeDrainBack("key-1", "done"))
+    book.restart(NOW + 103 * SECOND)
+    assert book.state.drain is None
+    book.start("u2", now=NOW + 103 * SECOND)
 
 
 def test_trades_of_today_are_counted_over_a_restart_and_over_midnight(book: Book) -> None:

@@ -50,6 +50,8 @@ def action_text(entry: dict[str, Any]) -> str:
         if "at" in detail
         else t("{actor} stopped {target}", actor=actor, target=target),
         "stop_back": t("{actor} took the stop of {target} back", actor=actor, target=target),
+        "drain": t("{actor} began a drain", actor=actor),
+        "drain_back": t("{actor} ended the drain", actor=actor),
         "reap": t("{actor} released {target}", actor=actor, target=target),
         "pause": t("{actor} paused starts", actor=actor),
         "resume": t("{actor} resumed starts", actor=actor),

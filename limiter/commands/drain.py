@@ -1,0 +1,51 @@
+"""Empty the limiter: no start, bots told, those left ended."""
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from limiter.commands.over_http import over_http
+
+if TYPE_CHECKING:
+    from limiter.answers.sessions import DrainAnswer
+    from limiter.client import Admin
+
+LOOK_SECONDS = 1.0
+
+
+def show_drain(answer: "DrainAnswer") -> str:
+    """How far it is."""
+    if answer.drain is None:
+        return "No drain: starts are admitted."
+    end = f"those left are ended at {answer.drain.stop_at}" if answer.drain.stop_at else "nobody is ended"
+    return f"Draining since {answer.drain.since} ({answer.drain.reason}): {answer.drain.left} bots left, {end}."
+
+
+@click.command()
+@click.option("--reason", help="Why; kept with the change, told to the bots.")
+@click.option("--stop-in", type=click.IntRange(0, 86_400), metavar="S", help="End those left in so many seconds.")
+@click.option("--cancel", is_flag=True, help="Admit starts again.")
+@click.option("--status", is_flag=True, help="Say how far it is, and change nothing.")
+@click.option("--wait", is_flag=True, help="Say each second how many are left, until none is.")
+@over_http(show_drain)
+def drain(
+    admin: "Admin", reason: str | None, stop_in: int | None, cancel: bool, status: bool, wait: bool
+) -> "DrainAnswer":
+    """Refuse every start and tell the bots to go, over a restart too."""
+    if cancel + status + (stop_in is not None) > 1:
+        raise click.UsageError("--stop-in, --cancel and --status go one by one")
+    if status:
+        answer = admin.drain()
+    elif reason is None:
+        raise click.UsageError("Missing option '--reason'.")
+    else:
+        answer = admin.cancel_drain(reason) if cancel else admin.start_drain(reason, stop_in_seconds=stop_in)
+    told = -1
+    while wait and answer.drain is not None and answer.drain.left:
+        if answer.drain.left != told:
+            told = answer.drain.left
+            click.echo(f"{told} left", err=True)
+        time.sleep(LOOK_SECONDS)
+        answer = admin.drain()
+    return answer
