@@ -173,6 +173,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await sampler.sample()  # what happened since the last one
         await committer.submit(Reap())
         services.reads.shutdown()
         engine.dispose()  # before the writer, whose close as the last one folds the -wal file into the database

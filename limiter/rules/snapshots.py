@@ -1,13 +1,16 @@
-"""A snapshot of the whole: what the sampler saw of the box, and what the state says at the same instant."""
+"""What the sampler saw of the box, what the state says at that instant, and what happened since the last one."""
 
+from collections import Counter
 from dataclasses import dataclass
 
+from limiter.rules.course import Point, slices
 from limiter.rules.door import Load
 from limiter.rules.records import Snapshot
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.state import State
 
 FIGURES = ("tokens", "signals", "trades", "starts", "ended")
+COUNTED = frozenset((*FIGURES, *(f"refused:{reason.name}" for reason in REFUSALS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,12 @@ class TakeSnapshot:
 
     def decide(self, state: State, now: int) -> Snapshot:
         """The snapshot, to be written with whatever else the batch changed."""
-
-        def grown(name: str) -> int:
-            return state.totals.get(name, 0) - state.sampled.get(name, 0)
-
+        counts = {key: n for key, n in state.unbooked.items() if key[0] in COUNTED}
+        grown: Counter[str] = Counter()
+        for (name, _), n in counts.items():
+            grown[name] += n
         capacity = state.capacity(now)
-        refusals = {reason.name: grown(f"refused:{reason.name}") for reason in REFUSALS}
+        refusals = {reason.name: grown[f"refused:{reason.name}"] for reason in REFUSALS}
         snapshot = Snapshot(
             at=now,
             bots=capacity.current,
@@ -38,7 +41,8 @@ class TakeSnapshot:
             p99_ms=self.p99_ms,
             costs=state.costs(now),
             refusals={reason: n for reason, n in refusals.items() if n},
-            **{name: grown(name) for name in FIGURES},
+            slices=slices([*state.course, Point(now, capacity.current, capacity.maximum)], now, counts),
+            **{name: grown[name] for name in FIGURES},
         )
         state.snapshot(snapshot)
         state.read_load(Load(now, self.cpu_mean, self.ram_mean))

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from limiter.rules.capacity import Capacity
+from limiter.rules.course import SLICE_MS, Point
 from limiter.rules.door import Barred, Load, box_busy, too_many_starts
 from limiter.rules.limits import Limits
 from limiter.rules.records import (
@@ -74,7 +75,9 @@ class State:
         self.tickets: dict[str, Ticket] = {}
         self.load: Load | None = None
         self.totals: dict[str, int] = {}
-        self.sampled: dict[str, int] = {}
+        # For the next snapshot: what was counted, by figure and 5 s; where the number of bots or the limit changed.
+        self.unbooked: dict[tuple[str, int], int] = {}
+        self.course: list[Point] = []
         self.beaten: dict[int, Session] = {}
         self.refused: list[RefusalRecord] = []
         # Of incidents (rules/incidents.py): the open ones by kind, deliveries on their way, channels by name.
@@ -206,6 +209,7 @@ class State:
         self.journal.calls.append((self._release, session))
         self.journal.set(self, "next_number", session.number + 1)
         self.journal.append(self.changes.started, session)
+        self._note(session.started_at)
         self.count("starts", session.started_at)
         if not replaces:
             window = self.window(*STARTS)
@@ -224,6 +228,7 @@ class State:
             self.journal.set(self, "freed", self.freed.copy())
             self.freed.append(at)
             self.journal.set(self, "_retry_after", None)
+            self._note(at)
         self.count("ended", at)
         self.count(f"ended:{reason}", at)
         return ended
@@ -352,6 +357,10 @@ class State:
         """Another process gave n slots away that were free."""
         self.window(*STARTS).add(at // 1000, n)
 
+    def follow_course(self, at: int) -> None:
+        """Another process's batch of this instant is in."""
+        self.course.append(self._point(at))
+
     def adopt(self, fresh: "State", names: Iterable[str] = SHARED) -> None:
         """These parts of a state that was read anew."""
         for name in names:
@@ -445,6 +454,14 @@ class State:
             window = self.windows["hour", figure] = Window(HOUR_SECONDS)
         self.journal.calls.append((window.take_back, window.add(second, n), n))
         self.journal.put(self.totals, figure, self.totals.get(figure, 0) + n)
+        key = figure, now - now % SLICE_MS
+        self.journal.put(self.unbooked, key, self.unbooked.get(key, 0) + n)
+
+    def _point(self, at: int) -> Point:
+        return Point(at, len(self.sessions), self.limits.whole("MAX_CONCURRENT_BOTS"))
+
+    def _note(self, at: int) -> None:
+        self.journal.append(self.course, self._point(at))
 
     def last_hour(self, figure: str, now: int) -> int:
         """How often it happened in the last hour."""
@@ -463,6 +480,7 @@ class State:
     def change_limits(self, limits: Limits, version: Version) -> None:
         """Put new limits in force for the next decision."""
         self.journal.set(self, "limits", limits)
+        self._note(version.at)
         self.journal.put(self.versions, version.version, version)
         self.journal.append(self.changes.versions, version)
         if version.user_id is not None:
@@ -497,5 +515,6 @@ class State:
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """A snapshot, with its rollups; the next one counts from here."""
-        self.journal.set(self, "sampled", dict(self.totals))
+        self.journal.set(self, "unbooked", {})
+        self.journal.set(self, "course", [Point(snapshot.at, snapshot.bots, snapshot.limit)])
         self.journal.append(self.changes.snapshots, snapshot)

@@ -82,6 +82,8 @@ def follow(state: State, at: int, entry: Entry) -> None:
     for figure, n in counts.items():
         if n:
             state.follow_count(figure, at, n)
+    if entry.get("ended") or entry.get("started") or "limits" in entry.get("parts", ()):
+        state.follow_course(at)
 
 
 def _follow_sessions(state: State, entry: Entry) -> None:

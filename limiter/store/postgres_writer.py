@@ -182,7 +182,7 @@ class PostgresWriter:
         beaten = [session for session in state.beaten.values() if session.number in state.sessions]
         if self.renews:
             self._driver.execute(self._sql.renew_all, [(self.now, self.now)])
-        self._saver.save(state)
+        self._saver.save(state, self.leads)
         self._saver.beats(state)
         self._write_journal(journal.entry(state, beaten, state.refused, renewed=self.renews))
         if state.changes.snapshots:
@@ -303,6 +303,7 @@ class PostgresWriter:
             raise StoreError("the database's count of live sessions is wrong: see `python -m limiter check`")
         self._news.away = True
         state.follow_renewal(self.now)
+        state.follow_course(self.now)
         self.save(state)
         self._driver.execute(_WAIT_UP_TO.format(LOCK_MS), [()])
         self.commit()

@@ -1,14 +1,16 @@
 """The state as the database has it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from itertools import chain
 
 from sqlalchemy import Connection, func, select
 
+from limiter.rules.course import SLICE_MS
 from limiter.rules.limits import Limits
 from limiter.rules.records import Drain, Step
+from limiter.rules.snapshots import FIGURES
 from limiter.rules.state import GAPS, State
 from limiter.rules.turns import Ticket
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
@@ -42,6 +44,45 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
     )
     state.last_token_at = connection.execute(tokens).scalar()
     return state
+
+
+def book_the_rest(connection: Connection, state: State, now: int) -> None:
+    """Have the next snapshot count what happened after the last one, before the process that took it ended. Only where
+    no other process is about to: what a flood of refusals joined is among them as far as it was written."""
+    shots, counts = schema.snapshots.c, schema.refusal_counts.c
+    begin = connection.execute(select(func.max(shots.at)).where(shots.step == RAW_STEP)).scalar()
+    if begin is None:
+        return
+    found = Counter[tuple[str, int]]()
+    for figure, at, n in _happened(connection, begin):
+        found[figure, at - at % SLICE_MS] += n
+    booked = connection.execute(select(schema.snapshots).where(shots.step == RAW_STEP, shots.at == begin)).one()
+    for name in FIGURES:
+        found[name, begin] -= getattr(booked, name)
+    for row in connection.execute(select(schema.refusal_counts).where(counts.step == RAW_STEP, counts.at >= begin)):
+        found[f"refused:{row.reason}", begin] -= row.n
+    for (figure, at), n in sorted(found.items(), key=lambda item: item[0][1]):
+        if n > 0 and at <= now:
+            state.unbooked[figure, at] = n
+            if figure in ("starts", "trades") or figure.startswith("refused:"):
+                state.follow_count(figure, at, n)
+
+
+def _happened(connection: Connection, begin: int) -> Iterator[tuple[str, int, int]]:
+    """What the tables say of the time from `begin` on: figure, instant, how often."""
+    live, ended, trades = schema.active_sessions.c, schema.ended_sessions.c, schema.trades.c
+    instants = (
+        ("starts", live.started_at), ("starts", ended.started_at), ("ended", ended.ended_at), ("trades", trades.at),
+    )  # fmt: skip
+    for figure, instant in instants:
+        for at in connection.execute(select(instant).where(instant >= begin)).scalars():
+            yield figure, at, 1
+    rates, refused = schema.rate_seconds.c, schema.refusals.c
+    taken = select(schema.rate_seconds).where(rates.user_id == "", rates.second >= begin // 1000)
+    for row in connection.execute(taken):
+        yield row.kind, row.second * 1000, row.n
+    for row in connection.execute(select(schema.refusals).where(refused.at >= begin)):
+        yield f"refused:{row.reason}", row.at, row.repeats
 
 
 def read_plan(connection: Connection) -> tuple[Step, ...]:

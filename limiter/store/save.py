@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Table, func, select
 
 from limiter.rules.records import AuditEntry, RefusalRecord, Snapshot, Version
+from limiter.rules.snapshots import FIGURES
 from limiter.rules.state import State
 from limiter.store import incidents, schema, usage
 from limiter.store.driver import Driver
@@ -16,6 +17,13 @@ from limiter.store.rows import costs_row, held_by_text, link, notice_row, sessio
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.store.statements import Statements
 from limiter.units import HOUR_MS
+
+REFUSED = "refused:"
+
+
+def _steps(at: int) -> list[tuple[int, int]]:
+    """The rows of each width that hold this instant."""
+    return [(step, at - at % (step * 1000)) for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP)]
 
 
 class Saver:
@@ -62,8 +70,9 @@ class Saver:
 
     # -- a batch
 
-    def save(self, state: State) -> None:
-        """Write what the batch changed, and the refusals that wait."""
+    def save(self, state: State, leads: bool = True) -> None:
+        """Write what the batch changed, and the refusals that wait. Of several processes, only the one that leads
+        writes how long the fleet was in each status: all of them saw the same."""
         self._after.clear()
         changes, run, sql = state.changes, self.driver.execute, self.statements
         self._sessions(state)
@@ -88,7 +97,7 @@ class Saver:
         for table, row in changes.rows:
             self._put(schema.metadata.tables[table], row)
         for snapshot in changes.snapshots:
-            self._snapshot(snapshot)
+            self._snapshot(snapshot, leads)
             self.beats(state)
             self._trim(snapshot.at)
         if changes.snapshots:
@@ -178,18 +187,27 @@ class Saver:
                 self.driver.execute(self.statements.update_refusal, updates)
             self.after_commit(lambda: setattr(self, "_flood", after))
 
-    def _snapshot(self, s: Snapshot) -> None:
+    def _snapshot(self, s: Snapshot, leads: bool) -> None:
+        """What happened before its instant in the seconds in which it did, then what was seen at it."""
         cpu, ram = s.cpu_percent, s.ram_percent
-        figures = (
+        rows, refused = [], []
+        for one in s.slices:
+            counted = [one.counts.get(name, 0) for name in FIGURES]
+            figures = (
+                0, one.low, one.high, 0, 0, one.limit, 0, 0.0, None, 0, 0.0, None, None, *counted, 0, 0, 0, 0.0,
+                *(one.status_ms if leads else (0, 0, 0, 0)), one.peak_at,
+            )  # fmt: skip
+            rows += [(*step, *figures) for step in _steps(one.at)]
+            reasons = [(name.removeprefix(REFUSED), n) for name, n in one.counts.items() if name.startswith(REFUSED)]
+            refused += [(*step, reason, n) for step in _steps(one.at) for reason, n in reasons]
+        sample = (
             1, s.bots, s.bots, s.bots, s.suspects, s.limit, int(cpu is not None), cpu or 0.0, cpu,
-            int(ram is not None), ram or 0.0, ram, s.p99_ms, s.tokens, s.signals, s.trades, s.starts, s.ended,
-            *s.costs,
+            int(ram is not None), ram or 0.0, ram, s.p99_ms, 0, 0, 0, 0, 0, *s.costs, 0, 0, 0, 0, s.at,
         )  # fmt: skip
-        steps = [(step, s.at - s.at % (step * 1000)) for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP)]
-        self.driver.execute(self.statements.upsert_snapshot, [(*step, *figures) for step in steps])
-        counts = [(*step, reason, n) for step in steps for reason, n in s.refusals.items()]
-        if counts:
-            self.driver.execute(self.statements.upsert_refusal_count, counts)
+        rows += [(*step, *sample) for step in _steps(s.at)]
+        self.driver.execute(self.statements.upsert_snapshot, rows)
+        if refused:
+            self.driver.execute(self.statements.upsert_refusal_count, refused)
 
     def _roll_usage(self, now: int) -> None:
         """One finished hour a snapshot, until none is due in this hour."""

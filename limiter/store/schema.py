@@ -249,6 +249,12 @@ snapshots = _table(
     _needed("bots_memory_sum", server_default=text("0"), **_since(2)),
     _needed("bots_cpu_n", server_default=text("0"), **_since(2)),
     _needed("bots_cpu_sum", Real, server_default=text("0"), **_since(2)),
+    # How many milliseconds the fleet was LOW, HEALTHY, WARNING and FULL, and when last there were bots_max bots.
+    _needed("low_ms", server_default=text("0"), **_since(8)),
+    _needed("healthy_ms", server_default=text("0"), **_since(8)),
+    _needed("warning_ms", server_default=text("0"), **_since(8)),
+    _needed("full_ms", server_default=text("0"), **_since(8)),
+    _needed("peak_at", server_default=text("0"), **_since(8)),
     sqlite_with_rowid=False,
 )
 
@@ -436,6 +442,39 @@ def _seventh(tx: Connection) -> None:
     _make(tx, 7)
 
 
+def _eighth(tx: Connection) -> None:
+    """Of old snapshots only the bots at the samples are known: the mean of them tells the status of all of their 5 s
+    each, and of hours the minutes tell it where all of them are kept."""
+    _make(tx, 8)
+    used, of = "100 * bots_sum", "limit_last * n"
+    tx.execute(
+        text(
+            f"UPDATE snapshots SET peak_at = at,"
+            f" low_ms = CASE WHEN {used} < 50 * {of} THEN {_SAMPLED_MS} ELSE 0 END,"
+            f" healthy_ms = CASE WHEN {used} >= 50 * {of} AND {used} < 80 * {of} THEN {_SAMPLED_MS} ELSE 0 END,"
+            f" warning_ms = CASE WHEN {used} >= 80 * {of} AND {used} < 100 * {of} THEN {_SAMPLED_MS} ELSE 0 END,"
+            f" full_ms = CASE WHEN {used} >= 100 * {of} THEN {_SAMPLED_MS} ELSE 0 END"
+        )
+    )
+    for narrow, wide in ((RAW_STEP, MINUTE_STEP), (MINUTE_STEP, HOUR_STEP)):
+        tx.execute(text(_FROM_NARROWER.format(narrow=narrow, wide=wide)))
+        tx.execute(text(_PEAK_FROM_NARROWER.format(narrow=narrow, wide=wide)))
+
+
+_SAMPLED_MS = f"(CASE WHEN n * {RAW_STEP} < step THEN n * {RAW_STEP * 1000} ELSE step * 1000 END)"
+_FROM_NARROWER = (
+    "UPDATE snapshots SET low_ms = f.low, healthy_ms = f.healthy, warning_ms = f.warning, full_ms = f.filled FROM"
+    " (SELECT at - at % ({wide} * 1000) AS first, sum(n) AS n, sum(low_ms) AS low, sum(healthy_ms) AS healthy,"
+    " sum(warning_ms) AS warning, sum(full_ms) AS filled FROM snapshots WHERE step = {narrow}"
+    " GROUP BY at - at % ({wide} * 1000)) AS f"
+    " WHERE snapshots.step = {wide} AND snapshots.at = f.first AND snapshots.n = f.n"
+)
+_PEAK_FROM_NARROWER = (
+    "UPDATE snapshots SET peak_at = coalesce((SELECT max(f.peak_at) FROM snapshots AS f WHERE f.step = {narrow}"
+    " AND f.at >= snapshots.at AND f.at < snapshots.at + {wide} * 1000 AND f.bots_max = snapshots.bots_max), peak_at)"
+    " WHERE step = {wide}"
+)
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first", _first),
     ("what bots cost", _second),
@@ -444,5 +483,6 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("users of the reserve", _fifth),
     ("tickets of who waits", _sixth),
     ("drains", _seventh),
+    ("time in each status", _eighth),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

@@ -136,6 +136,8 @@ class SqliteWriter:
         self._saver.versions(State(in_force), versions, [])
         self.commit()
         state = restore.read_state(self.connection, in_force, zone, now, channels)
+        restore.book_the_rest(self.connection, state, now)
+        state.follow_course(now)
         state.renew_all(now)  # nobody could beat while this process was away
         self._saver.read_ends()
         self.connection.rollback()

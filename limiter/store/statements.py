@@ -23,7 +23,7 @@ TRADE = tuple(column.name for column in schema.trades.c if column.name != "id")
 REFUSAL = tuple(column.name for column in schema.refusals.c if column.name not in ("id", "repeats"))
 SUMS = (
     "n", "bots_sum", "cpu_n", "cpu_sum", "ram_n", "ram_sum", "tokens", "signals", "trades", "starts", "ended",
-    "bots_memory_n", "bots_memory_sum", "bots_cpu_n", "bots_cpu_sum",
+    "bots_memory_n", "bots_memory_sum", "bots_cpu_n", "bots_cpu_sum", "low_ms", "healthy_ms", "warning_ms", "full_ms",
 )  # fmt: skip
 MAXIMA = ("bots_max", "suspects_max", "cpu_max", "ram_max", "p99_max")
 
@@ -109,4 +109,6 @@ def _merged(old: Columns, new: Columns) -> dict[str, Any]:
         name: case((or_(old[name].is_(None), new[name] > old[name]), new[name]), else_=old[name]) for name in MAXIMA
     }
     sums = {name: old[name] + new[name] for name in SUMS}
-    return {"limit_last": new.limit_last, "bots_min": lowest, **sums, **highest}
+    later = or_(new.bots_max > old.bots_max, (new.bots_max == old.bots_max) & (new.peak_at > old.peak_at))
+    peak_at = case((later, new.peak_at), else_=old.peak_at)
+    return {"limit_last": new.limit_last, "bots_min": lowest, "peak_at": peak_at, **sums, **highest}

@@ -17,7 +17,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from limiter.client import Admin
-from limiter.rules.records import Costs, Snapshot
+from limiter.rules.capacity import Capacity
+from limiter.rules.course import STATUSES
+from limiter.rules.records import Costs, Slice, Snapshot
 from limiter.store import read
 from limiter.store.engine import open_reader, reading
 from tests.pages.conftest import Open, World, serve
@@ -53,7 +55,12 @@ def sample(at: int) -> Snapshot | None:
     refusals = {"server_full": n % 4, "user_limit": 1} if full else {}
     cpu, ram = (10 + n * 13 % 71 + n % 7 / 7, 30 + n * 3 % 40 / 3) if n % 5 else (None, None)
     costs = Costs(n % 9, n % 9 * (n % 50 + 1) * 1_000_003, n % 4, n % 4 * (n % 13) * 0.25)
-    return Snapshot(at, bots, 0, limit, cpu, ram, 1.5, n % 11, n % 3, 0, n % 6, 0, costs, refusals)
+    figures = {"tokens": n % 11, "signals": n % 3, "trades": 0, "starts": n % 6, "ended": 0}
+    counts = figures | {f"refused:{reason}": times for reason, times in refusals.items()}
+    reached = STATUSES.index(Capacity(bots, limit).status)
+    spent = [EVERY if status == reached else 0 for status in range(4)]
+    slices = (Slice(at - at % (5 * SECOND), bots, bots, at, limit, (spent[0], spent[1], spent[2], spent[3]), counts),)
+    return Snapshot(at, bots, 0, limit, cpu, ram, 1.5, **figures, costs=costs, refusals=refusals, slices=slices)
 
 
 SAMPLES = [one for at in range(BEGIN, END, EVERY) if (one := sample(at)) is not None]
@@ -201,6 +208,6 @@ def test_figures_do_not_depend_on_the_range(world: World) -> None:
     assert day == around
     assert set(inside.rows) <= set(whole.rows), "a bucket says the same in every range that shows it"
     last = max(one.at for one in SAMPLES if one.bots == day.peak)
-    assert (day.peak, day.peak_at) == (max(one.bots for one in SAMPLES), last // (5 * SECOND) * 5 * SECOND)
+    assert (day.peak, day.peak_at) == (max(one.bots for one in SAMPLES), last)
     assert sum(day.refusals.values()) == sum(sum(one.refusals.values()) for one in SAMPLES)
     assert day.full_seconds == 23 * 60

@@ -121,7 +121,7 @@ def test_an_old_database_goes_on_where_it_was(make: Callable[[str, str], str], d
     ).all()
     assert [tuple(row) for row in view] == [(1, "stopped", None), (2, "stopped", 5_000)]
     buckets = read.history.series(book.writer.connection, AGO, at + SECOND, 5).rows
-    assert [bucket.high for bucket in buckets] == [7, 1]
+    assert [(bucket.high, bucket.worst) for bucket in buckets] == [(7, "LOW")] + [(1, "LOW")] * 5
     assert [(row.n, row.bots_memory_n) for row in book.rows(schema.snapshots) if row.step == 60] == [(1, 0), (1, 1)]
     book.close()
 

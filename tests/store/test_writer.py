@@ -15,7 +15,7 @@ from sqlalchemy import Row, func, select, text
 from limiter.rules.changes import OverrideUser, Rollback, SetPause, Write
 from limiter.rules.limits import Setting, defaults
 from limiter.rules.quotas import LookAtUser, Take
-from limiter.rules.records import Drain, Notice, Session
+from limiter.rules.records import Drain, Notice, Session, Slice
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Reap
 from limiter.rules.snapshots import TakeSnapshot
@@ -516,34 +516,40 @@ def test_rollups_are_sums_least_and_most_of_the_snapshots(
     for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP):
         for row in book.rows(schema.snapshots, schema.snapshots.c.step == step):
             of = [shot for shot in shots if shot.at - shot.at % (step * 1000) == row.at]
-            check_rollup(row, of)
+            check_rollup(
+                row, of, [one for shot in shots for one in shot.slices if one.at - one.at % (step * 1000) == row.at]
+            )
             counts = book.rows(
                 schema.refusal_counts, schema.refusal_counts.c.step == step, schema.refusal_counts.c.at == row.at
             )
             wanted: Counter[str] = Counter()
-            for shot in of:
-                wanted.update(shot.refusals)
+            for one in (one for shot in shots for one in shot.slices if one.at - one.at % (step * 1000) == row.at):
+                wanted.update({name[8:]: n for name, n in one.counts.items() if name.startswith("refused:")})
             assert {count.reason: count.n for count in counts} == wanted
         seen = book.rows(schema.snapshots, schema.snapshots.c.step == step)
         assert sum(row.n for row in seen) == len(shots)
     book.close()
 
 
-def check_rollup(row: Row[Any], of: list[Any]) -> None:
-    """One row against the snapshots it stands for."""
+def check_rollup(row: Row[Any], of: list[Any], parts: list[Slice]) -> None:
+    """One row against the snapshots taken in it, and the slices of what happened in it."""
     cpu = [shot.cpu_percent for shot in of if shot.cpu_percent is not None]
     p99 = [shot.p99_ms for shot in of if shot.p99_ms is not None]
     assert row.n == len(of)
-    assert (row.bots_min, row.bots_max) == (min(shot.bots for shot in of), max(shot.bots for shot in of))
+    bots = [shot.bots for shot in of]
+    assert row.bots_min == min([*bots, *(part.low for part in parts)])
+    assert row.bots_max == max([*bots, *(part.high for part in parts)])
+    spent = [sum(times) for times in zip(*(part.status_ms for part in parts), strict=True)]
+    assert [row.low_ms, row.healthy_ms, row.warning_ms, row.full_ms] == (spent or [0, 0, 0, 0])
     assert row.bots_sum == sum(shot.bots for shot in of)
-    assert row.limit_last == of[-1].limit
+    assert row.limit_last == 3
     assert (row.cpu_n, row.cpu_max) == (len(cpu), max(cpu, default=None))
     assert row.cpu_sum == pytest.approx(sum(cpu))
     assert (row.ram_n, row.ram_sum, row.ram_max) == (0, 0.0, None)
     assert row.p99_max == max(p99, default=None)
     for name in ("tokens", "signals", "trades", "starts", "ended"):
-        assert getattr(row, name) == sum(getattr(shot, name) for shot in of)
-    sums = [sum(figures) for figures in zip(*(shot.costs for shot in of), strict=True)]
+        assert getattr(row, name) == sum(part.counts.get(name, 0) for part in parts)
+    sums = [sum(figures) for figures in zip(*(shot.costs for shot in of), strict=True)] or [0, 0, 0, 0.0]
     found = row.bots_memory_n, row.bots_memory_sum, row.bots_cpu_n, row.bots_cpu_sum
     assert list(found) == [*sums[:3], pytest.approx(sums[3])]
 

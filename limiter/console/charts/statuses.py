@@ -9,7 +9,6 @@ import pandas as pd
 from limiter.console.charts.axes import coloured, finished, legend, milliseconds, tips
 from limiter.console.theme import STATUSES, tones
 from limiter.console.view import DAY, View
-from limiter.rules.capacity import Capacity
 
 COLOURS = {name: one.colour for name, one in STATUSES.items()}
 BAR, FILL, LABELS = 34, 17, 50  # px; labels have two lines
@@ -50,10 +49,10 @@ def scale(current: int, limit: int, view: View, *, comfort: int | None = None) -
 
 
 def days(rows: pd.DataFrame, view: View, *, until: int, shown: int = 30) -> alt.LayerChart:
-    """A cell a day, tinted by the highest status that one of its hours (at, high, limit) reached; grey without data."""
+    """A cell a day, tinted by the highest status that one of its hours (at, worst) reached; grey without data."""
     none, order, worst = view.t("no data"), list(STATUSES), dict[str, str]()
-    for at, high, limit in milliseconds(rows)[["at", "high", "limit"]].itertuples(index=False) if len(rows) else ():
-        day, status = view.day(at), Capacity(high, limit).status.value
+    for at, status in milliseconds(rows)[["at", "worst"]].itertuples(index=False) if len(rows) else ():
+        day = view.day(at)
         worst[day] = max(worst.get(day, "LOW"), status, key=order.index)
     names = [view.day(until - back * DAY) for back in range(shown - 1, -1, -1)]
     cells = pd.DataFrame({"day": names, "status": [worst.get(day, none) for day in names]})

@@ -4,14 +4,18 @@ The one meaning of each figure, on every page, in the API, the CSV and the comma
 
 - A **bucket** is `step` seconds wide and begins at a multiple of them (UTC, from 1970 on), whatever range is asked for:
   so it says the same in every range that shows it, and a range begins with the bucket that holds its first instant.
-- `low` and `high` are the fewest and the most bots seen in it, `mean` is over its samples (never a mean of means).
+- `low` and `high` are the fewest and the most bots that there were in it, for however short a time; `worst` is the
+  highest status reached. `mean` is over its samples, one each 5 s (never a mean of means), and `high` where it
+  has none.
 - `limit` is the limit in force at its end: at its last sample.
 - `cpu` and `ram` are means in percent over the samples that had a reading, None where none had.
 - `measured` is how many bots said their memory, over the samples like `mean`; `bot_memory` is what such a bot held, in
   MB, and `bot_cpu` the load of a bot that said its CPU time, in percent of one core: means over samples and bots, None
   where nobody said anything.
-- `tokens`, `signals`, `starts` and refusals are sums.
-- Buckets without a sample are left out: a gap stays a gap.
+- `tokens`, `signals`, `starts` and refusals are sums, each of them in the 5 s in which it happened.
+- Buckets of which nothing is known are left out: a gap stays a gap.
+- Times at 80 % and full are exact, to the millisecond, against the limit of each instant; and a peak is dated by the
+  last instant that saw it, at most 5 s off where it lasted. What was written before schema 8 is known by its samples.
 
 Snapshots are kept in three widths, each the sum of the finer ones. A bucket is read from the widest that divides it,
 which costs least and gives the same; where narrow ones are not kept any more, it is widened to those that are.
@@ -21,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from limiter.store import schema
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
@@ -53,6 +57,7 @@ class Bucket(NamedTuple):
     measured: float
     bot_memory: float | None
     bot_cpu: float | None
+    worst: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +99,18 @@ def series(
         func.sum(shots.cpu_sum), func.sum(shots.cpu_n), func.sum(shots.ram_sum), func.sum(shots.ram_n),
         func.sum(shots.tokens), func.sum(shots.signals), func.sum(shots.starts), func.sum(shots.bots_memory_n),
         func.sum(shots.bots_memory_sum), func.sum(shots.bots_cpu_n), func.sum(shots.bots_cpu_sum),
+        func.sum(shots.healthy_ms), func.sum(shots.warning_ms), func.sum(shots.full_ms),
     ).where(*inside)  # fmt: skip
     rows = [
         Bucket(
-            at, low, round(bots / n, 2), high, limits[at], _mean(cpu, cpu_n), _mean(ram, ram_n), tokens, signals,
-            starts, round(told / n, 2), _mean(held / MIB, told), _mean(load, loads),
+            at, low, round(bots / n, 2) if n else high, high, limits[at], _mean(cpu, cpu_n), _mean(ram, ram_n), tokens,
+            signals, starts, round(told / n, 2) if n else 0.0, _mean(held / MIB, told), _mean(load, loads),
+            "FULL" if full else "WARNING" if warning else "HEALTHY" if healthy else "LOW",
         )
-        for at, low, bots, n, high, cpu, cpu_n, ram, ram_n, tokens, signals, starts, told, held, loads, load in (
+        for (
+            at, low, bots, n, high, cpu, cpu_n, ram, ram_n, tokens, signals, starts, told, held, loads, load,
+            healthy, warning, full,
+        ) in (
             tx.execute(sums.group_by(bucket).order_by(bucket))
         )
     ]  # fmt: skip
@@ -212,49 +222,36 @@ class Load:
 def load(tx: Connection, start: int, end: int) -> Load:
     """The peak and its instant, seconds from 80 % and at 100 % of the limit of that time, refusals by reason.
 
-    Of the minutes of [start, end), by their means, and of hours where minutes are not kept any more; so a longer range
-    says of the same time what a shorter one does.
+    Of the minutes of [start, end), and of hours, which sum them up, where minutes are not kept any more; so a longer
+    range says of the same time what a shorter one does.
     """
     kept = min(max(_kept_from(tx, MINUTE_STEP, HOUR_STEP), start), end)
     busy = full = samples = 0
-    peaks: list[tuple[int, int, int]] = []
+    peaks: list[tuple[int, int]] = []
     refusals: dict[str, int] = {}
     for step, first, last in ((HOUR_STEP, start, kept), (MINUTE_STEP, kept, end)):
         if first >= last:
             continue
         inside = (shots.step == step, shots.at >= first - first % (step * 1000), shots.at < last)
-        used, limit = 100 * shots.bots_sum, shots.limit_last * shots.n
-        heavy = (func.coalesce(func.sum(case((used >= share * limit, step), else_=0)), 0) for share in (80, 100))
-        peak, n, *seconds = tx.execute(select(func.max(shots.bots_max), func.count(), *heavy).where(*inside)).one()
-        busy, full, samples = busy + seconds[0], full + seconds[1], samples + n
+        heavy = (func.coalesce(func.sum(ms), 0) for ms in (shots.warning_ms + shots.full_ms, shots.full_ms))
+        peak, n, *spent = tx.execute(select(func.max(shots.bots_max), func.count(), *heavy).where(*inside)).one()
+        busy, full, samples = busy + spent[0], full + spent[1], samples + n
         if peak is not None:
-            peak_at = tx.execute(select(func.max(shots.at)).where(*inside, shots.bots_max == peak)).scalar_one()
-            peaks.append((peak, peak_at, step))
+            peak_at = tx.execute(select(func.max(shots.peak_at)).where(*inside, shots.bots_max == peak)).scalar_one()
+            peaks.append((peak, peak_at))
         for found in _refused(tx, step, first - first % (step * 1000), last, step * 1000).values():
             for reason, n in found.items():
                 refusals[reason] = refusals.get(reason, 0) + n
-    if not peaks:
-        return Load(None, None, busy, full, refusals, samples)
-    peak, peak_at, step = max(peaks)
-    return Load(peak, _narrowed(tx, peak, peak_at, step), busy, full, refusals, samples)
+    busy, full = (-(-int(ms) // 1000) for ms in (busy, full))  # begun seconds: a full of an instant was one
+    peak, peak_at = max(peaks) if peaks else (None, None)
+    return Load(peak, peak_at, busy, full, refusals, samples)
 
 
 def highest(tx: Connection) -> tuple[int, int | None]:
-    """The most bots ever seen at once, and when for the last time, as exactly as is kept."""
-    hour = select(shots.bots_max, shots.at).where(shots.step == HOUR_STEP)
-    row = tx.execute(hour.order_by(shots.bots_max.desc(), shots.at.desc()).limit(1)).one_or_none()
-    return (row.bots_max, _narrowed(tx, row.bots_max, row.at, HOUR_STEP)) if row is not None else (0, None)
-
-
-def _narrowed(tx: Connection, bots: int, at: int, step: int) -> int:
-    """When so many bots were seen in the snapshot of `step` seconds at that instant, as exactly as is kept."""
-    for narrower in [one for one in (MINUTE_STEP, RAW_STEP) if one < step]:
-        inside = (shots.step == narrower, shots.at >= at, shots.at < at + step * 1000, shots.bots_max == bots)
-        found = tx.execute(select(func.max(shots.at)).where(*inside)).scalar()
-        if found is None:
-            break
-        at, step = found, narrower
-    return at
+    """The most bots that there ever were at once, and when for the last time."""
+    hour = select(shots.bots_max, shots.peak_at).where(shots.step == HOUR_STEP)
+    row = tx.execute(hour.order_by(shots.bots_max.desc(), shots.peak_at.desc()).limit(1)).one_or_none()
+    return (row.bots_max, row.peak_at) if row is not None else (0, None)
 
 
 def last_full(tx: Connection) -> int | None:
@@ -276,12 +273,12 @@ def last_token(tx: Connection) -> int | None:
 
 
 def busy_days(tx: Connection, now: int) -> int:
-    """Of the last 7 days, how many had 5 % of their minutes or more at 80 % of the limit or more."""
+    """Of the last 7 days, how many had 5 % of their time or more at 80 % of the limit or more."""
     number = (now - shots.at) // DAY_MS
-    busy = func.sum(case((100 * shots.bots_max >= 80 * shots.limit_last, 1), else_=0))
+    busy = func.sum(shots.warning_ms + shots.full_ms)
     query = (
-        select(busy, func.count())
+        select(busy, func.sum(shots.low_ms + shots.healthy_ms + shots.warning_ms + shots.full_ms))
         .where(shots.step == MINUTE_STEP, shots.at > now - 7 * DAY_MS, shots.limit_last > 0)
         .group_by(number)
     )
-    return sum(100 * (high or 0) >= 5 * n for high, n in tx.execute(query))
+    return sum(100 * high >= 5 * all_of_it > 0 for high, all_of_it in tx.execute(query))

@@ -34,7 +34,7 @@ def test_a_box_that_carries_far_more_does_not_squeeze_the_scale() -> None:
 
 def test_a_day_has_the_worst_of_its_hours_and_a_day_without_data_none() -> None:
     hours = as_table(
-        {"at": NOON + at, "high": high, "limit": 200} for at, high in ((0, 100), (HOUR, 200), (2 * HOUR, 50))
+        {"at": NOON + at, "worst": worst} for at, worst in ((0, "HEALTHY"), (HOUR, "FULL"), (2 * HOUR, "LOW"))
     )
     cells = layers(days(hours, VIEW, until=NOON + DAY, shown=3))[0]
     assert [(row["day"], row["status"]) for row in cells["rows"]] == [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from limiter.rules.capacity import Capacity
 from limiter.rules.limits import defaults
 from limiter.store import read, schema
 from limiter.store.engine import open_reader, open_writer, reading
@@ -40,7 +41,8 @@ def snapshot(tx: Connection, step: int, at: int, bots: int, limit: int = 100, n:
         "limit_last": limit,
     }
     row |= {"cpu_n": n, "cpu_sum": 40.0 * n, "cpu_max": 50.0, "ram_max": None, "p99_max": None, "starts": 2}
-    tx.execute(schema.snapshots.insert(), row)
+    status = Capacity(bots, limit).status.value.lower()
+    tx.execute(schema.snapshots.insert(), row | {f"{status}_ms": step * 1000, "peak_at": at})
 
 
 def test_a_series_leaves_gaps_out_and_takes_the_rows_that_fit(database: tuple[Engine, Engine]) -> None:

@@ -1,0 +1,74 @@
+"""How the slots taken went between two snapshots: exact extremes and times in each status, cut into slices of 5 s.
+
+The state notes a `Point` whenever the number of bots or the limit changes. A point holds until the next one; several
+in one instant last no time, but are among the extremes: an alert that fired on one is not denied by the history.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+from limiter.rules.capacity import Capacity, Status
+from limiter.rules.records import Slice
+
+SLICE_MS = 5_000
+STATUSES = tuple(Status)
+
+
+class Point(NamedTuple):
+    """From this instant (UTC ms) on so many slots are taken, of so many."""
+
+    at: int
+    bots: int
+    limit: int
+
+    @property
+    def status(self) -> int:
+        """The index of its status in `STATUSES`."""
+        return STATUSES.index(Capacity(self.bots, self.limit).status)
+
+
+def slices(points: Iterable[Point], end: int, counts: Mapping[tuple[str, int], int]) -> tuple[Slice, ...]:
+    """The course over [first point, end], and what was counted: {(figure, beginning of its 5 s): n}, in order.
+
+    A figure from a time before the first point stands among the bots of that point. Needs a point.
+    """
+    course = _in_order(points)
+    parts: dict[int, list[tuple[Point, int]]] = {}
+    for point, until in zip(course, [*(later.at for _, later in pairwise(course)), end], strict=True):
+        at = point.at
+        while True:
+            row = at - at % SLICE_MS
+            ends = min(until, row + SLICE_MS)
+            parts.setdefault(row, []).append((point._replace(at=at), ends - at))
+            if ends == until:
+                break
+            at = ends
+    happened: dict[int, dict[str, int]] = {}
+    for (figure, row), n in counts.items():
+        if n:
+            happened.setdefault(row, {})[figure] = n
+    for row in happened.keys() - parts.keys():
+        parts[row] = [(course[0]._replace(at=row), 0)]
+    return tuple(_slice(row, parts[row], happened.get(row, {})) for row in sorted(parts))
+
+
+def _in_order(points: Iterable[Point]) -> list[Point]:
+    """A lease that ended while nobody looked is noted late: no point is before the one noted before it."""
+    course: list[Point] = []
+    for point in points:
+        course.append(point._replace(at=max(point.at, course[-1].at)) if course else point)
+    return course
+
+
+def _slice(row: int, parts: list[tuple[Point, int]], counts: Mapping[str, int]) -> Slice:
+    spent = [0, 0, 0, 0]
+    for point, ms in parts:
+        spent[point.status] += ms
+    worst = max(point.status for point, _ in parts)
+    if any(spent) and not spent[worst]:  # reached and left within one instant: not nothing
+        spent[worst] = 1
+    high = max(point.bots for point, _ in parts)
+    peak_at = max(point.at for point, _ in parts if point.bots == high)
+    low = min(point.bots for point, _ in parts)
+    return Slice(row, low, high, peak_at, parts[-1][0].limit, (spent[0], spent[1], spent[2], spent[3]), counts)
