@@ -19,12 +19,13 @@ from limiter.agent import processes
 from limiter.agent.command_line import Wanted
 from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, Answer, Channel, Refused
 from limiter.agent.run import NETWORK, become, environment
-from limiter.agent.words import BY_SIGNAL, Unable, say, text
+from limiter.agent.words import BY_SIGNAL, Unable, say, text, waiting
 from limiter.processes import identity
 
 GRACE_SECONDS = 10.0
 GUARD_GRACE_SECONDS = 2.0
 PATIENCE_SECONDS, STOP_SECONDS, ASK_AGAIN_SECONDS = 10.0, 5.0, 30.0
+TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
 LOOK_SECONDS = 0.1
 PR_SET_CHILD_SUBREAPER = 36
 NOT_PASSED_ON = {signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP}
@@ -77,8 +78,9 @@ class Slot:
 
     def take(self, wanted: Wanted) -> None:
         """Ask for a slot, for `--wait` seconds where there is none. Raises Refused."""
-        body = {"user_id": wanted.user} | ({} if wanted.bot is None else {"bot_id": wanted.bot})
-        body |= self._process
+        body: Answer = {"user_id": wanted.user} | ({} if wanted.bot is None else {"bot_id": wanted.bot})
+        body |= self._process | ({"queue": True} if wanted.wait_seconds > 0 else {})
+        told = ""
         clock, again, pause = time.monotonic, os.urandom(16).hex(), 0.1
         give_up_at, patient_until, self._asked_at = clock() + wanted.wait_seconds, clock() + PATIENCE_SECONDS, clock()
         while True:
@@ -95,6 +97,10 @@ class Slot:
                     if not refused.worth_waiting or left <= 0:
                         raise
                     pause = min(refused.retry_after or 1.0, ASK_AGAIN_SECONDS, left)
+                    if (ticket := refused.ticket) is not None:
+                        body["ticket"], pause = ticket["id"], min(TURN_SECONDS, left)
+                        if told != (told := waiting(ticket["position"], ticket["of"], self._language or None)):
+                            say(told)
                     patient_until = clock() + pause + PATIENCE_SECONDS
                 lost = refused.reason == "out_of_reach"
             time.sleep(pause)

@@ -44,6 +44,12 @@ class Refused(Exception):
         return self.reason in WORTH_WAITING and not (self.reason == "user_limit" and self.facts.get("limit") == 0)
 
     @property
+    def ticket(self) -> Answer | None:
+        """The place in the queue that the refusal gives."""
+        found = self.facts.get("ticket")
+        return found if isinstance(found, dict) else None
+
+    @property
     def exit_status(self) -> int:
         """75 where trying again may help."""
         if self.reason in KEY:

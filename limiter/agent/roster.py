@@ -20,11 +20,12 @@ from limiter.agent.members import Look, Members, Watcher, now_in_ticks
 from limiter.agent.message import Fields
 from limiter.agent.pacing import Pacing
 from limiter.agent.run import NETWORK
-from limiter.agent.words import REFUSED, WRONG_COMMAND_LINE, Unable, text
+from limiter.agent.words import REFUSED, WRONG_COMMAND_LINE, Unable, text, waiting
 from limiter.processes import identity
 
 PATIENCE_SECONDS = 10.0  # how long a start is tried where no answer comes or nothing was decided
 ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
+TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
 YOUNG_SECONDS = 10.0
 LOOK_SECONDS, LOOK_AT_THE_YOUNG_SECONDS, LOOK_BESIDE_GROUPS_SECONDS = 1.0, 0.25, 5.0
 CHECK_SECONDS = 0.5  # between two checks of what is about to be lost
@@ -118,8 +119,9 @@ class Roster:
 
     async def _taken(self, line: Line, question: Fields, pid: int) -> tuple[Answer, float]:
         """The answer to a start, and when it was asked. Raises Refused."""
-        body = {"user_id": question["user"]} | ({"bot_id": question["bot"]} if "bot" in question else {})
+        body: Answer = {"user_id": question["user"]} | ({"bot_id": question["bot"]} if "bot" in question else {})
         body |= {"process": known} if (known := identity(pid)) else {}
+        body |= {"queue": True} if float(question["wait"]) > 0 else {}
         options = {"again": question["again"], "language": question.get("language", "")}
         clock = time.monotonic
         give_up_at, patient_until, asked_at = clock() + float(question["wait"]), clock() + PATIENCE_SECONDS, clock()
@@ -135,6 +137,9 @@ class Roster:
                     if not refused.worth_waiting or left <= 0:
                         raise
                     pause = min(refused.retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8), left)
+                    if (ticket := refused.ticket) is not None:
+                        body["ticket"], pause = ticket["id"], min(spread(TURN_SECONDS, 0.85), left)
+                        question["told"] = waiting(ticket["position"], ticket["of"], options["language"] or None)
                     patient_until, pauses = clock() + pause + PATIENCE_SECONDS, delays()
                 # Where an answer was lost, the lease may run since the first try.
                 lost = refused.reason == "out_of_reach"

@@ -105,7 +105,11 @@ def ask(with_agent: _socket.socket, question: message.Fields) -> message.Fields 
         with_agent.settimeout(SILENCE_SECONDS)
         with_agent.sendall(message.packed(question))
         answer = message.receive(with_agent)
+        told = ""
         while answer is not None and "still" in answer:
+            if answer.get("told", "") not in ("", told):
+                told = answer["told"]
+                say(told)
             answer = message.receive(with_agent)
     except (OSError, ValueError):
         return None

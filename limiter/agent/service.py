@@ -211,7 +211,7 @@ class Agent:
             if user != os.geteuid():
                 return
             question = message.unpacked(await reader.readexactly(message.length(await reader.readexactly(HEADER))))
-            await self._answered(reader, writer, asyncio.create_task(self._answer(question, pid)))
+            await self._answered(reader, writer, asyncio.create_task(self._answer(question, pid)), question)
         except (OSError, ValueError, KeyError, asyncio.IncompleteReadError):  # it went away, or was none of ours
             pass
         finally:
@@ -219,9 +219,14 @@ class Agent:
             writer.close()
 
     async def _answered(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: asyncio.Task[Fields]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answer: asyncio.Task[Fields],
+        question: Fields,
     ) -> None:
-        """Send the answer when it is there, and a sign of life until then. Nobody waits any more: no answer."""
+        """Send the answer when it is there, and a sign of life until then, with what the roster has the person told
+        meanwhile. Nobody waits any more: no answer."""
         gone = asyncio.create_task(reader.read(1))
         while not answer.done():
             await asyncio.wait({answer, gone}, timeout=STILL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -229,7 +234,7 @@ class Agent:
                 answer.cancel()
                 return
             if not answer.done():
-                writer.write(message.packed({"still": "1"}))
+                writer.write(message.packed({"still": "1"} | {"told": question.get("told", "")}))
         gone.cancel()
         writer.write(message.packed(answer.result()))
         await writer.drain()

@@ -32,3 +32,12 @@ def say(sentence: str) -> None:
         sys.stderr.flush()
     except (OSError, AttributeError):  # closed, or never there
         pass
+
+
+def waiting(position: object, of: object, language: str | None = None) -> str:
+    """What a person who waits for a slot is told."""
+    return text(
+        fr=f"Serveur complet : en attente, {position} sur {of}.",
+        en=f"Server full: waiting, {position} of {of}.",
+        language=language,
+    )

@@ -29,6 +29,7 @@ from limiter.client.wire import Answer, Connection, Refused, Reply
 PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes
 STOP_PATIENCE_SECONDS = 5.0  # a bot that ends waits no longer: its lease gives the slot back
 ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
+TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
 NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
 WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "start_rate", "box_busy", "paused"}
 GONE = frozenset({"session_ended", "session_unknown"})
@@ -178,10 +179,13 @@ class Stay:
             yield Pause(wait)
 
     def _starting(self) -> Flow:
-        """Take a slot, asking for `wait_seconds` where there is none. Raises Refused."""
+        """Take a slot, asking for `wait_seconds` where there is none, in turn with others who wait. Raises Refused."""
         # So that the limiter, on the same machine, knows this process from bots that ask nobody.
         self._process = {"process": known} if (known := processes.identity()) else {}
-        body = {"user_id": self.user_id} | ({} if self.bot_id is None else {"bot_id": self.bot_id}) | self._process
+        body: dict[str, Any] = {"user_id": self.user_id} | self._process
+        body |= ({} if self.bot_id is None else {"bot_id": self.bot_id}) | (
+            {"queue": True} if self.wait_seconds else {}
+        )
         call = Call("/api/bots/start", body, {"Idempotency-Key": self._idempotency_key})
         give_up_at = time.monotonic() + self.wait_seconds
         asked_at: float | None = None
@@ -197,7 +201,10 @@ class Stay:
                     raise
                 if refused.reason != "out_of_reach":
                     asked_at = None
-                yield Pause(min(refused.retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8), left))
+                pause = min(refused.retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8))
+                if isinstance(ticket := refused.extra.get("ticket"), dict):
+                    body["ticket"], pause = ticket["id"], spread(TURN_SECONDS, 0.85)
+                yield Pause(min(pause, left))
         self.bot_id, self.capacity = answer["session"]["bot_id"], answer["capacity"]
         self._renewed(answer, asked_at)
 

@@ -265,6 +265,30 @@ def test_wait_asks_until_a_slot_is_free(bots: Bots) -> None:
     assert waiting.communicate(timeout=10)[0] == "I run\n"
 
 
+def test_who_waits_hears_the_place_in_the_queue_and_is_let_in_first(bots: Bots) -> None:
+    one, user = bots.limiter, new_user()
+    before = one.limits()["MAX_CONCURRENT_BOTS"]
+    held = one.session()
+    one.set_limits(MAX_CONCURRENT_BOTS=0)
+    try:
+        waiting = subprocess.Popen(
+            [*bots.command(user, "--wait", "60"), "echo", "I run"],
+            env=bots.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_until(lambda: one.client.get("/api/admin/stats").json()["queue"]["waiting"] >= 1, 20, "a ticket")
+        time.sleep(11)
+    finally:
+        one.end(held)
+        one.admin(
+            "PATCH",
+            "/api/admin/limits",
+            {"changes": {"MAX_CONCURRENT_BOTS": before}, "reason": "test", "override_guard": True},
+        )
+    out, err = waiting.communicate(timeout=40)
+    assert (waiting.returncode, out) == (0, "I run\n")
+    assert "1" in err and ("waiting" in err or "en attente" in err)
+
+
 def test_a_suspended_user_does_not_wait(bots: Bots) -> None:
     user, began = new_user(), time.monotonic()
     body = {"limits": {"MAX_BOTS_PER_USER": 0}, "reason": "unpaid"}

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -255,6 +256,23 @@ def test_who_waits_in_vain_is_refused_when_the_time_is_over(limiter: Start) -> N
     with pytest.raises(Refused, match="0/0"):
         BotSession(one.url, user_id=new_user(), wait_seconds=1).start()
     assert 0.9 < time.monotonic() - began < 5
+
+
+def test_who_waits_is_let_in_before_who_comes_later(limiter: Start) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS=1)
+    holder, came_between = one.session(), 0
+    with ThreadPoolExecutor(1) as pool:
+        bot = BotSession(one.url, user_id="waits", wait_seconds=40)
+        entering = pool.submit(bot.start)
+        stats = "/api/admin/stats"
+        wait_until(lambda: one.client.get(stats).json()["queue"]["waiting"] == 1, 10, "a ticket")
+        one.end(holder)
+        while not entering.done():
+            came_between += one.start().status_code == 201
+            time.sleep(0.2)
+        entering.result()
+    assert came_between == 0
+    assert bot.stop() is not None
 
 
 def test_a_suspended_user_does_not_wait(server: Limiter) -> None:
