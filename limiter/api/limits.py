@@ -1,6 +1,7 @@
 """The limits in force; changing them, trying a change, going back."""
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,7 +13,6 @@ from limiter.api.capacity import shown
 from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules import reasons, replay
-from limiter.rules.capacity import Capacity
 from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, warn
 from limiter.rules.guards import check
 from limiter.rules.limits import Limits
@@ -94,11 +94,10 @@ async def preview(call: Call) -> Answer:
     state = services.committer.state
     changes = accept(call.body.changes)
     settings = apply(state.limits, changes, call.actor.name, now)
-    after = Limits(state.limits.version, settings, state.limits.configured, state.limits.overrides)
     held = state.capacity(now)
-    would = Capacity(
-        held.current, after.whole("MAX_CONCURRENT_BOTS"), held.open and after.whole("MAX_BOTS_PER_USER") > 0
-    )
+    after = copy(state)  # shares all that it holds, and only looks at it
+    after.limits = Limits(state.limits.version, settings, state.limits.configured, state.limits.overrides)
+    would = after.capacity(now)
     values: dict[str, Value] = {name: settings[name].value for name in changes}
 
     def decide_again(connection: Connection) -> dict[str, Any]:

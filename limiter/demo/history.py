@@ -195,6 +195,9 @@ class History:
     def ask(self, person: Person, bot_id: str | None) -> None:
         """One start, and what comes of it."""
         secret = urlsafe_b64encode(self.chance.randbytes(18)).decode()
+        held = self.state.bots.get((person.user_id, bot_id)) if bot_id is not None else None
+        if held is not None and held.last_heartbeat_at > self.now:  # it lives, and is about to be replaced
+            self.beat(held, self.now)
         answer = self.decide(Start(self.name(), person.user_id, bot_id, f"bot-{self.name(8)}", secret))
         self.waiting.discard(person)
         if not isinstance(answer, Refusal):

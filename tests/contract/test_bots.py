@@ -239,7 +239,7 @@ def test_a_replacement_needs_no_slot(limiter: Start) -> None:
 
     one.set_limits(MAX_BOTS_PER_USER=0)
     body = refused(one.start("u1", "b1"), 429, "user_limit")
-    assert body["error"] == "Limite atteinte : 2/0 bot actif pour cet utilisateur."
+    assert body["error"] == "Ce compte est suspendu."
     granted(one.beat(last))
 
     one.set_limits(MAX_BOTS_PER_USER=1)

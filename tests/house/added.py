@@ -55,7 +55,7 @@ def test_the_new_alert_in_the_readers_language(admin: httpx.Client) -> None:
 def test_the_new_setting_on_its_page(empty: World, open_page: Open, locale: str, said: str) -> None:
     page = open_page(empty, "settings", locale=locale)
     assert not page.exception
-    told = "".join(frame.value.to_string() for frame in [*page.table, *page.dataframe])
+    told = "".join(cell.value for cell in page.markdown)
     assert "LIMITER_NAP_ROOM" in told and "attic" in told and said in told
 
 
