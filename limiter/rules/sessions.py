@@ -91,7 +91,7 @@ class Start(Struct, frozen=True):
         return Admission(session, created=True)
 
     def _refuse(self, state: State, now: int, facts: Facts, replaces: bool) -> Refusal | None:
-        if self._holds_ticket(state):
+        if self.ticket is not None and self._holds_ticket(state):
             self._ask_with(state, now)
         if (closed := _closed(state)) is not None:
             return self._record(state, now, facts, closed)
@@ -108,7 +108,8 @@ class Start(Struct, frozen=True):
             place = self._place(state, now)
             refusal = _server_full(state.capacity(now), state.retry_after(), place)
             most = state.limits.whole("MAX_CONCURRENT_BOTS")
-            facts = facts._replace(max_bots=min(facts.max_bots, facts.active))
+            if facts.active < facts.max_bots:  # what is free is another's turn
+                facts = facts._replace(max_bots=facts.active)
             return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", most, facts.active)
         return None
 
@@ -132,7 +133,7 @@ class Start(Struct, frozen=True):
 
     def _place(self, state: State, now: int) -> Place | None:
         """Its place in the queue, at the end of which it is put where it asks for a turn and has none."""
-        if not self.queue and not self._holds_ticket(state):
+        if not self.queue and (self.ticket is None or not self._holds_ticket(state)):
             return None
         if self.user_id not in state.tickets:
             number = max((one.number for one in state.tickets.values()), default=0) + 1
