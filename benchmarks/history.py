@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import servers
-from benchmarks.inside import DAYS, NOW, make, url
+from benchmarks.inside import COSTS, DAYS, NOW, SESSION, make, url
 from benchmarks.report import grouped, number
 from limiter.store.engine import open_writer
 
@@ -42,7 +42,8 @@ _USER = "'user-' || (i * 7919 % 20000)"
 HISTORY = (
     Kept(
         "ended_sessions", "ended session", 4, 400,
-        f"{{series}} SELECT i, hex(randomblob(12)), {_USER}, 'bot-' || i, 'bot-' || i, NULL, {NOW} + i * 100, 60000,"
+        f"({SESSION}, ended_at, ended_reason, {COSTS})"
+        f" {{series}} SELECT i, hex(randomblob(12)), {_USER}, 'bot-' || i, 'bot-' || i, NULL, {NOW} + i * 100, 60000,"
         f" {NOW} + i * 100, {NOW} + i * 100, 100, 200, 0, 1, 1, {NOW} + i * 100, 'stopped',"
         " 84000000, 90000000, 3600.5, 3.5 FROM n",
     ),

@@ -18,7 +18,7 @@ from limiter import config
 from limiter.committer import Clock, Committer, Request, settle_memory
 from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.store import read
+from limiter.store import read, schema
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.open import writer_of
 
@@ -27,6 +27,13 @@ DAYS = 90
 BATCH = 64
 TURNS = 150  # batches of a round
 NOW = int(time.time() * 1000)
+SESSION = (
+    "number, secret, user_id, bot_id, asked_bot, idempotency_key, started_at, lease_ms, last_heartbeat_at, expires_at,"
+    " active, max_bots, user_active, user_max, version"
+)
+COSTS = "memory_bytes, memory_peak, cpu_seconds, cpu_percent"
+SNAPSHOT = ", ".join(schema.snapshots.c.keys())
+"""Columns are named: where a migration has put them is its own business."""
 INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'ended_sessions' AND sql NOT NULL"
 
 
@@ -81,7 +88,8 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
             for name, _ in indexes:
                 file.execute(f"DROP INDEX {name}")  # millions of rows are sorted once, not placed one by one
             file.execute(
-                f"INSERT INTO ended_sessions {series} SELECT {common}, ? + i * 1000, 60000, ? + i * 1000 + 5000,"
+                f"INSERT INTO ended_sessions ({SESSION}, ended_at, ended_reason, {COSTS}) {series}"
+                f" SELECT {common}, ? + i * 1000, 60000, ? + i * 1000 + 5000,"
                 f" ? + i * 1000 + 65000, {facts}, ? + i * 1000 + 30000, 'stopped', {costs} FROM n",
                 (ended, *(NOW - ended * 1000 - 60_000,) * 4),
             )
@@ -89,7 +97,8 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
                 file.execute(sql)
         if active:
             file.execute(
-                f"INSERT INTO active_sessions {series} SELECT {common.replace('i, hex', f'{ended} + i, hex', 1)},"
+                f"INSERT INTO active_sessions ({SESSION}, {COSTS}) {series}"
+                f" SELECT {common.replace('i, hex', f'{ended} + i, hex', 1)},"
                 f" ?, 86400000, ?, ?, {facts}, {costs} FROM n",
                 (active, NOW, NOW, NOW + DAY_MS),
             )
@@ -97,10 +106,12 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
         for step in (5, 60, 3600) if snapshots else ():
             n = step // 5
             file.execute(
-                f"INSERT INTO snapshots {series} SELECT ?, ? - i * ?, {n}, 90, 170, {n} * 140, 3, 200, {n},"
+                f"INSERT INTO snapshots ({SNAPSHOT}) {series}"
+                f" SELECT ?, ? - i * ?, {n}, 90, 170, {n} * 140, 3, 200, {n},"
                 f" {n} * 31.5, 60, {n}, {n} * 45.5, 55, 4.5, {n} * 70, {n} * 8, {n} * 2, {n}, {n},"
-                f" {n} * 140, {n} * 140 * 84000000, {n} * 140, {n} * 140 * 3.5 FROM n",
-                (DAYS * 86_400 // step, step, NOW - NOW % (step * 1000), step * 1000),
+                f" {n} * 140, {n} * 140 * 84000000, {n} * 140, {n} * 140 * 3.5,"
+                f" 0, {n} * 5000, 0, 0, ? - i * ? FROM n",
+                (DAYS * 86_400 // step, step, *(NOW - NOW % (step * 1000), step * 1000) * 2),
             )
             file.execute(
                 f"INSERT INTO refusal_counts {series} SELECT ?, ? - i * ?, 'server_full', {n} FROM n",

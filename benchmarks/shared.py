@@ -15,7 +15,7 @@ from statistics import median
 import psycopg
 from psycopg import sql
 
-from benchmarks.inside import BATCH, DAY_MS, NOW, Desk, desk
+from benchmarks.inside import BATCH, DAY_MS, NOW, SESSION, Desk, desk
 from benchmarks.report import grouped, number
 from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Start, Stop
@@ -48,8 +48,9 @@ def fill(url: str, bots: int) -> None:
     open_writer(url).dispose()
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO active_sessions SELECT i, md5(i::text), 'u' || i %% 5000, 'b' || i, 'b' || i, NULL, %(now)s,"
-            " %(day)s, %(now)s, %(now)s + %(day)s, 100, 200, 0, 1, 1 FROM generate_series(1, %(bots)s) AS i",
+            f"INSERT INTO active_sessions ({SESSION}) SELECT i, md5(i::text), 'u' || i %% 5000, 'b' || i, 'b' || i,"
+            " NULL, %(now)s, %(day)s, %(now)s, %(now)s + %(day)s, 100, 200, 0, 1, 1"
+            " FROM generate_series(1, %(bots)s) AS i",
             {"now": NOW, "day": DAY_MS, "bots": bots},
         )
         connection.execute("UPDATE fleet SET active = %s, next_number = %s", (bots, bots + 1))
