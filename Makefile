@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.14 python3.13 python3.12; 
 PY      := .venv/bin/python
 RUNTIME := .venv/.runtime
 DEV     := .venv/.dev
-CODE    := $(wildcard console.py limiter pages tests benchmarks drills examples)
+CODE    := $(wildcard console.py limiter pages tests benchmarks faults examples)
 # How many tests run at once, and what else pytest is told: make test WORKERS=0 PYTEST="-k capacity -x"
 WORKERS ?= 2
 PYTEST  ?=
@@ -55,8 +55,8 @@ docs: $(DEV) ## rewrite the tables that are derived from the code
 bench: $(DEV) ## measure starts a second and their latency
 	$(PY) -m benchmarks
 
-drill: $(DEV) ## break things under real limiters and write docs/drills.md (a tenth of it: DRILL="--share 0.1")
-	$(PY) -m drills $(DRILL)
+drill: $(DEV) ## break things under real limiters and write docs/faults.md (a tenth of it: DRILL="--share 0.1")
+	$(PY) -m faults $(DRILL)
 
 pins: $(DEV) ## resolve requirements*.in to exact versions anew (UPGRADE=1: to the newest)
 	$(PY) -m pip install --quiet uv

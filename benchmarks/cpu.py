@@ -23,7 +23,8 @@ from benchmarks import servers
 from benchmarks.inside import url
 from limiter import __version__, config
 from limiter.access import Access, make_key
-from limiter.committer import Clock, Committer, settle_memory
+from limiter.clock import Clock
+from limiter.committer import Committer, settle_memory
 from limiter.http.call import Services
 from limiter.http.protocol import HttpConnection
 from limiter.http.server import App

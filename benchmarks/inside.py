@@ -15,7 +15,8 @@ import uvloop
 from benchmarks import servers
 from benchmarks.over_http import Effort, Findings, Say
 from limiter import config
-from limiter.committer import Clock, Committer, Request, settle_memory
+from limiter.clock import Clock
+from limiter.committer import Committer, Request, settle_memory
 from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.store import read, schema

@@ -23,7 +23,7 @@ from benchmarks import history, servers, shared, shares
 from benchmarks.history import DAY, SIZES
 from benchmarks.inside import BATCH, Desk, desk, make, timed, url
 from benchmarks.report import DOCS, grouped, number, place, stamp
-from limiter.committer import Clock
+from limiter.clock import Clock
 from limiter.rules.sessions import Heartbeat, Reap, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
 

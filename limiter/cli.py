@@ -108,13 +108,13 @@ def drill(names: tuple[str, ...], file: Path | None) -> None:
     A limiter of its own is started, killed, filled and alerted; the live one is not spoken to. Exit status 1 where one
     fails.
     """
-    from limiter import exercises
-    from limiter.exercises import report
+    from limiter import drills
+    from limiter.drills import report
 
-    if unknown := [name for name in names if name not in exercises.NAMES]:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(exercises.NAMES)}", param_hint="NAME")
+    if unknown := [name for name in names if name not in drills.NAMES]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(drills.NAMES)}", param_hint="NAME")
     settings, results = with_config(), list[report.Result]()
-    with sentences(), closing(exercises.perform(settings, names or exercises.NAMES, settings.lang)) as all_:
+    with sentences(), closing(drills.perform(settings, names or drills.NAMES, settings.lang)) as all_:
         for result in all_:
             results.append(result)
             click.echo(report.as_text(result))

@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from limiter.clock import Clock
 from limiter.onethread import OneThread
 from limiter.rules.incidents import watch
 from limiter.rules.quotas import RecordTrade, Take
@@ -56,27 +57,6 @@ class Request(Protocol):
 
     def decide(self, state: State, now: int) -> Any:
         """What is answered, once it is durable."""
-
-
-class Clock:
-    """UTC milliseconds that no step of the wall clock moves: the wall clock at the start, and monotonic time since."""
-
-    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._wall, self._monotonic = wall, monotonic
-        self._began, self._offset = monotonic(), wall()
-        self._ahead = 0.0  # of the wall clock, in seconds
-
-    def now(self) -> int:
-        """This instant."""
-        return int((self._offset + self._ahead + self._monotonic() - self._began) * 1000)
-
-    def follow(self, now: int) -> None:
-        """Be at this instant of another clock, as from here on."""
-        self._ahead += (now - self.now()) / 1000
-
-    def step_seconds(self) -> float:
-        """How far the wall clock was moved since the start."""
-        return self._wall() - (self._offset + self._monotonic() - self._began)
 
 
 @dataclass(slots=True)

@@ -14,10 +14,10 @@ import httpx
 from limiter import __version__, config, maintenance
 from limiter.agent import address
 from limiter.agent.words import Unable
+from limiter.channels import open_channels
 from limiter.client.wire import Connection, Refused
 from limiter.commands.local import local_key
 from limiter.config import Config
-from limiter.delivery import open_channels
 from limiter.hosts import is_loopback
 from limiter.store.location import StoreError, beside, free_bytes, key_file, sqlite_path
 

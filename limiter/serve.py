@@ -19,9 +19,10 @@ import uvloop
 
 from limiter import __version__
 from limiter.access import Access, make_key
-from limiter.committer import Clock, Committer, settle_memory
+from limiter.channels import Channel, open_channels
+from limiter.clock import Clock
+from limiter.committer import Committer, settle_memory
 from limiter.config import Config, ConfigError
-from limiter.delivery import Channel, open_channels
 from limiter.hosts import is_loopback, reachable, web_address
 from limiter.http.call import Services
 from limiter.http.protocol import HttpConnection

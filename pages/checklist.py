@@ -8,7 +8,6 @@ from typing import Any
 
 import streamlit as st
 
-from limiter import exercises
 from limiter.answers.capacity import AdviceAnswer
 from limiter.answers.plan import PlanStep
 from limiter.client import Refused
@@ -19,13 +18,13 @@ from limiter.console.kit.cards import facts
 from limiter.console.kit.receipts import act, reason_field
 from limiter.console.kit.words import language, number, t, tn
 from limiter.console.parts import launch
-from limiter.exercises import report
+from limiter.drills import DRILLS, NAMES, Busy, perform, report
 from limiter.rules.limits import Limits
 from limiter.store import read
 from limiter.store.location import StoreError
 
 sign_in = frame.begin()
-TABS = {"checklist": t("Checklist"), "plan": t("Launch plan"), "drills": t("Exercises")}
+TABS = {"checklist": t("Checklist"), "plan": t("Launch plan"), "drills": t("Drills")}
 TEMPLATE = ((1, 50), (3, 100), (7, 150), (14, 200))
 PASSED = {True: ":material/check_circle:", False: ":material/cancel:"}
 DONE = {True: ":material/check_circle:", False: ":material/radio_button_unchecked:", None: ":material/visibility:"}
@@ -174,11 +173,11 @@ def clear() -> None:
         st.session_state.pop("plan-draft", None)
 
 
-# -- exercises
+# -- drills
 
 
 def drills(_: Limits) -> None:
-    """Run exercises on a scratch copy, and what came of the last ones."""
+    """Run drills on a scratch copy, and what came of the last ones."""
     st.markdown(
         t(
             "A limiter of its own is started on a scratch copy of the database, filled, killed and alerted over HTTP: "
@@ -187,59 +186,59 @@ def drills(_: Limits) -> None:
         + " "
         + t("The same on the command line: `python -m limiter drill`.")
     )
-    asked: Sequence[str] = st.session_state.pop("exercises", ())
+    asked: Sequence[str] = st.session_state.pop("drills", ())
     if asked and sign_in.may_change:  # a browser can press a button that is disabled
         run(asked)
     results = report.kept(data.settings())
-    following = next((name for name in exercises.NAMES if name not in results), None)
+    following = next((name for name in NAMES if name not in results), None)
     with st.container(horizontal=True):
-        button(t("Run all"), exercises.NAMES, "drill-all", primary=following is None)
+        button(t("Run all"), NAMES, "drill-all", primary=following is None)
         if following is not None:
-            title = t("Run the next exercise: {name}", name=titled(following))
+            title = t("Run the next drill: {name}", name=titled(following))
             button(title, [following], "drill", primary=True)
-    for name in exercises.NAMES:
+    for name in NAMES:
         with st.container(border=True):
             shown(name, results.get(name))
     if results:
-        downloads([results[name] for name in exercises.NAMES if name in results])
+        downloads([results[name] for name in NAMES if name in results])
 
 
 def titled(name: str) -> str:
-    """What the exercise is called."""
-    return next(one for one in exercises.EXERCISES if one.name == name).title(language())
+    """What the drill is called."""
+    return next(one for one in DRILLS if one.name == name).title(language())
 
 
 def button(label: str, names: Sequence[str], key: str, *, primary: bool = False) -> None:
-    """Asks for these exercises: they load the machine, so only who may change it."""
+    """Asks for these drills: they load the machine, so only who may change it."""
     st.button(
         label,
         type="primary" if primary else "secondary",
         key=key,
         icon=":material/play_arrow:",
         disabled=not sign_in.may_change,
-        on_click=lambda: st.session_state.update(exercises=names),
+        on_click=lambda: st.session_state.update(drills=names),
     )
 
 
 def run(names: Sequence[str]) -> None:
-    """The exercises, told one by one as they are done. Leaving the page breaks them off."""
-    with st.status(t("Exercising: {name}", name=titled(names[0])), expanded=True) as status:
+    """The drills, told one by one as they are done. Leaving the page breaks them off."""
+    with st.status(t("Drill: {name}", name=titled(names[0])), expanded=True) as status:
         try:
-            with closing(exercises.perform(data.settings(), names, language())) as results:
+            with closing(perform(data.settings(), names, language())) as results:
                 for done, result in enumerate(results, 1):
                     report.keep(data.settings(), result)
                     st.write(f"{PASSED[result.passed]} {result.title} · {number(result.seconds, 1)} s")
                     if done < len(names):
-                        status.update(label=t("Exercising: {name}", name=titled(names[done])), expanded=True)
-        except exercises.Busy:
-            st.error(t("Somebody else is exercising: try again in a minute."))
+                        status.update(label=t("Drill: {name}", name=titled(names[done])), expanded=True)
+        except Busy:
+            st.error(t("Somebody else runs a drill: try again in a minute."))
         except (StoreError, OSError) as error:
             st.error(str(error))
         status.update(label=t("Done"), state="complete", expanded=False)
 
 
 def shown(name: str, result: report.Result | None) -> None:
-    """One exercise: when it was last done, and its steps."""
+    """One drill: when it was last done, and its steps."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         mark = DONE[False] if result is None else PASSED[result.passed]
         when = f" · {times.when(result.at)} · {number(result.seconds, 1)} s" if result else ""
@@ -259,8 +258,8 @@ def downloads(results: Sequence[report.Result]) -> None:
     """What was run, for a person and for a program."""
     with st.container(horizontal=True):
         for label, name, kind, text in (
-            (t("Report"), "exercises.md", "text/markdown", report.as_markdown(results, t("Exercises"))),
-            ("JSON", "exercises.json", "application/json", json.dumps(report.as_json(results), ensure_ascii=False)),
+            (t("Report"), "drills.md", "text/markdown", report.as_markdown(results, t("Drills"))),
+            ("JSON", "drills.json", "application/json", json.dumps(report.as_json(results), ensure_ascii=False)),
         ):
             st.download_button(label, text, name, kind, on_click="ignore", icon=":material/download:")
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from limiter import committer as module
-from limiter.committer import Clock, Committer, Latency
+from limiter.clock import Clock
+from limiter.committer import Committer, Latency
 from limiter.rules.changes import ChangeLimits, Rollback, SetPause
 from limiter.rules.limits import defaults
 from limiter.rules.quotas import LookAtUser, RecordTrade, Take

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from limiter.channels import Channel
 from limiter.committer import Committer
-from limiter.delivery import Channel
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.alerts import ALERTS, OUTAGE

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 IMPURE = {"time", "os", "random", "secrets", "logging", "sqlalchemy", "starlette", "streamlit", "uvicorn", "asyncio"}
 CONSOLE = {
     "limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client", "limiter.access",
-    "limiter.config", "limiter.exercises", "limiter.hosts",
+    "limiter.config", "limiter.drills", "limiter.hosts",
 }  # fmt: skip
 # layer: the layers of ours that it may import
 ALLOWED = {
@@ -34,11 +34,11 @@ ALLOWED = {
     "limiter.agent": {"limiter.processes"},
     "limiter.parent_death": set(),
     "limiter.store": {"limiter.rules", "limiter.system_limits", "limiter.onethread"},
-    "limiter.delivery": {"limiter.rules", "limiter.config"},
+    "limiter.channels": {"limiter.rules", "limiter.config"},
     "limiter.onethread": set(),
     "limiter.committer": {"limiter.rules", "limiter.store", "limiter.onethread"},
     "limiter.jobs": {
-        "limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.delivery",
+        "limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.channels",
         "limiter.processes",
     },
     # server asks routes what to call; routes and handlers stand on wire and call.
@@ -51,7 +51,7 @@ ALLOWED = {
         "limiter.config", "limiter.hosts", "limiter.jobs", "limiter.system_limits", "limiter.answers",
         "limiter.processes",
     },
-    "limiter.exercises": {"limiter.system_limits", "limiter.store", "limiter.config"},
+    "limiter.drills": {"limiter.system_limits", "limiter.store", "limiter.config"},
     # How things look and read, and the charts made of it: no Streamlit (below), no database, no HTTP.
     "limiter.console.catalog": set(),
     "limiter.console.theme": {"limiter.rules"},
@@ -74,7 +74,7 @@ ALLOWED = {
     "pages": {
         "limiter.answers", "limiter.rules", "limiter.system_limits", "limiter.store", "limiter.client",
         "limiter.config",
-        "limiter.console", "limiter.exercises",
+        "limiter.console", "limiter.drills",
         "limiter.console.charts", "limiter.console.kit", "limiter.console.parts",
         "limiter.console.sign_in", "limiter.console.view",
     },

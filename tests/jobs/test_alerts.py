@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from limiter.committer import Clock, Committer
-from limiter.delivery import open_channels
+from limiter.channels import open_channels
+from limiter.clock import Clock
+from limiter.committer import Committer
 from limiter.jobs import alerts as module
 from limiter.jobs.alerts import Alerts, room_under
 from limiter.jobs.sampler import Sampler
@@ -247,7 +248,7 @@ def test_a_dead_and_a_silent_channel_delay_no_decision(path: Path, webhook: Webh
 def test_a_try_that_never_ends_is_given_up_and_not_doubled(
     path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limiter.delivery.TRY_SECONDS", 0.2)
+    monkeypatch.setattr("limiter.channels.TRY_SECONDS", 0.2)
     webhook.delays["/silent"] = 2.0
 
     async def test(limiter: Limiter) -> None:

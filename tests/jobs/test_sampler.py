@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from limiter.committer import Clock, Committer
+from limiter.clock import Clock
+from limiter.committer import Committer
 from limiter.jobs import Job, sampler
 from limiter.jobs.sampler import BoxReader, Sampler
 from limiter.rules.limits import defaults

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from limiter import processes
-from limiter.committer import Clock, Committer
+from limiter.clock import Clock
+from limiter.committer import Committer
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import ASKING_SECONDS, MARK, Holders, StrangerWatch, look

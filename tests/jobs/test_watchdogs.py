@@ -12,7 +12,8 @@ from threading import Thread
 
 import pytest
 
-from limiter.committer import Clock, Committer
+from limiter.clock import Clock
+from limiter.committer import Committer
 from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
 from limiter.rules.limits import defaults
 from limiter.store.engine import open_writer

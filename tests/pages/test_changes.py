@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from limiter import config
-from limiter.exercises.report import kept
+from limiter.drills.report import kept
 from tests.pages.conftest import Open, World, serve
 
 
@@ -129,7 +129,7 @@ def test_the_guides_plan_is_saved_and_taken_back(open_page: Open, world: World) 
     assert ask(world, "admin/plan")["steps"] == []
 
 
-def test_an_exercise_is_run(open_page: Open, world: World) -> None:
+def test_a_drill_is_run(open_page: Open, world: World) -> None:
     app = open_page(world, "checklist", tab="drills")
     app.button(key="run-full").click().run()
     told = " ".join(element.proto.body for element in app.get("html"))
@@ -138,10 +138,10 @@ def test_an_exercise_is_run(open_page: Open, world: World) -> None:
     assert ask(world, "admin/capacity")["capacity"]["current_bots"] == 0
 
 
-def test_who_may_only_read_exercises_nothing(open_page: Open, world: World) -> None:
+def test_who_may_only_read_runs_no_drill(open_page: Open, world: World) -> None:
     app = open_page(world, "checklist", scope="admin:read", tab="drills")
     assert app.button(key="run-ten").disabled
-    app.session_state["exercises"] = ["ten"]  # as after a click, which a browser can send all the same
+    app.session_state["drills"] = ["ten"]  # as after a click, which a browser can send all the same
     app.run()
     assert "ten" not in kept(config.read())
 

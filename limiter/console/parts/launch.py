@@ -9,7 +9,7 @@ from limiter.console.kit import times
 from limiter.console.kit.words import number, percent, t, tn
 from limiter.console.parts.to_do import advice_text
 from limiter.console.view import DAY
-from limiter.exercises import report
+from limiter.drills import report
 from limiter.rules.limits import Limits
 from limiter.store import read
 
@@ -25,20 +25,18 @@ class Item:
 
 
 def tried(name: str) -> bool:
-    """Whether that exercise passed in the last 30 days."""
+    """Whether that drill passed in the last 30 days."""
     result = report.kept(data.settings()).get(name)
     return result is not None and result.passed and result.at > times.now() - 30 * DAY
 
 
 def last(name: str) -> str:
-    """What came of that exercise, as more evidence; empty where it was never done."""
+    """What came of that drill, as more evidence; empty where it was never done."""
     result = report.kept(data.settings()).get(name)
     if result is None:
         return ""
     when = times.when(result.at)
-    return " · " + (
-        t("exercise passed on {time}", time=when) if result.passed else t("exercise failed on {time}", time=when)
-    )
+    return " · " + (t("drill passed on {time}", time=when) if result.passed else t("drill failed on {time}", time=when))
 
 
 def before(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 
-from drills.figures import Figure, Missing
-from drills.running import percentile, running
+from faults.figures import Figure, Missing
+from faults.running import percentile, running
 from tests.conftest import Limiter
 from tests.journeys.test_several import CAP, Bots, rows
 
@@ -24,7 +24,7 @@ LIMITS = {"MAX_CONCURRENT_BOTS": CAP, "BOT_LEASE_SECONDS": 600}
 @contextmanager
 def database() -> Iterator[str]:
     """A new database on that server, gone afterwards."""
-    name = f"drill_{secrets.token_hex(6)}"
+    name = f"fault_{secrets.token_hex(6)}"
     with psycopg.connect(SERVER, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
         try:

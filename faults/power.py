@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from drills.figures import Figure, Missing
-from drills.running import ROOMY, running, seconds_until
+from faults.figures import Figure, Missing
+from faults.running import ROOMY, running, seconds_until
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError
 from tests.conftest import Limiter, granted

@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from drills.figures import Figure, Missing
-from drills.running import ROOMY, health, running, seconds_until
+from faults.figures import Figure, Missing
+from faults.running import ROOMY, health, running, seconds_until
 from tests.conftest import Limiter, granted, instant
 
 LEASE_SECONDS = 5

@@ -1,10 +1,10 @@
-"""Exercises of the count: few bots, one too many, one that falls silent. Sentences are the guide's, word for word."""
+"""Drills of the count: few bots, one too many, one that falls silent. Sentences are the guide's, word for word."""
 
 import time
 from collections.abc import Iterator
 
-from limiter.exercises.report import Step, counted
-from limiter.exercises.scratch import Scratch
+from limiter.drills.report import Step, counted
+from limiter.drills.scratch import Scratch
 
 FEW = 10
 AT_ONCE_TOO_MANY = 20
@@ -40,7 +40,7 @@ def full(box: Scratch) -> Iterator[Step]:
         f"{most} × 201",
         counted(one.status_code for one in answers),
     )
-    one_more = box.start("exercise-one-more")
+    one_more = box.start("drill-one-more")
     sentence = box.text(
         fr=f"Serveur complet ({most}/{most} bots actifs). Réessaie dans quelques minutes.",
         en=f"Server full ({most}/{most} active bots). Try again in a few minutes.",
@@ -64,7 +64,7 @@ def full(box: Scratch) -> Iterator[Step]:
     )
     held = [one.json()["session"] for one in answers]
     box.stop(held.pop())
-    again = [box.start("exercise-again").status_code, box.start("exercise-and-again").status_code]
+    again = [box.start("drill-again").status_code, box.start("drill-and-again").status_code]
     yield Step(
         box.text(fr="une place rendue, deux demandes", en="one slot given back, two starts"),
         counted([201, 503]),
@@ -77,7 +77,7 @@ def full(box: Scratch) -> Iterator[Step]:
 def silent(box: Scratch) -> Iterator[Step]:
     """A bot crashes without a word: its slot comes back when its lease ends, and the bot beside it keeps its own."""
     box.change(BOT_LEASE_SECONDS=SILENT_LEASE_SECONDS)
-    gone, alive = (box.start(f"exercise-{name}").json()["session"] for name in ("gone", "alive"))
+    gone, alive = (box.start(f"drill-{name}").json()["session"] for name in ("gone", "alive"))
     began, beats = time.monotonic(), list[int]()
 
     def watch(seconds: float) -> str:

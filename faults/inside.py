@@ -1,5 +1,5 @@
 """Faults inside the process: poisoned batches, a sampler that crashes, and hours in minutes. The rules,
-the committer and the database are the real ones; time is a clock that the drill pushes."""
+the committer and the database are the real ones; time is a clock that the fault pushes."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from drills.figures import Figure
+from faults.figures import Figure
 from limiter.jobs import Job
 from limiter.jobs.sampler import Sampler
 from limiter.rules.quotas import Take
@@ -32,13 +32,13 @@ WARM_HOURS = 2  # until the windows of an hour and SQLite's cache are full
 SAMPLE_SECONDS = 200
 
 
-def with_committer(path: Path, drill: Callable[[Limiter], Coroutine[Any, Any, None]]) -> None:
+def with_committer(path: Path, work: Callable[[Limiter], Coroutine[Any, Any, None]]) -> None:
     """Runs it with a committer on a database of its own, closed at the end."""
 
     async def whole() -> None:
         limiter = Limiter(path)
         try:
-            await drill(limiter)
+            await work(limiter)
         finally:
             await limiter.committer.close()
             limiter.reader.close()
@@ -50,7 +50,7 @@ def poison(folder: Path, batches: int) -> Iterator[Figure]:
     """Batches of innocent starts with one request in each that fails, of every kind that there is."""
     found: Counter[str] = Counter()
 
-    async def drill(limiter: Limiter) -> None:
+    async def work(limiter: Limiter) -> None:
         await limiter.ask(change(MAX_CONCURRENT_BOTS=1_000_000))
         kinds = list(POISON.values())
         for number in range(batches):
@@ -62,7 +62,7 @@ def poison(folder: Path, batches: int) -> Iterator[Figure]:
         rows = limiter.rows("SELECT count(*) FROM active_sessions")[0][0]
         found["rows"] = abs(rows - 4 * batches)
 
-    with_committer(folder / "limiter.db", drill)
+    with_committer(folder / "limiter.db", work)
     yield Figure("batches with one poisoned request each", batches)
     yield Figure("innocent requests that failed", found["failed"], 0)
     yield Figure("poisoned requests that were taken", found["taken"], 0)
@@ -73,7 +73,7 @@ def sampler(folder: Path, rounds: int) -> Iterator[Figure]:
     """The sampler crashes again and again while bots start, and then does not."""
     found: Counter[str] = Counter()
 
-    async def drill(limiter: Limiter) -> None:
+    async def work(limiter: Limiter) -> None:
         await limiter.ask(change(MAX_CONCURRENT_BOTS=1_000_000))
         broken = True
 
@@ -97,7 +97,7 @@ def sampler(folder: Path, rounds: int) -> Iterator[Figure]:
         found["not restarted"] = int(taken.last is None)
         running.cancel()
 
-    with_committer(folder / "limiter.db", drill)
+    with_committer(folder / "limiter.db", work)
     yield Figure("starts while the sampler crashes", 10 * rounds)
     yield Figure("of them that failed", found["failed"], 0)
     yield Figure("crashes that nobody sees", found["unseen"], 0)
@@ -142,7 +142,7 @@ class Bots:
 
 
 def soak(folder: Path, decisions: int) -> Iterator[Figure]:
-    """In a process of its own: what other drills left in this one's memory would hide its growth."""
+    """In a process of its own: what other faults left in this one's memory would hide its growth."""
     with ProcessPoolExecutor(1, get_context("spawn")) as alone:
         yield from alone.submit(soaked, folder, decisions).result()
 
@@ -151,7 +151,7 @@ def soaked(folder: Path, decisions: int) -> list[Figure]:
     """Bots come and go, with snapshots, quotas and refusals, under a clock that runs as fast as it can."""
     path, found, this, kept = folder / "limiter.db", Counter[str](), psutil.Process(), list[tuple[int, int, int]]()
 
-    async def drill(limiter: Limiter) -> None:
+    async def work(limiter: Limiter) -> None:
         bots, done, second = Bots(), 0, 0
         await limiter.ask(change(MAX_CONCURRENT_BOTS=200, MAX_BOTS_PER_USER=3))
         while done < decisions:
@@ -174,7 +174,7 @@ def soaked(folder: Path, decisions: int) -> list[Figure]:
         found["not free"] = abs(sum(isinstance(answer, Admission) for answer in freed) - 200)
         found["decisions"], found["seconds"] = done, second
 
-    with_committer(path, drill)
+    with_committer(path, work)
     warm = kept[min(len(kept) - 1, WARM_HOURS * 3600 // SAMPLE_SECONDS)]
     judged = 5 if found["seconds"] >= 2 * WARM_HOURS * 3600 else None
     return [

@@ -1,4 +1,4 @@
-"""Every drill in its short form: what `make drill` does at length, with the same code and the same promises.
+"""Every fault in its short form: what `make drill` does at length, with the same code and the same promises.
 
 Without one of their own: `kill` (tests/journeys/test_kill.py), `several` (tests/journeys/test_several.py) and `stall`
 (tests/jobs/test_sampler.py)."""
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from drills.figures import Drill, Figure, Missing
-from drills.plan import DRILLS
-from drills.power import left, operations
-from drills.report import PAGE, Outcome, derived, keep, markdown
+from faults.figures import Fault, Figure, Missing
+from faults.plan import FAULTS
+from faults.power import left, operations
+from faults.report import PAGE, Outcome, derived, keep, markdown
 
 SLACK = 3  # on durations: tests share their machine
 
@@ -23,32 +23,32 @@ def holds(figure: Figure) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("drill", [drill for drill in DRILLS if drill.short], ids=lambda drill: drill.name)
-def test_short_form(drill: Drill, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.short], ids=lambda fault: fault.name)
+def test_short_form(fault: Fault, tmp_path: Path) -> None:
     try:
-        figures = list(drill.run(tmp_path, drill.short))
+        figures = list(fault.run(tmp_path, fault.short))
     except Missing as missing:
         pytest.skip(str(missing))
     assert not [figure for figure in figures if not holds(figure)]
 
 
 def test_the_page_says_what_broke_and_what_could_not_run() -> None:
-    drill = Drill("flood", "water", lambda folder, rounds: (), 1, 10)
-    kept = Outcome(drill, 10, [Figure("lost", 0, 0), Figure("slowest", 1.25, 2, "s"), Figure("rounds", 10)])
-    broken = Outcome(drill, 5, [Figure("lost", 3, 0)], at="2026-01-01 12:00 UTC")
-    skipped, failed = Outcome(drill, 5, fault="not run: no water"), Outcome(drill, 5, fault="failed: OSError: wet")
+    fault = Fault("flood", "water", lambda folder, rounds: (), 1, 10)
+    kept = Outcome(fault, 10, [Figure("lost", 0, 0), Figure("slowest", 1.25, 2, "s"), Figure("rounds", 10)])
+    broken = Outcome(fault, 5, [Figure("lost", 3, 0)], at="2026-01-01 12:00 UTC")
+    skipped, failed = Outcome(fault, 5, broke="not run: no water"), Outcome(fault, 5, broke="failed: OSError: wet")
     assert [one.holds for one in (kept, broken, skipped, failed)] == [True, False, True, False]
     page = markdown([kept, broken, skipped, failed])
-    assert "1 of 4 drills held" in page
+    assert "1 of 4 faults held" in page
     assert "| slowest | 1.25 s | 2 s | ✔ |" in page
     assert "| lost | 3 | 0 | ✘ |" in page
     assert "size 5 (the long form is 10)" in page and "2026-01-01 12:00 UTC" in page
     assert "## – Water" in page and "not run: no water" in page
 
 
-def test_the_page_keeps_the_last_outcome_of_each_drill(tmp_path: Path) -> None:
-    page = tmp_path / "drills.md"
-    first, second = DRILLS[:2]
+def test_the_page_keeps_the_last_outcome_of_each_fault(tmp_path: Path) -> None:
+    page = tmp_path / "faults.md"
+    first, second = FAULTS[:2]
     for outcome in (
         Outcome(first, 1, [Figure("lost", 1, 0)]),
         Outcome(second, 1, [Figure("slowest", 0.5, 2, "s")]),
@@ -56,11 +56,11 @@ def test_the_page_keeps_the_last_outcome_of_each_drill(tmp_path: Path) -> None:
     ):
         keep(outcome, page)
     text = page.read_text()
-    assert "2 of 2 drills held" in text and "| slowest | 0.5 s | 2 s | ✔ |" in text and "| lost | 0 | 0 | ✔ |" in text
+    assert "2 of 2 faults held" in text and "| slowest | 0.5 s | 2 s | ✔ |" in text and "| lost | 0 | 0 | ✔ |" in text
 
 
 def test_the_page_is_what_its_data_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == derived(PAGE), "write it anew: python -m drills"
+    assert PAGE.read_text(encoding="utf-8") == derived(PAGE), "write it anew: python -m faults"
 
 
 def test_a_power_cut_leaves_what_was_synced_and_nothing_else(tmp_path: Path) -> None:

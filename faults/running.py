@@ -1,4 +1,4 @@
-"""What most drills share: a running limiter, time to an answer, and what a session list says."""
+"""What most faults share: a running limiter, time to an answer, and what a session list says."""
 
 import contextlib
 import time
@@ -15,7 +15,7 @@ ROOMY = {"MAX_CONCURRENT_BOTS": 100_000, "MAX_BOTS_PER_USER": 10_000, "MAX_TRADE
 
 @contextlib.contextmanager
 def running(folder: Path, **env: Any) -> Iterator[Limiter]:
-    """A limiter in that folder, which must end well with SIGTERM; SIGKILL where the drill fails."""
+    """A limiter in that folder, which must end well with SIGTERM; SIGKILL where the fault fails."""
     folder.mkdir(exist_ok=True)
     one = Limiter(folder, {"LIMITER_BACKUP_DIR": "none"} | env)
     try:

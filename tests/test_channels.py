@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from limiter.delivery import open_channels
+from limiter.channels import open_channels
 from tests.conftest import ROOT
 
 # Apprise's mail plugin imports a module that Python deprecates.
@@ -23,7 +23,7 @@ def test_addresses_that_were_taken_are_remembered_and_apprise_is_left_to_the_fir
     assert stat.S_IMODE(memory.stat().st_mode) == 0o600
     assert "secret" not in memory.read_text() and "hush" not in memory.read_text()
     code = (
-        "import sys; from pathlib import Path; from limiter.delivery import open_channels;"
+        "import sys; from pathlib import Path; from limiter.channels import open_channels;"
         f"print(*open_channels({ADDRESSES!r}, Path({str(memory)!r}))); print('apprise' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

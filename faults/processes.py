@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 
-from drills.figures import Figure
-from drills.power import every
-from drills.running import ROOMY, percentile, running
+from faults.figures import Figure
+from faults.power import every
+from faults.running import ROOMY, percentile, running
 from tests.conftest import Limiter, granted, instant
 from tests.journeys.test_kill import THREADS, Told, check, run_until_killed
 

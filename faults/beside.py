@@ -8,8 +8,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from drills.figures import Figure
-from drills.running import ROOMY, percentile, running, seconds, seconds_until
+from faults.figures import Figure
+from faults.running import ROOMY, percentile, running, seconds, seconds_until
 from limiter.store import read
 from limiter.store.engine import open_reader, reading
 from tests.conftest import ROOT, Limiter

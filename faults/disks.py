@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from drills.figures import Figure, Missing
-from drills.power import every
-from drills.running import ROOMY, answers_after_kill, health, percentile, running, seconds, seconds_until
+from faults.figures import Figure, Missing
+from faults.power import every
+from faults.running import ROOMY, answers_after_kill, health, percentile, running, seconds, seconds_until
 from tests.conftest import Limiter
 
 DISK_MIB = 48

@@ -1,6 +1,6 @@
-"""docs/drills.md: which fault, how often, what it cost, when and on what machine.
+"""docs/faults.md: which fault, how often, what it cost, when and on what machine.
 
-Derived from docs/drills.json, which has the last outcome of each drill: one that takes an hour is not done again for
+Derived from docs/faults.json, which has the last outcome of each fault: one that takes an hour is not done again for
 another's sake.
 """
 
@@ -14,28 +14,28 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drills.figures import Drill, Figure
-from drills.plan import DRILLS, ELSEWHERE
+from faults.figures import Fault, Figure
+from faults.plan import ELSEWHERE, FAULTS
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "drills.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one drill: its figures, or why there are none; when, and under which load of the machine."""
+    """What came of one fault: its figures, or why there are none; when, and under which load of the machine."""
 
-    drill: Drill
+    fault: Fault
     rounds: int
     figures: list[Figure] = field(default_factory=list)
-    fault: str = ""
+    broke: str = ""
     seconds: float = 0.0
     at: str = ""
     machine: str = ""
 
     @property
     def holds(self) -> bool:
-        """Whether every promise was kept; a drill that could not run broke none."""
-        return not self.fault.startswith("failed") and all(figure.holds for figure in self.figures)
+        """Whether every promise was kept; a fault that could not run broke none."""
+        return not self.broke.startswith("failed") and all(figure.holds for figure in self.figures)
 
 
 def now() -> str:
@@ -59,17 +59,17 @@ def number(value: float) -> str:
 
 def lines(outcome: Outcome) -> Iterable[str]:
     """A section of the page."""
-    drill = outcome.drill
+    fault = outcome.fault
     sign = "✔" if outcome.holds and outcome.figures else "✘" if not outcome.holds else "–"
-    full = "" if outcome.rounds == drill.long else f" (the long form is {drill.long})"
-    yield f"## {sign} {drill.fault[0].upper()}{drill.fault[1:]}"
+    full = "" if outcome.rounds == fault.long else f" (the long form is {fault.long})"
+    yield f"## {sign} {fault.what[0].upper()}{fault.what[1:]}"
     yield ""
-    yield f"`python -m drills --only {drill.name}` · size {outcome.rounds}{full} · {outcome.seconds:.0f} s"
+    yield f"`python -m faults --only {fault.name}` · size {outcome.rounds}{full} · {outcome.seconds:.0f} s"
     yield ""
     yield f"{outcome.at} · {outcome.machine}"
     yield ""
-    if outcome.fault:
-        yield outcome.fault
+    if outcome.broke:
+        yield outcome.broke
         yield ""
     if outcome.figures:
         yield "| figure | found | at most | |"
@@ -86,27 +86,27 @@ def markdown(outcomes: Iterable[Outcome]) -> str:
     shown = list(outcomes)
     kept = sum(outcome.holds and bool(outcome.figures) for outcome in shown)
     page = [
-        "# Drills",
+        "# Faults",
         "",
-        "Written by `make drill`; do not edit. Each drill breaks something under a real limiter and counts what it"
+        "Written by `make drill`; do not edit. Each fault breaks something under a real limiter and counts what it"
         " cost; the tests run the same code in a short form (tests/faults). A figure without a limit is shown, not"
         " judged.",
         "",
-        f"{kept} of {len(shown)} drills held.",
+        f"{kept} of {len(shown)} faults held.",
         "",
     ]
     for outcome in shown:
         page += lines(outcome)
     page += ["## Faults that only the tests make", "", "| fault | where |", "|---|---|"]
-    page += [f"| {fault} | {where} |" for fault, where in ELSEWHERE]
+    page += [f"| {what} | {where} |" for what, where in ELSEWHERE]
     return "\n".join(page) + "\n"
 
 
 def keep(outcome: Outcome, page: Path) -> None:
-    """Put it in the place of the last one of its drill, and write the page anew."""
+    """Put it in the place of the last one of its fault, and write the page anew."""
     data = page.with_suffix(".json")
     kept = json.loads(data.read_text(encoding="utf-8")) if data.exists() else {}
-    kept[outcome.drill.name] = {name: value for name, value in asdict(outcome).items() if name != "drill"}
+    kept[outcome.fault.name] = {name: value for name, value in asdict(outcome).items() if name != "fault"}
     data.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     page.write_text(derived(page), encoding="utf-8")
 
@@ -114,8 +114,8 @@ def keep(outcome: Outcome, page: Path) -> None:
 def derived(page: Path) -> str:
     """The page as its data wants it."""
     kept = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
-    return markdown(_outcome(drill, kept[drill.name]) for drill in DRILLS if drill.name in kept)
+    return markdown(_outcome(fault, kept[fault.name]) for fault in FAULTS if fault.name in kept)
 
 
-def _outcome(drill: Drill, row: dict[str, Any]) -> Outcome:
-    return Outcome(drill, **row | {"figures": [Figure(**figure) for figure in row["figures"]]})
+def _outcome(fault: Fault, row: dict[str, Any]) -> Outcome:
+    return Outcome(fault, **row | {"figures": [Figure(**figure) for figure in row["figures"]]})

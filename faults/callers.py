@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from drills.figures import Figure, Missing
-from drills.running import ROOMY, percentile, running
+from faults.figures import Figure, Missing
+from faults.running import ROOMY, percentile, running
 from tests.conftest import Limiter
 
 HEAD = b"POST /api/bots/start HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

@@ -1,4 +1,4 @@
-"""What came of the exercises: for a program as JSON, for a person as Markdown, and kept beside the database."""
+"""What came of the drills: for a program as JSON, for a person as Markdown, and kept beside the database."""
 
 import os
 from collections import Counter
@@ -30,7 +30,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One exercise: when it was done (UTC ms), its steps, why it broke off, on which copy, with how many slots."""
+    """One drill: when it was done (UTC ms), its steps, why it broke off, on which copy, with how many slots."""
 
     name: str
     title: str
@@ -59,7 +59,7 @@ def as_json(results: Collection[Result]) -> dict[str, Any]:
         asdict(one) | {"at": rfc3339(one.at), "passed": one.passed, "steps": [_row(step) for step in one.steps]}
         for one in results
     ]
-    return {"passed": all(one.passed for one in results), "exercises": rows}
+    return {"passed": all(one.passed for one in results), "drills": rows}
 
 
 def as_markdown(results: Collection[Result], head: str) -> str:
@@ -74,7 +74,7 @@ def as_markdown(results: Collection[Result], head: str) -> str:
 
 
 def as_text(result: Result) -> str:
-    """One exercise for a terminal."""
+    """One drill for a terminal."""
     head = f"{'✔' if result.passed else '✘'} {result.name}: {result.title} ({result.seconds} s, {result.database})"
     return "\n".join([head, *(f"    {line}" for line in lines(result))])
 
@@ -99,11 +99,11 @@ def _row(step: Step) -> dict[str, Any]:
 def place(settings: Config) -> Path:
     """Where results are kept: beside the SQLite file, else in data/."""
     path = sqlite_path(settings.database_url)
-    return (path.parent if path else Path("data")) / "exercises.json"
+    return (path.parent if path else Path("data")) / "drills.json"
 
 
 def kept(settings: Config) -> Mapping[str, Result]:
-    """The last result of each exercise by its name; empty where none can be read."""
+    """The last result of each drill by its name; empty where none can be read."""
     try:
         return msgspec.json.decode(place(settings).read_bytes(), type=dict[str, Result])
     except (OSError, msgspec.MsgspecError):

@@ -1,4 +1,4 @@
-"""A limiter for exercises: a process of its own on a scratch copy of the database, spoken to over HTTP.
+"""A limiter for drills: a process of its own on a scratch copy of the database, spoken to over HTTP.
 
 Promises: the live database is only read; the live limiter, its alert channels and whoever waits for its signs of life
 hear nothing; process and copy are gone at the end. Not promised: that the machine does not feel it.
@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import httpx
 
 from limiter.config import Config
-from limiter.exercises.channel import Channel
+from limiter.drills.channel import Channel
 from limiter.layout import PACKAGE
 from limiter.store.backup import copy
 from limiter.store.engine import Lock
@@ -44,7 +44,7 @@ class Scratch:
         self.channel = Channel()
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(trust_env=False)
-        self._threads = ThreadPoolExecutor(AT_ONCE, "exercise")
+        self._threads = ThreadPoolExecutor(AT_ONCE, "drill")
 
     def __enter__(self) -> Self:
         self.channel.open()
@@ -161,8 +161,8 @@ class Scratch:
             self.serve()
             in_force = {row["name"]: row["value"] for row in self.ask("GET", "/api/admin/limits")["limits"]}
             self.limit = min(MOST, max(FEWEST, in_force["MAX_CONCURRENT_BOTS"]))
-        self.ask("DELETE", "/api/admin/plan", {"reason": "exercise"})
-        self.ask("POST", "/api/admin/resume", {"reason": "exercise"})
+        self.ask("DELETE", "/api/admin/plan", {"reason": "drill"})
+        self.ask("POST", "/api/admin/resume", {"reason": "drill"})
         wanted = {"MAX_CONCURRENT_BOTS": self.limit, "MAX_BOTS_PER_USER": 1, "BOT_LEASE_SECONDS": LEASE_SECONDS}
         self.change(**wanted | limits)
         while held := self.ask("GET", "/api/admin/sessions?status=active&limit=500")["items"]:
@@ -175,11 +175,11 @@ class Scratch:
 
     def start(self, user: str) -> httpx.Response:
         """One bot of that user."""
-        return self.call("POST", "/api/bots/start", {"user_id": user, "bot_id": "exercise"})
+        return self.call("POST", "/api/bots/start", {"user_id": user, "bot_id": "drill"})
 
     def starts(self, n: int, of: str) -> list[httpx.Response]:
         """So many users ask for a slot each."""
-        return self.each(self.start, [f"exercise-{of}-{number}" for number in range(n)])
+        return self.each(self.start, [f"drill-{of}-{number}" for number in range(n)])
 
     def beat(self, session: Mapping[str, Any]) -> httpx.Response:
         """One sign of life."""
@@ -199,4 +199,4 @@ class Scratch:
         return str(self.capacity()["current_bots"])
 
 
-WHY = {"reason": "exercise"}
+WHY = {"reason": "drill"}

@@ -1,4 +1,4 @@
-"""What a drill is, and what it reports."""
+"""What a fault is, and what it reports."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Missing(Exception):
-    """What this drill needs is not here; the text says what, and how to get it."""
+    """What this fault needs is not here; the text says what, and how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Drill:
+class Fault:
     """One fault. `run(folder, rounds)` works in an empty folder; tests run it `short`, `make drill` runs it `long`.
 
     A `short` of 0: another test has the fault in its short form.
     """
 
     name: str
-    fault: str
+    what: str
     run: Callable[[Path, int], Iterable[Figure]]
     short: int
     long: int

@@ -1,4 +1,4 @@
-"""The exercise of the alert: the bot that reaches the threshold makes one message leave, and no bot before it does.
+"""The drill of the alert: the bot that reaches the threshold makes one message leave, and no bot before it does.
 
 It goes to a channel on this machine. Whether your own channels work says `python -m limiter alerts test`.
 """
@@ -6,8 +6,8 @@ It goes to a channel on this machine. Whether your own channels work says `pytho
 import time
 from collections.abc import Iterator
 
-from limiter.exercises.report import Step
-from limiter.exercises.scratch import Scratch
+from limiter.drills.report import Step
+from limiter.drills.scratch import Scratch
 
 ARRIVES_SECONDS = 10.0
 
@@ -22,7 +22,7 @@ def alert(box: Scratch) -> Iterator[Step]:
     box.starts(at - 1, "alert")
     yield Step(box.text(fr="bots sous le seuil", en="bots below the threshold"), str(at - 1), box.bots())
     began = time.monotonic()
-    box.start("exercise-threshold")
+    box.start("drill-threshold")
     told = box.channel.wait_for(title, ARRIVES_SECONDS)
     took = box.seconds(time.monotonic() - began)
     yield Step(

@@ -1,4 +1,4 @@
-"""A sound build passes every exercise and is left as it was; a build with one fault fails the one that is about it."""
+"""A sound build passes every drill and is left as it was; a build with one fault fails the one that is about it."""
 
 import json
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from limiter import config
-from limiter.exercises import EXERCISES, NAMES, Busy, alerting, perform
-from limiter.exercises.report import as_markdown, kept
+from limiter.drills import DRILLS, NAMES, Busy, alerting, perform
+from limiter.drills.report import as_markdown, kept
 from tests.conftest import ROOT, Limiter
 
-# Each is read by Python at the start of the scratch limiter: the exercise that has to fail, and the fault.
+# Each is read by Python at the start of the scratch limiter: the drill that has to fail, and the fault.
 FAULTS = {
     "no heartbeat is heard": ("ten", """
 from limiter.rules.refusals import Refusal
@@ -40,7 +40,7 @@ def begin_or_go_on(self):
 SqliteWriter.begin, SqliteWriter.commit = begin_or_go_on, lambda self: None
 """),
     "alerts are not sent": ("alert", """
-from limiter.delivery import Channel
+from limiter.channels import Channel
 async def send(self, *message):
     return None
 Channel.send = send
@@ -63,9 +63,9 @@ def test_a_sound_build_passes_beside_the_live_limiter_which_hears_nothing(
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told = json.loads((tmp_path / "results.json").read_text())
     assert told["passed"] is True
-    assert [row["name"] for row in told["exercises"]] == list(NAMES)
-    assert {row["max_bots"] for row in told["exercises"]} == {100}, "so few slots are 100 there"
-    assert all("copy of limiter.db" in row["database"] for row in told["exercises"])
+    assert [row["name"] for row in told["drills"]] == list(NAMES)
+    assert {row["max_bots"] for row in told["drills"]} == {100}, "so few slots are 100 there"
+    assert all("copy of limiter.db" in row["database"] for row in told["drills"])
     assert kept(settings(tmp_path)).keys() == set(NAMES)
     assert one.capacity()["current_bots"] == 7
     assert all(one.beat(bot).status_code == 200 for bot in bots)
@@ -83,7 +83,7 @@ def test_a_broken_build_fails(fault: str, tmp_path: Path, monkeypatch: pytest.Mo
     (result,) = perform(settings(tmp_path), [name])
     assert not result.passed
     assert result.steps and not result.steps[-1].right, result
-    assert "✘" in as_markdown([result], "Exercises")
+    assert "✘" in as_markdown([result], "Drills")
 
 
 def test_a_build_that_does_not_start_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,4 +105,4 @@ def test_one_at_a_time_and_the_next_one_after_it_broke_off(tmp_path: Path) -> No
 
 
 def test_names_are_words_and_titles_are_in_both_languages() -> None:
-    assert all(one.name.isalpha() and one.fr != one.en for one in EXERCISES)
+    assert all(one.name.isalpha() and one.fr != one.en for one in DRILLS)

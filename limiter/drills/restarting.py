@@ -1,9 +1,9 @@
-"""The exercise of the crash: the process is killed right behind an answer, and what was answered is there again."""
+"""The drill of the crash: the process is killed right behind an answer, and what was answered is there again."""
 
 from collections.abc import Iterator
 
-from limiter.exercises.report import Step, counted
-from limiter.exercises.scratch import Scratch
+from limiter.drills.report import Step, counted
+from limiter.drills.scratch import Scratch
 
 BOTS = 10
 TRADE = {"symbol": "BTC/USDT", "side": "buy", "quantity": "1", "price": "100"}
@@ -18,7 +18,7 @@ def restart(box: Scratch) -> Iterator[Step]:
     for _ in range(TRADES):
         box.call("POST", "/api/bots/trades", {"session_id": trader["session_id"]} | TRADE)
     version = box.change(MAX_TRADES_PER_DAY=1_000, MAX_SIGNALS_PER_MINUTE=100)
-    last = box.start("exercise-last")
+    last = box.start("drill-last")
     box.kill()
     yield Step(
         box.text(fr="dernier démarrage avant kill -9", en="last start before kill -9"), "201", str(last.status_code)
