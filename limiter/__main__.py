@@ -3,7 +3,10 @@
 Installed without extras it is a bot's: a command that needs more says which extra to install.
 """
 
+import os
 import sys
+
+COMPLETE = "_LIMITER_COMPLETE"  # what the shell's completion sets: docs/operating.md
 
 # What is not in `server`, which all others take along.
 EXTRAS = {
@@ -27,7 +30,10 @@ def main() -> None:
     try:
         from limiter.cli import main
 
-        main(prog_name="python -m limiter")
+        name = (
+            "limiter" if COMPLETE in os.environ or os.path.basename(sys.argv[0]) == "limiter" else "python -m limiter"
+        )
+        main(prog_name=name, complete_var=COMPLETE)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "limiter":
             raise

@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
-from limiter import commands, config
+from limiter import __version__, commands, config
+from limiter.agent.command_line import TAKE_A_VALUE
 from limiter.commands.over_http import connection
-from limiter.commands.text import table
+from limiter.commands.text import Failed, table, told, word
 from limiter.rules.records import Scope
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="limiter")
 def main() -> None:
     """The bot-capacity limiter: every trading bot asks it before it starts."""
 
@@ -37,7 +40,24 @@ for command in commands.COMMANDS:
 AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-@main.command(context_settings=AS_IT_IS, add_help_option=False)
+class AsItIs(click.Command):
+    """A command that reads its command line itself; a shell completes these options."""
+
+    def __init__(self, *given: Any, options: tuple[str, ...], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.options = options
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Those that begin like what was typed."""
+        return [CompletionItem(option) for option in self.options if option.startswith(incomplete)]
+
+
+@main.command(
+    cls=AsItIs,
+    options=(*TAKE_A_VALUE, "--direct", "--help"),
+    context_settings=AS_IT_IS,
+    add_help_option=False,
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(arguments: tuple[str, ...]) -> None:
     """Run a command as a bot: take a slot and become it."""
@@ -46,7 +66,12 @@ def run(arguments: tuple[str, ...]) -> None:
     sys.exit(main(list(arguments)))
 
 
-@main.command(context_settings=AS_IT_IS, add_help_option=False)
+@main.command(
+    cls=AsItIs,
+    options=("--status", "--json", "--stop", "--force", "--help"),
+    context_settings=AS_IT_IS,
+    add_help_option=False,
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent(arguments: tuple[str, ...]) -> None:
     """Look after the bots of this OS user; --status shows them."""
@@ -78,10 +103,12 @@ def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
     with click.progressbar(length=1000, item_show_func=lambda now: now, show_pos=False) as bar:
 
         def tick(share: float, tally: simulate.Tally) -> None:
-            bar.update(int(share * 1000) - bar.pos, f"{tally.held} held, {tally.refused.total()} refused")
+            held, refused = tally.held, tally.refused.total()
+            now = told(fr=f"{held} places prises, {refused} refus", en=f"{held} held, {refused} refused")
+            bar.update(int(share * 1000) - bar.pos, now)
 
         tally = asyncio.run(simulate.simulate(connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick))
-    click.echo(table(["WHAT", "HOW MUCH", ""], simulate.summary(tally)))
+    click.echo(table(["WHAT", "HOW MUCH", ""], simulate.summary(tally, told)))
     sys.exit(1 if tally.over else 0)
 
 
@@ -146,7 +173,7 @@ def sentences() -> Iterator[None]:
     except config.ConfigError as error:
         raise click.UsageError(str(error)) from error
     except StoreError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failed(str(error)) from error
 
 
 @main.command()
@@ -178,8 +205,13 @@ def doctor(as_json: bool) -> None:
         told = {"success": True, "findings": [one.as_json() for one in findings]}
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
     else:
-        click.echo("\n".join(f"{'✓' if one.ok else '✗'} {one.part}: {one.message}" for one in findings))
+        click.echo("\n".join(f"{'✓' if one.ok else '✗'} {part(one.part)}: {one.message}" for one in findings))
     sys.exit(0 if all(one.ok for one in findings) else 1)
+
+
+def part(name: str) -> str:
+    """What of an installation a finding is about, `limiter: disk` too."""
+    return ": ".join(word(one) for one in name.split(": "))
 
 
 @main.command()
@@ -216,12 +248,11 @@ def list_keys(as_json: bool) -> None:
     with sentences():
         found = maintenance.list_keys(with_config())
     rows = [[key.id, key.name, key.scope, iso(key.created_at), iso(key.revoked_at)] for key in found]
-    names = ["id", "name", "scope", "created_at", "revoked_at"]
-    click.echo(
-        json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2)
-        if as_json
-        else table([name.upper() for name in names], [[cell or "-" for cell in row] for row in rows])
-    )
+    if as_json:
+        names = ["id", "name", "scope", "created_at", "revoked_at"]
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        return
+    click.echo(table(["ID", "NAME", "SCOPE", "CREATED", "REVOKED"], [[cell or "-" for cell in row] for row in rows]))
 
 
 @keys.command("revoke")
@@ -232,7 +263,7 @@ def revoke_key(key_id: str) -> None:
 
     with sentences():
         maintenance.revoke_key(with_config(), key_id)
-    click.echo(f"{key_id} is revoked")
+    click.echo(told(fr=f"{key_id} est révoquée", en=f"{key_id} is revoked"))
 
 
 @main.command()
@@ -243,7 +274,8 @@ def backup(file: Path) -> None:
 
     with sentences():
         maintenance.backup(with_config(), file)
-    click.echo(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB, checked")
+    size = f"{file.stat().st_size / 1024**2:.1f}"
+    click.echo(told(fr=f"{file} : {size} Mio, vérifié", en=f"{file}: {size} MiB, checked"))
 
 
 @main.command()
@@ -254,7 +286,8 @@ def restore(file: Path) -> None:
 
     with sentences():
         aside = maintenance.restore(with_config(), file)
-    click.echo(f"restored from {file}" + (f"; what was there is {aside}" if aside else ""))
+    was = told(fr=f" ; ce qu'il y avait est {aside}", en=f"; what was there is {aside}") if aside else ""
+    click.echo(told(fr=f"restauré depuis {file}", en=f"restored from {file}") + was)
 
 
 @main.command()
@@ -267,7 +300,12 @@ def copy(target: str) -> None:
         moved = maintenance.move(with_config(), target)
     for name, rows in moved.items():
         click.echo(f"{name:16} {rows}")
-    click.echo("Every row is there, counted on both sides. Set LIMITER_DATABASE_URL to the new database and start.")
+    click.echo(
+        told(
+            fr="Chaque ligne y est, comptée des deux côtés. Donne cette base à LIMITER_DATABASE_URL et démarre.",
+            en="Every row is there, counted on both sides. Set LIMITER_DATABASE_URL to the new database and start.",
+        )
+    )
 
 
 @main.command()
@@ -276,7 +314,8 @@ def migrate() -> None:
     from limiter import maintenance
 
     with sentences():
-        click.echo(f"schema {maintenance.migrate(with_config())}")
+        number = maintenance.migrate(with_config())
+    click.echo(told(fr=f"schéma {number}", en=f"schema {number}"))
 
 
 @main.command()
@@ -286,5 +325,6 @@ def check() -> None:
 
     with sentences():
         found = maintenance.check(with_config())
-    click.echo("\n".join(found) or "sound: integrity, count and audit chain")
+    sound = told(fr="sain : intégrité, compte et chaîne d'audit", en="sound: integrity, count and audit chain")
+    click.echo("\n".join(found) or sound)
     sys.exit(1 if found else 0)

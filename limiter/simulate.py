@@ -174,22 +174,36 @@ async def work(bot: AsyncBotSession, chance: random.Random, tally: Tally) -> Non
     tally.done[what] += granted
 
 
-def summary(tally: Tally) -> list[tuple[str, object, str]]:
-    """What, how much, and a word on it: the rows that `simulate` prints."""
-    rows: list[tuple[str, object, str]] = [("starts admitted", tally.admitted, "")]
-    rows += [(f"refused: {reason}", n, tally.sentences[reason]) for reason, n in tally.refused.most_common()]
-    rows += [(f"bots that {end}", tally.done[end], "") for end in ENDS]
-    rows += [(what, tally.done[what], "granted") for what in ("trades", "signals", "tokens")]
+def summary(tally: Tally, text: Callable[..., str]) -> list[tuple[str, object, str]]:
+    """What, how much, and a word on it: the rows that `simulate` prints. `text(fr=, en=)` chooses the language."""
+    french = dict(zip(ENDS, ("arrêtés", "plantés", "plantés et revenus", "devenus muets"), strict=True))
+    granted, of = text(fr="accordés", en="granted"), text(fr="sur", en="of")
+    rows: list[tuple[str, object, str]] = [(text(fr="démarrages admis", en="starts admitted"), tally.admitted, "")]
+    rows += [
+        (text(fr=f"refus : {reason}", en=f"refused: {reason}"), n, tally.sentences[reason])
+        for reason, n in tally.refused.most_common()
+    ]
+    rows += [(text(fr=f"bots {french[end]}", en=f"bots that {end}"), tally.done[end], "") for end in ENDS]
+    rows += [
+        (what, tally.done[done], granted)
+        for done, what in (("trades", "trades"), ("signals", text(fr="signaux", en="signals")), ("tokens", "tokens"))
+    ]
     rows += [
         (
             f"{what}, p50 / p99",
             f"{percentile(durations, 50):.1f} / {percentile(durations, 99):.1f} ms",
-            f"of {len(durations)}",
+            f"{of} {len(durations)}",
         )
-        for what, durations in (("start", tally.start_ms), ("other calls", tally.call_ms))
+        for what, durations in (
+            (text(fr="démarrage", en="start"), tally.start_ms),
+            (text(fr="autres appels", en="other calls"), tally.call_ms),
+        )
     ]
-    rows.append(("most slots held at once", tally.most_held, f"of {tally.limit}"))
-    rows.append(("above the limit", tally.over, "never" if tally.over == 0 else "THE LIMIT WAS BROKEN"))
+    rows.append(
+        (text(fr="places prises au plus", en="most slots held at once"), tally.most_held, f"{of} {tally.limit}")
+    )
+    fine, broken = text(fr="jamais", en="never"), text(fr="LA LIMITE A ÉTÉ DÉPASSÉE", en="THE LIMIT WAS BROKEN")
+    rows.append((text(fr="au-dessus de la limite", en="above the limit"), tally.over, broken if tally.over else fine))
     return rows
 
 

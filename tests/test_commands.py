@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 from limiter.cli import main
 from limiter.commands.limits import value
 from limiter.commands.local import local_key
-from limiter.commands.text import table
+from limiter.commands.text import HEADS, table
 from limiter.store.engine import Lock
 from tests.conftest import ROOT, Limiter, granted, new_user, refused
 
@@ -112,8 +113,8 @@ def test_sessions_are_listed_and_stopped(one: Limiter) -> None:
     one.post("/api/bots/heartbeat", {"session_id": session["session_id"], "memory_bytes": 5 * 2**20 + 2**19})
     heads, row, *_ = said(one, "sessions", "list", "--order", "memory").splitlines()
     shown = dict(zip(heads.split(), row.split(), strict=True))
-    assert (shown["PUBLIC_ID"], shown["MEMORY_MB"], shown["CPU_PERCENT"]) == (session["public_id"], "5.5", "-")
-    assert shown["LAST_HEARTBEAT_AT"] > shown["STARTED_AT"]
+    assert (shown["PUBLIC_ID"], shown["MB"], shown["CPU_%"]) == (session["public_id"], "5.5", "-")
+    assert shown["LAST_HEARTBEAT"] > shown["SINCE"]
     assert session["session_id"] not in row
     stop = ("sessions", "stop", session["public_id"], "--reason", "test")
     for told, what in ((("--in", "600"), "ends"), (("--back",), "goes on")):
@@ -322,6 +323,71 @@ def test_figures_and_advice_are_told(one: Limiter) -> None:
     assert answered(one, "stats")["capacity"]["max_bots"] == 4
     assert "bots are recommended" in said(one, "advice")
     assert answered(one, "advice")["recommended_max_bots"] > 0
+
+
+def test_every_head_of_a_table_is_known_in_french() -> None:
+    paths = [*(ROOT / "limiter/commands").glob("*.py"), ROOT / "limiter/cli.py"]
+    source = "".join(path.read_text(encoding="utf-8") for path in paths)
+    lists = re.findall(r"(?:table\(|heads = )\[(.*?)\]", source, re.DOTALL)
+    assert len(lists) > 15
+    assert {head for found in lists for head in re.findall(r'"([A-Z][^"a-z]+)"', found)} <= HEADS.keys()
+
+
+def test_a_screen_is_in_one_language(one: Limiter) -> None:
+    """French where LIMITER_LANG does not say English: heads, labels, codes, and the API's sentences between them."""
+    user = new_user()
+    session = one.session(user)
+    request_id = refused(one.start(user), 429, "user_limit")["request_id"]
+    shown = [
+        ("capacity", "libres", "free"),
+        ("stats", "démarrages, une heure", "last hour"),
+        ("advice", "recommandés", "recommended"),
+        ("limits get", "environnement", "VALUE"),
+        ("sessions list", "DERNIER_BATTEMENT", "HEARTBEAT"),
+        ("plan show", "Rien n'est prévu", "planned"),
+        ("users limits nobody", "celles du système valent", "hold"),
+        (f"usage {user}", "trades du jour", "LEFT"),
+        ("notes list --from 2019-01-01T00:00:00Z --to 2019-02-01T00:00:00Z", "Aucune note", "No note"),
+        ("alerts list", "Aucun canal", "OPENED"),
+        ("audit", "MOTIF", "REASON"),
+        ("drain --status", "Aucun vidage", "admitted"),
+        ("state", "places prises sur", "held"),
+        (f"explain {request_id}", "a été refusé", "LONGEST"),
+        (f"sessions stop {session['public_id']} --reason test", "arrêtée par un exploitant", "BOT_ID"),
+        ("keys list", "PORTÉE", "SCOPE"),
+        ("check", "sain : intégrité", "sound"),
+    ]
+    one.set_env({"LIMITER_LANG": None})
+    try:
+        for command, french, english in shown:
+            out = said(one, *command.split())
+            assert french in out and english not in out, out
+        assert failed(one, "explain", "no-such-request").startswith("Erreur : ")
+    finally:
+        one.set_env({"LIMITER_LANG": "en"})
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("limiter li", {"limits"}),
+        ("limiter limits ", {"get", "set", "history", "rollback"}),
+        ("limiter sessions list --st", {"--status"}),
+        ("limiter sessions list --status a", {"active", "all"}),
+        ("limiter run --on", {"--on-lost"}),
+    ],
+)
+def test_bash_completes_it(typed: str, offered: set[str], tmp_path: Path) -> None:
+    """As docs/operating.md says how: the shell's own function asks the command for what could follow."""
+    command = tmp_path / "limiter"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m limiter "$@"\n')
+    command.chmod(0o755)
+    program = f"""source <(_LIMITER_COMPLETE=bash_source limiter)
+        COMP_WORDS=({typed}) COMP_CWORD={len(typed.split(" ")) - 1}
+        _limiter_completion limiter; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) >= offered if "limits " in typed else set(done.stdout.split()) == offered
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ def test_a_slot_above_the_limit_is_found_out() -> None:
     for _ in range(3):
         tally.admit(2, new_slot=True)
     assert (tally.most_held, tally.over) == (3, 1)
-    assert ("above the limit", 1, "THE LIMIT WAS BROKEN") in summary(tally)
+    assert ("above the limit", 1, "THE LIMIT WAS BROKEN") in summary(tally, lambda fr, en: en)
 
 
 def test_slots_taken_over_given_back_or_under_a_limit_lowered_meanwhile_are_not_above_it() -> None:

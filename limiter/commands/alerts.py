@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table
+from limiter.commands.text import more, table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
@@ -22,7 +22,7 @@ def show_alerts(answer: "AlertsAnswer") -> str:
     rows = [
         [
             one.id,
-            one.status,
+            word(one.status),
             one.opened_at,
             round(one.duration_seconds),
             f"{one.peak_bots}/{one.peak_limit}",
@@ -32,24 +32,31 @@ def show_alerts(answer: "AlertsAnswer") -> str:
         for one in answer.items
     ]
     channels = [
-        f"{one.name}: {'ok' if one.ok else 'failing'}, {one.pending} waiting"
+        told(
+            fr=f"{one.name} : {'tout arrive' if one.ok else 'en échec'}, {one.pending} en attente",
+            en=f"{one.name}: {'ok' if one.ok else 'failing'}, {one.pending} waiting",
+        )
         + (f" ({one.last_answer})" if one.last_answer else "")
         for one in answer.channels
     ]
-    more = [f"More: --cursor {answer.next_cursor}"] if answer.next_cursor else []
-    return "\n".join([table(heads, rows), *more, *(channels or ["No channel: set LIMITER_ALERT_URLS."])])
+    return "\n".join([table(heads, rows), *more(answer.next_cursor), *(channels or [no_channel()])])
+
+
+def no_channel() -> str:
+    return told(fr="Aucun canal : règle LIMITER_ALERT_URLS.", en="No channel: set LIMITER_ALERT_URLS.")
 
 
 def show_test(answer: "AlertTestAnswer") -> str:
-    told = [
-        f"{one.channel}: {one.state}" + (f" ({one.last_answer})" if one.last_answer else "")
+    lines = [
+        f"{one.channel}: {word(one.state)}" + (f" ({one.last_answer})" if one.last_answer else "")
         for one in answer.deliveries
     ]
-    return "\n".join(told or ["No channel: set LIMITER_ALERT_URLS."])
+    return "\n".join(lines or [no_channel()])
 
 
 def show_acknowledged(answer: "AlertAnswer") -> str:
-    return f"Acknowledged by {answer.alert.acknowledged_by}: {answer.alert.message}"
+    who, what = answer.alert.acknowledged_by, answer.alert.message
+    return told(fr=f"Pris en charge par {who} : {what}", en=f"Acknowledged by {who}: {what}")
 
 
 @alerts.command("list")

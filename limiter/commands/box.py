@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table
+from limiter.commands.text import table, told
 
 if TYPE_CHECKING:
     from limiter.answers.box import BoxAnswer
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 def show_box(answer: "BoxAnswer") -> str:
     costs = [
         [title, *(f"{figure:.1f}" for figure in (of.median, of.mean, of.p90))]
-        for title, of in (("MB", answer.memory_mb), ("CPU %", answer.cpu_percent))
+        for title, of in ((told(fr="Mo", en="MB"), answer.memory_mb), ("CPU %", answer.cpu_percent))
         if of is not None
     ]
     lines = [answer.sentence, *([table(["A BOT", "MEDIAN", "MEAN", "P90"], costs)] if costs else [])]
     if answer.strangers:
         rows = [[one.pid, one.since, one.memory_mb, one.command] for one in answer.strangers]
-        lines.append("Bots without a slot; to give one a slot: python -m limiter run --adopt PID --user USER")
+        lines.append(
+            told(
+                fr="Bots sans place ; pour en donner une : limiter run --adopt PID --user UTILISATEUR",
+                en="Bots without a slot; to give one a slot: limiter run --adopt PID --user USER",
+            )
+        )
         lines.append(table(["PID", "SINCE", "MB", "COMMAND"], rows))
     if answer.strangers_needs is not None:
         lines.append(answer.strangers_needs)

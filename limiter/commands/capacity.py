@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table
+from limiter.commands.text import table, told
 
 if TYPE_CHECKING:
     from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def show_capacity(answer: "CapacityAnswer") -> str:
     now = answer.capacity
-    slots = f"{now.current_bots} / {now.max_bots} slots ({now.percent_used}%)"
-    return f"Active Bots: {slots}\n{now.status}, {now.available_slots} free"
+    slots = f"Active Bots: {now.current_bots} / {now.max_bots} slots ({now.percent_used}%)"  # the guide's own line
+    return f"{slots}\n{now.status}, {told(fr=f'{now.available_slots} libres', en=f'{now.available_slots} free')}"
 
 
 @click.command()
@@ -28,28 +28,47 @@ def capacity(admin: "Admin") -> "CapacityAnswer":
 def show_stats(answer: "StatsAnswer") -> str:
     milliseconds = answer.decisions.p50_ms, answer.decisions.p99_ms
     now, system, rates, seen = answer.capacity, answer.system, answer.rates, answer.sessions
-    refusals = ", ".join(f"{reason} {count}" for reason, count in rates.refusals_last_hour.items()) or "none"
+    none = told(fr="aucun", en="none")
+    refusals = ", ".join(f"{reason} {count}" for reason, count in rates.refusals_last_hour.items()) or none
+    paused = told(fr=", en pause", en=", paused") if answer.paused else ""
+    active, suspect, expired, up = seen.active, seen.suspect, seen.expired_last_hour, round(answer.uptime_seconds)
+    ram = "-" if system.ram_percent is None else f"{system.ram_percent:.1f}"
     rows: list[list[object]] = [
-        [
-            "bots",
-            f"{now.current_bots} / {now.max_bots} ({now.percent_used}%), {now.status}{', paused' * answer.paused}",
-        ],
+        ["bots", f"{now.current_bots} / {now.max_bots} ({now.percent_used}%), {now.status}{paused}"],
         [
             "sessions",
-            f"{seen.active} active, {seen.suspect} suspect, {seen.expired_last_hour} expired in the last hour",
+            told(
+                fr=f"{active} actives, {suspect} suspectes, {expired} expirées en une heure",
+                en=f"{active} active, {suspect} suspect, {expired} expired in the last hour",
+            ),
         ],
-        ["starts, last hour", rates.starts_last_hour],
-        ["refusals, last hour", refusals],
-        ["trades today", rates.trades_today],
-        ["signals, last minute", rates.signals_last_minute],
-        ["tokens, last minute", rates.tokens_last_minute],
+        [told(fr="démarrages, une heure", en="starts, last hour"), rates.starts_last_hour],
+        [told(fr="refus, une heure", en="refusals, last hour"), refusals],
+        [told(fr="trades du jour", en="trades today"), rates.trades_today],
+        [told(fr="signaux, une minute", en="signals, last minute"), rates.signals_last_minute],
+        [told(fr="tokens, une minute", en="tokens, last minute"), rates.tokens_last_minute],
         ["CPU %", system.cpu_percent],
-        ["RAM %", f"{'-' if system.ram_percent is None else system.ram_percent} of {system.ram_total_gb} GB"],
-        ["recommended limit", system.recommended_max_bots],
-        ["decision, p50 / p99 ms", " / ".join("-" if ms is None else str(ms) for ms in milliseconds)],
-        ["guards that hold", ", ".join(guard.name for guard in answer.guards if guard.held) or "none"],
-        ["top users", ", ".join(f"{user.user_id} {user.active}" for user in answer.top_users) or "none"],
-        ["version", f"{answer.version}, limits {answer.limits_version}, up {round(answer.uptime_seconds)} s"],
+        ["RAM %", told(fr=f"{ram} de {system.ram_total_gb} Go", en=f"{ram} of {system.ram_total_gb} GB")],
+        [told(fr="limite recommandée", en="recommended limit"), system.recommended_max_bots],
+        [
+            told(fr="décision, p50 / p99 ms", en="decision, p50 / p99 ms"),
+            " / ".join("-" if ms is None else str(ms) for ms in milliseconds),
+        ],
+        [
+            told(fr="garde-fous qui retiennent", en="guards that hold"),
+            ", ".join(guard.name for guard in answer.guards if guard.held) or none,
+        ],
+        [
+            told(fr="premiers utilisateurs", en="top users"),
+            ", ".join(f"{user.user_id} {user.active}" for user in answer.top_users) or none,
+        ],
+        [
+            "version",
+            told(
+                fr=f"{answer.version}, limites {answer.limits_version}, en marche depuis {up} s",
+                en=f"{answer.version}, limits {answer.limits_version}, up {up} s",
+            ),
+        ],
     ]
     return table(["WHAT", answer.at], rows)
 
@@ -62,10 +81,16 @@ def stats(admin: "Admin") -> "StatsAnswer":
 
 
 def show_advice(answer: "AdviceAnswer") -> str:
-    price = f", about {answer.price_usd_month} USD a month" if answer.price_usd_month is not None else ""
-    first = f"{answer.detected_ram_gb:g} GB of RAM: up to {answer.recommended_max_bots} bots are recommended{price}."
-    told = [f"{'Now' if one.strong else 'Soon'}: {one.message}" for one in answer.advice]
-    return "\n".join([first, *(told or ["Nothing speaks for a larger machine."])])
+    bots, usd = answer.recommended_max_bots, answer.price_usd_month
+    first = told(
+        fr=f"{answer.detected_ram_gb:g} Go de RAM : jusqu'à {bots} bots recommandés"
+        + (f", environ {usd} $ par mois." if usd is not None else "."),
+        en=f"{answer.detected_ram_gb:g} GB of RAM: up to {bots} bots are recommended"
+        + (f", about {usd} USD a month." if usd is not None else "."),
+    )
+    soon = {False: told(fr="Bientôt : ", en="Soon: "), True: told(fr="Maintenant : ", en="Now: ")}
+    nothing = told(fr="Rien n'appelle une machine plus grande.", en="Nothing speaks for a larger machine.")
+    return "\n".join([first, *([soon[one.strong] + one.message for one in answer.advice] or [nothing])])
 
 
 @click.command()

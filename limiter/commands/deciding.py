@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table, written
+from limiter.commands.text import table, told, word, written
 
 if TYPE_CHECKING:
     from limiter.answers.deciding import ForecastAnswer, SizingAnswer, StateAnswer
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def show_forecast(answer: "ForecastAnswer") -> str:
     lines = [text for text in (answer.sentence, answer.needs) if text is not None]
     if answer.level_changed_at is not None:
-        lines.append(f"The level has changed since {answer.level_changed_at[:10]}.")
+        day = answer.level_changed_at[:10]
+        lines.append(told(fr=f"Le niveau a changé depuis le {day}.", en=f"The level has changed since {day}."))
     points = answer.points or []
     peaks = [max(points[start : start + 24], key=lambda one: one.middle) for start in range(0, len(points), 24)]
     if peaks:
@@ -40,11 +41,16 @@ def show_sizing(answer: "SizingAnswer") -> str:
         ("first", answer.slots.first, answer.low.first, answer.high.first, now.refused_first, now.seen_first),
         ("lost", answer.slots.lost, answer.low.lost, answer.high.lost, now.refused_lost, now.seen_lost),
     ):
-        rows.append([name, slots, f"{low}-{high}", f"{100 * expected:.2f} %", f"{100 * seen:.2f} %"])
-    limit, wanted = f"WITH {now.limit}", f"SLOTS FOR {100 * answer.refused:g} %"
+        rows.append([word(name), slots, f"{low}-{high}", f"{100 * expected:.2f} %", f"{100 * seen:.2f} %"])
+    wanted = told(fr=f"PLACES POUR {100 * answer.refused:g} %", en=f"SLOTS FOR {100 * answer.refused:g} %")
+    heading = told(fr=f"ATTENDU À {now.limit}", en=f"EXPECTED AT {now.limit}")
+    users, mean, peak = answer.users, answer.load.mean, answer.load.peak
     lines = [
-        f"{answer.users} users want {answer.load.mean:.0f} bots at once on average, {answer.load.peak:.0f} at most.",
-        table(["REFUSED AT", wanted, "RANGE", f"{limit}, EXPECTED", "SEEN IN 28 DAYS"], rows),
+        told(
+            fr=f"{users} utilisateurs veulent {mean:.0f} bots à la fois en moyenne, {peak:.0f} au plus.",
+            en=f"{users} users want {mean:.0f} bots at once on average, {peak:.0f} at most.",
+        ),
+        table(["REFUSED AT", wanted, "RANGE", heading, "SEEN IN 28 DAYS"], rows),
         *(text for text in (answer.method, answer.trust) if text),
     ]
     return "\n".join(lines)
@@ -62,8 +68,15 @@ def sizing(admin: "Admin", refused: float, users: int | None) -> "SizingAnswer":
 def show_state(answer: "StateAnswer") -> str:
     limits = answer.limits or {}
     most = written(limits.get("MAX_CONCURRENT_BOTS")) if limits else "?"
-    door = ", starts paused" if answer.paused else ""
-    lines = [f"{answer.at}  {len(answer.sessions)} of {most} slots held (limits version {answer.limits_version}){door}"]
+    door = told(fr=", démarrages en pause", en=", starts paused") if answer.paused else ""
+    held, version = len(answer.sessions), answer.limits_version
+    lines = [
+        f"{answer.at}  "
+        + told(
+            fr=f"{held} places prises sur {most} (version {version} des limites){door}",
+            en=f"{held} of {most} slots held (limits version {version}){door}",
+        )
+    ]
     if answer.needs is not None:
         lines.append(answer.needs)
     rows = [[one.public_id, one.user_id, one.bot_id, one.started_at] for one in answer.sessions]

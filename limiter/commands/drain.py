@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limiter.commands.over_http import over_http
+from limiter.commands.text import told
 
 if TYPE_CHECKING:
     from limiter.answers.sessions import DrainAnswer
@@ -17,9 +18,14 @@ LOOK_SECONDS = 1.0
 def show_drain(answer: "DrainAnswer") -> str:
     """How far it is."""
     if answer.drain is None:
-        return "No drain: starts are admitted."
-    end = f"those left are ended at {answer.drain.stop_at}" if answer.drain.stop_at else "nobody is ended"
-    return f"Draining since {answer.drain.since} ({answer.drain.reason}): {answer.drain.left} bots left, {end}."
+        return told(fr="Aucun vidage : les démarrages sont admis.", en="No drain: starts are admitted.")
+    since, reason, left, at = answer.drain.since, answer.drain.reason, answer.drain.left, answer.drain.stop_at
+    return told(
+        fr=f"Vidage depuis {since} ({reason}) : {left} bots restent, "
+        + (f"arrêtés à {at}." if at else "personne n'est arrêté."),
+        en=f"Draining since {since} ({reason}): {left} bots left, "
+        + (f"those left are ended at {at}." if at else "nobody is ended."),
+    )
 
 
 @click.command()
@@ -41,11 +47,11 @@ def drain(
         raise click.UsageError("Missing option '--reason'.")
     else:
         answer = admin.cancel_drain(reason) if cancel else admin.start_drain(reason, stop_in_seconds=stop_in)
-    told = -1
+    shown = -1
     while wait and answer.drain is not None and answer.drain.left:
-        if answer.drain.left != told:
-            told = answer.drain.left
-            click.echo(f"{told} left", err=True)
+        if answer.drain.left != shown:
+            shown = answer.drain.left
+            click.echo(told(fr=f"{shown} restent", en=f"{shown} left"), err=True)
         time.sleep(LOOK_SECONDS)
         answer = admin.drain()
     return answer

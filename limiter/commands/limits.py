@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.over_http import over_http, override_option, reason_option
-from limiter.commands.text import table, written
+from limiter.commands.text import table, told, word, written
 
 if TYPE_CHECKING:
     from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, VersionsAnswer
@@ -24,17 +24,24 @@ def show_limits(answer: "LimitRowsAnswer") -> str:
         [
             limit.name,
             written(limit.value),
-            limit.unit,
-            limit.source + (f", hides {written(limit.configured)}" if limit.hidden else ""),
+            word(limit.unit),
+            word(limit.source) + (hidden(limit.configured) if limit.hidden else ""),
         ]
         for limit in answer.limits
     ]
     return f"Version {answer.version}\n{table(['NAME', 'VALUE', 'UNIT', 'SOURCE'], rows)}"
 
 
+def hidden(configured: float | None) -> str:
+    """What the value in force goes over."""
+    value = written(configured)
+    return told(fr=f", masque {value}", en=f", hides {value}")
+
+
 def show_change(answer: "ChangeAnswer") -> str:
-    warnings = [f"Warning: {warning}" for warning in answer.warnings]
-    return "\n".join([f"Version {answer.version}", *(moves(answer.changed) or ["nothing changed"]), *warnings])
+    warnings = [told(fr=f"Attention : {warning}", en=f"Warning: {warning}") for warning in answer.warnings]
+    nothing = told(fr="rien n'a changé", en="nothing changed")
+    return "\n".join([f"Version {answer.version}", *(moves(answer.changed) or [nothing]), *warnings])
 
 
 def show_versions(answer: "VersionsAnswer") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table
+from limiter.commands.text import more, table, told
 
 if TYPE_CHECKING:
     from limiter.answers.notes import AuditAnswer, NoteAnswer, NotesAnswer
@@ -19,7 +19,7 @@ def notes() -> None:
 
 def show_notes(answer: "NotesAnswer") -> str:
     rows = [[note.at, note.author, note.text] for note in answer.notes]
-    return table(["AT", "BY", "TEXT"], rows) if rows else "No note."
+    return table(["AT", "BY", "TEXT"], rows) if rows else told(fr="Aucune note.", en="No note.")
 
 
 def show_note(answer: "NoteAnswer") -> str:
@@ -46,8 +46,7 @@ def notes_add(admin: "Admin", text: str, at: str | None) -> "NoteAnswer":
 
 def show_audit(answer: "AuditAnswer") -> str:
     rows = [[row.id, row.at, row.actor, row.action, row.target, row.reason] for row in answer.items]
-    more = [f"More: --cursor {answer.next_cursor}"] if answer.next_cursor else []
-    return "\n".join([table(["ID", "AT", "BY", "ACTION", "WHAT", "REASON"], rows), *more])
+    return "\n".join([table(["ID", "AT", "BY", "ACTION", "WHAT", "REASON"], rows), *more(answer.next_cursor)])
 
 
 @click.command()

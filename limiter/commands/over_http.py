@@ -12,6 +12,7 @@ import click
 
 from limiter import config
 from limiter.commands.local import key_file, local_key
+from limiter.commands.text import Failed, language, told
 
 if TYPE_CHECKING:
     from limiter.client import Refused
@@ -35,7 +36,7 @@ def connection(url: str | None) -> dict[str, str | None]:
     options = {
         "url": url or chosen.get("LIMITER_URL"),
         "key": chosen.get("LIMITER_KEY", "") or local_key(_database(), url or chosen.get("LIMITER_URL") or DEFAULT_URL),
-        "language": chosen.get("LIMITER_LANG"),  # else the limiter's own
+        "language": language(),
     }
     try:
         Connection(**options)
@@ -59,7 +60,7 @@ def over_http(show: Callable[[Answer], str]) -> Callable[[Ask[Answer]], Callable
                 with Admin(**connection(url), heard=texts.append) as admin:  # type: ignore[arg-type]  # keys are the names
                     answer = ask(admin, **options)
             except Refused as refused:
-                raise click.ClickException(sentence(refused)) from refused
+                raise Failed(sentence(refused)) from refused
             click.echo(json.dumps(json.loads(texts[-1]), ensure_ascii=False, indent=2) if as_json else show(answer))
 
         return command
@@ -67,9 +68,9 @@ def over_http(show: Callable[[Answer], str]) -> Callable[[Ask[Answer]], Callable
     return decorate
 
 
-def says(text: str) -> Callable[[object], str]:
+def says(*, fr: str, en: str) -> Callable[[object], str]:
     """Writes the same sentence whatever the answer."""
-    return lambda answer: text
+    return lambda answer: told(fr=fr, en=en)
 
 
 def sentence(refused: "Refused") -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.over_http import over_http, reason_option, says
-from limiter.commands.text import table
+from limiter.commands.text import table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.plan import PlanAnswer
@@ -19,10 +19,10 @@ def plan() -> None:
 
 
 def show_plan(answer: "PlanAnswer") -> str:
-    rows = [[step.at, step.max_bots, step.status, step.applied_at, step.held_by] for step in answer.steps]
-    return (
-        table(["AT", "MAX_CONCURRENT_BOTS", "STATUS", "APPLIED_AT", "HELD_BY"], rows) if rows else "Nothing is planned."
-    )
+    rows = [[step.at, step.max_bots, word(step.status), step.applied_at, step.held_by] for step in answer.steps]
+    if not rows:
+        return told(fr="Rien n'est prévu.", en="Nothing is planned.")
+    return table(["AT", "MAX_CONCURRENT_BOTS", "STATUS", "APPLIED_AT", "HELD_BY"], rows)
 
 
 def steps_of(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> list[dict[str, Any]]:
@@ -54,7 +54,12 @@ def plan_set(admin: "Admin", steps: list[dict[str, Any]], reason: str) -> "PlanA
 
 @plan.command("clear")
 @reason_option
-@over_http(says("Nothing is planned any more; limits stay as they are."))
+@over_http(
+    says(
+        fr="Plus rien n'est prévu ; les limites restent comme elles sont.",
+        en="Nothing is planned any more; limits stay as they are.",
+    )
+)
 def plan_clear(admin: "Admin", reason: str) -> "PlanAnswer":
     """Plan nothing."""
     return admin.clear_plan(reason)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table, written
+from limiter.commands.text import table, told, written
 
 if TYPE_CHECKING:
     from limiter.answers.deciding import ExplainAnswer
@@ -14,12 +14,24 @@ if TYPE_CHECKING:
 
 def show_refusal(answer: "ExplainAnswer") -> str:
     why = answer.refusal
-    lines = [f"{why.at}  {why.user_id} was refused: {why.reason}", answer.sentence]
+    head = told(fr=f"{why.user_id} a été refusé : {why.reason}", en=f"{why.user_id} was refused: {why.reason}")
+    lines = [f"{why.at}  {head}", answer.sentence]
     if why.limit is not None:
-        lines.append(f"{why.limit} was {written(why.value)} (version {why.version}), in use: {why.count}")
+        value = written(why.value)
+        lines.append(
+            told(
+                fr=f"{why.limit} valait {value} (version {why.version}), pris : {why.count}",
+                en=f"{why.limit} was {value} (version {why.version}), in use: {why.count}",
+            )
+        )
     lines.append(answer.way_out)
     if answer.decided_again is False:
-        lines.append("Decided again from the recorded facts, it is NOT refused for the same reason.")
+        lines.append(
+            told(
+                fr="Décidée à nouveau d'après les faits gardés, elle n'est PAS refusée pour le même motif.",
+                en="Decided again from the recorded facts, it is NOT refused for the same reason.",
+            )
+        )
     if answer.holders:
         rows = [[one.public_id, one.user_id, one.bot_id, one.started_at] for one in answer.holders]
         lines.append(table(["HELD LONGEST", "USER", "BOT", "SINCE"], rows))

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.over_http import over_http, reason_option, says
-from limiter.commands.text import table
+from limiter.commands.text import more, table, told, word
 
 if TYPE_CHECKING:
-    from limiter.answers.sessions import PauseAnswer, ReapAnswer, SessionsAnswer, StoppedAnswer
+    from limiter.answers.sessions import AdminSession, PauseAnswer, ReapAnswer, SessionsAnswer, StoppedAnswer
     from limiter.client import Admin
 
 
@@ -26,22 +26,34 @@ back_option = click.option("--back", is_flag=True, help="Take back a stop that w
 def show_stopped(answer: "StoppedAnswer") -> str:
     """What became of each: over, about to end, or going on."""
     if not answer.items:
-        return "No session holds a slot."
+        return told(fr="Aucune session ne tient de place.", en="No session holds a slot.")
     rows = [
-        [one.public_id, one.user_id, one.bot_id, one.ended_reason or ("ends" if one.notice else "goes on"),
+        [one.public_id, one.user_id, one.bot_id, word(one.ended_reason) if one.ended_reason else going(one),
          one.ended_at or (one.notice and one.notice.at)]
         for one in answer.items
     ]  # fmt: skip
-    return table(["PUBLIC_ID", "USER_ID", "BOT_ID", "WHAT", "AT"], rows)
+    return table(["PUBLIC_ID", "USER", "BOT", "WHAT", "AT"], rows)
+
+
+def going(session: "AdminSession") -> str:
+    """What becomes of a session that holds its slot."""
+    return told(fr="se termine", en="ends") if session.notice else told(fr="continue", en="goes on")
 
 
 def show_sessions(answer: "SessionsAnswer") -> str:
-    heads = ["public_id", "user_id", "bot_id", "status", "started_at", "last_heartbeat_at", "memory_mb", "cpu_percent"]
-    if any(session.ended_at for session in answer.items):
-        heads = [*heads[:-1], "cpu_seconds", "ended_at", "ended_reason"]
-    rows = [[getattr(session, name) for name in heads] for session in answer.items]
-    more = f"\nMore: --cursor {answer.next_cursor}" if answer.next_cursor else ""
-    return table([name.upper() for name in heads], rows) + more
+    over = any(session.ended_at for session in answer.items)
+    heads = ["PUBLIC_ID", "USER", "BOT", "STATUS", "SINCE", "LAST_HEARTBEAT", "MB"]
+    rows: list[list[object]] = [
+        [one.public_id, one.user_id, one.bot_id, word(one.status), one.started_at, one.last_heartbeat_at, one.memory_mb]
+        + (
+            [one.cpu_seconds, one.ended_at, one.ended_reason and word(one.ended_reason)]
+            if over
+            else [one.cpu_percent, one.notice and one.notice.at]
+        )
+        for one in answer.items
+    ]
+    listed = table([*heads, *(["CPU_S", "ENDED", "REASON"] if over else ["CPU_%", "NOTICE"])], rows)
+    return "\n".join([listed, *more(answer.next_cursor)])
 
 
 @sessions.command("list")
@@ -72,7 +84,8 @@ def sessions_stop(
 
 
 def show_reaped(answer: "ReapAnswer") -> str:
-    return f"{len(answer.ended)} ended"
+    ended = len(answer.ended)
+    return told(fr=f"{ended} terminées", en=f"{ended} ended")
 
 
 @sessions.command("reap")
@@ -85,7 +98,12 @@ def sessions_reap(admin: "Admin", reason: str) -> "ReapAnswer":
 
 @click.command()
 @reason_option
-@over_http(says("Starts are refused from now on; running bots go on."))
+@over_http(
+    says(
+        fr="Les démarrages sont refusés dès maintenant ; les bots qui tournent continuent.",
+        en="Starts are refused from now on; running bots go on.",
+    )
+)
 def pause(admin: "Admin", reason: str) -> "PauseAnswer":
     """Refuse every start."""
     return admin.pause(reason)
@@ -93,7 +111,7 @@ def pause(admin: "Admin", reason: str) -> "PauseAnswer":
 
 @click.command()
 @reason_option
-@over_http(says("Starts are admitted again."))
+@over_http(says(fr="Les démarrages sont de nouveau admis.", en="Starts are admitted again."))
 def resume(admin: "Admin", reason: str) -> "PauseAnswer":
     """Admit starts again."""
     return admin.resume(reason)

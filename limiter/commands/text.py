@@ -1,15 +1,90 @@
-"""How answers are written for a person."""
+"""How answers are written for a person: in the language of LIMITER_LANG, French where it is not set.
+
+One language a screen: heads, labels and codes are translated here, sentences stand in both languages where they are
+written, and those of the API come in the same one (`connection` asks for it).
+"""
 
 from collections.abc import Sequence
 
+import click
+
+from limiter import config
+
+HEADS = {
+    "A BOT": "UN BOT", "ACTION": "ACTION", "APPLIED_AT": "APPLIQUÉE", "AT": "QUAND", "BOT": "BOT", "BY": "QUI",
+    "CHANGED": "CHANGÉ", "COMMAND": "COMMANDE", "CPU_%": "CPU_%", "CPU_S": "CPU_S", "CREATED": "CRÉÉE",
+    "ENDED": "TERMINÉE", "HELD LONGEST": "TENUE DEPUIS LONGTEMPS", "HELD_BY": "RETENUE_PAR", "HIGH": "HAUT",
+    "HIGHEST HOUR OF A DAY": "HEURE LA PLUS HAUTE DU JOUR", "HOW MUCH": "COMBIEN", "ID": "ID",
+    "LAST_HEARTBEAT": "DERNIER_BATTEMENT", "LEFT": "RESTE", "LIMIT": "LIMITE", "LOW": "BAS",
+    "MAX_CONCURRENT_BOTS": "MAX_CONCURRENT_BOTS", "MB": "Mo", "MEAN": "MOYENNE", "MEDIAN": "MÉDIANE",
+    "MESSAGE": "MESSAGE", "MIDDLE": "MILIEU", "NAME": "NOM", "NOTICE": "PRÉAVIS", "OPENED": "OUVERT", "P90": "P90",
+    "PEAK": "PIC", "PID": "PID", "PUBLIC_ID": "PUBLIC_ID", "RANGE": "FOURCHETTE", "REASON": "MOTIF",
+    "REFUSED AT": "REFUS", "REFUSED": "REFUS", "REVOKED": "RÉVOQUÉE", "SCOPE": "PORTÉE", "SECONDS": "SECONDES",
+    "SEEN IN 28 DAYS": "VU EN 28 JOURS", "SESSION": "SESSION", "SINCE": "DEPUIS", "SOURCE": "SOURCE",
+    "STATUS": "ÉTAT", "TEXT": "TEXTE", "UNIT": "UNITÉ", "USED": "UTILISÉ", "USER": "UTILISATEUR", "VALUE": "VALEUR",
+    "VERSION": "VERSION", "WHAT": "QUOI",
+}  # fmt: skip
+"""Each head of a table, and what it is in French."""
+
+CODES = {
+    "none": "aucune", "live": "à chaud", "environment": "environnement", "env_file": ".env", "default": "défaut",
+    "window": "plage", "active": "active", "suspect": "suspecte", "ended": "terminée", "stopped": "arrêtée par le bot",
+    "lease_expired": "bail expiré", "replaced": "remplacée", "admin_stop": "arrêtée par un exploitant",
+    "reaped": "libérée", "drained": "vidage", "planned": "prévue", "applied": "appliquée", "held": "retenue",
+    "open": "ouvert", "acknowledged": "pris en charge", "resolved": "terminé", "first": "d'abord", "lost": "perdues",
+    "settings": "réglages", "channels": "canaux", "disk": "disque", "permissions": "permissions", "database": "base",
+    "keys": "clés", "limiter": "limiteur", "agent": "agent", "version": "version", "sent": "envoyé",
+    "pending": "en attente", "failed": "en échec", "signals": "signaux", "starts": "démarrages",
+}  # fmt: skip
+"""What the API says by a word, and what it is in French; English has the API's own."""
+
+LANGUAGE = "limiter.language"
+
+
+def language() -> str:
+    """`fr` or `en`: LIMITER_LANG of the environment or `.env`; read once a command."""
+    context = click.get_current_context(silent=True)
+    kept = {} if context is None else context.meta
+    if LANGUAGE not in kept:
+        try:
+            chosen = config.of_a_client().get("LIMITER_LANG", "")
+        except config.ConfigError:  # which the command itself will say
+            chosen = ""
+        kept[LANGUAGE] = "en" if chosen.lower().startswith("en") else "fr"
+    return str(kept[LANGUAGE])
+
+
+def told(*, fr: str, en: str) -> str:
+    """The one of the two that the person reads."""
+    return en if language() == "en" else fr
+
+
+def word(code: str) -> str:
+    """A code of the API as the person reads it."""
+    return CODES.get(code, code) if language() == "fr" else code
+
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns under their heads, as wide as what is in them."""
-    cells = [[str("-" if cell is None else cell) for cell in row] for row in (heads, *rows)]
+    """Columns under their heads (of HEADS, or made for the person already), as wide as what is in them."""
+    named = [HEADS.get(head, head) if language() == "fr" else head for head in heads]
+    cells = [[str("-" if cell is None else cell) for cell in row] for row in (named, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 
 
 def written(limit: float | None) -> str:
     """The value of a limit for a person."""
-    return "none" if limit is None else str(limit)
+    return word("none") if limit is None else str(limit)
+
+
+def more(cursor: str | None) -> list[str]:
+    """How to read on, where there is more."""
+    return [told(fr=f"Suite : --cursor {cursor}", en=f"More: --cursor {cursor}")] if cursor else []
+
+
+class Failed(click.ClickException):
+    """What went wrong, as one sentence behind a word of the same language; exit status 1."""
+
+    def show(self, file: object = None) -> None:
+        """Write it to stderr."""
+        click.echo(told(fr=f"Erreur : {self.message}", en=f"Error: {self.message}"), err=True)

@@ -7,7 +7,7 @@ import click
 from limiter.commands.limits import assignments
 from limiter.commands.over_http import over_http, reason_option
 from limiter.commands.sessions import back_option, in_option, show_stopped
-from limiter.commands.text import table, written
+from limiter.commands.text import table, told, written
 
 if TYPE_CHECKING:
     from limiter.answers.sessions import StoppedAnswer
@@ -35,10 +35,16 @@ def users_stop(admin: "Admin", user_id: str, reason: str, in_seconds: int | None
 
 def show_user_limits(answer: "UserLimitsAnswer") -> str:
     if not answer.limits:
-        return f"{answer.user_id} has no limits of their own: the system's hold."
-    end = f", until {answer.until}{' (over)' * answer.expired}" if answer.until is not None else ""
+        user = answer.user_id
+        return told(
+            fr=f"{user} n'a pas de limites propres : celles du système valent.",
+            en=f"{user} has no limits of their own: the system's hold.",
+        )
+    over = told(fr=" (terminé)", en=" (over)") if answer.expired else ""
+    end = told(fr=f", jusqu'à {answer.until}{over}", en=f", until {answer.until}{over}") if answer.until else ""
+    by, reason = answer.changed_by, answer.reason
     rows = [[name, written(value)] for name, value in answer.limits.items()]
-    return f"{table(['NAME', 'VALUE'], rows)}\nBy {answer.changed_by}{end}: {answer.reason}"
+    return f"{table(['NAME', 'VALUE'], rows)}\n{told(fr=f'Par {by}{end} : {reason}', en=f'By {by}{end}: {reason}')}"
 
 
 @users.command("limits")
@@ -68,7 +74,11 @@ def users_limits(
 def show_usage(answer: "UsageAnswer") -> str:
     rows = [
         [name, use.used, written(use.limit), use.left]
-        for name, use in (("bots", answer.bots), ("trades today", answer.trades), ("signals a minute", answer.signals))
+        for name, use in (
+            ("bots", answer.bots),
+            (told(fr="trades du jour", en="trades today"), answer.trades),
+            (told(fr="signaux par minute", en="signals a minute"), answer.signals),
+        )
     ]
     return table(["WHAT", "USED", "LIMIT", "LEFT"], rows)
 
