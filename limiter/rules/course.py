@@ -6,7 +6,9 @@ in one instant last no time, but are among the extremes: an alert that fired on 
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from limiter.rules.capacity import Capacity, Status
 from limiter.rules.records import Slice
@@ -15,7 +17,7 @@ SLICE_MS = 5_000
 STATUSES = tuple(Status)
 
 
-class Point(NamedTuple):
+class Point(Struct, frozen=True):
     """From this instant (UTC ms) on so many slots are taken, of so many."""
 
     at: int
@@ -40,7 +42,7 @@ def slices(points: Iterable[Point], end: int, counts: Mapping[tuple[str, int], i
         while True:
             row = at - at % SLICE_MS
             ends = min(until, row + SLICE_MS)
-            parts.setdefault(row, []).append((point._replace(at=at), ends - at))
+            parts.setdefault(row, []).append((replace(point, at=at), ends - at))
             if ends == until:
                 break
             at = ends
@@ -49,7 +51,7 @@ def slices(points: Iterable[Point], end: int, counts: Mapping[tuple[str, int], i
         if n:
             happened.setdefault(row, {})[figure] = n
     for row in happened.keys() - parts.keys():
-        parts[row] = [(course[0]._replace(at=row), 0)]
+        parts[row] = [(replace(course[0], at=row), 0)]
     return tuple(_slice(row, parts[row], happened.get(row, {})) for row in sorted(parts))
 
 
@@ -57,7 +59,7 @@ def _in_order(points: Iterable[Point]) -> list[Point]:
     """A lease that ended while nobody looked is noted late: no point is before the one noted before it."""
     course: list[Point] = []
     for point in points:
-        course.append(point._replace(at=max(point.at, course[-1].at)) if course else point)
+        course.append(replace(point, at=max(point.at, course[-1].at)) if course else point)
     return course
 
 

@@ -117,7 +117,7 @@ class Session(Struct, eq=False):
         self.cpu_seconds = cpu_seconds
 
 
-class Facts(NamedTuple):
+class Facts(Struct, frozen=True):
     """What a start was decided on: slots taken and how many it could be one of (the limit, less what is kept from this
     user), the same of the user, and the version."""
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from limiter.rules.capacity import Capacity
 from limiter.rules.records import AuditEntry, Ended, Facts, RefusalRecord, Session
@@ -109,7 +110,7 @@ class Start(Struct, frozen=True):
             refusal = _server_full(state.capacity(now), state.retry_after(), place)
             most = state.limits.whole("MAX_CONCURRENT_BOTS")
             if facts.active < facts.max_bots:  # what is free is another's turn
-                facts = facts._replace(max_bots=facts.active)
+                facts = replace(facts, max_bots=facts.active)
             return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", most, facts.active)
         return None
 

@@ -127,11 +127,16 @@ class State:
         active = len(self.sessions)
         if self.drained(now) or (self._due and self._due[0][0] <= now):
             active -= sum(not self.holds(session, now) for session in self.sessions.values())
-        is_open = not self.paused and not self.draining and self.drain is None
-        is_open = is_open and self.limits.whole("MAX_BOTS_PER_USER") > 0 and self.barred(now) is None
-        is_open = is_open and active < self.slots_for(None, now)
-        is_open = is_open and (not self.tickets or self.turns(None, active, now)[1] > 0)
-        return Capacity(active, self.limits.whole("MAX_CONCURRENT_BOTS"), is_open)
+        most = self.limits.whole("MAX_CONCURRENT_BOTS")
+        return Capacity(active, most, active < most and self._is_open(active, now))
+
+    def _is_open(self, active: int, now: int) -> bool:
+        """Whether a new user would be let in, were a slot free."""
+        if self.paused or self.draining or self.drain is not None or not self.limits.whole("MAX_BOTS_PER_USER"):
+            return False
+        if self.barred(now) is not None or active >= self.slots_for(None, now):
+            return False
+        return not self.tickets or self.turns(None, active, now)[1] > 0
 
     def barred(self, now: int) -> Barred | None:
         """Why no start that needs a slot is admitted now, whatever is free."""
@@ -205,15 +210,16 @@ class State:
 
     def admit(self, session: Session, *, replaces: bool = False) -> None:
         """Give the session a slot: a new one, or that of the session it `replaces`."""
+        started, at = self.changes.started, session.started_at
+        self.journal.calls += (self._release, session), (setattr, self, "next_number", self.next_number), (started.pop,)
         self._hold(session)
-        self.journal.calls.append((self._release, session))
-        self.journal.set(self, "next_number", session.number + 1)
-        self.journal.append(self.changes.started, session)
-        self._note(session.started_at)
-        self.count("starts", session.started_at)
+        self.next_number = session.number + 1
+        started.append(session)
+        self._note(at)
+        self.count("starts", at)
         if not replaces:
             window = self.window(*STARTS)
-            self.journal.calls.append((window.take_back, window.add(session.started_at // 1000, 1), 1))
+            self.journal.calls.append((window.take_back, window.add(at // 1000, 1), 1))
 
     def end(self, session: Session, at: int, reason: str) -> Ended:
         """Take the slot back. A `replaced` session hands it on instead of freeing it."""
@@ -452,16 +458,22 @@ class State:
         window = self.windows.get(("hour", figure))
         if window is None:
             window = self.windows["hour", figure] = Window(HOUR_SECONDS)
-        self.journal.calls.append((window.take_back, window.add(second, n), n))
-        self.journal.put(self.totals, figure, self.totals.get(figure, 0) + n)
         key = figure, now - now % SLICE_MS
-        self.journal.put(self.unbooked, key, self.unbooked.get(key, 0) + n)
+        self.journal.calls.append((self._uncount, key, window, window.add(second, n), n))
+        self.totals[figure] = self.totals.get(figure, 0) + n
+        self.unbooked[key] = self.unbooked.get(key, 0) + n
+
+    def _uncount(self, key: tuple[str, int], window: Window, counted: list[int], n: int) -> None:
+        window.take_back(counted, n)
+        self.totals[key[0]] -= n
+        self.unbooked[key] -= n
 
     def _point(self, at: int) -> Point:
         return Point(at, len(self.sessions), self.limits.whole("MAX_CONCURRENT_BOTS"))
 
     def _note(self, at: int) -> None:
-        self.journal.append(self.course, self._point(at))
+        self.course.append(self._point(at))
+        self.journal.calls.append((self.course.pop,))
 
     def last_hour(self, figure: str, now: int) -> int:
         """How often it happened in the last hour."""

@@ -29,12 +29,16 @@ def notice_row(session: Session) -> tuple[int | None, str | None]:
     return session.notice or (None, None)
 
 
+def _facts_row(facts: Facts) -> tuple[int, int, int, int, int]:
+    return facts.active, facts.max_bots, facts.user_active, facts.user_max, facts.version
+
+
 def started_row(session: Session) -> tuple[Any, ...]:
     """The row of a session that starts: nobody knows yet what it costs, nor its end."""
     return (
         session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
         session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
-        *session.facts,
+        *_facts_row(session.facts),
     )  # fmt: skip
 
 
@@ -62,7 +66,7 @@ def refusal_row(one: RefusalRecord, repeats: int) -> tuple[Any, ...]:
     facts = one.facts
     return (
         one.request_id, one.at, one.user_id, one.bot_id, one.reason, one.limit, one.value, one.count, one.version,
-        *(facts[:4] if facts else (None,) * 4), repeats,
+        *(_facts_row(facts)[:4] if facts else (None,) * 4), repeats,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def demands(tx: Connection, since: int) -> tuple[list[Demand], int]:
     date while it is still there: one that was the system's value and has been taken back since counts as the system's.
     """
     ended, live, refused = schema.ended_sessions.c, schema.active_sessions.c, schema.refusals.c
-    names = ("number", "started_at", "user_id", "asked_bot", "bot_id", *Facts._fields)
+    names = ("number", "started_at", "user_id", "asked_bot", "bot_id", *Facts.__struct_fields__)
     past = tx.execute(
         select(*(ended[name] for name in names), ended.ended_at, ended.ended_reason)
         .where(ended.ended_at >= since)
