@@ -53,6 +53,7 @@ def box_busy(load: Load | None, most_cpu: Value, most_ram: Value, now: int) -> B
         ("MAX_RAM_PERCENT", "RAM", load.ram_percent, most_ram),
     ):
         if most is not None and value is not None and value > most:
-            told = {"value": round(value, 1), "threshold": most, "what": what, "percent": round(value)}
-            return Barred(Refusal("box_busy", told, BUSY_RETRY_SECONDS), name, most, round(value))
+            shown = round(value, 1)  # the sentence rounds what the fields show, not what they do not
+            told = {"value": shown, "threshold": most, "what": what, "percent": round(shown)}
+            return Barred(Refusal("box_busy", told, BUSY_RETRY_SECONDS), name, most, round(shown))
     return None

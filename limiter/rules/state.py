@@ -210,16 +210,23 @@ class State:
 
     def admit(self, session: Session, *, replaces: bool = False) -> None:
         """Give the session a slot: a new one, or that of the session it `replaces`."""
-        started, at = self.changes.started, session.started_at
-        self.journal.calls += (self._release, session), (setattr, self, "next_number", self.next_number), (started.pop,)
+        at = session.started_at
         self._hold(session)
         self.next_number = session.number + 1
-        started.append(session)
-        self._note(at)
+        self.changes.started.append(session)
+        self.course.append(self._point(at))
+        self.journal.calls.append((self._unadmit, session))
         self.count("starts", at)
         if not replaces:
-            window = self.window(*STARTS)
+            window = self.windows.get(STARTS) or self.window(*STARTS)
             self.journal.calls.append((window.take_back, window.add(at // 1000, 1), 1))
+
+    def _unadmit(self, session: Session) -> None:
+        """One entry of the journal for all four: a start is what happens most."""
+        self.course.pop()
+        self.changes.started.pop()
+        self.next_number = session.number
+        self._release(session)
 
     def end(self, session: Session, at: int, reason: str) -> Ended:
         """Take the slot back. A `replaced` session hands it on instead of freeing it."""
