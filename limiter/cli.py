@@ -180,13 +180,14 @@ def sentences() -> Iterator[None]:
 @click.option("--host", help="Address to listen on; else LIMITER_HOST.")
 @click.option("--port", type=int, help="Port; else LIMITER_PORT. 0: any free one.")
 @click.option("--database-url", help="Where everything is kept; else LIMITER_DATABASE_URL.")
-def serve(host: str | None, port: int | None, database_url: str | None) -> None:
+@click.option("--new", is_flag=True, help="Begin anew, without sessions, though the database that was here is gone.")
+def serve(host: str | None, port: int | None, database_url: str | None, new: bool) -> None:
     """Run the limiter until SIGTERM."""
     from limiter.serve import serve
 
     settings = with_config(LIMITER_HOST=host, LIMITER_PORT=port, LIMITER_DATABASE_URL=database_url)
     with sentences():
-        serve(settings)
+        serve(settings, new)
 
 
 @main.command()

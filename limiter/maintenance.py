@@ -23,8 +23,9 @@ from limiter.rules.records import Key, Scope
 from limiter.rules.state import State
 from limiter.store import read, schema
 from limiter.store.backup import copy, sync
-from limiter.store.engine import Lock, open_reader, open_writer, reading
-from limiter.store.location import StoreError, sqlite_path
+from limiter.store.engine import open_reader, open_writer, reading
+from limiter.store.location import StoreError, refuse_lost, sqlite_path
+from limiter.store.lock import Lock
 from limiter.store.open import writer_of
 from limiter.store.rows import link
 from limiter.store.schema import MIGRATIONS
@@ -76,6 +77,7 @@ def _alone(config: Config) -> Iterator[None]:
 def _write(config: Config, change: Callable[[State, int], None]) -> None:
     """Be a writer for one change."""
     with _alone(config):
+        refuse_lost(config.database_url, config.backup_dir)
         writer = writer_of(config.database_url)
         now = int(time.time() * 1000)
         state = writer.restore(config.limits, config.timezone, now)

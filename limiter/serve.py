@@ -30,6 +30,7 @@ from limiter.http.server import App
 from limiter.jobs import Job
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.backups import Backups
+from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.leading import follow_keys, while_leading
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
@@ -44,10 +45,13 @@ from limiter.rules.reminders import ReminderPolicy
 from limiter.rules.sessions import Reap
 from limiter.store import read
 from limiter.store.ballast import Ballast
-from limiter.store.engine import Lock, open_reader, reading
-from limiter.store.location import StoreError, backup_folder, beside, key_file, sqlite_path
+from limiter.store.engine import open_reader, reading
+from limiter.store.location import StoreError, backup_folder, beside, key_file, named_path, refuse_lost, sqlite_path
+from limiter.store.lock import Lock
 from limiter.store.open import writer_of
 from limiter.store.retention import Retention
+from limiter.store.sqlite_writer import SqliteWriter
+from limiter.store.watched_file import WatchedFile
 from limiter.store.writer import Writer
 from limiter.units import GIB
 
@@ -86,8 +90,11 @@ def write_first_key(path: Path, text: str) -> None:
         file.write(text + "\n")
 
 
-def serve(config: Config) -> None:
-    """Run the limiter until SIGTERM or SIGINT. Raises ConfigError or StoreError where it cannot start."""
+def serve(config: Config, new: bool = False) -> None:
+    """Run the limiter until SIGTERM or SIGINT. Raises ConfigError or StoreError where it cannot start.
+
+    `new`: begin without sessions where the database is gone, though there was one.
+    """
     set_up_logging(config.log_format)
     for warning in config.warnings:
         log.warning("setting_unknown %s", warning)
@@ -97,9 +104,13 @@ def serve(config: Config) -> None:
     if lock is not None:
         lock.acquire()
     try:
+        if not new:
+            refuse_lost(url, config.backup_dir)
         if ballast is not None:
             ballast.take()
         writer = writer_of(url, retention(config))
+        if lock is not None:
+            lock.lock_database()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(config, writer, lock, ballast))
     finally:
@@ -139,10 +150,11 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     backups = _backups(config, clock)
     pattern = config.bot_pattern
     strangers = StrangerWatch(committer, pattern) if pattern is not None else None
+    file = _file_watch(config, writer, lock, sampler)
     database = sqlite_path(config.database_url)
     alerts = Alerts(
         committer, sampler, channels, database.parent if database else None, config.console_url,
-        backups.age_seconds if backups else None, _manners(config), strangers,
+        backups.age_seconds if backups else None, _manners(config), strangers, file,
     )  # fmt: skip
     jobs = (
         Job("sampler", sampler.run),
@@ -150,12 +162,13 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         *_led(writer, alerts, lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
         *([Job("keys", lambda: follow_keys(read_keys, access.load))] if not writer.alone else []),
         *([Job("backups", backups.run)] if backups else []),
+        *([Job("file", file.run)] if file else []),
         *([Job("strangers", strangers.run)] if strangers else []),
         *_watchdogs(config, committer),
     )
     services = Services(
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
-        time.monotonic(), __version__, backups, strangers,
+        time.monotonic(), __version__, backups, strangers, file,
     )  # fmt: skip
     listening = _listen(_addresses(config.host), config.port)
     server = _server(App(services))
@@ -178,6 +191,8 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         await committer.submit(Reap())
         services.reads.shutdown()
         engine.dispose()  # before the writer, whose close as the last one folds the -wal file into the database
+        if file is not None:
+            file.file.close()
         await committer.close()
         log.info("stopped")
     if committer.fault is not None:
@@ -201,6 +216,14 @@ def _backups(config: Config, clock: Clock) -> Backups | None:
     if path is None or folder is None:
         return None
     return Backups(path, folder, config.backup_hours, config.backup_keep, clock.now)
+
+
+def _file_watch(config: Config, writer: Writer, lock: Lock | None, sampler: Sampler) -> FileWatch | None:
+    """None where there is no file, or this system cannot lock one by its inode."""
+    named = named_path(config.database_url)
+    if named is None or lock is None or lock.inode is None or not isinstance(writer, SqliteWriter):
+        return None
+    return FileWatch(WatchedFile(named, lock.inode), writer, sampler.sample)
 
 
 def _led(writer: Writer, alerts: Alerts, plan: Callable[[], Awaitable[None]]) -> Iterator[Job]:

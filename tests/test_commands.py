@@ -16,7 +16,7 @@ from limiter.cli import main
 from limiter.commands.limits import value
 from limiter.commands.local import local_key
 from limiter.commands.text import HEADS, table
-from limiter.store.engine import Lock
+from limiter.store.lock import Lock
 from tests.conftest import ROOT, Limiter, granted, new_user, refused
 
 

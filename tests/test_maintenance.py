@@ -81,7 +81,7 @@ def test_keys_are_made_and_revoked_while_no_limiter_runs(limiter: Start) -> None
 def test_a_limiter_that_holds_the_file_and_does_not_answer_is_said(limiter: Start) -> None:
     one = limiter(serve=False)
     done(one, "migrate")
-    from limiter.store.engine import Lock
+    from limiter.store.lock import Lock
 
     lock = Lock(one.db_path)
     lock.acquire(url="http://127.0.0.1:1", key="lim_local_x")

@@ -26,12 +26,13 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
     database = "writable" if away is None else f"not writable for {time.monotonic() - away:.0f} s"
     if committer.failing_since is None and committer.full_since is not None:
         database = "the disk is full: bots can stop, none can start"
+    lost = services.file.trouble if services.file is not None else None
     age = time.monotonic() - sampler.taken_at
     step = committer.clock.step_seconds()
     # Who asks needs no key: what failed is named, the text of the exception stays in the log.
     broken = [f"{job.name}: {job.failure.partition(':')[0]}" for job in services.jobs if job.failure]
     found = {
-        "database": s.Check(away is None, database),
+        "database": s.Check(away is None and lost is None, lost or database),
         "decisions": s.Check(stalled < STALL_SECONDS, f"batch under way for {stalled:.1f} s" if stalled else "idle"),
         "accepting": s.Check(not committer.state.draining, "draining" if committer.state.draining else "accepting"),
         "snapshots": s.Check(age < STALE_SECONDS, f"last {age:.0f} s ago"),
@@ -44,6 +45,10 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
     path = sqlite_path(services.config.database_url)
     if path is not None:
         found |= files(path)
+    if services.file is not None and lost is None:
+        names = services.file.file.names
+        told = "in its place" if names == 1 else f"{names} names: a program that opens it by another one spoils it"
+        found["file"] = s.Check(names == 1, told)
     if (backups := services.backups) is not None:
         age = backups.age_seconds()
         last = "none yet" if backups.made_at() is None else f"last {age / 3600:.1f} h ago"

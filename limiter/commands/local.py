@@ -31,7 +31,8 @@ def local_key(database_url: str, url: str) -> str:
     if path is None:
         return ""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        owner = _owner(path.with_name(path.name + ".lock"))
+        real = path.resolve()  # the lock lies beside the real file
+        owner = _owner(real.with_name(real.name + ".lock"))
         if _place(str(owner.get("url", ""))) == _place(url):
             return str(owner.get("key", ""))
     return ""

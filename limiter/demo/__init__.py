@@ -28,8 +28,9 @@ from limiter.demo.history import MARK, History
 from limiter.demo.live import Left, go_on
 from limiter.demo.story import Story
 from limiter.layout import CONSOLE
-from limiter.store.engine import Lock, open_writer
+from limiter.store.engine import open_writer
 from limiter.store.location import StoreError, sqlite_path
+from limiter.store.lock import Lock
 from limiter.store.sqlite_writer import SqliteWriter
 from limiter.units import HOUR_MS
 

@@ -19,8 +19,8 @@ from limiter.config import Config
 from limiter.drills.channel import Channel
 from limiter.layout import PACKAGE
 from limiter.store.backup import copy
-from limiter.store.engine import Lock
 from limiter.store.location import StoreError, free_bytes, sqlite_path
+from limiter.store.lock import Lock
 from limiter.system_limits import CATALOGUE
 
 Language = Literal["fr", "en"]

@@ -18,6 +18,7 @@ from limiter.http.protocol import HttpRequest
 from limiter.http.wire import Answer, identifier, instant
 from limiter.jobs import Job
 from limiter.jobs.backups import Backups
+from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.capacity import Box
@@ -59,6 +60,7 @@ class Services:
     version: str
     backups: Backups | None = None
     strangers: StrangerWatch | None = None
+    file: FileWatch | None = None
     in_flight: int = 0
     kept: dict[str, tuple[int, Any]] = field(default_factory=dict)
 

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from limiter.channels import Channel
+from limiter.channels import TRY_SECONDS, Channel
 from limiter.committer import Committer
+from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
-from limiter.rules.alerts import ALERTS, OUTAGE
+from limiter.rules.alerts import ALERTS, OUTAGE, Alert
 from limiter.rules.deliveries import Outgoing, Tried
 from limiter.rules.incidents import OUTAGE_SECONDS, Observe, Vitals
 from limiter.rules.records import Delivery
@@ -43,7 +44,7 @@ class Alerts:
     """`folder` is where the database lies, whose disk is watched; `link` ends every message where there is one.
 
     `backup_age` is that of the newest backup in seconds; None where none are made. `manners` say when to be quiet.
-    `strangers`: None where nobody looks for bots without a slot.
+    `strangers`: None where nobody looks for bots without a slot. `file`: None where there is no file to look at.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Alerts:
         backup_age: Callable[[], float] | None = None,
         manners: ReminderPolicy | None = None,
         strangers: StrangerWatch | None = None,
+        file: FileWatch | None = None,
     ) -> None:
         self.committer = committer
         self.sampler = sampler
@@ -65,6 +67,7 @@ class Alerts:
         self.backup_age = backup_age
         self.manners = manners or ReminderPolicy()
         self.strangers = strangers
+        self.file = file
         self._reminded_at = committer.clock.now()
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._observed_at = float("-inf")
@@ -144,14 +147,20 @@ class Alerts:
     def _cry(self) -> None:
         """The database is away, and with it every record of what was told: tell it once an outage."""
         since = self.committer.away_since
-        if since is None or self._away_since is not None or time.monotonic() - since < OUTAGE_SECONDS:
+        file = self.file.alert() if self.file is not None else None
+        if since is None or self._away_since is not None:
+            return
+        if file is None and time.monotonic() - since < OUTAGE_SECONDS:
             return
         self._away_since = self.committer.clock.now() - int((time.monotonic() - since) * 1000)
-        title = OUTAGE.sentence(self.committer.state.language, {})
+        alert, facts = file or (OUTAGE, {})
+        title = alert.sentence(self.committer.state.language, facts)
         log.error("outage_told channels=%d", len(self.channels))
         for name in self.channels:
-            if name not in self._sending:
-                self._sending[name] = asyncio.create_task(self._cry_to(name, title))
+            self._sending[name] = asyncio.create_task(self._cry_to(name, alert, title, self._sending.get(name)))
 
-    async def _cry_to(self, name: str, title: str) -> None:
-        await self._send(name, title, title, OUTAGE.name)
+    async def _cry_to(self, name: str, alert: Alert, title: str, before: asyncio.Task[None] | None) -> None:
+        """After what this channel is busy with, whose record waits for the database itself."""
+        if before is not None:
+            await asyncio.wait([before], timeout=TRY_SECONDS)
+        await self._send(name, title, title, alert.name)

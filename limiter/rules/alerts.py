@@ -56,11 +56,23 @@ RULES = (
 OUTAGE = Alert(
     "storage", "failure", "⛔ Base de données indisponible : démarrages refusés", "⛔ Database away: starts are refused"
 )
+FILE = Alert(
+    "file", "failure",
+    "⛔ Base de données déplacée, remplacée ou effacée : démarrages refusés. Tout ce qui était confirmé : {saved}",
+    "⛔ Database moved, replaced or deleted: starts are refused. All that was acknowledged: {saved}",
+)  # fmt: skip
+FILE_UNSAVED = Alert(
+    "file_unsaved", "failure",
+    "⛔ Base de données effacée : démarrages refusés. Ce qui était confirmé ne vit plus que dans ce processus :"
+    " ne l'arrête pas, fais de la place sur le disque",
+    "⛔ Database deleted: starts are refused. What was acknowledged lives in this process alone: do not stop it, make"
+    " room on the disk",
+)  # fmt: skip
 RESOLVED = Alert(
     "resolved", "success", "✅ Terminé après {minutes} min : {message}", "✅ Over after {minutes} min: {message}"
 )
 TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 Test message of the limiter")
-ALERTS = {alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, RESOLVED, TEST)}
+ALERTS = {alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, FILE, FILE_UNSAVED, RESOLVED, TEST)}
 
 
 def message(incident: Incident, language: str) -> str:

@@ -25,6 +25,17 @@ def copy(source: Path, target: Path, stopped: Callable[[], bool] = lambda: False
     """
     if not source.exists():
         raise StoreError(f"{source} does not exist")
+    try:
+        with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return copy_from(connection, source, target, stopped)
+    except sqlite3.Error as error:
+        raise StoreError(f"{source}: {error}") from error
+
+
+def copy_from(
+    connection: sqlite3.Connection, source: Path, target: Path, stopped: Callable[[], bool] = lambda: False
+) -> int:
+    """As `copy`, by a connection that is open on `source`, whose name may be gone."""
     partial = target.with_name(target.name + ".partial")
     try:
         partial.unlink(missing_ok=True)
@@ -36,12 +47,12 @@ def copy(source: Path, target: Path, stopped: Callable[[], bool] = lambda: False
             return stopped()
 
         try:
-            with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-                if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                    raise StoreError(f"{source} is not a database of the limiter")
-                connection.set_progress_handler(flush, STEPS)
-                connection.execute("VACUUM INTO ?", (str(partial),))
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise StoreError(f"{source} is not a database of the limiter")
+            connection.set_progress_handler(flush, STEPS)
+            connection.execute("VACUUM INTO ?", (str(partial),))
         finally:
+            connection.set_progress_handler(None, 0)
             os.close(handle)
         with closing(sqlite3.connect(f"{partial.resolve().as_uri()}?mode=ro", uri=True)) as made:
             made.set_progress_handler(stopped, STEPS)

@@ -3,12 +3,10 @@
 A file is opened here; store/postgres.py opens what is on a server.
 
 On SQLite a single process writes and checkpoints: SQLite before 3.51.3 can corrupt a WAL when one connection
-checkpoints while another commits (sqlite.org/wal.html#walresetbug). `Lock` keeps a second writer out.
+checkpoints while another commits (sqlite.org/wal.html#walresetbug). store/lock.py keeps a second writer out.
 """
 
 import contextlib
-import fcntl
-import json
 import os
 import sqlite3
 import time
@@ -23,73 +21,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from limiter.store.location import StoreError, sqlite_path
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
 
-LOCK_BYTES = 1024  # more than any owner's description
 READ_SECONDS = 5.0  # a read that takes longer is cut off
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")
-
-
-class Lock:
-    """Held while a process may write to the SQLite file beside it; says who holds it, and where they answer."""
-
-    def __init__(self, database: Path) -> None:
-        self.path = database.with_name(database.name + ".lock")
-        self._file: Any = None
-
-    def acquire(self, **owner: str) -> None:
-        """Take it, or raise StoreError with the owner's pid."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-        if not self._locks(handle):
-            handle.close()
-            pid = self.owner().get("pid", "?")
-            raise StoreError(
-                f"another process (pid {pid}) writes to {self.path.with_suffix('')}: a SQLite database has one writer; "
-                "stop it, or use PostgreSQL for several processes"
-            ) from None
-        self._file = handle
-        try:
-            self.describe(**owner)
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be written ({error.strerror})") from error
-
-    @staticmethod
-    def _locks(handle: Any) -> bool:
-        """Try for a moment: who only asks for the owner holds it for less."""
-        for _ in range(10):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return True
-        return False
-
-    def describe(self, **owner: str) -> None:
-        """Write down who holds it."""
-        self._write(json.dumps({"pid": str(os.getpid()), **owner}))
-
-    def owner(self) -> dict[str, str]:
-        """Who holds it, as written; empty where nobody does."""
-        with contextlib.suppress(OSError, ValueError), self.path.open() as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                described: dict[str, str] = json.load(handle)
-                return described
-        return {}
-
-    def release(self) -> None:
-        """Give it up."""
-        if self._file is not None:
-            self._write("")
-            self._file.close()
-            self._file = None
-
-    def _write(self, text: str) -> None:
-        """The file keeps its size, so that a full disk has room for it."""
-        self._file.seek(0)
-        self._file.write(text.ljust(LOCK_BYTES))
-        self._file.flush()
 
 
 def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, **pool: Any) -> Engine:

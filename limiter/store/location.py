@@ -14,7 +14,17 @@ class StoreError(Exception):
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file behind a SQLite URL; None for PostgreSQL. Raises StoreError for what is neither."""
+    """The file behind a SQLite URL, its links followed: SQLite, too, keeps its log beside the real file. None for
+    PostgreSQL. Raises StoreError for what is neither."""
+    named = named_path(url)
+    if named is None:
+        return None
+    real = named.resolve()
+    return named if real == named.absolute() else real
+
+
+def named_path(url: str) -> Path | None:
+    """As `sqlite_path`, but as it is named, be it a link."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -35,8 +45,9 @@ def beside(url: str, name: str) -> Path:
 
 
 def key_file(url: str) -> Path:
-    """Where the first key is put."""
-    return beside(url, "admin.key")
+    """Where the first key is put: beside the database as it is named, for that is where it is looked for."""
+    named = named_path(url)
+    return (named.parent if named is not None else Path("data")) / "admin.key"
 
 
 def backup_folder(url: str, chosen: str) -> Path | None:
@@ -46,12 +57,42 @@ def backup_folder(url: str, chosen: str) -> Path | None:
     return Path(chosen) if chosen else beside(url, "backups")
 
 
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a SQLite file."""
+    return path.with_name(path.name + "-wal")
+
+
 def log_bytes(path: Path) -> int:
     """Bytes of the write-ahead log of a SQLite file. Raises OSError."""
-    log = path.with_name(path.name + "-wal")
+    log = log_of(path)
     return log.stat().st_size if log.exists() else 0
 
 
 def free_bytes(folder: Path) -> int:
     """Bytes that are free for this process on the disk under the folder. Raises OSError."""
     return int(psutil.disk_usage(str(folder)).free)
+
+
+def refuse_lost(url: str, backups: str) -> None:
+    """Raise StoreError where there is no database, but traces of one: an empty one would take every slot for free.
+
+    `backups` is LIMITER_BACKUP_DIR.
+    """
+    path = sqlite_path(url)
+    if path is None or path.exists():
+        return
+    folder = backup_folder(url, backups)
+    copies = sorted(path.parent.glob(f"{path.name}.rescued-*")) or sorted(
+        folder.glob(f"{path.stem}-*.db") if folder is not None else ()
+    )
+    key = key_file(url)
+    traces = [*copies[-1:], path.with_name(path.name + ".ballast")]
+    if not any(key.parent.glob("*.db")):  # else it may be that one's
+        traces.append(key)
+    found = next((trace for trace in traces if trace.exists()), None)
+    if found is not None:
+        again = f"`limiter restore {found}`" if copies else "put the file back"
+        raise StoreError(
+            f"{path} does not exist, but {found} says that there was a database: is its disk there? {again}, or begin "
+            "without sessions by `limiter serve --new`"
+        )

@@ -214,8 +214,9 @@ class PostgresWriter:
         """Let the others go on: the batch has changed nothing."""
         self._driver.rollback()
 
-    def fold_log(self) -> None:
+    def fold_log(self) -> bool:
         """The server's own affair."""
+        return True
 
     # -- what the others did
 

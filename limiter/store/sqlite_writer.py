@@ -1,6 +1,7 @@
 """The one writer of a SQLite file. Deciding and writing run in the event loop, the commit (an fsync) in the thread."""
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
@@ -8,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
@@ -39,6 +40,8 @@ class SqliteWriter:
 
     def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
         self.engine = engine
+        self.lost: str | None = None
+        """Why nothing may be written: no later process would find it (store/watched_file.py)."""
         self._driver = Driver(engine)
         self._saver = Saver(self._driver, Statements(engine.dialect), retention)
 
@@ -55,7 +58,12 @@ class SqliteWriter:
     # -- a batch
 
     async def prepare(self, state: State, requests: list[Any], now: int, failing: bool, thread: OneThread) -> int:
-        """Have the state know what the requests name. No lease ends in an outage, for no end can be recorded."""
+        """Have the state know what the requests name. No lease ends in an outage, for no end can be recorded.
+
+        Raises OSError where nothing may be written any more: then nothing is answered that rests on it either.
+        """
+        if self.lost is not None:
+            raise OSError(self.lost)
         if failing:
             state.renew_all(now)
         self.fetch(state, requests, now)
@@ -76,7 +84,10 @@ class SqliteWriter:
         self.committed(state)
 
     def begin(self) -> None:
-        """Take the write lock, or raise OperationalError at once where another process has it."""
+        """Take the write lock, or raise OperationalError at once where another process has it; OSError where nothing
+        may be written any more."""
+        if self.lost is not None:
+            raise OSError(self.lost)
         self._driver.execute("BEGIN IMMEDIATE", [()])
 
     def _wait_for_lock(self, seconds: float) -> None:
@@ -116,12 +127,15 @@ class SqliteWriter:
         self._driver.rollback()
         self._saver.forget()
 
-    def fold_log(self) -> None:
-        """Move the write-ahead log into the database and give its room back, as far as readers and the disk let it."""
-        try:
-            self._driver.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        except DBAPIError as error:
-            log.warning("log_not_folded error=%s", error.orig)
+    def fold_log(self) -> bool:
+        """Move the write-ahead log into the database and give its room back, as far as readers and the disk let it;
+        whether all of it is in the database now."""
+        try:  # a cursor of its own: it may be asked for beside a batch
+            _, frames, moved = self._driver.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            log.warning("log_not_folded error=%s", error)
+            return False
+        return bool(frames == moved)
 
     # -- the start
 

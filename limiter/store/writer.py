@@ -58,8 +58,8 @@ class Writer(Protocol):
     def rollback(self) -> None:
         """Forget the batch."""
 
-    def fold_log(self) -> None:
-        """Give back the room of the write-ahead log, where the database has one."""
+    def fold_log(self) -> bool:
+        """Give back the room of the write-ahead log, where the database has one; whether none is left in it."""
 
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
         """The state as the database has it, every lease renewed in full; what is configured now is saved."""

@@ -17,8 +17,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from limiter.store import engine as store
 from limiter.store import schema
-from limiter.store.engine import Lock, is_busy, migrate, open_reader, open_writer, reading
+from limiter.store.engine import is_busy, migrate, open_reader, open_writer, reading
 from limiter.store.location import StoreError, sqlite_path
+from limiter.store.lock import Lock
 
 
 @pytest.fixture
@@ -360,7 +361,7 @@ def test_the_lock_file_keeps_its_size_so_that_a_full_disk_has_room_for_it(path: 
 def test_a_killed_process_holds_no_lock(path: Path) -> None:
     program = f"""
 import json, pathlib, sys, time
-from limiter.store.engine import Lock
+from limiter.store.lock import Lock
 lock = Lock(pathlib.Path({str(path)!r}))
 lock.acquire(url="http://127.0.0.1:1")
 print("held", flush=True)

@@ -1,0 +1,87 @@
+"""Looks each second whether the database file is still where its name leads, and takes care of what was committed where
+it is not.
+
+Promises: within two seconds nothing more is acknowledged that the next process would not find; what was acknowledged is
+then folded into the file, and saved beside its old place where the file was deleted; all is well again without a
+restart where the file comes back. Not promised: that there is room for the copy; the try is made again each minute.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from limiter.rules.alerts import FILE, FILE_UNSAVED, Alert
+from limiter.store.location import StoreError
+from limiter.store.sqlite_writer import SqliteWriter
+from limiter.store.watched_file import WatchedFile
+
+PERIOD_SECONDS = 1.0
+RETRY_SECONDS = 60.0
+
+log = logging.getLogger("limiter")
+
+
+class FileWatch:
+    """`sample` writes something, so that a database that is lost, or back, is known at once."""
+
+    def __init__(self, file: WatchedFile, writer: SqliteWriter, sample: Callable[[], Awaitable[None]]) -> None:
+        self.file, self.writer, self.sample = file, writer, sample
+        self.saved: Path | None = None
+        """Where all that was acknowledged lies; None while it is not lost, or not saved yet."""
+        self._tried_at = -math.inf
+
+    def alert(self) -> tuple[Alert, dict[str, str]] | None:
+        """What operators are told, once it was tried to save what is there; None while there is nothing to tell."""
+        if self.writer.lost is None or self._tried_at == -math.inf:
+            return None
+        return (FILE_UNSAVED, {}) if self.saved is None else (FILE, {"saved": str(self.saved)})
+
+    @property
+    def trouble(self) -> str | None:
+        """What has become of the file, and what to do; None where it is in its place."""
+        lost = self.writer.lost
+        if lost is None:
+            return None
+        if self.saved == self.file.named:
+            return f"{lost}: all that was acknowledged is in the file; restart the limiter"
+        if self.saved is not None:
+            return f"{lost}: all that was acknowledged is in {self.saved}; stop the limiter and restore that"
+        return f"{lost}: what was acknowledged lives in this process alone; do not stop it, make room for a copy"
+
+    async def run(self) -> None:
+        """For ever, each second."""
+        while True:
+            await self.look()
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def look(self) -> None:
+        """One look; the first that finds the file lost, or back again, says so."""
+        found, before = self.file.trouble(), self.writer.lost
+        if found is None and before is None:
+            return
+        self.writer.lost = found
+        if found is None:
+            self.saved, self._tried_at = None, -math.inf
+            log.warning("database_file_back")
+            await self.sample()
+            return
+        if before is None:
+            log.critical("database_file_lost %s", found)
+            await self.sample()
+        if self.saved is None and time.monotonic() - self._tried_at >= RETRY_SECONDS:
+            await asyncio.to_thread(self._save)
+
+    def _save(self) -> None:
+        if not self.writer.fold_log():
+            return  # a batch is under way, or a reader: at the next look
+        self._tried_at = time.monotonic()
+        with contextlib.suppress(OSError):  # of a name that has just changed again
+            try:
+                self.saved = self.file.save()
+                log.critical("database_saved file=%s", self.saved)
+            except StoreError as error:
+                log.critical("database_not_saved error=%s", error)
