@@ -30,8 +30,9 @@ mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
 chmod 1777 tmp
 chmod a+x root
-rm -rf opt/limiter
-ln -s "$3" opt/limiter
+mkdir -p opt/limiter ".$6"  # wherever they lie, they are found again: on another disk, or below /tmp
+mount --bind "$3" opt/limiter
+mount --bind "$6" ".$6"
 printf '#!/bin/sh\\nPYTHONPATH=/opt/limiter exec %s -m limiter "$@"\\n' "$python" > usr/local/bin/limiter
 chmod 755 usr/local/bin/limiter
 grep -q ^bots: etc/passwd || echo 'bots:x:4242:4242::/srv/bots:/bin/sh' >> etc/passwd
@@ -78,8 +79,9 @@ class Systemd:
         into = f"{self._group.folder}/cgroup.procs" if self._group else os.devnull
         enter = ["sh", "-c", 'echo $$ > "$0"; exec unshare "$@"', into]
         namespaces = ["--fork", "--pid", "--mount", "--cgroup", "--ipc", "--uts"]
-        python = os.path.join(sys.prefix, "bin", "python")
-        arguments = [str(folder / "root"), python, str(ROOT), str(folder / "units"), str(folder / "files")]
+        python = os.path.join(os.path.realpath(sys.prefix), "bin", "python")
+        places = [str(folder / "units"), str(folder / "files"), os.path.realpath(sys.prefix)]
+        arguments = [str(folder / "root"), python, str(ROOT), *places]
         self._log = (folder / "log").open("wb")
         self._unshare = subprocess.Popen(
             [*enter, *namespaces, "bash", "-c", BOOT, "boot", *arguments], stdout=self._log, stderr=self._log
