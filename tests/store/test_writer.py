@@ -1,7 +1,7 @@
 """What is saved is what comes back: a limiter that is killed after any commit goes on where it was."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -514,18 +514,22 @@ def test_rollups_are_sums_least_and_most_of_the_snapshots(
         *_, shot = book.ask(now, *requests, TakeSnapshot(cpu, None, p99))
         shots.append(shot)
     for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP):
+        of: defaultdict[int, list[Any]] = defaultdict(list)
+        parts: defaultdict[int, list[Slice]] = defaultdict(list)
+        wanted: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for shot in shots:
+            of[shot.at - shot.at % (step * 1000)].append(shot)
+            for part in shot.slices:
+                bucket = part.at - part.at % (step * 1000)
+                parts[bucket].append(part)
+                refused = {name[8:]: n for name, n in part.counts.items() if name.startswith("refused:")}
+                wanted[bucket].update(refused)
+        found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for count in book.rows(schema.refusal_counts, schema.refusal_counts.c.step == step):
+            found[count.at][count.reason] = count.n
         for row in book.rows(schema.snapshots, schema.snapshots.c.step == step):
-            of = [shot for shot in shots if shot.at - shot.at % (step * 1000) == row.at]
-            check_rollup(
-                row, of, [one for shot in shots for one in shot.slices if one.at - one.at % (step * 1000) == row.at]
-            )
-            counts = book.rows(
-                schema.refusal_counts, schema.refusal_counts.c.step == step, schema.refusal_counts.c.at == row.at
-            )
-            wanted: Counter[str] = Counter()
-            for one in (one for shot in shots for one in shot.slices if one.at - one.at % (step * 1000) == row.at):
-                wanted.update({name[8:]: n for name, n in one.counts.items() if name.startswith("refused:")})
-            assert {count.reason: count.n for count in counts} == wanted
+            check_rollup(row, of[row.at], parts[row.at])
+            assert found[row.at] == wanted[row.at]
         seen = book.rows(schema.snapshots, schema.snapshots.c.step == step)
         assert sum(row.n for row in seen) == len(shots)
     book.close()
