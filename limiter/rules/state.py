@@ -301,16 +301,22 @@ class State:
 
     def suspects(self, now: int) -> list[Session]:
         """The sessions that missed two heartbeats and still hold a slot."""
-        return [session for session in self.sessions.values() if session.suspect(now) and self.holds(session, now)]
+        if self.drained(now):
+            return []
+        return [session for session in self.sessions.values() if session.suspect(now) and session.ends_at > now]
 
     def costs(self, now: int) -> Costs:
         """What the bots that hold a slot and are measured cost together."""
         memory_n, memory_bytes, cpu_n, cpu_percent = 0, 0, 0, 0.0
-        for session in self.sessions.values():
-            if session.memory_bytes is not None and self.holds(session, now):
+        for session in () if self.drained(now) else self.sessions.values():
+            memory = session.memory_bytes
+            load = session.cpu_percent if session.cpu_readings else None
+            if (memory is None and load is None) or session.ends_at <= now:
+                continue
+            if memory is not None:
                 memory_n += 1
-                memory_bytes += session.memory_bytes
-            if (load := session.cpu_percent) is not None and self.holds(session, now):
+                memory_bytes += memory
+            if load is not None:
                 cpu_n += 1
                 cpu_percent += load
         return Costs(memory_n, memory_bytes, cpu_n, cpu_percent)
