@@ -15,8 +15,9 @@ PY      := .venv/bin/python
 RUNTIME := .venv/.runtime
 DEV     := .venv/.dev
 CODE    := $(wildcard console.py limiter pages tests benchmarks faults examples)
-# How many tests run at once, and what else pytest is told: make test WORKERS=0 PYTEST="-k capacity -x"
-WORKERS ?= 2
+# How many tests run at once (they wait more than they compute: twice the cores of a small box), and what else pytest is
+# told: make test WORKERS=0 PYTEST="-k capacity -x"
+WORKERS ?= 4
 PYTEST  ?=
 DRILL   ?=
 
