@@ -5,6 +5,7 @@ from typing import Any
 
 from limiter.rules.records import Facts, RefusalRecord, Session
 from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.sessions import SUSPENDED as TOLD_SUSPENDED
 from limiter.rules.words import Words
 
 HOLDERS = 10  # sessions that are named, longest first
@@ -38,7 +39,12 @@ def longest(sessions: Sequence[Session]) -> list[Session]:
 
 
 def sentence(refused: RefusalRecord, language: str) -> str:
-    """What the refused was told, in `fr` or `en`; the label where the facts that fill the sentence are not kept."""
+    """What the refused was told, in `fr` or `en`; the label where the facts that fill the sentence are not kept.
+
+    Of a suspended user's it leaves out the override's reason, which is not kept with a refusal.
+    """
+    if refused.reason == "user_limit" and refused.value == 0:
+        return TOLD_SUSPENDED.told(language)
     used: dict[str, Any] = {
         "current": refused.count,
         "active": refused.count,

@@ -69,6 +69,11 @@ def test_a_user_at_the_limit_and_a_pause_are_explained_too(limiter: Start) -> No
     answer = granted(one.client.get(f"/api/admin/explain/{full}"))
     assert answer["sentence"] == "Limite atteinte : 1/1 bot actif pour cet utilisateur."
     assert "Cet utilisateur tenait : b1" in answer["way_out"] and answer["decided_again"] is True
+    own = {"limits": {"MAX_BOTS_PER_USER": 0}, "reason": "unpaid"}
+    granted(one.admin("PUT", "/api/admin/users/u3/limits", own))
+    suspended = refused(one.start("u3"), 429, "user_limit")
+    answer = granted(one.client.get(f"/api/admin/explain/{suspended['request_id']}"))
+    assert suspended["error"].startswith(answer["sentence"]) and answer["sentence"] == "Ce compte est suspendu."
     granted(one.admin("POST", "/api/admin/pause", {"reason": "test"}))
     paused = refused(one.start("u2"), 503, "paused")["request_id"]
     answer = granted(one.client.get(f"/api/admin/explain/{paused}", headers=ENGLISH))
