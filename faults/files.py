@@ -49,16 +49,10 @@ KINDS: tuple[Callable[[Path], None], ...] = (removed, log_removed, copied_over, 
 
 def saved_in(one: Limiter) -> Path:
     """Where the limiter says that everything is, waiting until it does."""
-    told: list[str] = []
-
-    def said() -> bool:
-        detail = one.client.get("/api/admin/health").json()["checks"]["database"]["detail"]
-        told.append(detail)
-        return "all that was acknowledged is in" in detail
-
-    assert seconds_until(said, 10) < 10, told[-1]
-    _, _, text = told[-1].rpartition("all that was acknowledged is in ")
-    return one.db_path if text.startswith("the file") else Path(text.partition(";")[0])
+    assert seconds_until(lambda: "database_saved file=" in one.log, 10) < 10, one.log
+    detail = one.client.get("/api/admin/health").json()["checks"]["database"]["detail"]
+    assert "all that was acknowledged is in" in detail, detail
+    return Path(one.log.rpartition("database_saved file=")[2].split()[0])
 
 
 def second_by_another_name(one: Limiter) -> bool:
@@ -81,7 +75,7 @@ def cure(one: Limiter, spoil: Callable[[Path], None], real: Path, safe: Path) ->
     if spoil is folder_moved:
         one.folder.unlink()
         one.folder.symlink_to(real)
-    elif safe != one.db_path:
+    elif safe != one.db_path.absolute():
         done = one.run("restore", str(safe))
         assert done.returncode == 0, done.stderr
 

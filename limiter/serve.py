@@ -10,12 +10,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import uvicorn
 import uvloop
+from sqlalchemy.exc import DatabaseError
 
 from limiter import __version__
 from limiter.access import Access, make_key
@@ -31,6 +32,7 @@ from limiter.jobs import Job
 from limiter.jobs.alerts import Alerts
 from limiter.jobs.backups import Backups
 from limiter.jobs.file_watch import FileWatch
+from limiter.jobs.integrity import Integrity
 from limiter.jobs.leading import follow_keys, while_leading
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
@@ -43,9 +45,10 @@ from limiter.rules.records import Key
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import ReminderPolicy
 from limiter.rules.sessions import Reap
+from limiter.rules.state import State
 from limiter.store import read
 from limiter.store.ballast import Ballast
-from limiter.store.engine import open_reader, reading
+from limiter.store.engine import open_reader, reading, what_is_wrong
 from limiter.store.location import StoreError, backup_folder, beside, key_file, named_path, refuse_lost, sqlite_path
 from limiter.store.lock import Lock
 from limiter.store.open import writer_of
@@ -134,7 +137,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     """Serve requests and run the jobs; at the end finish what is in flight and what waits."""
     clock = Clock()
     channels = _open_channels(config)
-    state = writer.restore(config.limits, config.timezone, clock.now(), channels)
+    state = _restored(writer, config, clock, channels)
     state.language, state.tells_ends = config.lang, config.alert_ends
     committer = Committer(state, writer, clock, ballast)
     engine = open_reader(config.database_url)
@@ -152,9 +155,10 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     strangers = StrangerWatch(committer, pattern) if pattern is not None else None
     file = _file_watch(config, writer, lock, sampler)
     database = sqlite_path(config.database_url)
+    integrity = Integrity(database, lambda: committer.latency.count) if database is not None else None
     alerts = Alerts(
         committer, sampler, channels, database.parent if database else None, config.console_url,
-        backups.age_seconds if backups else None, _manners(config), strangers, file,
+        backups.age_seconds if backups else None, _manners(config), strangers, file, integrity,
     )  # fmt: skip
     jobs = (
         Job("sampler", sampler.run),
@@ -163,12 +167,13 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         *([Job("keys", lambda: follow_keys(read_keys, access.load))] if not writer.alone else []),
         *([Job("backups", backups.run)] if backups else []),
         *([Job("file", file.run)] if file else []),
+        *([Job("integrity", integrity.run)] if integrity else []),
         *([Job("strangers", strangers.run)] if strangers else []),
         *_watchdogs(config, committer),
     )
     services = Services(
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
-        time.monotonic(), __version__, backups, strangers, file,
+        time.monotonic(), __version__, backups, strangers, file, integrity,
     )  # fmt: skip
     listening = _listen(_addresses(config.host), config.port)
     server = _server(App(services))
@@ -197,6 +202,17 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         log.info("stopped")
     if committer.fault is not None:
         sys.exit(1)  # whoever started it starts it again, on what the database has
+
+
+def _restored(writer: Writer, config: Config, clock: Clock, channels: Iterable[str]) -> State:
+    """The state as the database has it. Raises StoreError where it cannot be read: damage that the open did not see."""
+    path = sqlite_path(config.database_url)
+    try:
+        return writer.restore(config.limits, config.timezone, clock.now(), channels)
+    except DatabaseError as error:
+        if path is None:
+            raise
+        raise StoreError(what_is_wrong(error, path)) from error
 
 
 def _open_channels(config: Config) -> dict[str, Channel]:

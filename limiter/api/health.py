@@ -49,6 +49,9 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
         names = services.file.file.names
         told = "in its place" if names == 1 else f"{names} names: a program that opens it by another one spoils it"
         found["file"] = s.Check(names == 1, told)
+    if (integrity := services.integrity) is not None:
+        sound = "sound" if integrity.checked else "not read yet: it waits for a quiet minute"
+        found["integrity"] = s.Check(integrity.damage is None, integrity.damage or sound)
     if (backups := services.backups) is not None:
         age = backups.age_seconds()
         last = "none yet" if backups.made_at() is None else f"last {age / 3600:.1f} h ago"

@@ -19,6 +19,7 @@ from limiter.http.wire import Answer, identifier, instant
 from limiter.jobs import Job
 from limiter.jobs.backups import Backups
 from limiter.jobs.file_watch import FileWatch
+from limiter.jobs.integrity import Integrity
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.capacity import Box
@@ -61,6 +62,7 @@ class Services:
     backups: Backups | None = None
     strangers: StrangerWatch | None = None
     file: FileWatch | None = None
+    integrity: Integrity | None = None
     in_flight: int = 0
     kept: dict[str, tuple[int, Any]] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from limiter.channels import TRY_SECONDS, Channel
 from limiter.committer import Committer
 from limiter.jobs.file_watch import FileWatch
+from limiter.jobs.integrity import Integrity
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.alerts import ALERTS, OUTAGE, Alert
@@ -44,7 +45,8 @@ class Alerts:
     """`folder` is where the database lies, whose disk is watched; `link` ends every message where there is one.
 
     `backup_age` is that of the newest backup in seconds; None where none are made. `manners` say when to be quiet.
-    `strangers`: None where nobody looks for bots without a slot. `file`: None where there is no file to look at.
+    `strangers`: None where nobody looks for bots without a slot. `file`, `integrity`: None where there is no
+    file to look at.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Alerts:
         manners: ReminderPolicy | None = None,
         strangers: StrangerWatch | None = None,
         file: FileWatch | None = None,
+        integrity: Integrity | None = None,
     ) -> None:
         self.committer = committer
         self.sampler = sampler
@@ -68,6 +71,7 @@ class Alerts:
         self.manners = manners or ReminderPolicy()
         self.strangers = strangers
         self.file = file
+        self.integrity = integrity
         self._reminded_at = committer.clock.now()
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._observed_at = float("-inf")
@@ -121,6 +125,7 @@ class Alerts:
             backup_age_seconds=self.backup_age() if self.backup_age is not None else None,
             outage_since=self._away_since if back else None,
             strangers=self.strangers.lasting if self.strangers is not None else (),
+            damage=self.integrity.damage if self.integrity is not None else None,
         )
 
     async def _deliver(self, due: list[Delivery]) -> None:

@@ -42,14 +42,15 @@ class FileWatch:
 
     @property
     def trouble(self) -> str | None:
-        """What has become of the file, and what to do; None where it is in its place."""
+        """What has become of the file, and what to do; None where it is in its place. Who asks for health needs no key,
+        so it names no folder: the log and the alert do."""
         lost = self.writer.lost
         if lost is None:
             return None
         if self.saved == self.file.named:
             return f"{lost}: all that was acknowledged is in the file; restart the limiter"
         if self.saved is not None:
-            return f"{lost}: all that was acknowledged is in {self.saved}; stop the limiter and restore that"
+            return f"{lost}: all that was acknowledged is in {self.saved.name}; stop the limiter and restore that"
         return f"{lost}: what was acknowledged lives in this process alone; do not stop it, make room for a copy"
 
     async def run(self) -> None:
@@ -70,7 +71,7 @@ class FileWatch:
             await self.sample()
             return
         if before is None:
-            log.critical("database_file_lost %s", found)
+            log.critical("database_file_lost file=%s: %s", self.file.named, found)
             await self.sample()
         if self.saved is None and time.monotonic() - self._tried_at >= RETRY_SECONDS:
             await asyncio.to_thread(self._save)

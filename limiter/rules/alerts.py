@@ -45,6 +45,12 @@ RULES = (
     Alert("plan", "warning", "⏸️ Plan de lancement retenu : {held_by}", "⏸️ Launch plan held: {held_by}"),
     Alert("backup", "warning", "🗄️ Dernière sauvegarde il y a {hours:.0f} h", "🗄️ Last backup {hours:.0f} h ago"),
     Alert(
+        "damage",
+        "failure",
+        "🧱 Base endommagée : restaure une sauvegarde ({problem})",
+        "🧱 Database damaged: restore a backup ({problem})",
+    ),
+    Alert(
         "strangers",
         "warning",
         "👻 Bots sans place : {n}, dont le processus {pid} ({name}). Une place : limiter run --adopt {pid} --user U",

@@ -34,6 +34,7 @@ OUTAGE_SECONDS = 10.0  # a database that was away for less is not told
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """What the rules look at beside the state; None: not known, or not watched. `strangers`: seen twice in a row.
+    `damage`: what is wrong with the pages of the database.
 
     `outage_since` is when a database that is back now went away (UTC ms).
     """
@@ -44,6 +45,7 @@ class Vitals:
     backup_age_seconds: float | None = None
     outage_since: int | None = None
     strangers: Sequence[Stranger] | None = None
+    damage: str | None = None
 
 
 # -- occupancy
@@ -173,6 +175,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
         "plan": (held is not None, {"held_by": [guard.as_facts() for guard in held.held_by] if held else []}),
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
+        "damage": (vitals.damage is not None, {"problem": vitals.damage or ""}),
         "strangers": (None if strangers is None else bool(strangers), {"n": len(strangers or ()), **first}),
     }
 

@@ -20,8 +20,16 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from limiter.store.location import StoreError, sqlite_path
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
+from limiter.units import MIB
 
 READ_SECONDS = 5.0  # a read that takes longer is cut off
+WHOLE_BYTES = (
+    32 * MIB
+)  # a file up to that size is checked at the open, in some 20 ms; a larger one by jobs/integrity.py
+HISTORY = frozenset(
+    ("ended_sessions", "snapshots", "refusal_counts", "refusals", "trades", "usage_hours", "audit", "deliveries")
+)
+"""Tables that grow with the years. No decision reads more than their newest rows."""
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")
 
 
@@ -43,7 +51,8 @@ def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, 
     return engine
 
 
-def _sentence(error: Exception, path: Path) -> str:
+def what_is_wrong(error: Exception, path: Path) -> str:
+    """What an error of SQLite means for who runs the limiter."""
     text = str(getattr(error, "orig", None) or error)
     if "not a database" in text or "malformed" in text or "disk image" in text:
         return f"{path} is damaged or not a SQLite database ({text}): restore a backup, do not delete its -wal file"
@@ -77,7 +86,7 @@ def open_writer(url: str) -> Engine:
             _check_file(connection, path)
         migrate(engine)
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        raise StoreError(_sentence(error, path)) from error
+        raise StoreError(what_is_wrong(error, path)) from error
     finally:
         os.umask(old_mask)
     return engine
@@ -181,9 +190,21 @@ def _check_file(connection: Connection, path: Path) -> None:
         raise StoreError(
             f"{path} has schema {version}, newer than this program's {len(MIGRATIONS)}: upgrade the program"
         )
-    problem = pragma("quick_check(1)")
-    if problem != "ok":
+    raw: Any = connection.connection.dbapi_connection
+    whole = path.stat().st_size <= WHOLE_BYTES
+    if (problem := quick_check(raw) if whole else quick_check(raw, without=HISTORY)) is not None:
         raise StoreError(f"{path} is damaged ({problem}): restore a backup, do not delete its -wal file")
+
+
+def quick_check(connection: sqlite3.Connection, without: frozenset[str] = frozenset()) -> str | None:
+    """What is wrong with the pages of a file, or of its tables `without` some; None where they are sound."""
+    if not without:
+        checks = ["quick_check(1)"]
+    else:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        checks = [f"quick_check('{name}')" for (name,) in tables if name not in without]
+    found = (connection.execute(f"PRAGMA {check}").fetchone()[0] for check in checks)
+    return next((str(problem) for problem in found if problem != "ok"), None)
 
 
 def migrate(engine: Engine) -> int:

@@ -71,11 +71,14 @@ def book_the_rest(connection: Connection, state: State, now: int) -> None:
 def _happened(connection: Connection, begin: int) -> Iterator[tuple[str, int, int]]:
     """What the tables say of the time from `begin` on: figure, instant, how often."""
     live, ended, trades = schema.active_sessions.c, schema.ended_sessions.c, schema.trades.c
+    begun_and_over = select(ended.started_at).where(ended.ended_at >= begin, ended.started_at >= begin)  # by its index
     instants = (
-        ("starts", live.started_at), ("starts", ended.started_at), ("ended", ended.ended_at), ("trades", trades.at),
+        ("starts", select(live.started_at).where(live.started_at >= begin)), ("starts", begun_and_over),
+        ("ended", select(ended.ended_at).where(ended.ended_at >= begin)),
+        ("trades", select(trades.at).where(trades.at >= begin)),
     )  # fmt: skip
-    for figure, instant in instants:
-        for at in connection.execute(select(instant).where(instant >= begin)).scalars():
+    for figure, found in instants:
+        for at in connection.execute(found).scalars():
             yield figure, at, 1
     rates, refused = schema.rate_seconds.c, schema.refusals.c
     taken = select(schema.rate_seconds).where(rates.user_id == "", rates.second >= begin // 1000)

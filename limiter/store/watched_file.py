@@ -47,11 +47,11 @@ class WatchedFile:
         opened = os.fstat(self._inode)
         found = _identity(self.named)
         if found is None:
-            return f"{self.named} is gone"
+            return f"{self.named.name} is gone"
         if found != (opened.st_dev, opened.st_ino):
-            return f"{self.named} is another file than the one that is open"
+            return f"{self.named.name} is another file than the one that is open"
         if _identity(log_of(self.named.resolve())) != self._log:
-            return f"the -wal file of {self.named} is gone or another one"
+            return f"the -wal file of {self.named.name} is gone or another one"
         return None
 
     def save(self) -> Path:
