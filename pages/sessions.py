@@ -6,11 +6,12 @@ from typing import Any
 import streamlit as st
 from sqlalchemy import Row
 
+from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import Card, cards, facts, timeline
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import lasting, memory, number, reason_text, t, tn, value_text
+from limiter.console.kit.words import lasting, memory, number, reason_text, t, tn, value_text, verbatim
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.refusals import RECORDED
 from limiter.rules.windows import day_of
@@ -323,21 +324,38 @@ def refusals(user: str) -> None:
 
 
 def explain(request_id: str) -> None:
-    """The answer to "why was I refused?"."""
-    row = data.read(read.refusals.refusal, request_id)
+    """The answer to "why was I refused?": the sentence, what would have helped, and who held the slots then."""
     with st.container(border=True):
-        if row is None:
+        try:
+            answer = data.admin(sign_in).explain(request_id)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
             st.markdown(t("No refusal has this request id. Single refusals are kept for a time; see Settings."))
             return
-        count = row._mapping["count"]
-        st.markdown(f"**{times.when(row.at)} · {row.user_id or ''}** · {reason_text(row.reason)}")
-        if row.limit_name:
+        row = answer.refusal
+        st.markdown(f"**{times.when(times.millis(row.at))} · {row.user_id or ''}** · {reason_text(row.reason)}")
+        st.markdown(verbatim(answer.sentence))
+        if row.limit:
             st.markdown(
                 t("`{limit}` was {value} at that instant (version {version}), and {count} were taken.",
-                  limit=row.limit_name, value=number(row.value), version=row.version, count=number(count or 0))
+                  limit=row.limit, value=value_text(row.value), version=row.version, count=number(row.count or 0))
             )  # fmt: skip
-        else:
-            st.markdown(t("No limit was involved: no start was admitted at that instant."))
+        st.markdown(verbatim(answer.way_out))
+        if answer.decided_again is False:
+            st.warning(t("Decided again from what was recorded, it is not refused for this reason."))
+        if answer.holders:
+            st.caption(t("Held longest at that instant:"))
+            tables.show(
+                [
+                    {
+                        t("user"): one.user_id,
+                        t("bot"): one.bot_id,
+                        t("started"): times.when(times.millis(one.started_at)),
+                    }
+                    for one in answer.holders
+                ]
+            )
 
 
 st.title(t("Sessions"), anchor=False)

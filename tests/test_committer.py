@@ -18,7 +18,7 @@ from limiter.clock import Clock
 from limiter.committer import Committer, Latency
 from limiter.rules.changes import ChangeLimits, Rollback, SetPause
 from limiter.rules.limits import defaults
-from limiter.rules.quotas import LookAtUser, RecordTrade, Take
+from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, Stop
@@ -214,14 +214,14 @@ def test_a_slot_is_free_the_instant_its_lease_ends_whatever_the_reaper_does(run:
     run(test)
 
 
-def test_heartbeats_reads_repeats_and_refusals_cost_no_commit(run: Test) -> None:
+def test_heartbeats_repeats_and_refusals_cost_no_commit(run: Test) -> None:
     async def test(limiter: Limiter) -> None:
         session = await limiter.start("u1", "b1", "k1")
         before = limiter.commits()
         beat = Heartbeat(session.number, session.secret)
         for _ in range(5):
-            answers = await limiter.ask(beat, LookAtUser("u1"), asked("u1", "b1", "k1"), asked("u1", "b2"))
-            assert reasons(answers) == ["ok", "ok", "ok", "user_limit"]
+            answers = await limiter.ask(beat, asked("u1", "b1", "k1"), asked("u1", "b2"))
+            assert reasons(answers) == ["ok", "ok", "user_limit"]
         assert limiter.commits() == before
         await limiter.ask(Reap())
         assert limiter.rows("SELECT count(*) FROM refusals") == [(5,)]
@@ -380,7 +380,7 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(
     async def test(limiter: Limiter) -> None:
         session = await limiter.start("u1", "b1")
         release = foreign_lock()
-        requests = trade(session, "t1"), asked("u2"), LookAtUser("u3")
+        requests = trade(session, "t1"), asked("u2"), asked("u3")
         waiting = asyncio.gather(*(limiter.committer.submit(request) for request in requests))
         await asyncio.sleep(0.3)
         assert not waiting.done()
@@ -397,9 +397,9 @@ def test_reads_wait_for_no_other_process(run: Test, foreign_lock: Callable[[], C
         await limiter.ask(Stop(session.number, session.secret))
         foreign_lock()
         began = time.monotonic()
-        uses, gone = await limiter.ask(LookAtUser("u1"), Heartbeat(session.number, session.secret))
+        (gone,) = await limiter.ask(Heartbeat(session.number, session.secret))
         assert time.monotonic() - began < 0.5
-        assert (uses[0].used, gone.reason) == (0, "session_ended")
+        assert gone.reason == "session_ended"
 
     run(test)
 

@@ -29,7 +29,6 @@ async def alerts(call: Call) -> Answer:
     """Incidents, newest first, and how the channels fare."""
     state = call.wanted_choice("state", ("open", "acknowledged", "resolved"))
     before, size = paging.asked(call)
-    await call.decide(Reap())
     now = call.now()
     rows = await call.read(_rows, now, call.language, state, before, size + 1)
     more = str(rows[size - 1].id) if len(rows) > size else None

@@ -12,7 +12,7 @@ from limiter.answers.users import Use as UseShown
 from limiter.api.capacity import shown
 from limiter.http.call import Ask, Call, good
 from limiter.http.wire import Answer, decimal, identifier, iso, ok
-from limiter.rules.quotas import SIGNALS, TOKENS, LookAtUser, RecordTrade, Take, TradeCounted, Use
+from limiter.rules.quotas import SIGNALS, TOKENS, RecordTrade, Take, TradeCounted, Use, uses_of
 from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Start, Stop
@@ -184,10 +184,7 @@ async def limits(call: Call) -> Answer:
     return ok(LimitsAnswer(values, held.version))
 
 
-def usage(call: Call) -> Ask:
+async def usage(call: Call) -> Answer:
     """What one user uses of his limits now."""
-    return Ask(LookAtUser(call.name("user_id")), _used)
-
-
-def _used(uses: tuple[Use, Use, Use]) -> Answer:
+    uses = uses_of(call.services.committer.state, call.name("user_id"), call.now())
     return ok(UsageAnswer(*(UseShown(use.used, use.limit, use.left) for use in uses)))

@@ -5,7 +5,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from limiter.answers import deciding as s
-from limiter.api.refusals import refusal_row
+from limiter.api.refusals import refusal_row, waiting
 from limiter.api.sessions import session
 from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
@@ -13,9 +13,8 @@ from limiter.rules import explain as explaining
 from limiter.rules import forecast as forecasting
 from limiter.rules import sizing as sizes
 from limiter.rules.plan import limit_at
-from limiter.rules.records import Facts, RefusalRecord, Session
+from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal, invalid
-from limiter.rules.sessions import Reap
 from limiter.rules.words import Words
 from limiter.store import read
 from limiter.store.retention import Retention
@@ -115,11 +114,6 @@ def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float
 # -- what was
 
 
-def live(call: Call) -> list[Session]:
-    """The sessions that memory knows now."""
-    return list(call.services.committer.state.sessions.values())
-
-
 def held_then(of: Session, at: int) -> s.HeldSession:
     """A session as it stood at that instant, as far as its last heartbeat does not lie behind it."""
     shown = session(of, at)
@@ -139,8 +133,7 @@ async def state(call: Call) -> Answer:
     at = now if wanted is None else wanted
     if at > now:
         raise Refused(invalid("at", "lies in the future", "est dans le futur"))
-    await call.decide(Reap())
-    sessions = await call.read(read.instant.held, at, live(call))
+    sessions = await call.read(read.instant.held, at, call.services.committer.state.known(now))
     limits = await call.read(read.instant.limits, at)
     answer = s.StateAnswer(
         at=str(iso(at)),
@@ -158,26 +151,22 @@ async def state(call: Call) -> Answer:
 
 async def explain(call: Call) -> Answer:
     """Why one request was refused, who held the slots then, and what would have admitted it."""
-    await call.decide(Reap())
-    row = await call.read(read.refusals.refusal, call.name("request_id"))
-    if row is None:
+    kept = await call.read(read.refusals.refusal, waiting(call), call.name("request_id"))
+    if kept is None:
         raise Refused(Refusal("not_found"))
-    told = row._mapping  # `count` is a method of the row itself
-    facts = None if row.active is None else Facts(row.active, row.max_bots, row.user_active, row.user_max, row.version)
-    refused = RefusalRecord(
-        row.request_id, row.at, row.user_id, row.bot_id, row.reason, row.limit_name, row.value, told["count"],
-        row.version, facts,
-    )  # fmt: skip
-    sessions = await call.read(read.instant.held, row.at, live(call))
+    row = refused = kept.refusal
+    sessions = await call.read(read.instant.held, row.at, call.services.committer.state.known(call.now()))
     freed_at = await call.read(read.instant.freed_after, row.at)
     paused = await call.read(read.instant.paused, row.at)
+    limits = await call.read(read.instant.limits, row.at)
+    reserved = int(limits[1].get("RESERVED_SLOTS") or 0) if limits else 0
     own = [one for one in sessions if one.user_id == row.user_id]
     return ok(
         s.ExplainAnswer(
-            refusal=refusal_row(row),
+            refusal=refusal_row(kept),
             sentence=explaining.sentence(refused, call.language),
             holders=[held_then(one, row.at) for one in explaining.longest(sessions)],
-            way_out=explaining.way_out(refused, own, freed_at, call.language),
+            way_out=explaining.way_out(refused, own, freed_at, reserved, call.language),
             decided_again=explaining.decided_again(refused, paused),
         )
     )

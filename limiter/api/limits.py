@@ -10,6 +10,7 @@ from limiter.answers import limits as s
 from limiter.answers.capacity import Guard
 from limiter.api import paging
 from limiter.api.capacity import shown
+from limiter.api.refusals import waiting
 from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules import reasons, replay
@@ -17,7 +18,6 @@ from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply
 from limiter.rules.guards import check
 from limiter.rules.limits import Limits
 from limiter.rules.refusals import invalid
-from limiter.rules.sessions import Reap
 from limiter.rules.words import told
 from limiter.store import read
 from limiter.system_limits import CATALOGUE, LIMITS, Value
@@ -90,7 +90,6 @@ async def rollback(call: Call) -> Answer:
 async def preview(call: Call) -> Answer:
     """What a change would do, without doing it."""
     services, now = call.services, call.now()
-    await call.decide(Reap())  # refusals that wait belong to the demand
     state = services.committer.state
     changes = accept(call.body.changes)
     settings = apply(state.limits, changes, call.actor.name, now)
@@ -99,9 +98,10 @@ async def preview(call: Call) -> Answer:
     after.limits = Limits(state.limits.version, settings, state.limits.configured, state.limits.overrides)
     would = after.capacity(now)
     values: dict[str, Value] = {name: settings[name].value for name in changes}
+    wait = waiting(call)
 
     def decide_again(connection: Connection) -> dict[str, Any]:
-        demands, stay_ms = read.demands.demands(connection, now - REPLAY_DAYS * DAY_MS)
+        demands, stay_ms = read.demands.demands(connection, now - REPLAY_DAYS * DAY_MS, wait)
         return replay.replay(demands, values, stay_ms, REPLAY_DAYS)
 
     warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)

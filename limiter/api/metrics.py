@@ -11,13 +11,11 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer
 from limiter.rules.refusals import REFUSALS
-from limiter.rules.sessions import Reap
 from limiter.store.location import free_bytes, log_bytes, sqlite_path
 
 
 async def metrics(call: Call) -> Answer:
     """OpenMetrics, collected at the scrape: nothing is counted twice on the hot path."""
-    await call.decide(Reap())
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Scrape(call.services, call.now()))
     kind = b"application/openmetrics-text; version=1.0.0; charset=utf-8"

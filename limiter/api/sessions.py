@@ -16,7 +16,7 @@ from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
 from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal, invalid
-from limiter.rules.sessions import Reap, ReapSuspects
+from limiter.rules.sessions import ReapSuspects
 from limiter.rules.stops import Chosen, StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import read
 from limiter.store.rows import as_session
@@ -86,9 +86,17 @@ async def sessions(call: Call) -> Answer:
         return ok(s.SessionsAnswer([session(one, now, drain=state.drain) for one in heaviest], None))
     rows = [(one.number, session(one, now, drain=state.drain)) for one in held]
     if status in (None, "ended"):
-        await call.decide(Reap())
+        over = {
+            one.session.number: one
+            for one in state.known(now)
+            if isinstance(one, Ended)
+            and user_id in (None, one.session.user_id)
+            and (before is None or one.session.number < before)
+        }
         found: list[Row[Any]] = list(await call.read(read.sessions.ended, user_id, before, size + 1))
-        rows += [(row.number, session(as_session(row), now, (row.ended_at, row.ended_reason))) for row in found]
+        over |= {row.number: Ended(as_session(row), row.ended_at, row.ended_reason) for row in found}
+        rows = [row for row in rows if row[0] not in over]
+        rows += [(number, ended_session(one, now)) for number, one in over.items()]
     rows.sort(key=lambda row: -row[0])
     more = str(rows[size - 1][0]) if len(rows) > size else None
     return ok(s.SessionsAnswer([row for _, row in rows[:size]], more))

@@ -9,6 +9,7 @@ from limiter.rules.sessions import SUSPENDED as TOLD_SUSPENDED
 from limiter.rules.words import Words
 
 HOLDERS = 10  # sessions that are named, longest first
+ASKED_FOR_SEVERAL = ("signal_rate", "token_rate")
 
 
 def decided_again(refused: RefusalRecord, paused: bool | None) -> bool | None:
@@ -21,13 +22,15 @@ def decided_again(refused: RefusalRecord, paused: bool | None) -> bool | None:
     facts = refused.facts
     if facts is not None and refused.reason in ("user_limit", "server_full"):
         return not paused and start_reason(facts) == refused.reason
-    if refused.count is None or refused.value is None or refused.reason not in ("daily_trades", "start_rate"):
-        return None  # how many signals or tokens were asked for at once is not kept
-    return bool(refused.count >= refused.value)
+    if refused.count is None or refused.value is None:
+        return None
+    # How many signals or tokens were asked for at once is not kept: below the limit they may have been too many.
+    return True if refused.count >= refused.value else None if refused.reason in ASKED_FOR_SEVERAL else False
 
 
 def start_reason(facts: Facts) -> str | None:
-    """For which limit such a start is refused, in the order of the rule; None where it is admitted."""
+    """For which limit such a start is refused, in the order of the rule; None where it is admitted. The slots that it
+    could be one of are those that neither the reserve nor somebody's turn kept from it."""
     if facts.user_active >= facts.user_max:
         return "user_limit"
     return "server_full" if facts.active >= facts.max_bots else None
@@ -74,6 +77,18 @@ SUSPENDED = Words(
     "Cet utilisateur était suspendu (MAX_BOTS_PER_USER = 0) : il aurait fallu lever cette limite.",
     "This user was suspended (MAX_BOTS_PER_USER = 0): that limit would have had to be raised.",
 )
+KEPT = Words(
+    "Places libres : {free}, gardées pour la réserve (RESERVED_SLOTS = {reserved}) ou pour qui attend son tour. Un "
+    "utilisateur de la réserve, ou celui dont c'était le tour, aurait été admis.",
+    "Free slots: {free}, kept for the reserve (RESERVED_SLOTS = {reserved}) or for who waits in turn. A user of the "
+    "reserve, or the one whose turn it was, would have been admitted.",
+)
+TURN = Words(
+    "Places libres : {free}, promises à qui attend son tour. En attendant le sien (run --wait, « queue »), il aurait "
+    "eu la suivante.",
+    "Free slots: {free}, promised to those who wait in turn. In a turn of its own (run --wait, “queue”) it would have "
+    "had the next one.",
+)
 RESUMED = Words("Reprendre les démarrages (resume) l'aurait admise.", "To resume starts would have admitted it.")
 AGAIN = Words("Redemander quelques secondes plus tard.", "To ask again some seconds later.")
 LESS = Words(
@@ -82,13 +97,13 @@ LESS = Words(
 )
 
 
-def way_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None, language: str) -> str:
+def way_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None, reserved: int, language: str) -> str:
     """What would have admitted it, in `fr` or `en`. `own`: sessions of that user then; `freed_at`: when a slot next
-    became free."""
-    return " ".join(words.told(language) for words in _ways_out(refused, own, freed_at))
+    became free; `reserved`: RESERVED_SLOTS then."""
+    return " ".join(words.told(language) for words in _ways_out(refused, own, freed_at, reserved))
 
 
-def _ways_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None) -> list[Words]:
+def _ways_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None, reserved: int) -> list[Words]:
     if refused.reason == "paused":
         return [RESUMED]
     if refused.limit is None or refused.value is None:
@@ -97,7 +112,11 @@ def _ways_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | No
         return [SUSPENDED]
     if refused.reason not in ("user_limit", "server_full"):
         return [LESS.filled(limit=refused.limit, value=refused.value)]
-    ways = [RAISE.filled(limit=refused.limit, needed=(refused.count or 0) + 1)]
+    free = int(refused.value) - (refused.count or 0)
+    if refused.reason == "server_full" and free > 0:
+        ways = [KEPT.filled(free=free, reserved=reserved) if reserved else TURN.filled(free=free)]
+    else:
+        ways = [RAISE.filled(limit=refused.limit, needed=(refused.count or 0) + 1)]
     if refused.reason == "user_limit" and own:
         ways.append(OWN.filled(bots=", ".join(one.bot_id for one in own)))
     if refused.reason == "server_full" and freed_at is not None:

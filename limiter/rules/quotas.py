@@ -118,26 +118,21 @@ def tightest(uses: list[tuple[str, str, Use]]) -> tuple[str, str, Use]:
     return min(uses, key=lambda row: row[2].left or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class LookAtUser:
-    """What one user uses of each limit of his: bots, trades of the day, signals of the last minute. Changes nothing; it
-    is a request so that the store brings the day's figure before it is decided, and all figures are of one instant."""
-
-    user_id: str
-
-    def decide(self, state: State, now: int) -> tuple[Use, Use, Use]:
-        """The three uses; what others use of the system's limits is not his."""
-        limits = state.limits.of(self.user_id, now)
-        bots, trades, signals = (
-            limits[name] for name in ("MAX_BOTS_PER_USER", "MAX_TRADES_PER_DAY", "MAX_SIGNALS_PER_MINUTE_PER_USER")
-        )
-        assert isinstance(bots, int) and isinstance(trades, int) and not isinstance(signals, float)
-        window = state.windows.get((SIGNALS, self.user_id))
-        return (
-            Use(state.user_active(self.user_id), bots),
-            Use(state.trades_today(self.user_id, now), trades),
-            Use(window.used(now // 1000) if window else 0, signals),
-        )
+def uses_of(state: State, user_id: str, now: int) -> tuple[Use, Use, Use]:
+    """What one user uses of each limit of his: bots, trades of the day, signals of the last minute. Of memory, which
+    has every trade of the running day; what others use of the system's limits is not his."""
+    limits = state.limits.of(user_id, now)
+    bots, trades, signals = (
+        limits[name] for name in ("MAX_BOTS_PER_USER", "MAX_TRADES_PER_DAY", "MAX_SIGNALS_PER_MINUTE_PER_USER")
+    )
+    assert isinstance(bots, int) and isinstance(trades, int) and not isinstance(signals, float)
+    window = state.windows.get((SIGNALS, user_id))
+    over = sum(ended.session.user_id == user_id for ended in state.run_out(now))
+    return (
+        Use(state.user_active(user_id) - over, bots),
+        Use(state.trades_today(user_id, now), trades),
+        Use(window.used(now // 1000) if window else 0, signals),
+    )
 
 
 @dataclass(frozen=True, slots=True)

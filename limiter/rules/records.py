@@ -178,6 +178,16 @@ class RefusalRecord(Struct, frozen=True):
     facts: Facts | None
 
 
+class KeptRefusal(Struct, frozen=True):
+    """A refusal as its row has it: the row's number, and how many it stands for. `more`: it is no row of its own, but
+    the latest that goes into a row which is there already, `repeats` of them."""
+
+    number: int
+    refusal: RefusalRecord
+    repeats: int
+    more: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """One change of the limits: who, when, why, what; `in_force` holds every (value, source) after it."""

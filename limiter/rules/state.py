@@ -204,6 +204,18 @@ class State:
         """Whether the session holds its slot at `now`, reaped or not."""
         return session.ends_at > now and not self.drained(now)
 
+    def run_out(self, now: int) -> list[Ended]:
+        """The sessions whose lease or notice has ended them, and which nobody has reaped yet."""
+        if not self.drained(now) and (not self._due or self._due[0][0] > now):
+            return []
+        return [Ended(one, *self.end_of(one)) for one in self.sessions.values() if not self.holds(one, now)]
+
+    def known(self, now: int) -> list[Session | Ended]:
+        """Every session that memory knows: those that hold a slot, those that ran out, and those that the last batch
+        ended, of which a reader of the database may not know yet."""
+        over = {ended.session.number: ended for ended in (*self.changes.ended, *self.run_out(now))}
+        return [*over.values(), *(one for number, one in self.sessions.items() if number not in over)]
+
     def user_active(self, user_id: str) -> int:
         """Slots that the user holds."""
         return self.users.get(user_id, 0)

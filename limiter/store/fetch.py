@@ -8,7 +8,7 @@ from sqlalchemy import Connection, TextClause, select
 
 from limiter.rules.changes import Rollback
 from limiter.rules.incidents import Acknowledge
-from limiter.rules.quotas import LookAtUser, RecordTrade, Take
+from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import Ended, Trade, Version
 from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop
 from limiter.rules.state import State
@@ -45,8 +45,6 @@ def named(state: State, requests: Iterable[Any], day: str) -> Named:
                 numbers.update(one.number for one in request.beats if one.number not in state.sessions and one.number)
             case StopByAdmin() | TakeStopBack() if not isinstance(request.chosen, str):
                 numbers.update(number for number in request.chosen if number not in state.sessions)
-            case LookAtUser():
-                users.add(request.user_id)
             case Rollback() | Acknowledge():
                 past.append(request)
     return found._replace(users={user for user in users if (user, day) not in state.trade_days})

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
+from limiter.rules.records import KeptRefusal
 from limiter.rules.state import SHARED, State
 from limiter.store import incidents, journal, limits, restore
 from limiter.store.driver import Driver
@@ -188,6 +189,10 @@ class PostgresWriter:
         if state.changes.snapshots:
             self._lead()
             self._driver.execute(self._sql.delete_journal, [(self.now - journal.KEEP_MS,)])
+
+    def waiting(self, state: State) -> list[KeptRefusal]:
+        """Refusals that no commit has written yet, as the rows that they will be."""
+        return self._saver.waiting(state.refused)
 
     def commit(self) -> None:
         """Make it durable."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from limiter.rules import guards
-from limiter.rules.records import Facts, Notice, RefusalRecord, Session, Step, Trade
+from limiter.rules.records import Facts, KeptRefusal, Notice, RefusalRecord, Session, Step, Trade
 from limiter.system_limits import LIMITS, Value
 
 MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees whether there is a next one
@@ -68,6 +68,13 @@ def refusal_row(one: RefusalRecord, repeats: int) -> tuple[Any, ...]:
         one.request_id, one.at, one.user_id, one.bot_id, one.reason, one.limit, one.value, one.count, one.version,
         *(_facts_row(facts)[:4] if facts else (None,) * 4), repeats,
     )  # fmt: skip
+
+
+def as_refusal(row: Iterable[Any]) -> KeptRefusal:
+    """A refusal from its row, the id first."""
+    number, *told, active, max_bots, user_active, user_max, repeats = row
+    facts = None if active is None else Facts(active, max_bots, user_active, user_max, told[-1])
+    return KeptRefusal(number, RefusalRecord(*[*told, facts]), repeats)
 
 
 def link(head: str, row: tuple[Any, ...]) -> str:

@@ -4,16 +4,26 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Table, func, select
 
-from limiter.rules.records import AuditEntry, RefusalRecord, Snapshot, Version
+from limiter.rules.records import AuditEntry, KeptRefusal, RefusalRecord, Snapshot, Version
 from limiter.rules.snapshots import FIGURES
 from limiter.rules.state import State
 from limiter.store import incidents, schema, usage
 from limiter.store.driver import Driver
 from limiter.store.flood import Flood
 from limiter.store.retention import Retention
-from limiter.store.rows import costs_row, held_by_text, link, notice_row, session_row, started_row, trade_row
+from limiter.store.rows import (
+    as_refusal,
+    costs_row,
+    held_by_text,
+    link,
+    notice_row,
+    session_row,
+    started_row,
+    trade_row,
+)
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.store.statements import Statements
 from limiter.units import HOUR_MS
@@ -186,6 +196,14 @@ class Saver:
             if updates:
                 self.driver.execute(self.statements.update_refusal, updates)
             self.after_commit(lambda: setattr(self, "_flood", after))
+
+    def waiting(self, refused: Sequence[RefusalRecord]) -> list[KeptRefusal]:
+        """Refusals that no commit has written yet, as the rows that they will be."""
+        if not refused:
+            return []
+        _, inserts, updates = self._flood.place(list(refused))
+        more = [(number, *row) for *row, number in updates]
+        return [*map(as_refusal, inserts), *(structs.replace(as_refusal(row), more=True) for row in more)]
 
     def _snapshot(self, s: Snapshot, leads: bool) -> None:
         """What happened before its instant in the seconds in which it did, then what was seen at it."""

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
+from limiter.rules.records import KeptRefusal
 from limiter.rules.state import State
 from limiter.store import limits, restore
 from limiter.store.driver import Driver
@@ -113,6 +114,10 @@ class SqliteWriter:
     def save(self, state: State) -> None:
         """Write what the batch changed, and the refusals that wait."""
         self._saver.save(state)
+
+    def waiting(self, state: State) -> list[KeptRefusal]:
+        """Refusals that no commit has written yet, as the rows that they will be."""
+        return self._saver.waiting(state.refused)
 
     def commit(self) -> None:
         """Make it durable."""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
+from limiter.rules.records import KeptRefusal
 from limiter.rules.state import State
 
 
@@ -48,6 +49,9 @@ class Writer(Protocol):
 
     def save(self, state: State) -> None:
         """Write what the batch changed, and the refusals that wait."""
+
+    def waiting(self, state: State) -> list[KeptRefusal]:
+        """Refusals that no commit has written yet, as the rows that they will be."""
 
     def commit(self) -> None:
         """Make it durable."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from limiter.rules.changes import Changed, ChangeLimits, OverrideUser, SetPause
-from limiter.rules.quotas import LookAtUser, RecordTrade, Take, TradeCounted, Use
+from limiter.rules.quotas import RecordTrade, Take, TradeCounted, Use, uses_of
 from limiter.rules.records import Ended, Session, Trade
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, reap
@@ -317,7 +317,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(user=USERS)
     def look_at_a_user(self, user: str) -> None:
-        bots, trades, signals = self.ask(LookAtUser(user))
+        bots, trades, signals = uses_of(self.state, user, self.now)
         assert (bots.used, bots.limit) == (len(self.of(user)), self.user_max(user))
         assert trades.used == self.days[user, day_of(self.now, self.state.zone).name]
         assert (signals.used, signals.limit) == (self.used("signals", user), self.limits[OWN_SIGNALS])

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.rules.quotas import LookAtUser, RecordTrade, Use
+from limiter.rules.quotas import RecordTrade, Use, uses_of
 from tests.rules.world import (
     HOUR,
     NOW,
     SECOND,
     admitted,
     counted,
-    decide,
     new_state,
     override,
     refused,
@@ -242,27 +241,25 @@ def test_what_a_user_uses_is_read_at_one_instant() -> None:
     trade(state, session, "t1")
     signal(state, session, 4)
     signal(state, admitted(state, "u2"), 5)
-    bots, trades, signals = decide(state, LookAtUser("u1"))
+    bots, trades, signals = uses_of(state, "u1", NOW)
     assert bots.as_dict() == {"used": 1, "limit": 2, "left": 1}
     assert trades.as_dict() == {"used": 1, "limit": 500, "left": 499}
     assert signals.as_dict() == {"used": 4, "limit": 9, "left": 5}
-    assert not state.changes
 
 
 def test_a_user_never_seen_uses_nothing_and_is_not_remembered() -> None:
     state = new_state()
     signal(state, admitted(state, "u1"), 5)
-    uses = decide(state, LookAtUser("nobody"))
+    uses = uses_of(state, "nobody", NOW)
     assert [use.used for use in uses] == [0, 0, 0]
     assert uses[2].as_dict() == {"used": 0, "limit": None, "left": None}, "no limit of his own"
     assert not state.windows.get(("signals", "nobody"))
-    assert not state.changes
 
 
 def test_a_user_whose_lease_ran_out_uses_no_slot() -> None:
     state = new_state()
     admitted(state, "u1")
-    assert decide(state, LookAtUser("u1"), NOW + HOUR)[0].used == 0
+    assert uses_of(state, "u1", NOW + HOUR)[0].used == 0
 
 
 def test_figures_over_the_limit_leave_0() -> None:
@@ -270,4 +267,4 @@ def test_figures_over_the_limit_leave_0() -> None:
     for _ in range(3):
         admitted(state, "u1")
     state.limits = new_state(MAX_BOTS_PER_USER=2).limits
-    assert decide(state, LookAtUser("u1"))[0].as_dict() == {"used": 3, "limit": 2, "left": 0}
+    assert uses_of(state, "u1", NOW)[0].as_dict() == {"used": 3, "limit": 2, "left": 0}

@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, select, text
 
 from limiter.rules.changes import OverrideUser, Rollback, SetPause, Write
 from limiter.rules.limits import Setting, defaults
-from limiter.rules.quotas import LookAtUser, Take
+from limiter.rules.quotas import Take, uses_of
 from limiter.rules.records import Drain, Notice, Session, Slice
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Reap
@@ -371,12 +371,12 @@ def test_the_same_trade_twice_in_a_batch_is_counted_once(book: Book) -> None:
     assert (one.created, two.created, two.use.used) == (True, False, 1)
 
 
-def test_what_a_user_uses_is_brought_for_the_batch(book: Book) -> None:
+def test_what_a_user_uses_is_known_after_a_restart(book: Book) -> None:
     session = book.start("u1")
     book.ask(NOW, trade(session, "t1"))
     book.restart(NOW)
-    assert book.ask(NOW, LookAtUser("u1"))[0][1].used == 1
-    assert book.ask(NOW, LookAtUser("nobody"))[0][1].used == 0
+    assert uses_of(book.state, "u1", NOW)[1].used == 1
+    assert uses_of(book.state, "nobody", NOW)[1].used == 0
 
 
 def test_ids_that_look_like_numbers_or_json_stay_texts(book: Book) -> None:

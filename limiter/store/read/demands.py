@@ -2,21 +2,24 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, null, select
 
-from limiter.rules.records import Facts
+from limiter.rules.records import Facts, KeptRefusal
 from limiter.rules.replay import Demand
 from limiter.store import schema
+from limiter.store.rows import as_refusal
 from limiter.units import HOUR_MS
 
 MAX_DEMANDS = 500_000
+STARTS_REFUSED = ("user_limit", "server_full")
 
 
-def demands(tx: Connection, since: int) -> tuple[list[Demand], int]:
+def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> tuple[list[Demand], int]:
     """The start requests since then as the replay takes them, and the median length of a session (ms; 1 h if none).
+    `waiting`: refusals that the next commit writes.
 
     A user's own MAX_BOTS_PER_USER is recognised by its value, where it is not the system's of that version, and by its
     date while it is still there: one that was the system's value and has been taken back since counts as the system's.
@@ -53,26 +56,30 @@ def demands(tx: Connection, since: int) -> tuple[list[Demand], int]:
     stays: dict[tuple[str, str], list[Any]] = {}
     for row in sessions:
         stays.setdefault((row.user_id, row.bot_id), []).append(row)
-    rows: Sequence[Any] = tx.execute(
+    rows = tx.execute(
         select(schema.refusals)
-        .where(refused.at >= since, refused.reason.in_(("user_limit", "server_full")))
+        .where(refused.at >= since, refused.reason.in_(STARTS_REFUSED))
         .order_by(refused.id)
         .limit(MAX_DEMANDS)
     ).all()
-    for row in rows:
-        held = _held(stays.get((row.user_id, row.bot_id), ()), row.at)
+    kept = {(one.number, one.refusal.request_id): one for one in (*map(as_refusal, rows), *waiting)}
+    for one in kept.values():
+        row, facts = one.refusal, one.refusal.facts
+        if row.reason not in STARTS_REFUSED or facts is None or row.user_id is None:
+            continue
+        held = _held(stays.get((row.user_id, row.bot_id or ""), ()), row.at)
         found.append(
             Demand(
                 at=row.at,
                 user_id=row.user_id,
                 bot_id=row.bot_id,
                 admitted=False,
-                facts=_facts(row),
+                facts=facts,
                 holds=held is not None,
                 ended_at=held.ended_at if held else None,
                 replaced=held is not None and held.ended_reason == "replaced",
-                own_limit=owns(row.user_id, row.at, row.user_max, row.version),
-                repeats=row.repeats,
+                own_limit=owns(row.user_id, row.at, facts.user_max, row.version),
+                repeats=one.repeats,
             )
         )
     lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from limiter.rules.records import Session
+from limiter.rules.records import Ended, Session
 from limiter.store import schema
 from limiter.store.read.sessions import number_at
 from limiter.store.rows import as_session, limit_value
@@ -19,18 +19,19 @@ from limiter.system_limits import LIMITS, Value
 MOST = 20_000  # sessions of an instant
 
 
-def held(tx: Connection, at: int, live: Iterable[Session], user_id: str | None = None) -> list[Session]:
+def held(tx: Connection, at: int, known: Iterable[Session | Ended], user_id: str | None = None) -> list[Session]:
     """The sessions that held a slot then, by start; of that user where one is named.
 
-    A session holds its slot from its start on until its end, the end itself not among it. `live`: those of memory.
+    A session holds its slot from its start on until its end, the end itself not among it. `known`: those of memory.
     """
     ended = schema.ended_sessions
     query = select(ended).where(ended.c.ended_at > at, ended.c.started_at <= at, ended.c.number < number_at(tx, at + 1))
     if user_id is not None:
         query = query.where(ended.c.user_id == user_id)
     found = {row.number: as_session(row) for row in tx.execute(query.limit(MOST))}
-    for one in live:
-        if one.number not in found and one.started_at <= at < one.expires_at and user_id in (None, one.user_id):
+    for of in known:
+        one, end = (of.session, of.at) if isinstance(of, Ended) else (of, of.ends_at)
+        if one.number not in found and one.started_at <= at < end and user_id in (None, one.user_id):
             found[one.number] = one
     return sorted(found.values(), key=lambda one: (one.started_at, one.number))
 

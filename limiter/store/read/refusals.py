@@ -4,13 +4,15 @@ Kept one by one as long as nobody floods; in a flood a row stands for `repeats` 
 snapshots' (history.py), and exact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection, Row, Select, func, select
 
+from limiter.rules.records import KeptRefusal
 from limiter.store import schema
-from limiter.store.rows import MAX_PAGE
+from limiter.store.rows import MAX_PAGE, as_refusal
 
 columns = schema.refusals.c
 
@@ -33,6 +35,34 @@ def refusals(
     return tx.execute(query.offset(offset).limit(min(limit, MAX_PAGE + 1))).all()
 
 
+def merged(
+    tx: Connection,
+    waiting: Iterable[KeptRefusal],
+    user_id: str | None = None,
+    reason: str | None = None,
+    since: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[KeptRefusal]:
+    """The same, of the rows and of those that wait for the next commit together."""
+    found = {}
+    for row in map(as_refusal, refusals(tx, user_id, reason, since, before, limit)):
+        found[row.number, row.refusal.request_id] = row
+    for one in waiting:
+        told, key = one.refusal, (one.number, one.refusal.request_id)
+        if one.more:  # where the row that it goes into is not on this page, it has nothing to do here
+            if (old := next((key for key in found if key[0] == one.number), None)) is not None:
+                found[key] = structs.replace(one, repeats=found.pop(old).repeats + one.repeats)
+        elif (
+            user_id in (None, told.user_id)
+            and reason in (None, told.reason)
+            and (since is None or told.at >= since)
+            and (before is None or one.number < before)
+        ):
+            found[key] = one
+    return sorted(found.values(), key=lambda one: -one.number)[:limit]
+
+
 def count(tx: Connection, user_id: str | None = None, reason: str | None = None, most: int = 10_000) -> int:
     """How many rows of that user and reason (all where None) are kept, counted up to `most`."""
     inner = _of(select(columns.id), user_id, reason).limit(most)
@@ -45,11 +75,14 @@ def _of(query: Select[Any], user_id: str | None, reason: str | None) -> Select[A
     return query
 
 
-def refusal(tx: Connection, request_id: str) -> Row[Any] | None:
-    """The refusal that this request id was told; the latest where an id was used twice."""
+def refusal(tx: Connection, waiting: Iterable[KeptRefusal], request_id: str) -> KeptRefusal | None:
+    """The refusal that this request id was told, written or waiting; the latest where an id was used twice."""
     table = schema.refusals
     query = select(table).where(table.c.request_id == request_id).order_by(table.c.at.desc(), table.c.id.desc())
-    return tx.execute(query.limit(1)).one_or_none()
+    row = tx.execute(query.limit(1)).one_or_none()
+    found = [one for one in waiting if one.refusal.request_id == request_id]
+    found += [as_refusal(row)] if row is not None else []
+    return max(found, key=lambda one: (one.refusal.at, one.number), default=None)
 
 
 def refused_users(tx: Connection, since: int, most: int = 20_000) -> int:
