@@ -1,8 +1,9 @@
 """How far the slots that the formulas give are from those that a simulation gives: `python -m benchmarks.sizing`.
 
-The simulation shares no code with limiter/rules/sizing.py: bots come by the hour, alone or in bunches, of any or of
-known users, ask again after Retry-After, give up after their patience, and stay for as long as the case says. What the
-formulas are told is what the limiter would have recorded of the same bots with slots for all. Writes docs/sizing.md.
+The simulation shares no code with limiter/rules/loss_system.py: bots come by the hour, alone or in bunches, of any or
+of known users, ask again after Retry-After, give up after their patience, and stay for as long as the case says. What
+the formulas are told is what the limiter would have recorded of the same bots with slots for all. Writes
+docs/sizing.md.
 """
 
 import heapq
@@ -15,7 +16,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from limiter.rules.sizing import Crowd, Load, Slots, bunching, slots_for
+from limiter.rules.loss_system import Crowd, Load, bunching, slots_for
+from limiter.rules.sizing import Slots
 
 REPORT = Path(__file__).parents[1] / "docs/sizing.md"
 SHARE = 0.01
@@ -199,7 +201,7 @@ def main() -> None:
 
 REPORT_HEAD = """# How many slots are enough, against a simulation
 
-`limiter/rules/sizing.py` answers how many slots keep the share of refused demands at 1 %: refused at the first try, or
+`limiter/rules/loss_system.py` answers how many slots keep the share of refused demands at 1 %: refused at first, or
 lost for good. `benchmarks/sizing.py` simulates the same bots one by one and shares no code with it. {cases} cases, 4 h
 stays, Retry-After 30 s, patience 30 min on average, 120 days each; the largest difference is {worst:.1f} %.
 `python -m benchmarks.sizing` writes this page again.

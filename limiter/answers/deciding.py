@@ -59,8 +59,20 @@ class SizingLoad(Struct):
     peak: float
 
 
+class SizingDay(Struct):
+    """A day in LIMITER_TIMEZONE: demands that came, were refused at first, and were never served."""
+
+    day: str
+    demands: int
+    first: int
+    lost: int
+
+
 class SizingAnswer(Ok):
-    """None: there is too little data, and `needs` says what it takes. `low`, `high`: the range for weeks like these."""
+    """None: there is too little data, and `needs` says what it takes. `low`, `high`: the range for weeks like these.
+
+    `sentence`: whether the limit in force is enough. `days`: of the last 28, those on which somebody asked.
+    """
 
     refused: Share
     slots: Slots | None
@@ -70,6 +82,9 @@ class SizingAnswer(Ok):
     load: SizingLoad | None
     users: int | None
     demands: int
+    stay_hours: float | None
+    days: list[SizingDay]
+    sentence: str | None
     method: str | None
     trust: str | None
     needs: str | None

@@ -81,27 +81,33 @@ async def sizing(call: Call) -> Answer:
     found = await call.work(
         partial(sizes.sizing, hours, asked, zone, limit, share=share, users=users, one_each=one_each)
     )
-    if found is None:
-        needs = sizes.needs(hours, asked, call.language)
-        return ok(s.SizingAnswer(share, None, None, None, None, None, users, len(asked), None, None, needs))
-    first, lost = (round(figure, 5) for figure in found.expected)
-    seen_first, seen_lost = (round(figure, 5) for figure in found.seen)
-    slots, low, high = (s.Slots(one.first, one.lost) for one in (found.slots, found.low, found.high))
-    return ok(
-        s.SizingAnswer(
-            refused=share,
-            slots=slots,
-            low=low,
-            high=high,
-            now=s.AtTheLimit(limit, first, lost, seen_first, seen_lost),
-            load=s.SizingLoad(round(found.mean, 2), round(found.peak, 2)),
-            users=found.users,
-            demands=found.demands,
-            method=sizes.method(found, call.language),
-            trust=sizes.trust(found, call.language),
-            needs=None,
-        )
+    answer = s.SizingAnswer(
+        refused=share,
+        slots=None,
+        low=None,
+        high=None,
+        now=None,
+        load=None,
+        users=users,
+        demands=len(asked),
+        stay_hours=None,
+        days=[s.SizingDay(str(one.day), one.demands, one.first, one.lost) for one in sizes.by_day(asked, zone)],
+        sentence=None,
+        method=None,
+        trust=None,
+        needs=None if found is not None else sizes.needs(hours, asked, call.language),
     )
+    if found is not None:
+        shares = (round(figure, 5) for figure in (*found.expected, *found.seen))
+        answer.slots, answer.low, answer.high = (
+            s.Slots(one.first, one.lost) for one in (found.slots, found.low, found.high)
+        )
+        answer.now = s.AtTheLimit(limit, *shares)
+        answer.load = s.SizingLoad(round(found.mean, 2), round(found.peak, 2))
+        answer.users, answer.stay_hours = found.users, round(found.stay_ms / HOUR_MS, 2)
+        answer.sentence = sizes.answer(found, limit, share, call.language)
+        answer.method, answer.trust = sizes.method(found, call.language), sizes.trust(found, call.language)
+    return ok(answer)
 
 
 def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float]], list[sizes.Run]]:

@@ -46,6 +46,7 @@ def show_sizing(answer: "SizingAnswer") -> str:
     heading = told(fr=f"ATTENDU À {now.limit}", en=f"EXPECTED AT {now.limit}")
     users, mean, peak = answer.users, answer.load.mean, answer.load.peak
     lines = [
+        str(answer.sentence),
         told(
             fr=f"{users} utilisateurs veulent {mean:.0f} bots à la fois en moyenne, {peak:.0f} au plus.",
             en=f"{users} users want {mean:.0f} bots at once on average, {peak:.0f} at most.",

@@ -3,8 +3,9 @@ chance that a limit is reached.
 
 Pure: hours of the past in, hours to come out. The method is the one that was least wrong on real series
 (docs/forecast.md): a weighted median of the same local hour in five weeks, moved a little by the level of the last
-week; a band from its own misses in rolling back-tests; a chance from runs of daily peaks. It names no day on which a
-limit is passed, because nobody does so reliably, and says so where it is too early to say anything.
+week; a band from its own misses in rolling back-tests; a chance from runs of daily peaks, held back by how seldom the
+highest of some weeks is passed in the next ones. It names no day on which a limit is passed, because nobody does so
+reliably, and says so where it is too early to say anything.
 
 All instants are UTC milliseconds; hours are told by where they begin. What is missing is left out, never a 0.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
-from math import ceil, floor, sqrt
+from math import ceil, exp, floor, log, sqrt
 from statistics import fmean, median
 
 from limiter.rules.words import Words
@@ -29,6 +30,8 @@ FADING = 0.75  # of a week's weight against the week after it
 FOLLOWING = 0.4  # of how far the last week lay beside the usual
 BAND = 0.07, 0.93  # of the back-test's misses; 80 % of the hours to come fall between them
 DISTANCES = (1, 3, 7, 14)  # days ahead: misses up to each are a distribution of their own
+ODDS_AT_MOST = 12.0  # log-odds: beyond, nothing is told apart
+PATHS = 0.3  # of the chance, in log-odds; the rest is the base rate
 PEAK_WEEKS = 4  # same weekdays whose highest foretell a day's
 SHIFT_DAYS = 3  # so many days in a row beside the usual are another level
 SHIFT_SPREADS = 4.0  # so far beside it, in usual misses of a day
@@ -201,7 +204,9 @@ def forecast(hours: Hours, zone: tzinfo, limit_at: Callable[[int], float], days:
         if middle is not None:
             low, high = bands[distance(step // 24 + 1)]
             spread = sqrt(middle + 1)
-            points.append(Point(at, middle, max(0.0, middle + low * spread), middle + high * spread))
+            # Where bots became more from week to week all misses are above: the middle is told inside of its band.
+            below, above = middle + min(low, 0.0) * spread, middle + max(high, 0.0) * spread
+            points.append(Point(at, middle, max(0.0, below), above))
     enough = known_days(hours) >= NEEDED_DAYS_FOR_CHANCE
     chance = chances(past, end, limit_at, days, since) if enough else None
     return Forecast(points, error, naive_error, chance, since)
@@ -291,27 +296,39 @@ def chances(past: Past, end: int, limit_at: Callable[[int], float], days: int, s
     """Chance that the highest of the next days reaches 80 and 100 % of the limit then in force.
 
     Each back-test from an earlier day gives one path: by how much each day's highest missed what was foretold. The
-    chance is the share of paths that, laid on the days to come, touch the line.
+    share of paths that, laid on the days to come, touch the line is joined in log-odds with the base rate.
     """
     peaks = {day: of.peak for day, of in past.days.items()}
     ordered = sorted(peaks)
     known = [day for day in ordered if since is None or past.days[day].begins >= since] or ordered[-7:]
     foretold = highest(peaks, known, past.local(end).date(), days)
     # Of each day, the lowest limit in force: hours of the day are not foretold here.
-    lines = [min(limit_at(end + (24 * day + hour) * HOUR_MS) for hour in range(24)) for day in range(days)]
-    paths = list(peak_paths(peaks, days))
+    limits = [min(limit_at(end + (24 * day + hour) * HOUR_MS) for hour in range(24)) for day in range(days)]
+    paths, top = list(peak_paths(peaks, days)), max(peaks[day] for day in known)
     found = {}
     for share in (80, 100):
+        lines = [share / 100 * limit for limit in limits]
         reached = sum(
-            any(
-                peak + miss * sqrt(peak + 1) >= share / 100 * line
-                for peak, line, miss in zip(foretold, lines, path, strict=True)
-            )
+            any(peak + miss * sqrt(peak + 1) >= line for peak, line, miss in zip(foretold, lines, path, strict=True))
             for path in paths
         )
         # Half a path on either side: a dozen of them never make a certainty.
-        found[share] = (reached + 0.5) / (len(paths) + 1)
+        of_paths = log(reached + 0.5) - log(len(paths) - reached + 0.5)
+        odds = PATHS * of_paths + (1 - PATHS) * max(base_odds(line, top, lines) for line in lines)
+        found[share] = 1 / (1 + exp(-odds))
     return found
+
+
+def base_odds(line: float, top: float, lines: Sequence[float]) -> float:
+    """Log-odds that the days whose line is `line` or lower reach it, where `top` is the highest so far.
+
+    A logistic curve over ln(line / top), fitted to how the highest of 1 to 28 days lay to that of the 4 or 8 weeks
+    before, on ten real series: the highest of so many weeks is passed within two weeks in three cases of ten.
+    """
+    days = sum(one <= line for one in lines)
+    passed = log(max(line, 1e-9) / max(top, 1e-9))
+    odds = -(passed + 0.16 * exp(-0.6 * log(days))) / (0.04 + 0.05 / days)
+    return min(ODDS_AT_MOST, max(-ODDS_AT_MOST, odds))
 
 
 def highest(peaks: Mapping[date, float], known: Sequence[date], first: date, days: int) -> list[float]:

@@ -43,8 +43,9 @@ class SetPlan:
 
 
 def limit_at(plan: tuple[Step, ...], limit: int, at: int) -> int:
-    """The limit at an instant to come, where `limit` is in force now and every planned step is applied in its time."""
-    coming = [step.max_bots for step in plan if step.status == "planned" and step.at <= at]
+    """The limit at an instant to come, where `limit` is in force now and every step is applied in its time; one that a
+    guard holds counts from its time on too: it is tried until the guard lets go."""
+    coming = [step.max_bots for step in plan if step.status != "applied" and step.at <= at]
     return coming[-1] if coming else limit
 
 

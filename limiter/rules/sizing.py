@@ -1,36 +1,26 @@
-"""How many slots are enough: so that at most a given share of demands is refused at first, or lost for good.
+"""How many slots are enough for the demand that was seen: demands and hourly loads in, figures and sentences out. Pure.
 
-Pure: demands and hourly loads in, figures out. A **demand** is one bot's run of tries, however often it asked: a run
-that ends in a start was served, one that ends in silence was lost. Counting tries instead overstates demand 2 to 6
-times.
-
-The model is a loss system with impatient customers (Palm's M/M/N+M, called Erlang A), solved state by state: N slots,
-stays of any length (only their mean counts while nobody waits), refused bots that ask again until their patience ends.
-Where the number of users is known, arrivals come from those who have no bot yet (Engset). Starts in bunches are counted
-by Hayward's approximation: N/z slots for load/z. Each local hour of the week has its own load, and each counts by how
-many demands come in it, because it is in busy hours that people are refused.
-
-Sources: Zeltyn and Mandelbaum, "Call centers with impatient customers" (2005); Fredericks, "Congestion in blocking
-systems" (1980). How far it agrees with a simulation that shares no code with it: docs/sizing.md.
+A **demand** is one bot's run of tries, however often it asked: a run that ends in a start was served, one that ends in
+silence was lost. Counting tries instead overstates demand 2 to 6 times. Each local hour of the week has its own load,
+and each counts by how many demands come in it, because it is in busy hours that people are refused. The model of one
+hour is in loss_system.py.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
-from math import ceil, inf, sqrt
+from datetime import UTC, date, datetime, tzinfo
+from math import sqrt
 from statistics import fmean, stdev
 
 from limiter.rules.forecast import Hours, known_days
+from limiter.rules.loss_system import PATIENCE, Crowd, Load, bunching, refused_over, slots_for
 from limiter.rules.replay import Demand
 from limiter.rules.words import Words
 from limiter.units import HOUR_MS, MINUTE_MS
 
 SILENCE_MS = 1_200_000  # twice the longest Retry-After: who has not asked again by then has given up
-NEGLIGIBLE = 1e-12  # of the weight of a state: the rest of the queue is left out
 NEEDED_DAYS, NEEDED_DEMANDS = 14, 50
-PATIENCE = 0.125  # of a stay, where nobody gave up: 30 minutes of 4 hours
 Z_80 = 1.28
 
 
@@ -43,23 +33,6 @@ class Run:
     waited_ms: int = 0
     first: bool = False
     lost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One hour of the week: bots wanted at once on average (erlangs), and demands that come in it."""
-
-    erlangs: float
-    demands: float
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """Who comes and how: known users (None: any number), bunching of starts (1: one by one), patience in stays."""
-
-    users: int | None = None
-    bunching: float = 1.0
-    patience: float = PATIENCE
 
 
 def runs(demands: Iterable[Demand], end: int) -> list[Run]:
@@ -89,100 +62,6 @@ def runs(demands: Iterable[Demand], end: int) -> list[Run]:
     return found
 
 
-@lru_cache(maxsize=4096)
-def refused(slots: int, erlangs: float, crowd: Crowd) -> tuple[float, float]:
-    """Shares of demands that meet no free slot at first, and that leave without one, in the long run.
-
-    A birth-and-death chain: in state n, min(n, slots) bots run and the rest ask again. Raises nothing; 0 slots refuse
-    everybody, no load nobody.
-    """
-    if erlangs <= 0:
-        return 0.0, 0.0
-    if slots <= 0:
-        return 1.0, 1.0
-    if crowd.bunching > 1:
-        plain = Crowd(None if crowd.users is None else ceil(crowd.users / crowd.bunching), 1.0, crowd.patience)
-        return _between(slots / crowd.bunching, erlangs / crowd.bunching, plain)
-    return _chain(slots, erlangs, crowd)
-
-
-def _between(slots: float, erlangs: float, crowd: Crowd) -> tuple[float, float]:
-    """For a number of slots that is not whole: on the line between its neighbours."""
-    low = int(slots)
-    share = slots - low
-    below, above = refused(low, erlangs, crowd), refused(low + 1, erlangs, crowd)
-    first, lost = (a + share * (b - a) for a, b in zip(below, above, strict=True))
-    return first, lost
-
-
-def _chain(slots: int, erlangs: float, crowd: Crowd) -> tuple[float, float]:
-    users = inf if crowd.users is None else crowd.users
-    if users <= slots:
-        return 0.0, 0.0
-    # Arrivals for each user without a bot, so that on average `erlangs` run where nobody is refused.
-    each = erlangs if users == inf else erlangs / max(1e-9, users - erlangs)
-
-    def arrivals(n: int) -> float:
-        return each if users == inf else each * max(0.0, users - n)
-
-    # Upwards from the likeliest region: weights relative to the state in which the last slot is taken.
-    weights_below, weight = [], 1.0
-    for n in range(slots - 1, -1, -1):
-        weight *= (n + 1) / arrivals(n)
-        weights_below.append((n, weight))
-        if weight < NEGLIGIBLE and n < erlangs:
-            break
-    waiting, weight, n = [(slots, 1.0)], 1.0, slots
-    while n < users:
-        weight *= arrivals(n) / (slots + (n + 1 - slots) / crowd.patience)
-        n += 1
-        waiting.append((n, weight))
-        if weight < NEGLIGIBLE:
-            break
-    come = sum(arrivals(n) * w for n, w in weights_below) + sum(arrivals(n) * w for n, w in waiting)
-    come_late = sum(arrivals(n) * w for n, w in waiting)
-    leave = sum((n - slots) / crowd.patience * w for n, w in waiting)
-    return come_late / come, leave / come
-
-
-def refused_over(slots: int, loads: Sequence[Load], crowd: Crowd) -> tuple[float, float]:
-    """The same over all hours of the week, each counting by its demands."""
-    total = sum(load.demands for load in loads)
-    if not total:
-        return 0.0, 0.0
-    first = lost = 0.0
-    for load in loads:
-        at_first, for_good = refused(slots, round(load.erlangs * 2) / 2, crowd)
-        first += load.demands * at_first / total
-        lost += load.demands * for_good / total
-    return first, lost
-
-
-def slots_for(share: float, loads: Sequence[Load], crowd: Crowd, *, lost: bool) -> int:
-    """The least number of slots with which at most this share is refused at first, or lost for good."""
-    low, high = 0, max(1, ceil(max((load.erlangs for load in loads), default=0.0)))
-    place = 1 if lost else 0
-    while refused_over(high, loads, crowd)[place] > share:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if refused_over(middle, loads, crowd)[place] > share:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def bunching(starts_a_minute: Mapping[int, int], minutes: int) -> float:
-    """Hayward's z from starts by minute: (1 + variance / mean) / 2, at least 1 (as many as come one by one)."""
-    total = sum(starts_a_minute.values())
-    if not total or not minutes:
-        return 1.0
-    mean = total / minutes
-    variance = sum(n * n for n in starts_a_minute.values()) / minutes - mean * mean
-    return max(1.0, (1 + variance / mean) / 2)
-
-
 # -- from what was recorded to figures
 
 
@@ -195,8 +74,21 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
+class DayOfDemand:
+    """A local day: how many demands first asked in it, were refused then, and never got a slot."""
+
+    day: date
+    demands: int
+    first: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sizing:
-    """Slots that are enough, with their range of 80 % for weeks like these; expected and seen shares at the limit."""
+    """Slots that are enough, with their range of 80 % for weeks like these; expected and seen shares at the limit.
+
+    `stay_ms`: how long a bot that was served held its slot on average.
+    """
 
     slots: Slots
     low: Slots
@@ -208,6 +100,7 @@ class Sizing:
     users: int
     demands: int
     days: int
+    stay_ms: float
     crowd: Crowd
 
 
@@ -241,14 +134,19 @@ def sizing(
     )
     loads = loads_of(hours, asked, zone, growth)
     error = _weekly_error(hours)
-    found = [
-        Slots(slots_for(share, scaled, crowd, lost=False), slots_for(share, scaled, crowd, lost=True))
-        for scaled in (_scaled(loads, 1 - error), loads, _scaled(loads, 1 + error))
-    ]
+    first_slots = slots_for(share, loads, crowd, lost=False)
+    slots = Slots(first_slots, slots_for(share, loads, crowd, lost=True, near=first_slots))
+    low, high = (
+        Slots(
+            slots_for(share, scaled, crowd, lost=False, near=round(slots.first * by)),
+            slots_for(share, scaled, crowd, lost=True, near=round(slots.lost * by)),
+        )
+        for by, scaled in ((by, _scaled(loads, by)) for by in (1 - error, 1 + error))
+    )
     return Sizing(
-        slots=found[1],
-        low=found[0],
-        high=found[2],
+        slots=slots,
+        low=low,
+        high=high,
         expected=refused_over(limit, loads, crowd),
         seen=(first / len(asked), lost / len(asked)),
         mean=fmean(load.erlangs for load in loads),
@@ -256,6 +154,7 @@ def sizing(
         users=users if users is not None else known,
         demands=len(asked),
         days=int(known_days(hours)),
+        stay_ms=stay_ms,
         crowd=crowd,
     )
 
@@ -275,6 +174,17 @@ def loads_of(hours: Hours, asked: Sequence[Run], zone: tzinfo, growth: float = 1
     return [
         Load(growth * fmean(bots) / max(0.1, 1 - gone[hour] / max(1, came[hour])), growth * came[hour])
         for hour, bots in carried.items()
+    ]
+
+
+def by_day(asked: Iterable[Run], zone: tzinfo) -> list[DayOfDemand]:
+    """The demands of each local day on which somebody asked, in order."""
+    found: dict[date, list[Run]] = {}
+    for run in asked:
+        found.setdefault(datetime.fromtimestamp(run.at / 1000, UTC).astimezone(zone).date(), []).append(run)
+    return [
+        DayOfDemand(day, len(runs), sum(run.first for run in runs), sum(run.lost for run in runs))
+        for day, runs in sorted(found.items())
     ]
 
 
@@ -299,6 +209,16 @@ NEEDS = Words(
     "Trop peu de données : il faut {days} jours d'historique et {demands} demandes ; il y en a {known} et {came}.",
     "Too little data: it takes {days} days of history and {demands} demands; there are {known} and {came}.",
 )
+ENOUGH = Words("Oui, {limit} places suffisent", "Yes, {limit} slots are enough")
+LIKELY = Words("Probablement, {limit} places suffisent", "Probably, {limit} slots are enough")
+DOUBTFUL = Words("Probablement pas, {limit} places ne suffisent pas", "Probably not, {limit} slots are not enough")
+SHORT = Words("Non, {limit} places ne suffisent pas", "No, {limit} slots are not enough")
+ANSWER = Words(
+    "{verdict} pour {users} utilisateurs : il en faut {slots} ({low} à {high}) pour qu'au plus {share:g} % des demandes"
+    " soient refusées d'abord.",
+    "{verdict} for {users} users: it takes {slots} ({low} to {high}) for at most {share:g} % of demands to be refused"
+    " at first.",
+)
 METHOD = Words(
     "Erlang A par heure de la semaine, {crowd}, démarrages groupés par Hayward (z = {bunching:.2f}) ; "
     "une série d'essais d'un bot est une demande.",
@@ -317,6 +237,22 @@ def needs(hours: Hours, asked: Sequence[Run], language: str) -> str:
     """What it takes to say how many slots are enough, in `fr` or `en`."""
     known = int(known_days(hours))
     return NEEDS.filled(days=NEEDED_DAYS, demands=NEEDED_DEMANDS, known=known, came=len(asked)).told(language)
+
+
+def answer(found: Sizing, limit: int, share: float, language: str) -> str:
+    """Whether the limit is enough for those users, in `fr` or `en`: for sure only where the whole range says so."""
+    verdict = next(
+        (
+            words
+            for words, slots in ((ENOUGH, found.high), (LIKELY, found.slots), (DOUBTFUL, found.low))
+            if slots.first <= limit
+        ),
+        SHORT,
+    )
+    return ANSWER.filled(
+        verdict=verdict.filled(limit=limit).told(language), users=found.users, slots=found.slots.first,
+        low=found.low.first, high=found.high.first, share=100 * share,
+    ).told(language)  # fmt: skip
 
 
 def method(found: Sizing, language: str) -> str:

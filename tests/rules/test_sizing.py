@@ -7,9 +7,10 @@ from datetime import UTC
 import pytest
 
 from benchmarks.sizing import CASES, Case, check
+from limiter.rules.loss_system import Crowd, Load, bunching, refused, slots_for
 from limiter.rules.records import Facts
 from limiter.rules.replay import Demand
-from limiter.rules.sizing import SILENCE_MS, Crowd, Load, bunching, refused, runs, sizing, slots_for
+from limiter.rules.sizing import SILENCE_MS, runs, sizing
 from limiter.units import DAY_MS, HOUR_MS
 
 NOW = 1_767_225_600_000
@@ -45,7 +46,7 @@ def test_the_extremes() -> None:
     assert refused(10, 0.0, Crowd()) == (0.0, 0.0) and refused(0, 5.0, Crowd()) == (1.0, 1.0)
     assert slots_for(0.01, [], Crowd(), lost=True) <= 1
     loads = [Load(140.0, 1.0)]
-    # A simulation gave 153 (lost) and 168 (at first), Erlang B 159 (limiter/rules/sizing.py is within 4 %).
+    # A simulation gave 153 (lost) and 168 (at first), Erlang B 159 (limiter/rules/loss_system.py is within 4 %).
     assert abs(slots_for(0.01, loads, Crowd(), lost=True) / 153 - 1) <= 0.04
     assert abs(slots_for(0.01, loads, Crowd(), lost=False) / 168 - 1) <= 0.04
 

@@ -19,8 +19,8 @@ Moment = tuple[int, dict[int, tuple[str, int]], int, bool]
 
 
 STEPS = (0, 1, 500, 7_000, 14_000)
-"""Milliseconds between batches: less than a silence after which PostgreSQL's writer takes it that nobody could beat, and
-renews every lease: then who was over in it never was."""
+"""Milliseconds between batches: less than the silence after which PostgreSQL's writer takes it that nobody could beat,
+and renews every lease, so that who the model saw ended never was."""
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
