@@ -5,6 +5,8 @@ Standard library alone, and little of it: it lies on the path of whatever starts
 
 import os
 
+MEASURED_AFTER_SECONDS, MEASURED_EVERY_SECONDS = 60.0, 15.0  # what a bot costs: not while it comes up
+
 
 def identity(pid: int | str = "self") -> str | None:
     """`pid.start.boot`: the pid as the process itself sees it (in a container too), the tick of the boot at which it
@@ -20,6 +22,20 @@ def identity(pid: int | str = "self") -> str | None:
     except OSError:
         return None
     return f"{pids.split()[-1]}.{after_name[19]}.{boot}" if pids else None
+
+
+def unshared_bytes(rollup: bytes) -> int | None:
+    """What a process holds in memory or swap and shares with nobody, from the text of its `smaps_rollup`: its part of
+    anonymous pages. None where the text does not say.
+
+    RSS would count a page once for each process that shares it: up to 17 times too much for forked workers.
+    """
+    found = dict[bytes, int]()
+    for row in rollup.splitlines()[1:]:
+        name, _, size = row.partition(b":")
+        found[name] = int(size.split()[0]) * 1024
+    held = found.get(b"Pss_Anon", found.get(b"Private_Dirty"))  # the first is new in Linux 5.4
+    return None if held is None else held + found.get(b"SwapPss", 0)
 
 
 def line(pid: int | str, name: str) -> str:

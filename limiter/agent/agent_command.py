@@ -10,7 +10,7 @@ from limiter.agent.words import UNREADABLE, WRONG_COMMAND_LINE, Unable, say, tex
 ANSWER_SECONDS = 60.0
 ENDED_SECONDS = 5.0  # it answers, and then it goes
 FAILED = 1
-FOR_TESTS = ("--away", "--no-groups", "--idle", "--measure-every", "--measure-after")
+FOR_TESTS = ("--away", "--no-groups", "--idle", "--measure-every", "--measure-after", "--grace")
 HELP_EN = """Usage: python -m limiter agent [--status [--json] | --stop [--force]]
 
   Look after the bots that `run` starts: one agent for each OS user and host.
@@ -114,7 +114,26 @@ def foreground(options: list[str]) -> int:
     from limiter.agent import guardian
 
     folder = usable_folder()
-    if not folder.locked():
+    if not folder.locked() and not gave_way(folder):
         told = text(fr="Un agent tourne déjà", en="An agent runs already")
         raise Unable(UNREADABLE, f"{told}: {folder.path}")
     return guardian.main(["--serve", folder.path, str(folder.descriptor), *options])
+
+
+def gave_way(folder: address.Folder) -> bool:
+    """Whether the agent of that folder was one that a `run` had started, and has left it to us with its bots.
+
+    Such a one lives in the unit of that bot, and must not end with it once there is an agent of its own unit.
+    """
+    connection = folder.connected(ANSWER_SECONDS)
+    if connection is None:
+        return False
+    connection.sendall(message.packed({"ask": "give way"}))
+    answer = message.receive(connection) or {}
+    connection.close()
+    until = time.monotonic() + ENDED_SECONDS
+    while "done" in answer and time.monotonic() < until:
+        if folder.locked():
+            return True
+        time.sleep(0.02)
+    return False

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from limiter.agent.roster import Roster
     from limiter.agent.service import Options
 
-EVERY_SECONDS = 15.0
-AFTER_SECONDS = 60.0
 MOST_OF_A_CORE = 0.02
 
 

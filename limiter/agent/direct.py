@@ -8,28 +8,22 @@ Does not promise: to find, after such a kill, what left the group and cleared it
 
 import ctypes
 import os
+import resource
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
-from datetime import datetime
 
 from limiter.agent import processes
 from limiter.agent.command_line import Wanted
-from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, Answer, Channel, Refused
+from limiter.agent.guards import LOOK_SECONDS, Ear, guard
+from limiter.agent.limiter_api import Answer, Channel, Refused
 from limiter.agent.run import NETWORK, become, environment
-from limiter.agent.words import BY_SIGNAL, Unable, say, text, waiting
-from limiter.processes import identity
+from limiter.agent.slot import GRACE_SECONDS, Slot
+from limiter.agent.words import BY_SIGNAL, Unable, say, text
 
-GRACE_SECONDS = 10.0
-GUARD_GRACE_SECONDS = 2.0
-PATIENCE_SECONDS, STOP_SECONDS, ASK_AGAIN_SECONDS = 10.0, 5.0, 30.0
-TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
-LOOK_SECONDS = 0.1
 PR_SET_CHILD_SUBREAPER = 36
 NOT_PASSED_ON = {signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP}
-BY_KERNEL = 128  # si_code of a signal that no process sent: typed at a terminal, which gives it to the whole group
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS, signal.SIGABRT}
 
 
@@ -51,111 +45,6 @@ def run(wanted: Wanted, file: str) -> int:
         slot.give_back()
 
 
-class Slot:
-    """A session of the limiter, beaten for from a thread. `lost` says why it is none any more."""
-
-    def __init__(self, channel: Channel, language: str) -> None:
-        self._channel, self._language = channel, language
-        self._session: Answer = {}
-        self._asked_at = 0.0
-        self._over = threading.Event()
-        self._process = {"process": known} if (known := identity()) else {}
-        self.lost = ""
-        self.notice: Answer | None = None
-        """The end that is announced."""
-        self.ends_at: float | None = None
-        """When it comes, in monotonic seconds."""
-
-    @property
-    def session_id(self) -> str:
-        """The secret of the session."""
-        return str(self._session["session_id"])
-
-    @property
-    def _hold_until(self) -> float:
-        lease = float(self._session["lease_seconds"])
-        return self._asked_at + lease - min(GRACE_SECONDS + 2, lease / 5)
-
-    def take(self, wanted: Wanted) -> None:
-        """Ask for a slot, for `--wait` seconds where there is none. Raises Refused."""
-        body: Answer = {"user_id": wanted.user} | ({} if wanted.bot is None else {"bot_id": wanted.bot})
-        body |= self._process | ({"queue": True} if wanted.wait_seconds > 0 else {})
-        told = ""
-        clock, again, pause = time.monotonic, os.urandom(16).hex(), 0.1
-        give_up_at, patient_until, self._asked_at = clock() + wanted.wait_seconds, clock() + PATIENCE_SECONDS, clock()
-        while True:
-            timeout = max(0.25, (patient_until - clock()) / 2)
-            try:
-                answer = self._channel.post(
-                    "/api/bots/start", body, timeout=timeout, language=self._language, again=again
-                )
-                break
-            except Refused as refused:
-                pause = min(2.0, pause * 2)
-                if refused.reason not in NOTHING_DECIDED or clock() + pause >= patient_until:
-                    left = give_up_at - clock()
-                    if not refused.worth_waiting or left <= 0:
-                        raise
-                    pause = min(refused.retry_after or 1.0, ASK_AGAIN_SECONDS, left)
-                    if (ticket := refused.ticket) is not None:
-                        body["ticket"], pause = ticket["id"], min(TURN_SECONDS, left)
-                        if told != (told := waiting(ticket["position"], ticket["of"], self._language or None)):
-                            say(told)
-                    patient_until = clock() + pause + PATIENCE_SECONDS
-                lost = refused.reason == "out_of_reach"
-            time.sleep(pause)
-            self._asked_at = self._asked_at if lost else clock()
-        self._session = answer["session"]
-
-    def keep(self) -> None:
-        """Beat from here on."""
-        threading.Thread(target=self._beat, name="limiter-beat", daemon=True).start()
-
-    def _beat(self) -> None:
-        pause = float(self._session["heartbeat_seconds"])
-        while not self._over.wait(pause):
-            asked_at = time.monotonic()
-            timeout = min(10.0, max(0.5, (self._hold_until - asked_at) / 2))
-            try:
-                answer = self._channel.post(
-                    "/api/bots/heartbeat",
-                    {"session_id": self.session_id} | self._process,
-                    timeout=timeout,
-                    language=self._language,
-                )
-            except Refused as refused:
-                pause = 0.5
-                if refused.reason in GONE or time.monotonic() > self._hold_until:
-                    self.lost = str(refused)
-                    return
-                continue
-            self._session, self._asked_at = answer["session"], asked_at
-            pause = float(self._session["heartbeat_seconds"])
-            self._hear(answer.get("notice"))
-
-    def _hear(self, notice: Answer | None) -> None:
-        self.notice, self.ends_at = notice, None
-        if notice is not None and notice["at"] is not None:
-            # By the limiter's clock alone, which may not be this host's.
-            at, lease_until = (
-                datetime.fromisoformat(text) for text in (notice["at"], self._session["lease_expires_at"])
-            )
-            self.ends_at = self._asked_at + self._session["lease_seconds"] + (at - lease_until).total_seconds()
-
-    def give_back(self) -> None:
-        """Tell the limiter of the end; where it cannot be told, the lease ends it."""
-        self._over.set()
-        until = time.monotonic() + (0.0 if self.lost else STOP_SECONDS)
-        while True:
-            try:
-                self._channel.post("/api/bots/stop", {"session_id": self.session_id}, timeout=STOP_SECONDS)
-                return
-            except Refused as refused:
-                if refused.reason in GONE or time.monotonic() > until:
-                    return
-            time.sleep(0.2)
-
-
 class Parent:
     """What stands beside the command: signals in, ends out."""
 
@@ -163,9 +52,11 @@ class Parent:
         self._wanted, self._file, self._slot = wanted, file, slot
         self._own_group = not in_foreground_of_terminal()  # in another group it could not read from the terminal
         self._guard = 0
+        self._ear: Ear | None = None
         self._child = 0
         self._status: int | None = None
         self._end_at: float | None = None
+        self._cpu_seconds = 0.0
         self._notice: Answer | None = None
 
     def run(self) -> int:
@@ -176,15 +67,18 @@ class Parent:
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         ours, theirs = os.pipe()
         self._child = self._start(before)
+        self._ear = None if self._own_group else Ear(heard - {signal.SIGCHLD})
         self._guard = guard(self._child if self._own_group else 0, self._slot.session_id, (ours, theirs))
         os.close(ours)
-        self._slot.keep()
+        self._slot.keep(self._cost)
         while self._status is None or self._descendants():
             self._hear(heard)
             self._reap()
             self._mind_the_slot()
         with suppress(ProcessLookupError):
             os.kill(self._guard, signal.SIGKILL)
+        if self._ear is not None:
+            self._ear.close()
         return self._status
 
     def _start(self, mask: set[int]) -> int:
@@ -214,10 +108,11 @@ class Parent:
         """Wait for a signal, a moment at most, and pass it on."""
         found = signal.sigtimedwait(heard, LOOK_SECONDS)
         if found is None or found.si_signo == signal.SIGCHLD or self._status is not None:
+            if self._ear is not None:
+                self._ear.note()  # so that none of it is taken for what comes later
             return
-        hung_up = found.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid()  # which only the leader is told of
-        if found.si_code == BY_KERNEL and not self._own_group and not hung_up:
-            return  # typed at the terminal, which the command shares
+        if self._ear is not None and self._ear.everybody_heard(found.si_signo):
+            return
         with suppress(ProcessLookupError, PermissionError):
             os.kill(self._child, found.si_signo)
 
@@ -240,13 +135,23 @@ class Parent:
     def _descendants(self) -> list[processes.Process]:
         """All that lives of the bot: as their subreaper, this process is above each of them."""
         table, found = processes.everything(), list[processes.Process]()
-        above = {os.getpid()}
+        above, beside = {os.getpid()}, {self._guard, self._ear.pid if self._ear else 0}
         for process in sorted(table.values(), key=lambda one: one.start):
-            if process.parent in above and process.pid != self._guard:
+            if process.parent in above and process.pid not in beside:
                 above.add(process.pid)
                 if process.lives:
                     found.append(process)
         return found
+
+    def _cost(self) -> Answer:
+        """What the bot costs: memory that nobody shares, CPU seconds."""
+        living = self._descendants()
+        ticks = sum(one.own_ticks + one.waited_for_ticks for one in living)
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self._cpu_seconds = max(self._cpu_seconds, ticks / processes.TICKS + ended.ru_utime + ended.ru_stime)
+        memory = [held for one in living if (held := processes.unshared_bytes(one.pid)) is not None]
+        told = {"memory_bytes": sum(memory)} if memory else {}
+        return told | {"cpu_seconds": round(self._cpu_seconds, 2)}
 
     def _mind_the_slot(self) -> None:
         """Tell of an end that is announced. End all where the slot is lost: SIGTERM, ten seconds, SIGKILL."""
@@ -281,53 +186,6 @@ class Parent:
                 if process.state == "T":  # it stands, and would not hear
                     processes.send(descriptor, signal.SIGCONT)
                 os.close(descriptor)
-
-
-def guard(group: int, mark: str, pipe: tuple[int, int]) -> int:
-    """Fork what ends the bot where this process is killed: SIGTERM, two seconds, SIGKILL. Its pid."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.setsid()
-        ours, theirs = pipe
-        os.close(theirs)
-        signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(nothing, number)
-        kept = {ours}
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and int(name) not in kept:
-                with suppress(OSError):
-                    os.close(int(name))
-        os.read(ours, 1)  # ends when nobody holds the other side any more
-        end_at = time.monotonic() + GUARD_GRACE_SECONDS
-        number = signal.SIGTERM
-        while found := left_behind(group, mark):
-            for process in found:
-                descriptor = processes.opened(process.pid, process.start)
-                if descriptor is not None:
-                    processes.send(descriptor, number)
-                    os.close(descriptor)
-            while number == signal.SIGTERM and time.monotonic() < end_at and left_behind(group, mark):
-                time.sleep(LOOK_SECONDS)
-            number = signal.SIGKILL
-            time.sleep(LOOK_SECONDS / 10)
-    finally:
-        os._exit(0)
-
-
-def left_behind(group: int, mark: str) -> list[processes.Process]:
-    """What lives of a bot whose parent is gone: its group, those with its mark, and what descends from them."""
-    found, above = list[processes.Process](), set[int]()
-    for process in sorted(processes.everything().values(), key=lambda one: one.start):
-        if process.pid == os.getpid() or not process.lives:
-            continue
-        if process.group == group or process.parent in above or processes.mark(process.pid) == mark:
-            above.add(process.pid)
-            found.append(process)
-    return found
 
 
 def in_foreground_of_terminal() -> bool:

@@ -13,11 +13,9 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from limiter.agent.words import KEY_REFUSED, REFUSED, UNREADABLE, text
+from limiter.calling import is_loopback, worth_waiting
 
 IDLE_SECONDS = 30.0  # of a kept connection; the server closes after 75
-NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
-WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused", "start_rate", "box_busy"}
-GONE = frozenset({"session_ended", "session_unknown"})
 KEY = frozenset({"unauthorized", "forbidden", "too_many_attempts"})
 LONGEST_ANSWER = 8 * 1024 * 1024
 
@@ -40,8 +38,8 @@ class Refused(Exception):
 
     @property
     def worth_waiting(self) -> bool:
-        """Whether asking again for a slot may help soon: not for a suspended user."""
-        return self.reason in WORTH_WAITING and not (self.reason == "user_limit" and self.facts.get("limit") == 0)
+        """Whether asking again for a slot may help soon."""
+        return worth_waiting(self.reason, self.facts)
 
     @property
     def ticket(self) -> Answer | None:
@@ -185,7 +183,8 @@ class Channel:
     def _proxy_of(self, parts: SplitResult) -> SplitResult | None:
         """What stands between; nothing where the limiter is on this host."""
         host = parts.hostname or ""
-        chosen = self._network.get(f"{parts.scheme}_proxy", "")
+        name = next((name for name in (f"{parts.scheme}_proxy", "all_proxy") if self._network.get(name)), "")
+        chosen = self._network.get(name, "")
         if not chosen or is_loopback(host):
             return None
         if _is_excepted(host, parts.port, self._network.get("no_proxy", "")):
@@ -196,8 +195,7 @@ class Channel:
                 return proxy
         except ValueError:
             pass
-        name = f"{parts.scheme}_proxy"  # its value may hold a password
-        told = text(
+        told = text(  # without its value, which may hold a password
             fr=f"{name} n'est pas l'adresse d'un proxy qui commence par http://",
             en=f"{name} is no address of a proxy that begins with http://",
             language=self._language,
@@ -254,8 +252,3 @@ def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:
     parts = host.lower().split(".")
     domains = {".".join(parts[at:]) for at in range(len(parts))}
     return "*" in names or bool(names & (domains | {f"{domain}:{port}" for domain in domains}))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether that name or address is this host itself."""
-    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"

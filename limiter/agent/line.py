@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,24 +10,12 @@ from functools import partial
 from typing import Any
 
 from limiter.agent.bot import Bot
-from limiter.agent.limiter_api import GONE, Answer, Channel, Refused
+from limiter.agent.limiter_api import Answer, Channel, Refused
+from limiter.calling import GONE, delays, spread
 
 CALLS_AT_ONCE = 8
 BEATS_A_REQUEST, BYTES_A_REQUEST = 500, 64_000  # the limiter takes 64 KiB
 CALL_SECONDS = 10.0
-
-
-def delays() -> Iterator[float]:
-    """Seconds between tries: 0.1 doubled up to 2, each spread so that many agents do not come back in step."""
-    longest = 0.1
-    while True:
-        yield spread(longest, 0.5)
-        longest = min(2.0, longest * 2)
-
-
-def spread(seconds: float, least: float) -> float:
-    """A random share of it, from `least` up to the whole."""
-    return seconds * random.uniform(least, 1.0)  # noqa: S311  it spreads load and guards nothing
 
 
 class Line:

@@ -129,7 +129,7 @@ class Members:
 
     def kill(self) -> None:
         """SIGKILL to each."""
-        in_group = self.group is not None and self.group.kill()
+        in_group = self.group is not None and not self.group.pids() & (processes.own_line() - {0}) and self.group.kill()
         for identity, descriptor in self._reached(with_group=not in_group):
             self._send(identity, descriptor, signal.SIGKILL)
 
@@ -142,7 +142,10 @@ class Members:
 
     def _reached(self, with_group: bool = True) -> Iterable[tuple[Identity, int]]:
         """Each of them with a pidfd that is surely its own."""
+        never = processes.own_line()
         for known in list(self.known.values()):
+            if known.pid in never:
+                continue
             if known.descriptor is not None:
                 yield (known.pid, known.start), known.descriptor
             elif (descriptor := processes.opened(known.pid, known.start)) is not None:
@@ -150,7 +153,7 @@ class Members:
                 os.close(descriptor)
         if self.group is None or not with_group:
             return
-        for pid in self.group.pids() - set(self.known) - {0}:
+        for pid in self.group.pids() - set(self.known) - never:
             descriptor = processes.opened(pid)
             if descriptor is None:
                 continue
@@ -219,16 +222,16 @@ class Look:
 
     def __init__(self) -> None:
         self._marks = dict[Identity, str | None]()
-        self._own = {os.getpid(), os.getppid()}
 
     def take(self, everyone: Iterable[Members]) -> None:
         """Add what is new to each."""
         table = processes.everything()
+        never = processes.own_line(table)
         marks = {members.mark: members for members in everyone}
         owners = dict[int, set[Members]]()
         in_group = dict[Members, set[int]]()
         for members in marks.values():
-            in_group[members] = members.group.pids() if members.group else set()
+            in_group[members] = members.group.pids() - never if members.group else set()
             for pid in in_group[members] | set(members.known):
                 owners.setdefault(pid, set()).add(members)
             members.past = {pid for pid in members.past if pid not in table}
@@ -242,7 +245,7 @@ class Look:
         }  # fmt: skip
         used_sessions = set[int]()
         for process in sorted(table.values(), key=lambda process: process.start):
-            if process.pid in self._own or not process.lives:
+            if process.pid in never or not process.lives:
                 continue
             found = self._owners_of(process, owners, sessions, marks)
             if not found:

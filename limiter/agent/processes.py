@@ -2,7 +2,10 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from limiter.processes import unshared_bytes as unshared
 
 TICKS = os.sysconf("SC_CLK_TCK")
 DEAD = frozenset("ZXx")
@@ -56,6 +59,19 @@ def everything() -> dict[int, Process]:
     return {process.pid: process for process in found if process is not None}
 
 
+def own_line(table: Mapping[int, Process] | None = None) -> set[int]:
+    """This process and all that it descends from, with 0 and 1: never part of a bot, whatever else speaks for it.
+
+    In a container a process whose parent, group or leader is outside has 0 for it, and so have the kernel's threads.
+    """
+    found, pid = {0, 1}, os.getpid()
+    while pid not in found:
+        found.add(pid)
+        process = table.get(pid) if table is not None else read(pid)
+        pid = process.parent if process is not None else 0
+    return found
+
+
 def mark(pid: int, name: bytes = b"LIMITER_SESSION_ID") -> str | None:
     """The session that the process was started with, from its environment; None where there is none or it is hidden."""
     try:
@@ -70,24 +86,12 @@ def mark(pid: int, name: bytes = b"LIMITER_SESSION_ID") -> str | None:
 
 
 def unshared_bytes(pid: int) -> int | None:
-    """What it holds in memory or swap and shares with nobody's file: its part of anonymous pages. None where hidden.
-
-    RSS would count a page once for each process that shares it: up to 17 times too much for forked workers.
-    """
+    """What it holds and shares with nobody; None where that is hidden."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            lines = file.read().splitlines()
+            return unshared(file.read())
     except OSError:
         return None
-    found = dict[bytes, int]()
-    for line in lines[1:]:
-        name, _, size = line.partition(b":")
-        found[name] = int(size.split()[0]) * 1024
-    if b"Pss_Anon" in found:
-        return found[b"Pss_Anon"] + found.get(b"SwapPss", 0)
-    if b"Private_Dirty" in found:  # before Linux 5.4
-        return found[b"Private_Dirty"] + found.get(b"SwapPss", 0)
-    return None
 
 
 def opened(pid: int, start: int | None = None) -> int | None:

@@ -13,19 +13,17 @@ from typing import Any
 
 from limiter.agent import cgroups, processes
 from limiter.agent.book import Book, Entry
-from limiter.agent.bot import GRACE_SECONDS, Bot
-from limiter.agent.limiter_api import GONE, NOTHING_DECIDED, Answer, Channel, Refused
-from limiter.agent.line import CALL_SECONDS, Line, delays, spread
+from limiter.agent.bot import Bot
+from limiter.agent.limiter_api import Answer, Channel, Refused
+from limiter.agent.line import CALL_SECONDS, Line
 from limiter.agent.members import Look, Members, Watcher, now_in_ticks
 from limiter.agent.message import Fields
 from limiter.agent.pacing import Pacing
 from limiter.agent.run import NETWORK
 from limiter.agent.words import REFUSED, WRONG_COMMAND_LINE, Unable, text, waiting
+from limiter.calling import ASK_AGAIN_SECONDS, GONE, NOTHING_DECIDED, PATIENCE_SECONDS, TURN_SECONDS, delays, spread
 from limiter.processes import identity
 
-PATIENCE_SECONDS = 10.0  # how long a start is tried where no answer comes or nothing was decided
-ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
-TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
 YOUNG_SECONDS = 10.0
 LOOK_SECONDS, LOOK_AT_THE_YOUNG_SECONDS, LOOK_BESIDE_GROUPS_SECONDS = 1.0, 0.25, 5.0
 CHECK_SECONDS = 0.5  # between two checks of what is about to be lost
@@ -35,14 +33,14 @@ KILL_AGAIN_SECONDS, UNTOUCHABLE_SECONDS = 0.1, 5.0
 class Roster:
     """The bots, what is asked for them, and what becomes of them."""
 
-    def __init__(self, book: Book, log: Callable[..., None], *, groups: bool = True) -> None:
+    def __init__(self, book: Book, log: Callable[..., None], *, groups: bool, grace_seconds: float) -> None:
         self.bots = dict[str, Bot]()
         """By the Idempotency-Key of the start."""
         self.lines = dict[tuple[Any, ...], Line]()
         self.watcher = Watcher()
         self.pacing = Pacing()
         self.log = log
-        self._book, self._groups = book, groups
+        self._book, self._groups, self._grace_seconds = book, groups, grace_seconds
         self._look = Look()
         self._look_due = asyncio.Event()
         self._tasks = set[asyncio.Task[Any]]()
@@ -92,13 +90,19 @@ class Roster:
     def _may_be_adopted(self, process: processes.Process, language: str) -> None:
         """Raises Unable."""
         pid, held = process.pid, {pid for bot in self.bots.values() for pid in bot.members.pids()}
-        if pid in held:
+        if pid == 1:
+            told = text(
+                fr="Le processus 1 est le premier de sa machine ou de son conteneur : il ne pourrait pas être arrêté.",
+                en="Process 1 is the first of its machine or container: it could not be ended.",
+                language=language,
+            )
+        elif pid in held:
             told = text(
                 fr=f"Le processus {pid} a déjà une place.",
                 en=f"Process {pid} has a slot already.",
                 language=language,
             )
-        elif os.getpid() in _tree(pid):  # the first process of the machine, our guardian, ourselves
+        elif os.getpid() in _tree(pid):  # our guardian, ourselves
             told = text(
                 fr=f"Du processus {pid} descend l'agent lui-même : ce n'est pas un bot.",
                 en=f"The agent itself descends from process {pid}: it is no bot.",
@@ -277,10 +281,10 @@ class Roster:
         bot.ending = self.background(self._ended(bot))
 
     async def _ended(self, bot: Bot) -> None:
-        """SIGTERM, ten seconds, SIGKILL until none is left."""
+        """SIGTERM, the grace, SIGKILL until none is left."""
         self._look.take([bot.members for bot in self.bots.values()])
         bot.members.terminate()
-        kill_at, said = time.monotonic() + GRACE_SECONDS, set[str]()
+        kill_at, said = time.monotonic() + self._grace_seconds, set[str]()
         while bot.members.alive() and not bot.released:
             untouchable = set(bot.members.untouchable.values())
             if untouchable - said:

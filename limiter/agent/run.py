@@ -20,7 +20,7 @@ START_SECONDS = 15.0  # an agent that does not answer by then is not there
 SILENCE_SECONDS = 30.0  # it says every few seconds that it is still at it
 MAKE_PLACE_SECONDS = 3.0
 STARTS = 3
-NETWORK = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+NETWORK = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """How this process reaches the net, which the agent does for it; `HTTPS_PROXY` where `https_proxy` is not set."""
 OUR_OWN = ("LIMITER_KEY",)  # not for the command
 
@@ -66,7 +66,6 @@ def asked(wanted: Wanted) -> message.Fields:
         "user": wanted.user,
         "url": wanted.url,
         "key": wanted.key,
-        "wait": str(wanted.wait_seconds),
         "on_lost": wanted.on_lost,
         "language": os.environ.get("LIMITER_LANG", ""),
         "again": os.urandom(16).hex(),  # the Idempotency-Key: whatever is lost on the way, it is one start
@@ -81,10 +80,14 @@ def asked(wanted: Wanted) -> message.Fields:
         if value := os.environ.get(name) or os.environ.get(name.upper()):
             question[name] = value
     give_up_at, asked_to_make_place = time.monotonic() + START_SECONDS, False
+    wait_until = time.monotonic() + wanted.wait_seconds
     while True:
-        with_agent = connection(give_up_at)
+        with_agent, asked_at = connection(give_up_at), time.monotonic()
+        question["wait"] = str(max(0.0, wait_until - asked_at))
         answer = ask(with_agent, question)
         with_agent.close()
+        if answer is None and time.monotonic() - asked_at > 1:  # it was there, and will be again
+            give_up_at = time.monotonic() + START_SECONDS
         if answer is not None and answer.get("status") != "older":
             return answer
         if answer is not None and not asked_to_make_place:

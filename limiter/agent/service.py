@@ -21,6 +21,7 @@ from typing import Any
 
 from limiter.agent import cost, message
 from limiter.agent.book import Book
+from limiter.agent.bot import GRACE_SECONDS
 from limiter.agent.guardian import PACKAGE_FOLDER, command, own_environment
 from limiter.agent.limiter_api import Refused
 from limiter.agent.message import HEADER, PROTOCOL, Fields
@@ -28,10 +29,12 @@ from limiter.agent.report import report
 from limiter.agent.roster import Roster
 from limiter.agent.run import usable_folder
 from limiter.agent.words import UNREADABLE, Unable, text
+from limiter.processes import MEASURED_AFTER_SECONDS, MEASURED_EVERY_SECONDS
 
 STILL_SECONDS = 5.0
 IDLE_SECONDS = 600.0  # an agent that the first `run` started goes when nothing was asked of it for so long
 LOG_BYTES = 1_000_000
+TAKE_A_VALUE = ("--guarded-by", "--idle", "--measure-every", "--measure-after", "--grace")
 
 
 class Options:
@@ -41,13 +44,14 @@ class Options:
         given = dict[str, str]()
         rest = iter(arguments)
         for name in rest:
-            given[name] = next(rest) if name in ("--guarded-by", "--idle", "--measure-every", "--measure-after") else ""
+            given[name] = next(rest) if name in TAKE_A_VALUE else ""
         self.away = "--away" in given
         self.groups = "--no-groups" not in given
         self.guardian = int(given.get("--guarded-by", "0"))
         self.idle_seconds = float(given.get("--idle", IDLE_SECONDS))
-        self.measure_every = float(given.get("--measure-every", cost.EVERY_SECONDS))
-        self.measure_after = float(given.get("--measure-after", cost.AFTER_SECONDS))
+        self.measure_every = float(given.get("--measure-every", MEASURED_EVERY_SECONDS))
+        self.measure_after = float(given.get("--measure-after", MEASURED_AFTER_SECONDS))
+        self.grace_seconds = float(given.get("--grace", GRACE_SECONDS))
         self.handed_on = [one for one in arguments if one != "--guarded-by" and one != given.get("--guarded-by")]
 
 
@@ -100,7 +104,8 @@ class Agent:
 
     async def serve(self) -> int:
         """Until there is nothing to do, or it makes place for another; the exit status."""
-        self.roster = Roster(Book(os.path.dirname(self.path)), self.log, groups=self.options.groups)
+        book, options = Book(os.path.dirname(self.path)), self.options
+        self.roster = Roster(book, self.log, groups=options.groups, grace_seconds=options.grace_seconds)
         loop = asyncio.get_running_loop()
         loop.add_reader(self.roster.watcher.descriptor, self.roster.watcher.run)
         for number, then in ((signal.SIGTERM, self.leave), (signal.SIGINT, self.leave), (signal.SIGHUP, self.again)):
@@ -244,7 +249,7 @@ class Agent:
             return {"status": "older"}
         answers = {
             "start": self._start, "adopt": self._start, "status": self._status, "stop": self._stop,
-            "make place": self._make_place,
+            "make place": self._make_place, "give way": self._give_way,
         }  # fmt: skip
         try:
             return await answers[question["ask"]](question, pid)
@@ -269,6 +274,14 @@ class Agent:
 
     async def _make_place(self, question: Fields, _pid: int) -> Fields:
         asyncio.get_running_loop().call_later(0.05, partial(self.again, question["python"], question["folder"]))
+        return {"done": "1"}
+
+    async def _give_way(self, _question: Fields, _pid: int) -> Fields:
+        """To an agent in the foreground, which finds the bots in the book."""
+        if not self.options.away:
+            return {}
+        self.log("agent_gives_way", bots=len(self.roster.bots))
+        asyncio.get_running_loop().call_later(0.05, self._over.set)
         return {"done": "1"}
 
     async def _stop(self, question: Fields, _pid: int) -> Fields:

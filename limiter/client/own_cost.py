@@ -5,15 +5,13 @@ does not say it (Linux alone does), or where several sessions live in this proce
 Does not promise: what the bot's child processes cost. `python -m limiter run` measures those too.
 """
 
-import re
 import time
 from pathlib import Path
 from typing import ClassVar
 
-FIRST_AFTER_SECONDS = 60.0
-EVERY_SECONDS = 15.0  # a reading takes 1 to 4 ms of a bot of 100 MB
+from limiter.processes import MEASURED_AFTER_SECONDS, MEASURED_EVERY_SECONDS, unshared_bytes
+
 ROLLUP = Path("/proc/self/smaps_rollup")
-UNSHARED = re.compile(rb"^(?:Pss_Anon|SwapPss): +(\d+) kB$", re.MULTILINE)  # RSS would count what others share
 
 
 class OwnCost:
@@ -27,7 +25,7 @@ class OwnCost:
     def begin(self, now: float) -> None:
         """The session holds its slot from now on, in monotonic seconds."""
         self._open.add(self)
-        self._cpu_before, self._due_at = time.process_time(), now + FIRST_AFTER_SECONDS
+        self._cpu_before, self._due_at = time.process_time(), now + MEASURED_AFTER_SECONDS
 
     def end(self) -> None:
         """The session is over."""
@@ -37,14 +35,10 @@ class OwnCost:
         """`memory_bytes` and `cpu_seconds` where they are due and known, else nothing."""
         if now < self._due_at or self._open != {self}:
             return {}
-        self._due_at = now + EVERY_SECONDS
+        self._due_at = now + MEASURED_EVERY_SECONDS  # a reading takes 1 to 4 ms of a bot of 100 MB
         try:
             memory = unshared_bytes(ROLLUP.read_bytes())
         except OSError:
             return {}
-        return {"memory_bytes": memory, "cpu_seconds": round(time.process_time() - self._cpu_before, 3)}
-
-
-def unshared_bytes(rollup: bytes) -> int:
-    """Bytes of anonymous memory, in RAM or swapped out, from the text of a `smaps_rollup`."""
-    return sum(int(kilobytes) for kilobytes in UNSHARED.findall(rollup)) * 1024
+        cpu_seconds = round(time.process_time() - self._cpu_before, 3)
+        return {"cpu_seconds": cpu_seconds} | ({} if memory is None else {"memory_bytes": memory})

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from limiter.client.stay import STOP_PATIENCE_SECONDS, Flow, Number, Pause, Side, Stay
+from limiter.calling import STOP_PATIENCE_SECONDS
+from limiter.client.stay import Flow, Number, Pause, Side, Stay
 from limiter.client.wire import Answer, Reply
 
 

@@ -11,11 +11,10 @@ What is asked and when is written once, as flows: generators that yield a Call o
 
 import asyncio
 import logging
-import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
 from typing import Any, Literal
@@ -23,16 +22,20 @@ from typing import Any, Literal
 import httpx
 
 from limiter import processes
+from limiter.calling import (
+    ASK_AGAIN_SECONDS,
+    GONE,
+    NOTHING_DECIDED,
+    PATIENCE_SECONDS,
+    STOP_PATIENCE_SECONDS,
+    TURN_SECONDS,
+    delays,
+    spread,
+    worth_waiting,
+)
 from limiter.client.own_cost import OwnCost
 from limiter.client.wire import Answer, Connection, Refused, Reply
 
-PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes
-STOP_PATIENCE_SECONDS = 5.0  # a bot that ends waits no longer: its lease gives the slot back
-ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
-TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
-NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
-WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "start_rate", "box_busy", "paused"}
-GONE = frozenset({"session_ended", "session_unknown"})
 WHOLE_DIGITS, DECIMALS = 20, 18  # of a quantity or price, as the API takes them
 
 log = logging.getLogger("limiter.client")
@@ -58,24 +61,6 @@ class Pause:
 
 
 Flow = Generator[Call | Pause, Reply | None, Any]
-
-
-def worth_waiting(refused: Refused) -> bool:
-    """Whether asking again for a slot may help soon: not a suspended user."""
-    return refused.reason in WORTH_WAITING and not (refused.reason == "user_limit" and refused.extra.get("limit") == 0)
-
-
-def delays() -> Iterator[float]:
-    """Seconds between tries: 0.1 doubled up to 2, each spread so that many bots do not come back in step."""
-    longest = 0.1
-    while True:
-        yield spread(longest, 0.5)
-        longest = min(2.0, longest * 2)
-
-
-def spread(seconds: float, least: float) -> float:
-    """A random share of it, from `least` up to the whole."""
-    return seconds * random.uniform(least, 1.0)  # noqa: S311  it spreads load and guards nothing
 
 
 def plain(number: Number) -> str:
@@ -197,7 +182,7 @@ class Stay:
                 break
             except Refused as refused:
                 left = give_up_at - time.monotonic()
-                if not worth_waiting(refused) or left <= 0:
+                if not worth_waiting(refused.reason, refused.extra) or left <= 0:
                     raise
                 if refused.reason != "out_of_reach":
                     asked_at = None

@@ -3,7 +3,6 @@
 Promises: whatever goes wrong is a `Refused` with a sentence for a person. Does not promise: to try again (see stay.py).
 """
 
-import ipaddress
 import os
 import re
 import ssl
@@ -12,6 +11,8 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import httpx
+
+from limiter.calling import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:5001"
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "success", "error", "reason", "request_id"}
@@ -132,13 +133,3 @@ class Connection:
                 fr=f"Ce qui répond à {self.url} n'est pas le limiteur", en=f"What answers at {self.url} is no limiter"
             )
         return Refused(reason, status, f"{sentence} ({detail}).")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address can only be this machine."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback or address.is_unspecified

@@ -1,13 +1,19 @@
-"""Bots behind a real limiter and a real agent, in each of the ways that the agent knows their processes by."""
+"""Bots behind a real limiter and a real agent, in each of the ways that the agent knows their processes by.
 
+Most of what is seen here takes seconds in which nothing is done: a lease, ten seconds of grace. `meanwhile` and
+`at_once` let such seconds pass for several tests together.
+"""
+
+import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -19,6 +25,7 @@ if not LINUX:
     collect_ignore_glob = ["test_*.py"]  # an agent needs Linux; elsewhere `run` is `--direct`
 
 
+@cache
 def groups_may_be_made() -> bool:
     """Whether this user may make a control group below that of this process."""
     sleeper = subprocess.Popen(["sleep", "60"])
@@ -85,6 +92,16 @@ class Bots:
         direct = ["--direct"] if self.way == "direct" else []
         return [sys.executable, "-m", "limiter", "run", "--user", user, *direct, *options, "--"]
 
+    def renewed(self, user: str) -> None:
+        """Returns after the next beat for that user's bot: without it the slot would end with the lease."""
+
+        def until() -> str:
+            (row,) = self.limiter.listed(user_id=user, status="active")
+            return str(row["lease_expires_at"])
+
+        before = until()
+        wait_until(lambda: until() > before, 10, "a beat")
+
     def run(self, *command: str, user: str | None = None, text: str = "", **env: str) -> Any:
         """Run it to its end."""
         return subprocess.run(
@@ -101,10 +118,8 @@ class Bots:
         self.limiter.admin("POST", f"/api/admin/sessions/{row['public_id']}/stop", {"reason": "test"})
 
 
-def heeds_every_signal() -> None:
-    """A shell starts what runs in its background deaf to these two, and a trap cannot undo that."""
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
+HEEDS_EVERY_SIGNAL = ("env", "--default-signal=INT,QUIT")
+"""A shell starts what runs in its background deaf to these two, and a trap cannot undo that."""
 
 
 class Bot:
@@ -116,10 +131,10 @@ class Bot:
         self.folder.mkdir()
         begin = "note() { echo $1 > $2.new; mv $2.new $2; }; note $$ pid; "
         self.process = subprocess.Popen(
-            [*bots.command(self.user, *options), "sh", "-c", begin + script],
+            [*HEEDS_EVERY_SIGNAL, *bots.command(self.user, *options), "sh", "-c", begin + script],
             **{  # type: ignore[call-overload]
                 "env": bots.env, "cwd": self.folder, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-                "stderr": subprocess.PIPE, "text": True, "preexec_fn": heeds_every_signal,
+                "stderr": subprocess.PIPE, "text": True,
             } | popen,
         )  # fmt: skip
         wait_until(lambda: (self.folder / "pid").exists() or self.process.poll() is not None, 20, "the bot runs")
@@ -140,21 +155,96 @@ class Bot:
         return self.bots.holds(self.user)
 
 
+def all_of(bot: Bot) -> set[int]:
+    """Every process with the bot's folder as its working folder."""
+    found = set[int]()
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdecimal() and os.readlink(f"/proc/{name}/cwd") == str(bot.folder) and lives(int(name)):
+                found.add(int(name))
+    return found
+
+
 WAYS = ["group", "tree", "direct"]
+SHORT_GRACE = 2
+
+
+@pytest.fixture(scope="package")
+def shared_limiter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
+    """One for all tests that leave it alone: to start one takes longer than most of them."""
+    one = Limiter(tmp_path_factory.mktemp("limiter"), {"BOT_LEASE_SECONDS": 5, "LIMITER_LANG": "en"})
+    try:
+        one.serve()
+        yield one
+        one.close()
+    finally:
+        one.kill()
+
+
+@pytest.fixture(scope="module")
+def ways(shared_limiter: Limiter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bots]]:
+    """Bots whose processes are known by a control group, by mark and tree, or to a small parent."""
+    made = {way: Bots(tmp_path_factory.mktemp(f"bots-{way}"), way, limiter=shared_limiter) for way in WAYS}
+    try:
+        made["group"].agent("--grace", str(SHORT_GRACE))
+        made["tree"].agent("--no-groups", "--grace", str(SHORT_GRACE))
+        yield made
+    finally:
+        for one in made.values():
+            one.close()
+
+
+def in_that_way(ways: dict[str, Bots], way: str) -> Bots:
+    if way == "group" and not groups_may_be_made():
+        pytest.skip("this user may not make control groups")
+    return ways[way]
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def bots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bots]:
-    """Bots whose processes are known by a control group, by mark and tree, or to a small parent."""
-    if request.param == "group" and not groups_may_be_made():
-        pytest.skip("this user may not make control groups")
-    shared = Bots(tmp_path_factory.mktemp(f"bots-{request.param}"), request.param)
-    try:
-        if request.param == "tree":
-            shared.agent("--no-groups")
-        yield shared
-    finally:
-        shared.close()
+def bots(request: pytest.FixtureRequest, ways: dict[str, Bots], begun: object) -> Bots:
+    """In one of the ways, for a test that does something all the time."""
+    return in_that_way(ways, request.param)
+
+
+def meanwhile(check: Callable[[Bots], None]) -> Callable[..., None]:
+    """A test, in each of the ways, that mostly waits: it begins with the first of its module, beside all others."""
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test(ways: dict[str, Bots], way: str, begun: dict[tuple[str, str], "Future[None]"]) -> None:
+        in_that_way(ways, way)
+        begun[check.__name__, way].result()
+
+    test.__name__, test.__doc__ = check.__name__, check.__doc__
+    test.check = check  # type: ignore[attr-defined]
+    return test
+
+
+@pytest.fixture(scope="module")
+def begun(request: pytest.FixtureRequest, ways: dict[str, Bots]) -> Iterator[dict[tuple[str, str], "Future[None]"]]:
+    """Every check of this module that is tested `meanwhile`, by its name and the way."""
+    with ThreadPoolExecutor(max_workers=64) as threads:
+        outcomes = dict[tuple[str, str], Future[None]]()
+        for item in request.session.items:
+            if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item.obj, "check"):
+                way = str(item.callspec.params["way"])
+                outcomes[item.originalname, way] = threads.submit(item.obj.check, ways[way])
+        yield outcomes
+
+
+One = TypeVar("One")
+
+
+def at_once(check: Callable[[One], None], each: Iterable[One]) -> None:
+    """Check each of them, all at the same time. Raises what failed, all of it."""
+    with ThreadPoolExecutor(max_workers=64) as threads:
+        checked = [(one, threads.submit(check, one)) for one in each]
+    failed = list[BaseException]()
+    for one, outcome in checked:
+        if (error := outcome.exception()) is not None:
+            error.add_note(f"of {one}")
+            failed.append(error)
+    if failed:
+        raise BaseExceptionGroup("not all of them hold", failed)
 
 
 @pytest.fixture

@@ -2,36 +2,36 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.agent.conftest import Bots, lives
+from tests.agent.conftest import Bots, in_that_way, lives
 from tests.conftest import new_user, wait_until
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture(scope="module", params=["group", "tree"])
-def bots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bots]:
-    shared = Bots(tmp_path_factory.mktemp("adopt"), request.param)
-    try:
-        shared.agent(*(["--no-groups"] if request.param == "tree" else []))
-        yield shared
-    finally:
-        shared.close()
+def bots(request: pytest.FixtureRequest, ways: dict[str, Bots]) -> Bots:
+    return in_that_way(ways, request.param)
 
 
 @pytest.fixture
 def bot() -> Iterator[subprocess.Popen[bytes]]:
     """A shell and its child, which nobody has given a slot."""
     one = subprocess.Popen(["sh", "-c", "sleep 1000; true"])
+    child = child_of(one.pid)
     yield one
     one.kill()
     one.wait()
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
 
 
 def adopt(bots: Bots, pid: int, user: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -89,11 +89,19 @@ def test_one_that_does_not_exist(bots: Bots, bot: subprocess.Popen[bytes]) -> No
 
 
 def test_what_the_agent_itself_descends_from(bots: Bots) -> None:
-    """As root, the first process of the machine: its end would be everybody's."""
     status = bots.status()
-    for pid in (1, status["pid"], status["guardian"]):
+    for pid in (status["pid"], status["guardian"]):
         told = f"The agent itself descends from process {pid}: it is no bot."
         refused(bots, pid, told, f"Du processus {pid} descend l'agent lui-même : ce n'est pas un bot.")
+
+
+def test_the_first_process_of_the_machine(bots: Bots) -> None:
+    """Its end would be everybody's, and in a container that was entered from outside the agent does not descend from
+    it.
+    """
+    told = "Process 1 is the first of its machine or container: it could not be ended."
+    fr = "Le processus 1 est le premier de sa machine ou de son conteneur : il ne pourrait pas être arrêté."
+    refused(bots, 1, told, fr)
 
 
 @AS_ROOT

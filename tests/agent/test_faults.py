@@ -1,10 +1,12 @@
 """Whatever becomes of agent, guardian, limiter, folder or version: a sentence, and nothing leaked on either side."""
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,29 +15,17 @@ from pathlib import Path
 import pytest
 
 from limiter.agent import processes
-from tests.agent.conftest import Bot, Bots, lives
+from tests.agent.conftest import Bot, Bots, all_of, lives
 from tests.conftest import ROOT, Limiter, new_user, wait_until
 
 Own = Callable[..., Bots]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-@pytest.fixture(scope="module")
-def limiter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
-    """One for all tests of a module that leave it alone: to start one takes longer than most of them."""
-    one = Limiter(tmp_path_factory.mktemp("limiter"), {"BOT_LEASE_SECONDS": 5, "LIMITER_LANG": "en"})
-    try:
-        one.serve()
-        yield one
-        one.close()
-    finally:
-        one.kill()
-
-
 @pytest.fixture
-def bots(tmp_path: Path, limiter: Limiter) -> Iterator[Bots]:
-    """An agent for one test, behind the limiter of the module."""
-    one = Bots(tmp_path, limiter=limiter)
+def bots(tmp_path: Path, shared_limiter: Limiter) -> Iterator[Bots]:
+    """An agent for one test, behind the limiter of all."""
+    one = Bots(tmp_path, limiter=shared_limiter)
     yield one
     one.close()
 
@@ -56,7 +46,7 @@ def test_a_killed_agent_comes_back_and_takes_its_bots_over(bots: Bots, groups: b
     os.kill(ends.noted(), signal.SIGKILL)  # while nobody looks
     wait_until(lambda: another(bots, before), 5, "the agent is back")
     wait_until(lambda: not ends.holds_a_slot, 1)
-    time.sleep(6)  # longer than a lease
+    bots.renewed(bot.user)
     assert bot.process.poll() is None
     assert bot.holds_a_slot
     (row,) = bots.status()["bots"]
@@ -159,7 +149,7 @@ def test_a_limiter_that_is_away_for_a_moment_costs_no_bot(own_bots: Own) -> None
     bots = own_bots(lease=10)
     bot = Bot(bots, "exec sleep 1000")
     bots.limiter.restart(kill=True)
-    time.sleep(11)
+    bots.renewed(bot.user)
     assert bot.holds_a_slot
     assert bot.process.poll() is None
     bot.process.kill()
@@ -184,7 +174,7 @@ def test_what_may_not_be_signalled_keeps_its_slot(own_bots: Own, tmp_path: Path)
 
     def asked(*options: str) -> str:
         done = subprocess.run([*ours, "agent", *options], env=env, capture_output=True, text=True, check=False)
-        return done.stdout
+        return done.stdout or done.stderr
 
     user = new_user()
     command = [*ours, "run", "--user", user, str(becomes_root), "--reuid=0", "sleep", "30"]
@@ -196,14 +186,42 @@ def test_what_may_not_be_signalled_keeps_its_slot(own_bots: Own, tmp_path: Path)
         bots.limiter.client = bots.limiter.new_client()
         bots.limiter.serve()
         wait_until(lambda: bots.holds(user), 3)
-        time.sleep(6)
+        bots.renewed(user)
         assert process.poll() is None
-        assert bots.holds(user)
     finally:
         process.kill()
         process.wait()
     wait_until(lambda: not bots.holds(user), 7)
     assert asked("--stop", "--force") == "The agent has ended.\n"
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["", "at a terminal"])
+def test_where_the_parent_of_direct_is_killed_its_guard_ends_the_bot(
+    shared_limiter: Limiter, tmp_path: Path, terminal: bool
+) -> None:
+    bots = Bots(tmp_path, "direct", limiter=shared_limiter)
+    script = (
+        "trap 'echo closed > orders; exit 0' TERM HUP; (trap '' TERM; exec setsid sleep 1000) & note $! deaf;"
+        "note 1 ready; while :; do sleep 0.05; done"
+    )
+    ours, theirs = os.openpty()
+    options = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "text": None} if terminal else {}
+    bot = Bot(bots, script, **options, **({"start_new_session": True, "preexec_fn": takes_it} if terminal else {}))
+    try:
+        bot.noted("ready")
+        bot.process.kill()
+        bot.process.communicate()
+        wait_until(lambda: not all_of(bot), 5, "all of it ends")
+        assert (bot.folder / "orders").read_text() == "closed\n"
+        wait_until(lambda: not bot.holds_a_slot, 7, "the lease gives the slot back")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def takes_it() -> None:
+    """Makes the terminal of the input that of the new session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 # Folder and version
@@ -244,7 +262,7 @@ def test_a_folder_that_is_taken_away_is_made_again(bots: Bots) -> None:
     wait_until(lambda: not lives(before["guardian"]), 5)
     os.kill(status["pid"], signal.SIGKILL)  # the book is whole, too
     wait_until(lambda: another(bots, status["pid"]), 5)
-    time.sleep(6)
+    bots.renewed(bot.user)
     assert bot.holds_a_slot
     bot.process.kill()
     bot.end()
@@ -274,7 +292,7 @@ def listed(bots: Bots) -> list[int]:
 def newer(folder: Path) -> dict[str, str]:
     """The environment of a program that speaks a newer protocol."""
     shutil.copytree(ROOT / "limiter" / "agent", folder / "limiter" / "agent")
-    for name in ("__init__.py", "__main__.py", "processes.py"):
+    for name in ("__init__.py", "__main__.py", "calling.py", "processes.py"):
         shutil.copy(ROOT / "limiter" / name, folder / "limiter" / name)
     message = folder / "limiter" / "agent" / "message.py"
     message.write_text(message.read_text().replace("PROTOCOL = 1\n", "PROTOCOL = 2\n"))
@@ -344,14 +362,57 @@ def test_it_goes_by_itself_when_nothing_was_asked_for_long(bots: Bots) -> None:
 
 
 def test_one_agent_a_folder(bots: Bots) -> None:
+    bots.agent()
     runs = [subprocess.Popen([*bots.command(new_user()), "sleep", "1000"], env=bots.env) for _ in range(10)]
-    wait_until(lambda: (status := bots.status()) and len(status["bots"]) == 10, 15)
-    second = bots.ask_agent()
-    assert second.returncode == 78
-    assert second.stderr.startswith("limiter: An agent runs already")
+    wait_until(lambda: len(listed(bots)) == 10, 15)
+    for language, told in (("en", "An agent runs already"), ("fr", "Un agent tourne déjà")):
+        bots.env["LIMITER_LANG"] = language
+        second = bots.ask_agent()
+        assert (second.returncode, second.stderr) == (78, f"limiter: {told}: {bots.socket}\n")
     for run in runs:
         run.kill()
         run.wait()
+
+
+def test_an_agent_that_a_run_started_gives_way_to_one_in_the_foreground(bots: Bots) -> None:
+    """It lives in that bot's unit, and would end with it and keep it from ending."""
+    bot = Bot(bots, "exec sleep 1000")
+    before = bots.status()
+    bots.agent()
+    status = wait_until(lambda: (told := bots.status()) and told["pid"] != before["pid"] and told, 10)
+    assert bots.foreground is not None
+    assert status["guardian"] == bots.foreground.pid
+    assert [row["pid"] for row in status["bots"]] == [bot.noted()]
+    wait_until(lambda: not lives(before["pid"]) and not lives(before["guardian"]), 5)
+    bots.renewed(bot.user)
+    bot.process.kill()
+    bot.end()
+    wait_until(lambda: not bot.holds_a_slot, 2)
+
+
+def test_a_run_that_waits_outlives_the_agent(bots: Bots) -> None:
+    """Longer than an agent that does not answer is waited for, which is a second here."""
+    program = "import limiter.agent.run as run, sys; run.START_SECONDS = 1; sys.exit(run.main(sys.argv[1:]))"
+    user = new_user()
+    held = bots.limiter.session(user)
+    bots.run("true")
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", program, "--user", user, "--wait", "60", "echo", "I run"],
+        env=bots.env, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def refusals() -> int:
+        answer = bots.limiter.admin("GET", "/api/admin/refusals", params={"user_id": user})
+        return len(answer.json()["items"])
+
+    wait_until(lambda: refusals() == 1, 10, "it has asked")
+    time.sleep(1.2)
+    os.kill(bots.status()["pid"], signal.SIGKILL)
+    wait_until(lambda: refusals() == 2, 5, "it has asked the next agent")
+    assert waiting.poll() is None
+    waiting.terminate()
+    waiting.communicate(timeout=5)
+    bots.limiter.end(held)
 
 
 def test_the_agent_holds_nothing_of_the_bot_that_started_it(bots: Bots, tmp_path: Path) -> None:

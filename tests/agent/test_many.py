@@ -1,11 +1,15 @@
-"""Many bots in one agent: none is lost, none is forgotten, however often the agent is killed."""
+"""Many bots in one agent: none is lost, none is forgotten, however often the agent is killed.
+
+The long form, a hundred kills under a hundred bots, is `python -m benchmarks wrapping`.
+"""
 
 import os
 import random
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -13,53 +17,99 @@ from tests.agent.conftest import Bots, lives
 from tests.conftest import new_user, wait_until
 
 Own = Callable[..., Bots]
+KILLS, UNDER = 10, 30
 STARTS_AT_ONCE = 10
+# `run` as it is, but that Python does not come up anew for each: it forks, and every child becomes a bot.
+MANY = f"""
+import os, sys
+from limiter.agent import run
+for number, user in enumerate(sys.argv[1:], 1):
+    if os.fork() == 0:
+        os._exit(run.main(["--user", user, "sleep", "1000"]))
+    if number % {STARTS_AT_ONCE} == 0:
+        print(flush=True)
+        sys.stdin.readline()
+print(flush=True)
+sys.stdin.read()
+"""
 
 
-def sleepers(bots: Bots, count: int) -> list[subprocess.Popen[bytes]]:
+class Sleepers:
     """So many bots, each of a user of its own, that have their slots."""
-    runs = list[subprocess.Popen[bytes]]()
-    for at in range(count):
-        runs.append(subprocess.Popen([*bots.command(new_user()), "sleep", "1000"], env=bots.env))
-        if at % STARTS_AT_ONCE == 0:
-            wait_until(lambda: bots.limiter.capacity()["current_bots"] >= len(runs), 20)
-    wait_until(lambda: bots.limiter.capacity()["current_bots"] == count, 20)
-    return runs
+
+    def __init__(self, bots: Bots, count: int) -> None:
+        self.bots, self.count = bots, count
+        self.parent = subprocess.Popen(
+            [sys.executable, "-c", MANY, *(new_user() for _ in range(count))],
+            env=bots.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=0,
+        )  # fmt: skip
+        assert self.parent.stdin is not None
+        assert self.parent.stdout is not None
+        for begun in range(STARTS_AT_ONCE, count + 1, STARTS_AT_ONCE):
+            self.parent.stdout.readline()
+            wait_until(partial(self.has, begun), 20, "their slots")
+            self.parent.stdin.write("\n")
+        self.parent.stdout.readline()
+
+    def __enter__(self) -> "Sleepers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.parent.poll() is not None:
+            return
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+        self.parent.kill()
+        self.parent.communicate()
+
+    def has(self, count: int) -> bool:
+        return self.held() >= count
+
+    def held(self) -> int:
+        """Slots that are taken."""
+        return int(self.bots.limiter.capacity()["current_bots"])
+
+    def pids(self) -> set[int]:
+        with open(f"/proc/{self.parent.pid}/task/{self.parent.pid}/children") as file:
+            return {pid for pid in map(int, file.read().split()) if lives(pid)}
+
+    def end(self) -> None:
+        """Kill them all; no slot may be left a moment later."""
+        self.__exit__()
+        wait_until(lambda: self.held() == 0, 10, "no slot is left")
 
 
-def end(bots: Bots, runs: list[subprocess.Popen[bytes]]) -> None:
-    """Kill them all; no slot may be left a moment later."""
-    for run in runs:
-        run.kill()
-    for run in runs:
-        run.wait()
-    wait_until(lambda: bots.limiter.capacity()["current_bots"] == 0, 10, "no slot is left")
+def all_renewed(bots: Bots, count: int) -> None:
+    """Returns when each has been beaten for once more, without which its slot would end with the lease."""
+
+    def until() -> list[str]:
+        return [row["lease_expires_at"] for row in bots.limiter.listed(status="active", limit=500)]
+
+    last = max(until())
+    wait_until(lambda: len(found := until()) == count and min(found) > last, 20, "all are beaten for")
 
 
 @pytest.mark.slow
 def test_five_hundred_bots_in_one_agent(own_bots: Own) -> None:
     bots = own_bots(lease=15, MAX_CONCURRENT_BOTS=600)
-    runs = sleepers(bots, 500)
-    time.sleep(15.5)  # longer than a lease: only beats keep them
-    assert bots.limiter.capacity()["current_bots"] == 500
-    assert len(bots.status()["bots"]) == 500
-    assert all(run.poll() is None for run in runs)
-    end(bots, runs)
+    with Sleepers(bots, 500) as sleepers:
+        all_renewed(bots, 500)
+        assert {row["pid"] for row in bots.status()["bots"]} == sleepers.pids()
+        assert len(sleepers.pids()) == 500
+        sleepers.end()
 
 
 @pytest.mark.slow
 def test_an_agent_killed_again_and_again_loses_no_bot_and_no_slot(own_bots: Own) -> None:
-    kills, count = int(os.environ.get("LIMITER_TEST_KILLS", "15")), int(os.environ.get("LIMITER_TEST_BOTS", "30"))
-    bots = own_bots(lease=15)
-    runs, chance = sleepers(bots, count), random.Random(1)
-    for _ in range(kills):
-        status = wait_until(bots.status, 5, "the agent is back")
-        os.kill(status["pid" if chance.random() < 0.8 else "guardian"], signal.SIGKILL)
-        time.sleep(chance.random() * 0.4)
-        assert bots.limiter.capacity()["current_bots"] == count
-    status = wait_until(bots.status, 5)
-    assert {row["pid"] for row in status["bots"]} == {run.pid for run in runs}
-    assert all(lives(run.pid) for run in runs)
-    time.sleep(16)
-    assert bots.limiter.capacity()["current_bots"] == count
-    end(bots, runs)
+    bots = own_bots(lease=10)
+    chance = random.Random(1)
+    with Sleepers(bots, UNDER) as sleepers:
+        for _ in range(KILLS):
+            status = wait_until(bots.status, 5, "the agent is back")
+            os.kill(status["pid" if chance.random() < 0.8 else "guardian"], signal.SIGKILL)
+            assert sleepers.held() == UNDER
+        status = wait_until(bots.status, 5)
+        assert {row["pid"] for row in status["bots"]} == sleepers.pids()
+        assert len(sleepers.pids()) == UNDER
+        all_renewed(bots, UNDER)
+        sleepers.end()

@@ -5,16 +5,16 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.agent.conftest import Bot, Bots
-from tests.conftest import new_user, wait_until
+from tests.agent.conftest import Bot, Bots, at_once
+from tests.conftest import Limiter, new_user, wait_until
 
 NAME = "limiter.example"  # which only a proxy finds
 
@@ -133,13 +133,19 @@ def with_tls(folder: Path, limiter_port: int) -> tuple[int, Path]:
     return listening.getsockname()[1], certificate
 
 
-@pytest.fixture(scope="module", params=["group", "direct"])
-def bots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bots]:
-    shared = Bots(tmp_path_factory.mktemp("network"), request.param, LIMITER_ALLOWED_HOSTS=NAME)
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Bots]]:
+    """Behind the agent, and without it, of one limiter."""
+    first = Bots(tmp_path_factory.mktemp("network"), "group", LIMITER_ALLOWED_HOSTS=NAME)
     try:
-        yield shared
+        yield [first, Bots(tmp_path_factory.mktemp("direct"), "direct", limiter=first.limiter)]
     finally:
-        shared.close()
+        first.close()
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["agent", "direct"])
+def bots(request: pytest.FixtureRequest, ways: list[Bots]) -> Bots:
+    return ways[int(request.param)]
 
 
 @pytest.fixture
@@ -173,9 +179,6 @@ def test_with_tls_the_proxy_sees_the_name_alone(bots: Bots, proxy: tuple[Between
     user = new_user()
     asked, certificate = proxy
     env = through(asked, LIMITER_URL=f"https://{NAME}")
-    untrusted = bots.run("echo", "I run", user=user, **env)
-    assert (untrusted.returncode, untrusted.stdout) == (75, "")
-    assert "CERTIFICATE_VERIFY_FAILED" in untrusted.stderr
     done = bots.run("echo", "I run", user=user, **env, SSL_CERT_FILE=str(certificate))
     assert (done.returncode, done.stdout, done.stderr) == (0, "I run\n", "")
     assert set(asked.asked) == {("CONNECT", f"{NAME}:443", LOGIN)}
@@ -189,20 +192,44 @@ def test_loopback_is_never_asked_through_it(bots: Bots, proxy: tuple[Between, Pa
 
 
 @pytest.mark.slow
-def test_what_no_proxy_names_is_asked_without(bots: Bots, proxy: tuple[Between, Path]) -> None:
-    done = bots.run("echo", "I run", **through(proxy[0], NO_PROXY="other.test, .example"))
-    assert done.returncode == 75  # nobody knows the name
-    assert done.stderr.startswith(f"limiter: No limiter answers at http://{NAME} (")
-    assert proxy[0].asked == []
+def test_what_cannot_be_reached_is_given_up_after_ten_seconds(ways: list[Bots], tmp_path: Path) -> None:
+    """In both ways at once: a name that NO_PROXY excepts and nobody knows, and a certificate that is not trusted."""
+    tls_port, _ = with_tls(tmp_path, ways[0].limiter.port)
+    proxy = Between(ways[0].limiter.port, tls_port)
+
+    def excepted(bots: Bots) -> None:
+        done = bots.run("echo", "I run", **through(proxy, NO_PROXY="other.test, .example"))
+        assert (done.returncode, done.stdout) == (75, "")
+        assert done.stderr.startswith(f"limiter: No limiter answers at http://{NAME} (")
+
+    def untrusted(bots: Bots) -> None:
+        done = bots.run("echo", "I run", **through(proxy, LIMITER_URL=f"https://{NAME}"))
+        assert (done.returncode, done.stdout) == (75, "")
+        assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
+
+    both: list[Callable[[], None]] = [partial(check, bots) for check in (excepted, untrusted) for bots in ways]
+    at_once(lambda check: check(), both)
+    assert {asked[:2] for asked in proxy.asked} == {("CONNECT", f"{NAME}:443")}
+    proxy.close()
+
+
+def test_one_proxy_for_all_is_asked_where_the_scheme_has_none(bots: Bots, proxy: tuple[Between, Path]) -> None:
+    env = through(proxy[0])
+    env["ALL_PROXY"] = env.pop("HTTP_PROXY")
+    del env["HTTPS_PROXY"]
+    assert bots.run("echo", "I run", **env).stdout == "I run\n"
+    assert {target for _, target, _ in proxy[0].asked} >= {f"http://{NAME}/api/bots/start"}
+    nowhere = {"HTTP_PROXY": env["ALL_PROXY"], "ALL_PROXY": "http://127.0.0.1:1"}
+    assert bots.run("echo", "I run", **env | nowhere).stdout == "I run\n"
 
 
 @pytest.mark.parametrize("address", ["socks5://127.0.0.1:1", "http://", "http://127.0.0.1:no", "http://[::1"])
 def test_a_proxy_that_cannot_be_asked(bots: Bots, address: str) -> None:
-    for language, told in (
-        ("en", "http_proxy is no address of a proxy that begins with http://"),
-        ("fr", "http_proxy n'est pas l'adresse d'un proxy qui commence par http://"),
+    for language, name, told in (
+        ("en", "http_proxy", "http_proxy is no address of a proxy that begins with http://"),
+        ("fr", "all_proxy", "all_proxy n'est pas l'adresse d'un proxy qui commence par http://"),
     ):
-        env = {"LIMITER_URL": f"http://{NAME}", "HTTP_PROXY": address, "LIMITER_LANG": language}
+        env = {"LIMITER_URL": f"http://{NAME}", name: address, "LIMITER_LANG": language}
         done = bots.run("echo", "I run", **env)
         assert (done.returncode, done.stdout, done.stderr) == (78, "", f"limiter: {told}\n")
 
@@ -227,13 +254,14 @@ def beaten_by(asked: list[Any]) -> set[str]:
     return {target for _, target, _ in asked if "heartbeat" in target}
 
 
-def test_an_older_limiter_is_beaten_for_one_by_one(own_bots: Callable[..., Bots]) -> None:
-    bots = own_bots()
+def test_an_older_limiter_is_beaten_for_one_by_one(shared_limiter: Limiter, tmp_path: Path) -> None:
+    bots = Bots(tmp_path, limiter=shared_limiter)
     front = Between(bots.limiter.port, absent=frozenset({"/api/bots/heartbeats"}))
     bots.env["LIMITER_URL"] = front.url
     held = [Bot(bots, "exec sleep 1000") for _ in range(3)]
-    time.sleep(5.5)  # longer than a lease
-    assert all(bot.holds_a_slot for bot in held)
+    for bot in held:
+        bots.renewed(bot.user)
+    assert "/api/bots/heartbeat" in beaten_by(front.asked)
     bots.stop_by_admin(held[0].user)
     assert held[0].end(5)[0] == -15
     front.absent = frozenset()  # it was updated
@@ -244,10 +272,11 @@ def test_an_older_limiter_is_beaten_for_one_by_one(own_bots: Callable[..., Bots]
     front.asked.clear()
     wait_until(lambda: len(front.asked) > 4, 5)
     front.absent = frozenset()
-    time.sleep(2)
-    assert all(bot.holds_a_slot and bot.process.poll() is None for bot in held[1:])
     for bot in held[1:]:
+        bots.renewed(bot.user)
+        assert bot.process.poll() is None
         bot.process.kill()
         bot.end()
-    wait_until(lambda: bots.limiter.capacity()["current_bots"] == 0, 2)
+    wait_until(lambda: not any(bot.holds_a_slot for bot in held), 2)
+    bots.close()
     front.close()

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,14 +13,12 @@ INSIDE = ["unshare", "--pid", "--fork", "--mount-proc"]
 
 
 @pytest.fixture(scope="module")
-def bots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bots]:
-    shared = Bots(tmp_path_factory.mktemp("pid-one"))
-    yield shared
-    shared.close()
+def bots(ways: dict[str, Bots]) -> Bots:
+    return ways["tree"]
 
 
 @pytest.mark.parametrize(
-    ("script", "status"), [("exit 9", 9), ("kill -KILL $$", 128 + 9), ("kill -TERM 1; sleep 5", 128 + 15)]
+    ("script", "status"), [("exit 9", 9), ("kill -KILL $$", 128 + 9), ("kill -TERM 1; sleep 2", 128 + 15)]
 )
 def test_the_exit_status_is_the_commands(bots: Bots, script: str, status: int) -> None:
     user = new_user()

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from limiter.client.own_cost import EVERY_SECONDS, FIRST_AFTER_SECONDS, ROLLUP, OwnCost, unshared_bytes
+from limiter.client.own_cost import ROLLUP, OwnCost
+from limiter.processes import MEASURED_AFTER_SECONDS, MEASURED_EVERY_SECONDS, unshared_bytes
 
 pytestmark = pytest.mark.skipif(not ROLLUP.exists(), reason="the kernel does not tell")
 
@@ -27,12 +27,12 @@ def test_nothing_is_told_in_the_first_minute_then_at_most_every_15_seconds() -> 
     cost = OwnCost()
     cost.begin(1000)
     try:
-        assert cost.figures(1000 + FIRST_AFTER_SECONDS - 0.1) == {}
-        told = cost.figures(1000 + FIRST_AFTER_SECONDS)
+        assert cost.figures(1000 + MEASURED_AFTER_SECONDS - 0.1) == {}
+        told = cost.figures(1000 + MEASURED_AFTER_SECONDS)
         assert told["memory_bytes"] > 1_000_000
         assert 0 <= told["cpu_seconds"] < 60
-        assert cost.figures(1000 + FIRST_AFTER_SECONDS + EVERY_SECONDS - 0.1) == {}
-        assert cost.figures(1000 + FIRST_AFTER_SECONDS + EVERY_SECONDS)
+        assert cost.figures(1000 + MEASURED_AFTER_SECONDS + MEASURED_EVERY_SECONDS - 0.1) == {}
+        assert cost.figures(1000 + MEASURED_AFTER_SECONDS + MEASURED_EVERY_SECONDS)
     finally:
         cost.end()
 
@@ -53,6 +53,9 @@ def test_memory_is_what_this_process_holds_alone() -> None:
     assert 50 * 2**20 <= int(done.stdout) < 52 * 2**20
 
 
-def test_swapped_pages_count_and_pages_of_files_do_not(tmp_path: Path) -> None:
-    rollup = b"Rss: 900 kB\nPss: 500 kB\nPss_Anon:             112 kB\nPss_File: 300 kB\nSwap: 99 kB\nSwapPss:  8 kB\n"
+def test_swapped_pages_count_and_pages_of_files_do_not() -> None:
+    rollup = b"1-2 ---p 0 0 0 [rollup]\n"
+    rollup += b"Rss: 900 kB\nPss: 500 kB\nPss_Anon:             112 kB\nPss_File: 300 kB\nSwap: 99 kB\nSwapPss:  8 kB\n"
     assert unshared_bytes(rollup) == 120 * 1024
+    assert unshared_bytes(rollup.replace(b"Pss_Anon", b"Private_Dirty")) == 120 * 1024  # before Linux 5.4
+    assert unshared_bytes(b"") is None

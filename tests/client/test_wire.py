@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from limiter.client.wire import Connection, Refused, is_loopback
+from limiter.calling import is_loopback
+from limiter.client.wire import Connection, Refused
 
 PROBLEM = {
     "type": "about:blank",

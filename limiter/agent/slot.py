@@ -1,0 +1,130 @@
+"""A slot that one process holds for itself: asked for, beaten for from a thread, given back."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from limiter.agent.command_line import Wanted
+from limiter.agent.limiter_api import Answer, Channel, Refused
+from limiter.agent.words import say, waiting
+from limiter.calling import (
+    ASK_AGAIN_SECONDS,
+    GONE,
+    NOTHING_DECIDED,
+    PATIENCE_SECONDS,
+    STOP_PATIENCE_SECONDS,
+    TURN_SECONDS,
+    delays,
+)
+from limiter.processes import MEASURED_AFTER_SECONDS, identity
+
+GRACE_SECONDS = 10.0
+
+
+class Slot:
+    """A session of the limiter, beaten for from a thread. `lost` says why it is none any more."""
+
+    def __init__(self, channel: Channel, language: str) -> None:
+        self._channel, self._language = channel, language
+        self._session: Answer = {}
+        self._asked_at = 0.0
+        self._over = threading.Event()
+        self._process = {"process": known} if (known := identity()) else {}
+        self.lost = ""
+        self.notice: Answer | None = None
+        """The end that is announced."""
+        self.ends_at: float | None = None
+        """When it comes, in monotonic seconds."""
+
+    @property
+    def session_id(self) -> str:
+        """The secret of the session."""
+        return str(self._session["session_id"])
+
+    @property
+    def _hold_until(self) -> float:
+        lease = float(self._session["lease_seconds"])
+        return self._asked_at + lease - min(GRACE_SECONDS + 2, lease / 5)
+
+    def take(self, wanted: Wanted) -> None:
+        """Ask for a slot, for `--wait` seconds where there is none. Raises Refused."""
+        body: Answer = {"user_id": wanted.user} | ({} if wanted.bot is None else {"bot_id": wanted.bot})
+        body |= self._process | ({"queue": True} if wanted.wait_seconds > 0 else {})
+        told = ""
+        clock, again, pauses = time.monotonic, os.urandom(16).hex(), delays()
+        give_up_at, patient_until, self._asked_at = clock() + wanted.wait_seconds, clock() + PATIENCE_SECONDS, clock()
+        while True:
+            timeout = max(0.25, (patient_until - clock()) / 2)
+            try:
+                answer = self._channel.post(
+                    "/api/bots/start", body, timeout=timeout, language=self._language, again=again
+                )
+                break
+            except Refused as refused:
+                pause = max(next(pauses), min(refused.retry_after or 0.0, 2.0))
+                if refused.reason not in NOTHING_DECIDED or clock() + pause >= patient_until:
+                    left = give_up_at - clock()
+                    if not refused.worth_waiting or left <= 0:
+                        raise
+                    pause = min(refused.retry_after or 1.0, ASK_AGAIN_SECONDS, left)
+                    if (ticket := refused.ticket) is not None:
+                        body["ticket"], pause = ticket["id"], min(TURN_SECONDS, left)
+                        if told != (told := waiting(ticket["position"], ticket["of"], self._language or None)):
+                            say(told)
+                    patient_until, pauses = clock() + pause + PATIENCE_SECONDS, delays()
+                lost = refused.reason == "out_of_reach"
+            time.sleep(pause)
+            self._asked_at = self._asked_at if lost else clock()
+        self._session = answer["session"]
+
+    def keep(self, cost: Callable[[], Answer]) -> None:
+        """Beat from here on, telling what the bot costs once it has come up."""
+        threading.Thread(target=self._beat, args=(cost,), name="limiter-beat", daemon=True).start()
+
+    def _beat(self, cost: Callable[[], Answer]) -> None:
+        measured_from = time.monotonic() + MEASURED_AFTER_SECONDS
+        pause = float(self._session["heartbeat_seconds"])
+        while not self._over.wait(pause):
+            asked_at = time.monotonic()
+            timeout = min(10.0, max(0.5, (self._hold_until - asked_at) / 2))
+            figures = cost() if asked_at >= measured_from else {}
+            try:
+                answer = self._channel.post(
+                    "/api/bots/heartbeat",
+                    {"session_id": self.session_id} | self._process | figures,
+                    timeout=timeout,
+                    language=self._language,
+                )
+            except Refused as refused:
+                pause = 0.5
+                if refused.reason in GONE or time.monotonic() > self._hold_until:
+                    self.lost = str(refused)
+                    return
+                continue
+            self._session, self._asked_at = answer["session"], asked_at
+            pause = float(self._session["heartbeat_seconds"])
+            self._hear(answer.get("notice"))
+
+    def _hear(self, notice: Answer | None) -> None:
+        self.notice, self.ends_at = notice, None
+        if notice is not None and notice["at"] is not None:
+            # By the limiter's clock alone, which may not be this host's.
+            at, lease_until = (
+                datetime.fromisoformat(text) for text in (notice["at"], self._session["lease_expires_at"])
+            )
+            self.ends_at = self._asked_at + self._session["lease_seconds"] + (at - lease_until).total_seconds()
+
+    def give_back(self) -> None:
+        """Tell the limiter of the end; where it cannot be told, the lease ends it."""
+        self._over.set()
+        until = time.monotonic() + (0.0 if self.lost else STOP_PATIENCE_SECONDS)
+        while True:
+            try:
+                self._channel.post("/api/bots/stop", {"session_id": self.session_id}, timeout=STOP_PATIENCE_SECONDS)
+                return
+            except Refused as refused:
+                if refused.reason in GONE or time.monotonic() > until:
+                    return
+            time.sleep(0.2)
