@@ -36,6 +36,7 @@ from limiter.jobs.integrity import Integrity
 from limiter.jobs.leading import follow_keys, while_leading
 from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
+from limiter.jobs.recount import recount
 from limiter.jobs.sampler import Sampler, ram_total_bytes
 from limiter.jobs.strangers import StrangerWatch
 from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
@@ -163,6 +164,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     jobs = (
         Job("sampler", sampler.run),
         Job("reaper", lambda: reap(committer)),
+        Job("recount", lambda: recount(committer)),
         *_led(writer, alerts, lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
         *([Job("keys", lambda: follow_keys(read_keys, access.load))] if not writer.alone else []),
         *([Job("backups", backups.run)] if backups else []),

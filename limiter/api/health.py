@@ -39,6 +39,8 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
         "jobs": s.Check(not broken, "; ".join(broken) or "running"),
         "clock": s.Check(abs(step) < CLOCK_STEP_SECONDS, f"wall clock moved by {step:.1f} s since the start"),
     }
+    drift = committer.state.drift or 0
+    found["count"] = s.Check(not drift, f"was wrong by {drift}: repaired" if drift else "the same in memory and rows")
     silent = failing_channels(committer.state)
     told = f"{', '.join(silent)} failing" if silent else f"{len(committer.state.channels)} channels"
     found["alerts"] = s.Check(not silent, told)

@@ -57,6 +57,7 @@ class _Scrape:
         gauges = {
             "limiter_bots_active": ("Bots that hold a slot.", held.current),
             "limiter_bots_limit": ("MAX_CONCURRENT_BOTS in force.", held.maximum),
+            "limiter_count_drift": ("How far apart the counts of slots were at the last look; 0.", state.drift or 0),
             "limiter_bots_suspect": ("Bots that missed two heartbeats.", len(state.suspects(self.now))),
             "limiter_bots_memory_bytes": ("Memory that the measured bots share with nobody.", costs.memory_bytes),
             "limiter_bots_memory_measured": ("Bots whose heartbeats say their memory.", costs.memory_n),

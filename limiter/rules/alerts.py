@@ -45,6 +45,12 @@ RULES = (
     Alert("plan", "warning", "⏸️ Plan de lancement retenu : {held_by}", "⏸️ Launch plan held: {held_by}"),
     Alert("backup", "warning", "🗄️ Dernière sauvegarde il y a {hours:.0f} h", "🗄️ Last backup {hours:.0f} h ago"),
     Alert(
+        "drift",
+        "warning",
+        "🧮 Compte des places faux de {drift} : réparé",
+        "🧮 The count of slots was wrong by {drift}: repaired",
+    ),
+    Alert(
         "damage",
         "failure",
         "🧱 Base endommagée : restaure une sauvegarde ({problem})",

@@ -175,6 +175,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
         "plan": (held is not None, {"held_by": [guard.as_facts() for guard in held.held_by] if held else []}),
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
+        "drift": (None if state.drift is None else state.drift > 0, {"drift": state.drift or 0}),
         "damage": (vitals.damage is not None, {"problem": vitals.damage or ""}),
         "strangers": (None if strangers is None else bool(strangers), {"n": len(strangers or ()), **first}),
     }

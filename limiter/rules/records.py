@@ -380,6 +380,7 @@ class Changes:
     drain: bool = False
     flush: bool = False
     probe: bool = False
+    recount: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything has to be durable before the answers go out."""

@@ -89,11 +89,13 @@ class State:
         self.numbers = {"incident": 1, "delivery": 1}
         self.rising: dict[str, int] = {}
         self.told: dict[str, int] = {}
+        self.drift: int | None = None  # how far the counts were apart when they were last looked at (rules/counts.py)
         # Fetched by the store for the batch at hand: ended sessions, trades, versions, incidents that it names.
         self.ended: dict[int, Ended] = {}
         self.trades: dict[tuple[str, str], Trade] = {}
         self.versions: dict[int, Version] = {}
         self.past: dict[int, Incident] = {}
+        self.counted: Any = None
         self.changes = Changes()
         self._due: list[tuple[int, int]] = []
         self._retry_after: int | None = None

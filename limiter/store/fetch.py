@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, TextClause, select
+from sqlalchemy import Connection, TextClause, func, select
 
 from limiter.rules.changes import Rollback
+from limiter.rules.counts import Counted, Recount
 from limiter.rules.incidents import Acknowledge
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import Ended, Trade, Version
@@ -23,7 +24,7 @@ class Named(NamedTuple):
     numbers: set[int]
     trades: set[tuple[str, str]]
     users: set[str]
-    past: list[Rollback | Acknowledge]
+    past: list[Rollback | Acknowledge | Recount]
 
 
 def named(state: State, requests: Iterable[Any], day: str) -> Named:
@@ -45,7 +46,7 @@ def named(state: State, requests: Iterable[Any], day: str) -> Named:
                 numbers.update(one.number for one in request.beats if one.number not in state.sessions and one.number)
             case StopByAdmin() | TakeStopBack() if not isinstance(request.chosen, str):
                 numbers.update(number for number in request.chosen if number not in state.sessions)
-            case Rollback() | Acknowledge():
+            case Rollback() | Acknowledge() | Recount():
                 past.append(request)
     return found._replace(users={user for user in users if (user, day) not in state.trade_days})
 
@@ -55,8 +56,10 @@ def fetch(connection: Connection, state: State, found: Named, day: str, named_tr
     for request in found.past:
         if isinstance(request, Rollback):
             _fetch_version(connection, state, request.version)
-        else:
+        elif isinstance(request, Acknowledge):
             incidents.fetch(connection, state, request.number)
+        else:
+            state.counted = _count(connection)
     if found.numbers:
         table = schema.ended_sessions
         for row in connection.execute(select(table).where(table.c.number.in_(sorted(found.numbers)))):
@@ -73,6 +76,12 @@ def fetch(connection: Connection, state: State, found: Named, day: str, named_tr
         used = select(days.user_id, days.used).where(days.user_id.in_(sorted(found.users)), days.day == day)
         counted = {row.user_id: row.used for row in connection.execute(used)}
         state.trade_days.update({(user, day): counted.get(user, 0) for user in found.users})
+
+
+def _count(connection: Connection) -> Counted:
+    number = schema.active_sessions.c.number
+    rows, numbers = connection.execute(select(func.count(), func.coalesce(func.sum(number), 0))).one()
+    return Counted(rows, int(numbers), connection.execute(select(schema.fleet.c.active)).scalar_one())
 
 
 def _fetch_version(connection: Connection, state: State, version: int) -> None:

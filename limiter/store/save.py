@@ -116,6 +116,20 @@ class Saver:
             self._chain(changes.audit)
         self._refusals(state.refused)
 
+    def _recount(self, state: State) -> None:
+        """Make the live rows those of memory again: what memory lacks has ended, what it has is written."""
+        live, ended, connection = schema.active_sessions, schema.ended_sessions, self.driver.connection
+        rows = {row.number: row for row in connection.execute(select(live))}
+        for number in rows.keys() - state.sessions.keys():
+            connection.execute(live.delete().where(live.c.number == number))
+            if connection.execute(select(ended.c.number).where(ended.c.number == number)).first() is None:
+                over = {**rows[number]._mapping, "ended_at": rows[number].last_heartbeat_at, "ended_reason": "reaped"}
+                connection.execute(ended.insert(), over)
+        names = [column.name for column in live.c]
+        for one in state.sessions.values():
+            if one.number not in rows:
+                connection.execute(live.insert(), dict(zip(names, session_row(one), strict=True)))
+
     def _sessions(self, state: State) -> None:
         changes, run, sql = state.changes, self.driver.execute, self.statements
         if changes.ended:  # first: a session that replaces another has the same user_id and bot_id
@@ -128,7 +142,9 @@ class Saver:
             run(sql.insert_started, started)
         if told := [one for one in changes.notices.values() if one.number in state.sessions]:
             run(sql.update_notice, [(*notice_row(one), one.number) for one in told])
-        if changes.started or changes.ended or changes.pause or changes.probe:
+        if changes.recount:
+            self._recount(state)
+        if changes.started or changes.ended or changes.pause or changes.probe or changes.recount:
             run(sql.update_fleet, [(len(state.sessions), state.next_number, int(state.paused))])
 
     def beats(self, state: State) -> None:

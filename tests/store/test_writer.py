@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Row, func, select, text
 
 from limiter.rules.changes import OverrideUser, Rollback, SetPause, Write
+from limiter.rules.counts import Recount
 from limiter.rules.limits import Setting, defaults
 from limiter.rules.quotas import Take, uses_of
 from limiter.rules.records import Drain, Notice, Session, Slice
@@ -655,3 +656,26 @@ def test_the_count_of_the_fleet_is_the_count_of_its_rows(book: Book) -> None:
     book.ask(NOW + 9, stop(sessions[-1]), asked("u2"), asked("u2", "b1"))
     active = book.writer.connection.execute(select(func.count()).select_from(schema.active_sessions)).scalar_one()
     assert book.rows(schema.fleet)[0].active == active == len(book.state.sessions) == 4
+
+
+# -- the count
+
+
+def test_counts_that_drifted_are_repaired_and_said(book: Book) -> None:
+    kept, lost = book.start("u1"), book.start("u2")
+    assert book.ask(NOW, Recount()) == [0] and book.state.drift == 0
+    live, connection = schema.active_sessions, book.writer.connection
+    (row,) = book.rows(live, live.c.number == lost.number)
+    connection.execute(live.delete().where(live.c.number == lost.number))
+    connection.execute(live.insert(), {**row._mapping, "number": 900, "bot_id": "stranger"})
+    connection.execute(schema.fleet.update().values(active=2))
+    connection.commit()
+    assert book.ask(NOW, Recount()) == [1], "as many, but not the same"
+    assert [one.number for one in book.rows(live)] == [kept.number, lost.number]
+    (over,) = book.rows(schema.ended_sessions)
+    assert (over.number, over.ended_reason) == (900, "reaped")
+    assert book.ask(NOW, asked("u3"), Recount(), stop(kept))[1] == 0, "what the batch itself does is no drift"
+    book.state.users["u2"] = 5
+    assert book.ask(NOW, Recount()) == [4] and book.state.user_active("u2") == 1
+    book.restart(NOW)
+    assert sorted(book.state.users) == ["u2", "u3"]
