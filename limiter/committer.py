@@ -12,6 +12,7 @@ Deciding and writing run in the event loop, the commit (an fsync) in one thread:
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import time
@@ -30,9 +31,11 @@ from sqlalchemy.exc import (
 )
 
 from limiter.clock import Clock
+from limiter.events import EventLog
 from limiter.onethread import OneThread
 from limiter.rules.incidents import watch
 from limiter.rules.quotas import RecordTrade, Take
+from limiter.rules.records import RefusalRecord
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Start, reap
 from limiter.rules.snapshots import TakeSnapshot
@@ -85,12 +88,20 @@ class Latency:
 class Committer:
     """Owns the state and its writer. All methods are called in the event loop."""
 
-    def __init__(self, state: State, writer: Writer, clock: Clock, ballast: Ballast | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        writer: Writer,
+        clock: Clock,
+        ballast: Ballast | None = None,
+        events: EventLog | None = None,
+    ) -> None:
         self.state = state
         self.writer = writer
         self.clock = clock
         self.latency = Latency()
         self.ballast = ballast
+        self.events = events
         self.failing_since: float | None = None
         self.full_since = time.monotonic() if ballast is not None and ballast.given_up else None
         self.busy_since: float | None = None
@@ -155,7 +166,7 @@ class Committer:
 
     async def _batch(self) -> None:
         state, batch = self.state, [row for row in self._flying if not row[1].done()]
-        now = self.clock.now()
+        now, waited = self.clock.now(), len(state.refused)
         state.begin()
         try:
             now = await self._prepare([request for request, _, _ in batch], now)
@@ -163,6 +174,7 @@ class Committer:
             self._watch(now)
             answers = [self._decide_and_watch(request, now) for request, _, _ in batch]
             state.changes.probe = self.failing_since is not None
+            refused = state.refused[waited:]
             await self.writer.make_durable(state, self.failing_since is not None, self._thread)
         except Exception as error:
             self._undo()
@@ -177,6 +189,7 @@ class Committer:
                 answers = [error] * len(batch)
         else:
             self._succeed()
+            self._log(batch, answers, refused, now)
         self._answer(batch, answers)
 
     async def _prepare(self, requests: list[Request], now: int) -> int:
@@ -193,6 +206,19 @@ class Committer:
         if size > 1:
             self._alone += size
         return size > 1
+
+    def _log(
+        self,
+        batch: list[tuple[Request, asyncio.Future[Any], float]],
+        answers: list[Any],
+        refused: list[RefusalRecord],
+        now: int,
+    ) -> None:
+        """Whatever is wrong with the log, decisions go on."""
+        if self.events is not None:
+            with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full
+                decided = zip((request for request, _, _ in batch), answers, strict=True)
+                self.events.write(decided, self.state.changes, refused, now)
 
     def _answer(self, batch: list[tuple[Request, asyncio.Future[Any], float]], answers: list[Any]) -> None:
         at = time.monotonic()

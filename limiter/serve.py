@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import json
 import logging
 import os
 import signal
@@ -24,6 +23,7 @@ from limiter.channels import Channel, open_channels
 from limiter.clock import Clock
 from limiter.committer import Committer, settle_memory
 from limiter.config import Config, ConfigError
+from limiter.events import EventLog, JsonLines
 from limiter.hosts import is_loopback, reachable, web_address
 from limiter.http.call import Services
 from limiter.http.protocol import HttpConnection
@@ -63,18 +63,6 @@ DRAIN_SECONDS = 8  # for what is in flight at SIGTERM; the exit follows within 1
 BACKLOG = 2048
 
 log = logging.getLogger("limiter")
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        line = {"at": at, "level": record.levelname.lower(), "event": record.getMessage()}
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
 
 
 def set_up_logging(form: str) -> None:
@@ -140,7 +128,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     channels = _open_channels(config)
     state = _restored(writer, config, clock, channels)
     state.language, state.tells_ends = config.lang, config.alert_ends
-    committer = Committer(state, writer, clock, ballast)
+    committer = Committer(state, writer, clock, ballast, EventLog(config.log_format))
     engine = open_reader(config.database_url)
 
     def read_keys() -> list[Key]:
@@ -371,6 +359,8 @@ def _log_start(config: Config, committer: Committer, host: str, port: int) -> No
             log.warning(
                 "limit_hidden name=%s live=%s hides=%s source=%s", name, setting.value, hidden.value, hidden.source
             )
+    if not state.channels:
+        log.warning("no_alert_channel: LIMITER_ALERT_URLS is not set, so nobody is told when the server is full")
     held = state.capacity(committer.clock.now())
     log.info(
         "serving url=%s bots=%d/%d limits_version=%d zone=%s",

@@ -128,7 +128,7 @@ def _result(of: Session | Refusal, drain: Drain | None) -> s.BeatResult:
 
 def stop(call: Call) -> Ask:
     """Give a slot back."""
-    return Ask(Stop(*credentials(call.body.session_id)), _stopped)
+    return Ask(Stop(*credentials(call.body.session_id), call.request_id), _stopped)
 
 
 def _stopped(ended: Ended) -> Answer:

@@ -24,8 +24,8 @@ class Recount:
 
     def decide(self, state: State, now: int) -> int:
         """How far the counts were apart, 0 where they were not; from here on they are the same."""
-        counted, changes = state.counted, state.changes
-        assert counted is not None, "the store counts for this request"
+        counted: Counted = state.counted
+        changes = state.changes
         started, ended = [one.number for one in changes.started], [one.session.number for one in changes.ended]
         held = len(state.sessions) - len(started) + len(ended)
         numbers = sum(state.sessions) - sum(started) + sum(ended)

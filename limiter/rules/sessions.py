@@ -239,6 +239,7 @@ class Stop:
 
     number: int
     secret: str
+    request_id: str = ""
 
     def decide(self, state: State, now: int) -> Ended | Refusal:
         """End the session; one that is over already answers with its own end."""

@@ -1,0 +1,141 @@
+"""A line of the log for whatever was decided: starts, ends, refusals, crossings, changes. Their names are constant.
+
+Promises: what is written is durable; the line of a start, a refusal and a stop has the request id that the caller was
+told. Of a flood of refusals, the first of each second are written one by one, the rest of it joined in one line that
+counts them. docs/operating.md lists the events. The lines of a batch are one write, made by hand: the logging module
+would cost a start a third of its time.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from msgspec.json import encode
+
+from limiter.rules.records import Changes, RefusalRecord
+from limiter.rules.sessions import Admission, Stop
+
+FIELD = re.compile(r" ([a-z_]+)=(\S+)")
+PARTED = re.compile(r"[\s\"]")
+SINGLE_REFUSALS = 20  # a second
+
+Event = tuple[str, dict[str, Any]]
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: `event` is the constant name, each `key=value` a field, `message` the whole line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        message = record.getMessage()
+        name = message.split(" ", 1)[0].rstrip(":")
+        line = {"at": _at(record.created), "level": record.levelname.lower(), "event": name}
+        line |= {key: value for key, value in FIELD.findall(message) if key not in line} | {"message": message}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class EventLog:
+    """Writes to the stream that the log goes to, in its form: `text` or `json`."""
+
+    def __init__(self, form: str = "text", stream: TextIO | None = None) -> None:
+        self.form, self.stream = form, stream
+        self._second = 0
+        self._refused = 0
+        self._joined: Counter[str] = Counter()
+
+    def write(
+        self, decided: Iterable[tuple[Any, Any]], changes: Changes, refused: Sequence[RefusalRecord], now: int
+    ) -> None:
+        """The lines of one batch of this instant (UTC ms), which is durable: requests with answers, and refusals."""
+        lines, asked = self._joined_lines(now), dict[int, str]()
+        for request, answer in decided:
+            if isinstance(answer, Admission) and answer.created:
+                one = answer.session
+                told = {
+                    "user": one.user_id,
+                    "bot": one.bot_id,
+                    "active": one.facts.active,
+                    "version": one.facts.version,
+                }
+                lines.append(("start", {"request_id": request.request_id, "session": one.public_id, **told}))
+            elif isinstance(request, Stop):
+                asked[request.number] = request.request_id
+        for over in changes.ended:
+            session = over.session
+            told = {"request_id": asked.get(session.number), "session": session.public_id, "user": session.user_id}
+            lasted = (over.at - session.started_at) // 1000
+            lines.append(("end", told | {"bot": session.bot_id, "reason": over.reason, "seconds": lasted}))
+        lines += self._refusals(refused)
+        for incident in changes.incidents.values():
+            crossing, of = incident.crossings[-1], {"incident": incident.number, "kind": incident.kind}
+            if incident.resolved_at == now:
+                lines.append(("alert_over", of | {"peak": incident.peak, "limit": incident.peak_limit}))
+            elif crossing.at == now:
+                lines.append(("alert", of | {"level": crossing.level, "bots": crossing.bots, "limit": crossing.limit}))
+        for version in changes.versions:
+            moved = ",".join(f"{name}:{_text(before)}>{_text(after)}" for name, before, after in version.changed)
+            told = {"version": version.version, "by": version.actor, "kind": version.kind, "user": version.user_id}
+            lines.append(("limits_changed", told | {"changed": moved or None}))
+        for entry in changes.audit:
+            lines.append(("change", {"action": entry.action, "by": entry.actor, "target": entry.target}))
+        if lines:
+            self._print(lines, now)
+
+    def _refusals(self, refused: Sequence[RefusalRecord]) -> list[Event]:
+        lines: list[Event] = []
+        for one in refused:
+            self._refused += 1
+            if self._refused > SINGLE_REFUSALS:
+                self._joined[one.reason] += 1
+                continue
+            told = {"request_id": one.request_id, "user": one.user_id, "bot": one.bot_id, "reason": one.reason}
+            facts = {"limit": one.limit, "value": one.value, "count": one.count, "version": one.version}
+            lines.append(("refused", told | facts))
+        return lines
+
+    def _joined_lines(self, now: int) -> list[Event]:
+        """What the second before this one had too many of."""
+        second = now // 1000
+        if second == self._second:
+            return []
+        joined, self._joined, self._refused, self._second = self._joined, Counter(), 0, second
+        return [("refused_more", {"reason": reason, "count": n}) for reason, n in joined.items()]
+
+    def _print(self, lines: list[Event], now: int) -> None:
+        stamp = time.time()
+        if self.form == "json":
+            at = {"at": _at(stamp), "level": "info"}
+            texts = [encode(at | {"event": name} | _there(told)).decode() for name, told in lines]
+        else:
+            clock = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(stamp))},{int(stamp % 1 * 1000):03d} INFO"
+            texts = [
+                f"{clock} {name} "
+                + " ".join(f"{key}={_text(value)}" for key, value in told.items() if value is not None)
+                for name, told in lines
+            ]
+        stream = self.stream or sys.stderr
+        stream.write("\n".join(texts) + "\n")
+        stream.flush()
+
+
+def _there(told: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    """In one word: a space would end it, a quote hide where."""
+    if type(value) is int:
+        return str(value)
+    text = "none" if value is None else str(value)
+    return json.dumps(text, ensure_ascii=False) if PARTED.search(text) else text
+
+
+def _at(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
