@@ -11,7 +11,8 @@ from limiter.console.charts import capacity, statuses
 from limiter.console.kit import times
 from limiter.console.kit.cards import Card, Tone, cards, timeline
 from limiter.console.kit.words import number, percent, t, tn, view
-from limiter.console.parts import happenings, to_do
+from limiter.console.parts import drain, happenings, to_do
+from limiter.console.parts.sessions import waiting
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import DAY, HOUR, MINUTE, Span
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
@@ -68,7 +69,7 @@ def figures(stats: StatsAnswer, hour: pd.DataFrame, now: int) -> None:
                 number(refused),
                 tn("{n} user", "{n} users", users) if refused else t("nobody was turned away"),
                 "said" if refused else "",
-                slices,
+                slices if refused else (),
                 "bar",
             ),
             Card(
@@ -76,7 +77,7 @@ def figures(stats: StatsAnswer, hour: pd.DataFrame, now: int) -> None:
                 number(suspects),
                 t("two heartbeats missed") if suspects else t("every bot is heard"),
                 "said" if suspects else "",
-                line_of(hour, "suspects"),
+                line_of(hour, "suspects") if hour.get("suspects", pd.Series(dtype=int)).any() else (),
                 "bar",
             ),
             box_card("CPU", cpu, CPU_PERCENT, line_of(hour, "cpu")),
@@ -142,11 +143,18 @@ def tasks(sign_in: SignIn) -> None:
             line(task.text, task.page, task.label)
 
 
-def line(text: str, page: str, label: str) -> None:
+def queue(_: SignIn) -> None:
+    """Who waits for a slot."""
+    if said := waiting.line():
+        with st.container(border=True, gap="xxsmall", key="waiting"):
+            line(said, "sessions.py", t("See the queue"), view="waiting")
+
+
+def line(text: str, page: str, label: str, **query: str) -> None:
     """A text with its link at the end."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(text, width="stretch")
-        st.page_link(page, label=label, icon=":material/arrow_forward:")
+        st.page_link(page, label=label, icon=":material/arrow_forward:", query_params=query)
 
 
 def latest(_: SignIn) -> None:
@@ -188,7 +196,9 @@ def first_steps() -> None:
 if empty():
     first_steps()
 frame.live(frame.ticking(10))(tasks)(sign_in)
+frame.live(frame.ticking(5))(drain.progress)(sign_in)
 frame.live(frame.ticking(5))(now_taken)(sign_in)
+frame.live(frame.ticking(10))(queue)(sign_in)
 left, right = st.columns([2.2, 1], gap="medium")
 with left, st.container(border=True):
     frame.live(frame.ticking(30), height=380)(last_hour)(sign_in)

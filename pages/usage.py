@@ -50,6 +50,9 @@ def starts(hours: pd.DataFrame, refused: pd.DataFrame, span: Span, dated: bool) 
     sums = known.melt(id_vars="x", value_vars=STARTS, var_name="what", value_name="n").groupby(["x", "what"]).sum()
     sums = (sums / (1.0 if dated else max(1.0, span.length / DAY))).round(2).reset_index()
     where, unit = (t("day"), t("starts")) if dated else (t("hour"), t("a day"))
+    if not sums["n"].any():
+        st.caption(t("No start in this period."))
+        return
     seen = sums[(sums["n"] > 0) | (sums["what"] == usage.ADMITTED_NAME)]
     chart = usage.starts(seen, view(), order, where=where, unit=unit)
     st.altair_chart(chart, key="starts", alt=title)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from limiter.answers.capacity import StatsAnswer
 from limiter.client import Refused
 from limiter.console import data
 from limiter.console.catalog import LANGUAGES, Language
@@ -130,16 +131,33 @@ def figures(sign_in: SignIn) -> None:
         if waiting := len(data.read(read.incidents.unattended)):
             said = tn("{n} open alert", "{n} open alerts", waiting)
             st.page_link("alerts.py", label=said, icon=":material/notifications_active:", width="content")
-        if now.stats is not None and now.stats.draining:
-            st.badge(t("a drain goes on: no starts"), icon=":material/logout:", color="red")
-        elif not capacity.can_accept_new and capacity.status != "FULL":
-            st.badge(t("starts are paused"), icon=":material/pause:", color="red")
+        if shut := why_shut(now.stats):
+            st.badge(shut[0], icon=shut[1], color="red" if shut[2] else "orange")
         if stale:
             age = lasting(max(sample_age or 0.0, now.age_seconds))
             st.badge(t("stale: last sample {age} ago", age=age), icon=":material/warning:", color="red")
         else:
             seen = t("updated {time}", time=times.clock(times.now() - round(now.age_seconds * 1000)))
             st.caption(seen + (f" ({lasting(sample_age)})" if sample_age is not None else ""), width="content")
+
+
+def why_shut(stats: StatsAnswer) -> tuple[str, str, bool] | None:
+    """Why a new user would not be let in although slots are free: text, icon, and whether an operator did it.
+
+    None where he would, and where it is full, which the status says.
+    """
+    if stats.draining:
+        return t("a drain goes on: no starts"), ":material/logout:", True
+    if stats.paused:
+        return t("starts are paused"), ":material/pause:", True
+    if not stats.limits["MAX_BOTS_PER_USER"]:
+        return t("nobody may start: MAX_BOTS_PER_USER is 0"), ":material/person_off:", True
+    if stats.capacity.can_accept_new or stats.capacity.status == "FULL":
+        return None
+    if waiting := stats.queue.waiting:
+        said = tn("free slots are for the {n} that waits", "free slots are for the {n} that wait", waiting)
+        return said, ":material/hourglass_top:", False
+    return t("free slots are held: reserve, burst or busy box"), ":material/hourglass_top:", False
 
 
 def live(

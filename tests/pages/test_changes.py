@@ -146,15 +146,147 @@ def test_who_may_only_read_runs_no_drill(open_page: Open, world: World) -> None:
     assert "ten" not in kept(config.read())
 
 
-def test_a_session_is_stopped(open_page: Open, world: World) -> None:
-    ask(world, "bots/start", "POST", user_id="u9", bot_id="b")
-    app = open_page(world, "sessions")
-    app.session_state["list-active-0"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+def start(world: World, *users: str) -> None:
+    """Each starts a bot, and nobody else has one."""
+    held = ask(world, "admin/sessions?status=active")["items"]
+    if held:
+        ask(world, "admin/sessions/stop", "POST", public_ids=[one["public_id"] for one in held], reason="make room")
+    for number, user in enumerate(users):
+        ask(world, "bots/start", "POST", user_id=user, bot_id=f"b{number}")
+
+
+def held_by(world: World) -> dict[str, Any]:
+    """The sessions that hold a slot, by bot."""
+    return {one["bot_id"]: one for one in ask(world, "admin/sessions?status=active")["items"]}
+
+
+def pick(app: AppTest, table: int, rows: list[int], *cells: tuple[int, str]) -> None:
+    """Tick these rows and click on these cells of the list of sessions, as the browser tells it."""
+    selection = {"rows": rows, "columns": [], "cells": list(cells)}
+    app.session_state[f"list-active-{table}"] = {"selection": selection}
     app.run()
+    assert not app.exception, app.exception
+
+
+def test_a_session_is_stopped_from_its_drawer(open_page: Open, world: World) -> None:
+    start(world, "u9")
+    app = open_page(world, "sessions")
+    pick(app, 0, [], (0, "user"))
+    app.button(key="stop").click().run()
+    assert "Say why first" in said(app) and held_by(world), "the drawer says so and stays"
     app.text_input(key="stop-reason").set_value("asked to").run()
     app.button(key="stop").click().run()
     ended = ask(world, "admin/sessions?status=ended")["items"][0]
     assert (ended["user_id"], ended["ended_reason"]) == ("u9", "admin_stop"), said(app)
+
+
+def test_several_are_ticked_told_of_their_end_and_one_is_kept(open_page: Open, world: World) -> None:
+    start(world, "u1", "u2", "u3")
+    app = open_page(world, "sessions")
+    pick(app, 0, [0, 2])  # the newest first: b2, b0
+    app.number_input(key="stop-ticked-in").set_value(600).run()
+    app.text_input(key="stop-ticked-reason").set_value("new version").run()
+    app.button(key="stop-ticked").click().run()
+    assert "2 sessions end at" in said(app)
+    assert {bot: one["notice"] and one["notice"]["reason"] for bot, one in held_by(world).items()} == {
+        "b0": "new version", "b1": None, "b2": "new version",
+    }  # fmt: skip
+    table = app.dataframe[0].value
+    assert list(table["ends"].isna()) == [False, True, False] and "new version" in set(table["because"])
+    pick(app, 0, [0])
+    app.text_input(key="keep-ticked-reason").set_value("it may stay").run()
+    app.button(key="keep-ticked").click().run()
+    assert "taken back" in said(app)
+    assert {bot: bool(one["notice"]) for bot, one in held_by(world).items()} == {"b0": True, "b1": False, "b2": False}
+
+
+def test_more_than_ten_are_stopped_only_after_their_number_is_typed(open_page: Open, world: World) -> None:
+    start(world, *(f"many{n}" for n in range(11)))
+    app = open_page(world, "sessions")
+    pick(app, 0, list(range(11)))
+    app.text_input(key="stop-ticked-reason").set_value("all").run()
+    assert app.button(key="stop-ticked").disabled
+    app.text_input(key="stop-ticked-typed").set_value("11").run()
+    app.button(key="stop-ticked").click().run()
+    assert not held_by(world), said(app)
+
+
+def test_all_bots_of_a_user_are_stopped_in_one_step(open_page: Open, world: World) -> None:
+    ask(world, "admin/users/u2/limits", "PUT", limits={"MAX_BOTS_PER_USER": 3}, reason="several")
+    start(world, "u1", "u2", "u2")
+    app = open_page(world, "sessions")
+    pick(app, 0, [], (0, "user"))
+    app.checkbox(key="stop-all").check().run()
+    app.text_input(key="stop-reason").set_value("both").run()
+    app.button(key="stop").click().run()
+    assert set(held_by(world)) == {"b0"}, said(app)
+    ask(world, "admin/users/u2/limits", "DELETE", reason="over")
+
+
+def test_a_suspension_stops_the_users_bots_as_well(open_page: Open, world: World) -> None:
+    start(world, "u1", "u2")
+    app = open_page(world, "limits", tab="users", of="u2")
+    field(app, "MAX_BOTS_PER_USER").set_value(0)
+    app.run()
+    app.checkbox(key="own-stop").check().run()
+    app.text_input(key="own-reason").set_value("chargeback").run()
+    app.button(key="own-save").click().run()
+    assert set(held_by(world)) == {"b0"}, said(app)
+    assert ask(world, "admin/users/u2/limits")["limits"] == {"MAX_BOTS_PER_USER": 0}
+    ask(world, "admin/users/u2/limits", "DELETE", reason="paid")
+    app = open_page(world, "limits", tab="users", of="u1")  # and without a suspension
+    app.text_input(key="stop-user-reason").set_value("asked to").run()
+    app.button(key="stop-user").click().run()
+    assert not held_by(world), said(app)
+
+
+def test_a_drain_is_begun_seen_everywhere_and_taken_back(open_page: Open, world: World) -> None:
+    start(world, "u1", "u2")
+    app = open_page(world, "sessions")
+    app.number_input(key="drain-in").set_value(900).run()
+    app.text_input(key="drain-reason").set_value("reboot").run()
+    app.button(key="drain-begin").click().run()
+    assert ask(world, "admin/drain")["drain"]["left"] == 2, said(app)
+    ask(world, "admin/sessions/stop", "POST", public_ids=[held_by(world)["b0"]["public_id"]], reason="first")
+    for page in ("sessions", "overview"):
+        app = open_page(world, page)
+        texts = " ".join(one.value for one in (*app.markdown, *app.caption)) + app.get("progress")[0].proto.text
+        assert "Drain since" in texts and "`reboot`" in texts and "1 is left; they are ended at" in texts, page
+        assert "a drain goes on: no starts" in texts, "the header"
+        assert "1 of 2 bots have left" in texts
+    app = open_page(world, "sessions")
+    assert not app.dataframe[0].value["ends"].isna().any()
+    app.text_input(key="drain-reason").set_value("done").run()
+    app.button(key="drain-end").click().run()
+    assert ask(world, "admin/drain")["drain"] is None and set(held_by(world)) == {"b1"}, said(app)
+
+
+def test_the_header_tells_pause_user_limit_and_queue_apart(open_page: Open, world: World) -> None:
+    start(world, "first")
+
+    def header() -> str:
+        return " ".join(one.value for one in open_page(world, "limits").markdown)
+
+    ask(world, "admin/pause", "POST", reason="maintenance")
+    assert "starts are paused" in header()
+    ask(world, "admin/resume", "POST", reason="over")
+    ask(world, "admin/limits", "PATCH", changes={"MAX_BOTS_PER_USER": 0}, reason="nobody")
+    assert "MAX_BOTS_PER_USER is 0" in header() and "starts are paused" not in header()
+    ask(world, "admin/limits", "PATCH", changes={"MAX_BOTS_PER_USER": 1, "MAX_STARTS_PER_MINUTE": 1}, reason="slow")
+    assert "free slots are held" in header() and "starts are paused" not in header()
+    changes = {"MAX_STARTS_PER_MINUTE": "none", "MAX_CONCURRENT_BOTS": 1}
+    ask(world, "admin/limits", "PATCH", changes=changes, reason="full")
+    body = {"user_id": "second", "bot_id": "b", "queue": True}
+    assert httpx.post(f"{world.url}/api/bots/start", json=body).json()["reason"] == "server_full"
+    assert "are held" not in header(), "full is what the status says"
+    changes = {"MAX_CONCURRENT_BOTS": 2}
+    ask(world, "admin/limits", "PATCH", changes=changes, reason="one more", override_guard=True)
+    assert "free slots are for the 1 that waits" in header()
+    overview = " ".join(one.value for one in open_page(world, "overview").markdown)
+    assert "**1 user** waits in turn: `second`." in overview
+    queue = open_page(world, "sessions", view="waiting").dataframe[0].value
+    assert list(queue["user"]) == ["second"] and list(queue["place"]) == [1]
+    ask(world, "admin/limits", "PATCH", changes={"MAX_CONCURRENT_BOTS": 200}, reason="as was", override_guard=True)
 
 
 def test_a_key_is_made_shown_once_and_revoked(open_page: Open, world: World) -> None:

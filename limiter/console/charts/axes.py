@@ -15,6 +15,7 @@ from limiter.console.theme import tones
 from limiter.console.view import Span, View
 
 EXTENT = 46  # px kept left of every chart, so that charts below each other share their x
+PHONE = 360  # px of a plot on a phone, where names stand below each other
 NARROW = 560  # px of a plot under which texts inside it would stand on each other
 
 
@@ -49,9 +50,11 @@ def coloured(field: str, colours: Mapping[str, str], legend: alt.Legend | None =
 
 
 def legend(n: int = 1, **more: Any) -> alt.Legend:
-    """The names of `n` colours above the chart, in columns that a phone can hold."""
+    """The names of `n` colours above the chart: in one row, or on a phone in columns that it can hold."""
+    columns: Any = alt.ExprRef(f"width < {PHONE} ? {3 if n > 4 else 2} : 0") if n > 2 else 0
+    limit = alt.ExprRef(f"width < {PHONE} ? {PHONE // (4 if n > 4 else 3)} : 200")
     return alt.Legend(
-        **{"title": None, "orient": "top", "symbolOpacity": 1, "columns": 2 if n > 3 else 0, "labelLimit": 125, **more}
+        **{"title": None, "orient": "top", "symbolOpacity": 1, "columns": columns, "labelLimit": limit, **more}
     )
 
 
@@ -68,5 +71,5 @@ def finished(layers: Sequence[alt.Chart], view: View, height: int) -> alt.LayerC
     edges: Any = {"left": 0, "top": 5, "right": 8, "bottom": 2}
     sized = alt.LayerChart(layer=list(layers)).properties(height=height, background="transparent", padding=edges)
     look: alt.LayerChart = sized.configure_view(stroke=None).configure_axis(domain=False, **small, **titled)
-    found: alt.LayerChart = look.configure_legend(padding=0, offset=4, **small)
+    found: alt.LayerChart = look.configure_legend(padding=0, offset=8, **small)
     return found

@@ -60,7 +60,7 @@ def days(rows: pd.DataFrame, view: View, *, until: int, shown: int = 30) -> alt.
     bars = alt.Chart(cells).mark_rect(cornerRadius=3, opacity=0.8)
     bars = bars.encode(
         x=alt.X("day:O", title=None, sort=names, axis=axis, scale=alt.Scale(paddingInner=0.12)),
-        color=coloured("status", COLOURS | {none: tones(dark=view.dark).empty}, legend(5, columns=3)),
+        color=coloured("status", COLOURS | {none: tones(dark=view.dark).empty}, legend(5)),
         tooltip=tips(day=view.t("day"), status=view.t("state")),
     )
-    return finished([bars], view, 116)
+    return finished([bars], view, 120)

@@ -1,6 +1,7 @@
 """Patterns: the map of a week, how long sessions last, starts by hour or day, trades a day."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import altair as alt
@@ -103,10 +104,13 @@ def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, 
 def trades(rows: pd.DataFrame, view: View, limit: float | None) -> alt.LayerChart:
     """Trades a day (day, most, total, users) of the heaviest user, against the limit of a user where there is one."""
     t = view.t
-    bars = alt.Chart(rows).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    days = [
+        view.day(round(datetime.fromisoformat(day).replace(tzinfo=view.zone).timestamp() * 1000)) for day in rows["day"]
+    ]
+    bars = alt.Chart(rows.assign(day=days)).mark_bar(color=BLUE, cornerRadiusEnd=2)
     layers = [
         bars.encode(
-            x=alt.X("day:N", title=None, axis=alt.Axis(labelAngle=-35, labelOverlap=True)),
+            x=alt.X("day:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
             y=value_y("most", t("trades of the heaviest user"), format="d"),
             tooltip=tips(day=t("day"), most=t("heaviest user"), total=t("all users"), users=t("users")),
         )

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -20,6 +21,46 @@ def show(rows: "Rows", **options: Any) -> Any:
     options = {"height": 36 + 35 * min(12, len(rows))} | options
     table = data.as_table(rows) if isinstance(rows, Sequence) else rows
     return st.dataframe(table, hide_index=True, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The rows that are ticked and the one that is opened, by their ids; `close` forgets which one was opened."""
+
+    ticked: Sequence[str]
+    opened: str | None
+    close: Callable[[], None]
+
+
+def pick(rows: "Rows", ids: Sequence[str], name: str, *, ticks: bool = False, **options: Any) -> Picked:
+    """A table whose rows are opened by a click on a cell and, where `ticks`, ticked beside it.
+
+    The browser tells a row by its place. Rows come and go between drawing and clicking: what was clicked is the id
+    that stood in that place when it was drawn, and the ticks move with their rows.
+    """
+    kept = st.session_state.setdefault(f"pick-{name}", {"round": 0, "ids": list(ids), "ticked": []})
+    selection = st.session_state.get(f"list-{name}-{kept['round']}", {}).get("selection", {})
+    drawn = kept["ids"]
+    if selection:
+        kept["ticked"] = [drawn[row] for row in selection["rows"] if row < len(drawn)]
+    cells = [drawn[row] for row, _ in selection.get("cells", ()) if row < len(drawn)]
+    ticked = [one for one in kept["ticked"] if one in ids]
+    if drawn != list(ids) and (kept["ticked"] or cells):
+        kept["round"] += 1  # a table of its own: in the one before, the places are of other rows
+    kept |= {"ids": list(ids), "ticked": ticked}
+
+    def close() -> None:
+        kept["round"] += 1
+
+    show(
+        rows,
+        key=f"list-{name}-{kept['round']}",
+        on_select="rerun",
+        selection_mode=["multi-row", "single-cell"] if ticks else "single-cell",
+        selection_default={"selection": {"rows": [ids.index(one) for one in ticked]}} if ticks else None,
+        **options,
+    )
+    return Picked(ticked, next((one for one in cells if one in ids), None), close)
 
 
 def csv_text(rows: "Rows") -> str:

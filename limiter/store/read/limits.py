@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from limiter.rules.records import Step
+from limiter.rules.records import Drain, Step
 from limiter.store import schema
 from limiter.store.limits import overrides, read
 from limiter.store.rows import as_step
 
-__all__ = ["changes_of", "coming_step", "overrides", "paused", "read", "versions"]
+__all__ = ["changes_of", "coming_step", "drain", "overrides", "paused", "read", "versions"]
 
 MAX_VERSIONS = 5_000
 
@@ -59,6 +59,13 @@ def changes_of(
 def paused(tx: Connection) -> bool:
     """Whether starts are paused."""
     return bool(tx.execute(select(schema.fleet.c.paused)).scalar())
+
+
+def drain(tx: Connection) -> Drain | None:
+    """The drain that goes on; None where there is none."""
+    columns = schema.fleet.c
+    row = tx.execute(select(columns.drain_since, columns.drain_stop_at, columns.drain_reason)).one_or_none()
+    return None if row is None or row.drain_since is None else Drain(*row)
 
 
 def coming_step(tx: Connection) -> Step | None:

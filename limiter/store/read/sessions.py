@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, func, select
 
+from limiter.rules.turns import LAPSE_MS, Ticket
 from limiter.store import schema
 from limiter.store.rows import MAX_PAGE
 from limiter.store.schema import HOUR_STEP
@@ -57,6 +58,19 @@ def lost(tx: Connection, most: int) -> Sequence[Row[Any]]:
         select(recent).where(recent.c.ended_reason == "lease_expired").order_by(recent.c.ended_at.desc()).limit(most)
     )
     return tx.execute(query).all()
+
+
+def waiting(tx: Connection, now: int) -> list[Ticket]:
+    """The tickets of who waits for a slot at that instant, the next one first."""
+    table = schema.tickets
+    query = select(table.c.id, table.c.user_id, table.c.number, table.c.asked_at).order_by(table.c.number)
+    return [Ticket(*row) for row in tx.execute(query.where(table.c.asked_at > now - LAPSE_MS))]
+
+
+def count_since(tx: Connection, at: int) -> int:
+    """How many sessions have ended from that instant on."""
+    columns = schema.ended_sessions.c
+    return int(tx.execute(select(func.count()).where(columns.ended_at >= at)).scalar_one())
 
 
 def silent_since(tx: Connection) -> int | None:

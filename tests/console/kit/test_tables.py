@@ -2,6 +2,9 @@
 
 import csv
 import io
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
 
 from limiter.console.kit.tables import csv_text
 
@@ -17,3 +20,49 @@ def test_rows_come_back_as_they_went() -> None:
 
 def test_a_formula_is_text() -> None:
     assert "'=1+1" in csv_text([{"user": "=1+1"}]) and "-5" in csv_text([{"n": -5}])
+
+
+def listed() -> None:
+    """A page of its own: what is picked of the names that the test puts into the state."""
+    import streamlit as st
+
+    from limiter.console.kit.tables import pick
+
+    names = st.session_state["names"]
+    picked = pick([{"name": name} for name in names], names, "test", ticks=True)
+    st.session_state["picked"] = (list(picked.ticked), picked.opened)
+    st.session_state["close"] = picked.close
+
+
+def chosen(app: AppTest, table: int, rows: list[int], *cells: tuple[int, str]) -> Any:
+    """What is picked once the browser has said this of the table."""
+    selection = {"rows": rows, "columns": [], "cells": list(cells)}
+    app.session_state[f"list-test-{table}"] = {"selection": selection}
+    app.run()
+    assert not app.exception, app.exception
+    return app.session_state["picked"]
+
+
+def test_what_was_clicked_is_the_row_that_stood_there_and_not_the_one_that_has_come() -> None:
+    app = AppTest.from_function(listed)
+    app.session_state["names"] = ["b", "c", "d"]
+    app.run()
+    assert chosen(app, 0, [1]) == (["c"], None)
+    app.session_state["names"] = ["a", "b", "c", "d"]  # one came, between the drawing and the click
+    assert chosen(app, 0, [1, 2], (2, "name")) == (["c", "d"], "d")
+    app.run()
+    assert app.session_state["picked"] == (["c", "d"], None), "a table of its own, with the ticks on their rows"
+    app.session_state["names"] = ["a", "d"]
+    app.run()
+    assert app.session_state["picked"] == (["d"], None)
+
+
+def test_a_closed_row_can_be_opened_again_and_ticks_stay() -> None:
+    app = AppTest.from_function(listed)
+    app.session_state["names"] = ["a", "b"]
+    app.run()
+    assert chosen(app, 0, [0], (1, "name")) == (["a"], "b")
+    app.session_state["close"]()
+    app.run()
+    assert app.session_state["picked"] == (["a"], None)
+    assert chosen(app, 1, [0], (1, "name")) == (["a"], "b")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from limiter.rules.capacity import Capacity
 from limiter.rules.limits import defaults
+from limiter.rules.records import Drain
 from limiter.store import read, schema
 from limiter.store.engine import open_reader, open_writer, reading
 
@@ -153,3 +154,22 @@ def ended_session(tx: Connection, number: int, at: int, seconds: int) -> None:
     row |= {"number": number, "secret": "x", "user_id": "u", "bot_id": "b", "asked_bot": None, "idempotency_key": None}
     row |= {"started_at": at, "ended_at": at + 1000 * seconds, "ended_reason": "stopped"}
     tx.execute(schema.ended_sessions.insert(), row)
+
+
+def test_who_waits_a_drain_and_how_many_have_left(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    with writer.begin() as tx:
+        tx.execute(schema.fleet.delete())
+        tx.execute(schema.fleet.insert(), {"id": 1, "active": 0, "next_number": 1, "paused": 0})
+        for number, (user, asked) in enumerate((("late", 0), ("second", 300_000), ("first", 200_000))):
+            row = {"user_id": user, "id": f"t{number}", "number": 9 - number, "asked_at": START + asked}
+            tx.execute(schema.tickets.insert(), row)
+    with reading(reader) as tx:
+        assert read.limits.drain(tx) is None
+        waiting = read.sessions.waiting(tx, START + 300_000)
+        assert [(one.user_id, one.number) for one in waiting] == [("first", 7), ("second", 8)], "the oldest has lapsed"
+        assert read.sessions.count_since(tx, START) == 0
+    with writer.begin() as tx:
+        tx.execute(schema.fleet.update(), {"drain_since": START, "drain_stop_at": None, "drain_reason": "reboot"})
+    with reading(reader) as tx:
+        assert read.limits.drain(tx) == Drain(START, None, "reboot")

@@ -1,5 +1,6 @@
 """One user's own limits."""
 
+import functools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,9 +11,11 @@ from limiter.clock import rfc3339
 from limiter.console import data
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.receipts import act, reason_field, receipt
-from limiter.console.kit.words import language, t, value_text
+from limiter.console.kit.words import language, t, tn, value_text
+from limiter.console.parts.sessions import stopping
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import USER_LIMITS, Limits
+from limiter.store import read
 from limiter.system_limits import LIMITS
 
 
@@ -45,13 +48,13 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
 def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
     """The form for one user."""
     own = limits.overrides.get(user)
-    held = own is not None and own.holds(now)
+    in_force = own is not None and own.holds(now)
     with st.container(border=True):
-        st.markdown(f"**{user}** · " + (t("own limits in force") if held else t("the system's limits hold")))
+        st.markdown(f"**{user}** · " + (t("own limits in force") if in_force else t("the system's limits hold")))
         values: dict[str, Any] = {}
         for column, name in zip(st.columns(len(USER_LIMITS)), USER_LIMITS, strict=True):
             limit = LIMITS[name]
-            given = own.limits.get(name) if own is not None and held else None
+            given = own.limits.get(name) if own is not None and in_force else None
             kind: type[int] | type[float] = int if limit.whole else float
             with column:
                 key = f"own-{name}-{user}-{limits.version}"
@@ -79,6 +82,16 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
         )
         if not sign_in.may_change:
             return
+        held = sum(row.user_id == user for row in data.read(read.sessions.active, user))
+        suspended = values.get("MAX_BOTS_PER_USER") == 0
+        stops = (
+            bool(held)
+            and suspended
+            and st.checkbox(
+                tn("Stop the {n} bot that runs as well", "Stop the {n} bots that run as well", held), key="own-stop"
+            )
+        )
+        seconds = stopping.seconds_field("own-stop-in") if stops else None
         reason_field("own-reason")
         with st.container(horizontal=True):
             st.button(
@@ -86,24 +99,38 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
                 type="primary",
                 key="own-save",
                 on_click=save_user,
-                args=(sign_in, user, values, until, reserve),
+                args=(sign_in, user, values, until, reserve, seconds),
             )
             if own is not None:
                 st.button(t("Take own limits back"), key="own-clear", on_click=clear_user, args=(sign_in, user))
+            if held and not suspended:
+                with st.popover(t("Stop…"), icon=":material/stop_circle:"):
+                    send = functools.partial(stopping.stop_of_user, sign_in, user)
+                    if stopping.form("stop-user", held, send):
+                        st.rerun()
 
 
-def save_user(sign_in: SignIn, user: str, values: Mapping[str, Any], until: datetime | None, reserve: bool) -> None:
-    """Replace the user's set."""
+def save_user(
+    sign_in: SignIn,
+    user: str,
+    values: Mapping[str, Any],
+    until: datetime | None,
+    reserve: bool,
+    stop_in: int | None = None,
+) -> None:
+    """Replace the user's set; `stop_in`: end the user's bots too, in so many seconds."""
     wanted = {name: value for name, value in values.items() if value is not None}
     if not wanted and not reserve:
         receipt(t("Give at least one limit a value, or take the user's limits back."), good=False)
         return
     end = None if until is None else rfc3339(round(until.replace(tzinfo=times.zone()).timestamp() * 1000))
-    act(
+    answer = act(
         lambda why: data.admin(sign_in).set_user_limits(user, wanted, why, until=end, reserve=reserve),
         "own-reason",
         t("Saved for {user}.", user=user),
     )
+    if answer is not None and stop_in is not None:  # after it, so that nobody starts again in between
+        act(lambda why: stopping.stop_of_user(sign_in, user, why, stop_in), "own-reason", stopping.said)
 
 
 def clear_user(sign_in: SignIn, user: str) -> None:

@@ -35,7 +35,10 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     ]
     if not rows:
         return
-    picked = tables.show(rows, key=f"versions-{limits.version}", on_select="rerun", selection_mode="single-row")
+    picked = tables.show(
+        rows, column_config={t("kind"): None}, key=f"versions-{limits.version}", on_select="rerun",
+        selection_mode="single-row",
+    )  # fmt: skip
     tables.csv_button(rows, "limit-versions")
     if picked.selection.rows:
         compare(sign_in, limits, versions[picked.selection.rows[0]])
