@@ -278,6 +278,50 @@ def test_a_key_that_may_only_read_is_offered_no_change_and_gets_403(chromium: Br
 # -- what is seen stays
 
 
+def row(page: Page, n: int, x: int) -> None:
+    """Click on the n-th row of the table (0: the first), so many px from its left edge. It is a canvas."""
+    box = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + x, box["y"] + 36 + 35 * n + 17)
+    settle(page)
+
+
+def test_ticked_sessions_are_told_of_their_end_and_a_click_on_a_row_opens_the_drawer(
+    chromium: Browser, console: Console
+) -> None:
+    page = open_browser(chromium, console)
+    visit(page, console, "sessions")
+    for n in (0, 1):
+        row(page, n, 15)
+    expect(page.get_by_text("2 sessions ticked")).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Stop…").click()
+    within = page.get_by_role("spinbutton", name="In how many seconds").first
+    within.fill("900")
+    within.press("Tab")
+    page.get_by_label("Reason").last.fill("browser test")
+    page.get_by_label("Reason").last.press("Tab")
+    settle(page)
+    page.get_by_role("button", name="Stop 2 sessions · in 15 min").click()
+    expect(page.get_by_text("2 sessions end at").first).to_be_visible(timeout=20_000)
+    held = console.admin("GET", "sessions?status=active&limit=3").json()["items"]
+    assert [bool(one["notice"]) for one in held] == [True, True, False]
+    row(page, 1, 150)
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text(held[1]["public_id"], timeout=20_000)
+    expect(drawer).to_contain_text("browser test")
+    why = drawer.get_by_label("Reason").first
+    why.fill("it stays")
+    why.press("Tab")
+    settle(page)
+    drawer.get_by_role("button", name="Take the stop back").click()
+    expect(drawer).to_have_count(0, timeout=20_000)
+    expect(page.get_by_text("The stop is taken back.").first).to_be_visible()
+    held = console.admin("GET", "sessions?status=active&limit=3").json()["items"]
+    assert [bool(one["notice"]) for one in held] == [True, False, False]
+    console.admin("DELETE", "sessions/stop", public_ids=[held[0]["public_id"]], reason="as was")
+    page.context.close()
+
+
 def test_the_url_holds_the_view(chromium: Browser, console: Console) -> None:
     page = open_browser(chromium, console)
     visit(page, console, "history?range=7d&lang=fr&tz=UTC")

@@ -193,7 +193,7 @@ def test_several_are_ticked_told_of_their_end_and_one_is_kept(open_page: Open, w
     }  # fmt: skip
     table = app.dataframe[0].value
     assert list(table["ends"].isna()) == [False, True, False] and "new version" in set(table["because"])
-    pick(app, 0, [0])
+    pick(app, 1, [0])  # the ticks were taken away
     app.text_input(key="keep-ticked-reason").set_value("it may stay").run()
     app.button(key="keep-ticked").click().run()
     assert "taken back" in said(app)

@@ -25,11 +25,15 @@ def show(rows: "Rows", **options: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """The rows that are ticked and the one that is opened, by their ids; `close` forgets which one was opened."""
+    """The rows that are ticked and the one that is opened, by their ids.
+
+    `close` forgets which one was opened, `clear` the ticks too.
+    """
 
     ticked: Sequence[str]
     opened: str | None
     close: Callable[[], None]
+    clear: Callable[[], None]
 
 
 def pick(rows: "Rows", ids: Sequence[str], name: str, *, ticks: bool = False, **options: Any) -> Picked:
@@ -52,6 +56,10 @@ def pick(rows: "Rows", ids: Sequence[str], name: str, *, ticks: bool = False, **
     def close() -> None:
         kept["round"] += 1
 
+    def clear() -> None:
+        kept["ticked"] = []
+        close()
+
     show(
         rows,
         key=f"list-{name}-{kept['round']}",
@@ -60,7 +68,7 @@ def pick(rows: "Rows", ids: Sequence[str], name: str, *, ticks: bool = False, **
         selection_default={"selection": {"rows": [ids.index(one) for one in ticked]}} if ticks else None,
         **options,
     )
-    return Picked(ticked, next((one for one in cells if one in ids), None), close)
+    return Picked(ticked, next((one for one in cells if one in ids), None), close, clear)
 
 
 def csv_text(rows: "Rows") -> str:

@@ -64,8 +64,12 @@ def chip(cell: Cell) -> None:
 def show(rows: pd.DataFrame, how: str) -> None:
     """The map of those hours; a click on a cell chooses it, a second one lets it go."""
     cell = chosen()
-    # A chart of its own for each choice: the browser would keep the last click, and take the next one for its end.
-    key = f"heat-{cell.slug if cell else 'all'}"
+    # A chart of its own after each choice, also one that Back or the chip undid: the browser keeps the last click of a
+    # chart, and a second one on the same cell, which changes nothing for it, would be nobody's.
+    drawn = st.session_state.setdefault("heat", {"cell": cell, "round": 0})
+    if drawn["cell"] != cell:
+        drawn |= {"cell": cell, "round": drawn["round"] + 1}
+    key = f"heat-{drawn['round']}"
 
     def clicked() -> None:
         if points := st.session_state[key]["selection"].get(NAME):

@@ -1,6 +1,6 @@
 """Sessions that hold a slot, and those that are over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -56,7 +56,7 @@ def holding(sign_in: SignIn, user: str, *, suspects: bool) -> None:
     by_id = {row[t("session")]: row for row in cells}
     if picked.ticked and sign_in.may_change:
         with bar:
-            stop_ticked(sign_in, [by_id[one] for one in picked.ticked])
+            stop_ticked(sign_in, [by_id[one] for one in picked.ticked], picked.clear)
     if picked.opened is not None:
         drawer.details(sign_in, by_id[picked.opened], picked.close, living=True)
 
@@ -109,8 +109,8 @@ def cost(row: Row[Any]) -> dict[str, float | None]:
     return cells | {t("CPU, %"): None if load is None else round(load, 1)}
 
 
-def stop_ticked(sign_in: SignIn, rows: Sequence[dict[str, Any]]) -> None:
-    """What can be done with the ticked sessions, above the table."""
+def stop_ticked(sign_in: SignIn, rows: Sequence[dict[str, Any]], done: Callable[[], None]) -> None:
+    """What can be done with the ticked sessions, above the table; `done` takes the ticks away."""
     ids = [row[t("session")] for row in rows]
     told = [row[t("session")] for row in rows if row[t("ends")] is not None]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -120,12 +120,14 @@ def stop_ticked(sign_in: SignIn, rows: Sequence[dict[str, Any]]) -> None:
             if stopping.form(
                 "stop-ticked", len(ids), lambda why, seconds: stopping.stop_of(sign_in, ids, why, seconds)
             ):
+                done()
                 st.rerun()
         if told:
             with st.popover(tn("Keep {n}…", "Keep {n}…", len(told)), icon=":material/undo:"):
                 st.caption(t("The announced stops are taken back; a drain's is not."))
                 label = t("Take the stop back")
                 if stopping.back("keep-ticked", label, lambda limiter, why: limiter.keep_sessions(told, why), sign_in):
+                    done()
                     st.rerun()
 
 
