@@ -78,6 +78,34 @@ def steps(folder: Path, rounds: int) -> Iterator[Figure]:
     yield Figure("steps that health did not tell", seen + (healthy != 200), 0)
 
 
+def late(folder: Path, rounds: int) -> Iterator[Figure]:
+    """The time is set for good, as by NTP long after a start or a suspend: over a midnight, forward and back."""
+    clock, wrong, followed, lost = folder / "clock", 0, list[float](), 0
+    clock.write_text("+0")
+    here = 0
+    with under(folder / "limiter", clock, **ROOMY) as one:
+        bot = one.session()
+        for number in range(rounds):
+            here += 86_400 if number % 2 == 0 else -86_400
+            clock.write_text(f"{here:+d}")
+
+            def follows(shift: int = here) -> bool:
+                told = instant(granted(one.client.get("/api/admin/stats"))["at"]).timestamp() - shift
+                lost_now = one.beat(bot).status_code != 200
+                return lost_now or abs(told - time.time()) < 2
+
+            followed.append(seconds_until(follows, 60))
+            traded = granted(one.trade(bot), 201)
+            day = (time.time() + here) // 86_400
+            wrong += instant(traded["resets_at"]).timestamp() != 86_400 * (day + 1)
+            wrong += abs(instant(one.session()["started_at"]).timestamp() - time.time() - here) > 2
+            lost += one.beat(bot).status_code != 200
+    yield Figure("times that the clock was set by a day", rounds)
+    yield Figure("longest until the limiter followed", max(followed), 60, "s")
+    yield Figure("ends of the day and stamps that were wrong then", wrong, 0)
+    yield Figure("living bots that lost their slot", lost, 0)
+
+
 def midnights(folder: Path, rounds: int) -> Iterator[Figure]:
     """The trade day ends at midnight in Paris, winter and summer, and on the two nights between them."""
     wrong, early, kept = 0, 0, 0

@@ -13,6 +13,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("files", "the database file is removed, moved and replaced under a running limiter", files.files, 2, 40),
     Fault("lock", "another process holds the write lock, or stands still with it", disks.foreign_lock, 3, 30),
     Fault("clock", "the wall clock is moved by an hour and by a day, forward and back", clocks.steps, 2, 20),
+    Fault("late-clock", "the wall clock is set by a day, and stays there", clocks.late, 0, 4),
     Fault("midnight", "the trade day ends, on days of 24, 23 and 25 hours", clocks.midnights, 1, 3),
     Fault("zombies", "30 % of the bots vanish", processes.zombies, 20, 200),
     Fault("terminate", "SIGTERM under load, with half-sent requests open", processes.terminations, 1, 50),

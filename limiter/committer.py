@@ -166,9 +166,13 @@ class Committer:
 
     async def _batch(self) -> None:
         state, batch = self.state, [row for row in self._flying if not row[1].done()]
-        now, waited = self.clock.now(), len(state.refused)
+        waited = len(state.refused)
+        moved = self.clock.step() if self.writer.alone else 0  # several processes follow the database's clock
+        now = self.clock.now()
         state.begin()
         try:
+            if moved:
+                self._shift(moved, now)
             now = await self._prepare([request for request, _, _ in batch], now)
             reap(state, now)
             self._watch(now)
@@ -191,6 +195,11 @@ class Committer:
             self._succeed()
             self._log(batch, answers, refused, now)
         self._answer(batch, answers)
+
+    def _shift(self, by: int, now: int) -> None:
+        log.warning("clock_followed by=%+.1fs: the wall clock was moved", by / 1000)
+        self.state.shift(by, now - by)
+        self.writer.read_day(self.state, now)
 
     async def _prepare(self, requests: list[Request], now: int) -> int:
         """Have the state know what the requests name, and what other processes did; the instant of the batch."""

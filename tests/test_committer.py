@@ -579,16 +579,6 @@ def test_closing_finishes_what_waits(path: Path) -> None:
 # -- clocks
 
 
-def test_no_step_of_the_wall_clock_moves_time() -> None:
-    wall, monotonic = [1000.0], [50.0]
-    clock = Clock(lambda: wall[0], lambda: monotonic[0])
-    assert clock.now() == 1_000_000
-    wall[0] += 3600
-    monotonic[0] += 1.5
-    assert clock.now() == 1_001_500
-    assert clock.step_seconds() == pytest.approx(3598.5)
-
-
 def test_durations_of_the_last_minute() -> None:
     latency = Latency()
     assert latency.percentile_ms(0.5, 0.99) == [None, None]

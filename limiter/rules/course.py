@@ -4,7 +4,7 @@ The state notes a `Point` whenever the number of bots or the limit changes. A po
 in one instant last no time, but are among the extremes: an alert that fired on one is not denied by the history.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from msgspec import Struct
@@ -12,13 +12,17 @@ from msgspec.structs import replace
 
 from limiter.rules.capacity import Capacity, Status
 from limiter.rules.records import Slice
+from limiter.units import HOUR_MS
 
 SLICE_MS = 5_000
+MOST_MS = 6 * HOUR_MS  # of a time in which nothing changed; what lies before it is left out, as a gap
 STATUSES = tuple(Status)
+GAP = -1
 
 
 class Point(Struct, frozen=True):
-    """From this instant (UTC ms) on so many slots are taken, of so many."""
+    """From this instant (UTC ms) on so many slots are taken, of so many; `GAP` of `GAP`: from here on nothing is known,
+    and the next point may lie anywhere, for the clock was moved."""
 
     at: int
     bots: int
@@ -35,24 +39,42 @@ def slices(points: Iterable[Point], end: int, counts: Mapping[tuple[str, int], i
 
     A figure from a time before the first point stands among the bots of that point. Needs a point.
     """
-    course = _in_order(points)
     parts: dict[int, list[tuple[Point, int]]] = {}
-    for point, until in zip(course, [*(later.at for _, later in pairwise(course)), end], strict=True):
-        at = point.at
-        while True:
-            row = at - at % SLICE_MS
-            ends = min(until, row + SLICE_MS)
-            parts.setdefault(row, []).append((replace(point, at=at), ends - at))
-            if ends == until:
-                break
-            at = ends
+    first: Point | None = None
+    for course, over in _courses(points, end):
+        first = first or course[0]
+        for point, until in zip(course, [*(later.at for _, later in pairwise(course)), over], strict=True):
+            at = max(point.at, until - MOST_MS)
+            while True:
+                row = at - at % SLICE_MS
+                ends = min(until, row + SLICE_MS)
+                parts.setdefault(row, []).append((replace(point, at=at), ends - at))
+                if ends == until:
+                    break
+                at = ends
+    assert first is not None
     happened: dict[int, dict[str, int]] = {}
     for (figure, row), n in counts.items():
         if n:
             happened.setdefault(row, {})[figure] = n
     for row in happened.keys() - parts.keys():
-        parts[row] = [(replace(course[0], at=row), 0)]
+        parts[row] = [(replace(first, at=row), 0)]
     return tuple(_slice(row, parts[row], happened.get(row, {})) for row in sorted(parts))
+
+
+def _courses(points: Iterable[Point], end: int) -> Iterator[tuple[list[Point], int]]:
+    """What is known in one piece, with the instant until which it is."""
+    piece: list[Point] = []
+    for point in points:
+        if point.limit != GAP:
+            piece.append(point)
+        elif piece:
+            course = _in_order(piece)
+            yield course, max(point.at, course[-1].at)
+            piece = []
+    if piece:
+        course = _in_order(piece)
+        yield course, max(end, course[-1].at)
 
 
 def _in_order(points: Iterable[Point]) -> list[Point]:

@@ -5,6 +5,7 @@ State holds every live session in memory; rules read it and change it through th
 `changes` is what the store has to write. All instants are UTC milliseconds of one clock.
 """
 
+import dataclasses
 import heapq
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -13,8 +14,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from limiter.rules.capacity import Capacity
-from limiter.rules.course import SLICE_MS, Point
+from limiter.rules.course import GAP, SLICE_MS, Point
 from limiter.rules.door import Barred, Load, box_busy, too_many_starts
 from limiter.rules.limits import Limits
 from limiter.rules.records import (
@@ -181,7 +184,7 @@ class State:
         if kept:
             slots = min(slots, kept) if reserve else slots - kept
             tickets = [one for one in tickets if limits.in_reserve(one.user_id, now) == reserve]
-        return claims(tickets, Free(slots, self.freed, limits.room_since), now)
+        return claims(tickets, Free(slots, self.freed, min(now, limits.room_since)), now)
 
     def set_ticket(self, user_id: str, ticket: Ticket | None) -> None:
         """The user's place in the queue, or that he has none any more."""
@@ -476,6 +479,42 @@ class State:
         self.journal.put(self.changes.seconds, key, self.changes.seconds.get(key, 0) + n)
         if not user_id:
             self.count(kind, now, n)
+
+    # -- the clock
+
+    def shift(self, by: int, before: int) -> None:
+        """The clock was moved by so many ms, and showed `before`. What means "so long ago" or "in so long" moves with
+        it: leases, announced stops, turns, rates. What happened keeps its stamp, and history has a gap or goes back.
+
+        Not undone with a batch that fails: the clock is not either.
+        """
+        self.course += [self._point(before), Point(before, GAP, GAP)]
+        for one in self.sessions.values():
+            one.last_heartbeat_at += by
+            one.expires_at += by
+            one.measured_at = None if one.measured_at is None else one.measured_at + by
+            one.cpu_readings = [(at + by, seconds) for at, seconds in one.cpu_readings]
+            if one.notice is not None:
+                one.notice = one.notice._replace(at=one.notice.at + by)
+                self.changes.notices[one.number] = one
+        self.beaten.update(self.sessions)
+        if self.drain is not None and self.drain.stop_at is not None:
+            self.drain, self.changes.drain = self.drain._replace(stop_at=self.drain.stop_at + by), True
+        for user, ticket in self.tickets.items():
+            self.tickets[user] = replace(ticket, asked_at=ticket.asked_at + by)
+            self.changes.tickets[user] = True
+        self.freed = deque((at + by for at in self.freed), maxlen=GAPS + 1)
+        for window in self.windows.values():
+            window.shift(-(-by // 1000))
+        self.channels = {
+            name: dataclasses.replace(one, tried_at=None if one.tried_at is None else one.tried_at + by)
+            for name, one in self.channels.items()
+        }
+        self.rising = {name: at + by for name, at in self.rising.items()}
+        self.last_token_at = None if self.last_token_at is None else self.last_token_at + by
+        self.load = None if self.load is None else self.load._replace(at=self.load.at + by)
+        self._schedule()
+        self._note(before + by)
 
     # -- figures
 

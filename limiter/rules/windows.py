@@ -35,6 +35,11 @@ class Window:
             counted[1] -= n
             self.total -= n
 
+    def shift(self, by: int) -> None:
+        """The clock was moved by so many seconds."""
+        for counted in self.seconds:
+            counted[0] += by
+
     def used(self, second: int) -> int:
         """How much the window that ends with `second` holds."""
         while self.seconds and self.seconds[0][0] < second - self.span:

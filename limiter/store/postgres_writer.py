@@ -194,6 +194,11 @@ class PostgresWriter:
         """Refusals that no commit has written yet, as the rows that they will be."""
         return self._saver.waiting(state.refused)
 
+    def read_day(self, state: State, now: int) -> None:
+        """Bring the trades of the day that holds `now`, where the clock was moved to another one."""
+        restore.read_day(self.connection, state, now)
+        self.connection.rollback()
+
     def commit(self) -> None:
         """Make it durable."""
         self._driver.commit()

@@ -33,9 +33,7 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
         select(ended.ended_at).where(ended.ended_reason != "replaced").order_by(ended.ended_at.desc()).limit(GAPS + 1)
     )
     state.freed.extend(reversed(connection.execute(freed).scalars().all()))
-    days, today = schema.trade_days.c, state.day(now).name
-    for row in connection.execute(select(days.user_id, days.used).where(days.day == today)):
-        state.trade_days[row.user_id, today] = row.used
+    read_day(connection, state, now)
     for row in connection.execute(select(schema.tickets)):
         state.follow_ticket(row.user_id, Ticket(row.id, row.user_id, row.number, min(row.asked_at, now)))
     _read_windows(connection, state, now)
@@ -44,6 +42,13 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
     )
     state.last_token_at = connection.execute(tokens).scalar()
     return state
+
+
+def read_day(connection: Connection, state: State, now: int) -> None:
+    """The trades of the day that holds `now`."""
+    days, today = schema.trade_days.c, state.day(now).name
+    for row in connection.execute(select(days.user_id, days.used).where(days.day == today)):
+        state.trade_days[row.user_id, today] = row.used
 
 
 def book_the_rest(connection: Connection, state: State, now: int) -> None:

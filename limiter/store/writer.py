@@ -53,6 +53,9 @@ class Writer(Protocol):
     def waiting(self, state: State) -> list[KeptRefusal]:
         """Refusals that no commit has written yet, as the rows that they will be."""
 
+    def read_day(self, state: State, now: int) -> None:
+        """Bring the trades of the day that holds `now`, where the clock was moved to another one."""
+
     def commit(self) -> None:
         """Make it durable."""
 

@@ -12,7 +12,7 @@ from limiter.rules.words import Words, told
 BAD = Readings(91.04, 86.0, 3, 0, 300.0, 70.0, 5)
 FACTS = {
     "percent": 80, "tokens": 3, "seconds": 31.0, "free": 180.0, "step": 2.5, "held_by": [["cpu", 91.0, 80]],
-    "hours": 27.0, "minutes": 12, "message": "x", "n": 3, "pid": 4711,
+    "hours": 27.0, "minutes": 12, "message": "x", "n": 3, "drift": 2, "pid": 4711,
     "name": "python3.11", "problem": "row 7 missing from index trades_at", "saved": "data/limiter.db",
 }  # fmt: skip
 
