@@ -50,7 +50,7 @@ format: $(DEV) ## put the code in its one format, and mend what the linter can
 	$(PY) -m ruff check --fix --exit-zero
 	$(PY) -m ruff format
 
-docs: $(DEV) ## rewrite the tables that are derived from the code
+docs: $(DEV) ## rewrite the tables and the picture that are derived from the code
 	$(PY) tests/house/derived_docs.py --write
 
 bench: $(DEV) ## measure starts a second and their latency

@@ -1,8 +1,11 @@
-"""The tables of docs/reference.md and the file .env.example, derived from the code; `make docs` rewrites them."""
+"""What is derived from the code; `make docs` rewrites it.
+
+The tables of docs/reference.md, the picture of the imports in docs/architecture.md, and the file .env.example.
+"""
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -12,6 +15,7 @@ from limiter.api.routes import ROUTES  # noqa: E402
 from limiter.config import SETTINGS  # noqa: E402
 from limiter.rules.refusals import REFUSALS  # noqa: E402
 from limiter.system_limits import CATALOGUE, Value  # noqa: E402
+from tests.house.picture import picture  # noqa: E402
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -62,16 +66,25 @@ def env_example() -> str:
     return "\n".join(lines)
 
 
-def derived() -> dict[Path, str]:
-    """Each file as the code wants it."""
-    reference = ROOT / "docs/reference.md"
-    text = reference.read_text(encoding="utf-8")
-    for name, rows in tables().items():
+def written(path: Path, parts: Mapping[str, str]) -> str:
+    """The file with each part in its place, between `<!-- name -->` and `<!-- /name -->`."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in parts.items():
         place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         found = place.search(text)
-        assert found, f"docs/reference.md has no place for {name}"
-        text = f"{text[: found.end(1)]}{rows}\n{text[found.start(2) :]}"
-    return {reference: text, ROOT / ".env.example": env_example()}
+        assert found, f"{path.name} has no place for {name}"
+        text = f"{text[: found.end(1)]}{part}\n{text[found.start(2) :]}"
+    return text
+
+
+def derived() -> dict[Path, str]:
+    """Each file as the code wants it."""
+    reference, architecture = ROOT / "docs/reference.md", ROOT / "docs/architecture.md"
+    return {
+        reference: written(reference, tables()),
+        architecture: written(architecture, {"imports": picture()}),
+        ROOT / ".env.example": env_example(),
+    }
 
 
 if __name__ == "__main__":
