@@ -1,6 +1,7 @@
 """Whatever becomes of agent, guardian, limiter, folder or version: a sentence, and nothing leaked on either side."""
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -222,6 +223,86 @@ def test_where_the_parent_of_direct_is_killed_its_guard_ends_the_bot(
 def takes_it() -> None:
     """Makes the terminal of the input that of the new session."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_what_was_before_a_reboot_is_given_back_and_nobody_is_signalled(bots: Bots) -> None:
+    """Pid, start and control group of another boot are another's by now."""
+    bots.agent("--no-groups")
+    bot = Bot(bots, "trap 'echo heard > heard' TERM INT HUP; note 1 ready; while :; do sleep 0.05; done")
+    bot.noted("ready")
+    status = bots.status()
+    for pid in (status["guardian"], status["pid"]):
+        os.kill(pid, signal.SIGKILL)  # the guardian first, which brings the other back
+    assert bots.foreground is not None
+    bots.foreground.communicate()
+    wait_until(lambda: bots.status() is None or bots.status()["pid"] != status["pid"], 5)
+    bots.ask_agent("--stop")  # refused; the one that came back is killed with its guardian, too
+    while (status := bots.status()) is not None:
+        os.kill(status["guardian"], signal.SIGSTOP)
+        os.kill(status["pid"], signal.SIGKILL)
+        os.kill(status["guardian"], signal.SIGKILL)
+        time.sleep(0.1)
+    (page,) = (bots.socket.parent / "bots").glob("*.json")
+    kept = json.loads(page.read_text())
+    page.write_text(json.dumps(kept | {"boot": "6c2d7a5e-0000-4000-8000-000000000000"}))
+    bots.agent("--no-groups")
+    wait_until(lambda: not bot.holds_a_slot, 5, "its slot is given back")
+    wait_until(lambda: not page.exists(), 5)
+    assert bots.status()["bots"] == []
+    time.sleep(0.5)
+    assert bot.process.poll() is None
+    assert not (bot.folder / "heard").exists()
+    bot.process.kill()
+    bot.end()
+
+
+HIDING = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
+
+
+@AS_ROOT
+def test_where_proc_hides_what_is_of_others_a_bot_is_known_and_ended(shared_limiter: Limiter, tmp_path: Path) -> None:
+    """hidepid=2, or systemd's ProtectProc=invisible: a user sees no process but its own."""
+    bots = Bots(tmp_path, limiter=shared_limiter)
+    for path in [tmp_path, *tmp_path.parents[:-1]]:
+        path.chmod(path.stat().st_mode | 0o011)
+    for folder in (bots.socket.parent, tmp_path / "bot"):
+        folder.mkdir(0o700)
+        shutil.chown(folder, "nobody")
+    as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "/usr/bin/python3", "-m", "limiter"]
+    env = bots.env | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    hidden = ["unshare", "--mount", "sh", "-c", HIDING, "sh", *as_nobody]
+    if subprocess.run([*hidden, "run", "--help"], env=env, capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted, or another user may not read this checkout")
+    user, script = new_user(), "setsid sleep 1000 & ls -d /proc/[0-9]* > seen; wait"
+    bot = subprocess.Popen([*hidden, "run", "--user", user, "sh", "-c", script], env=env, cwd=tmp_path / "bot")
+    try:
+        wait_until((tmp_path / "bot" / "seen").exists, 10)
+        assert "/proc/1" not in (tmp_path / "bot" / "seen").read_text().split()
+        told = subprocess.run([*as_nobody, "agent", "--status", "--json"], env=env, capture_output=True, check=True)
+        wait_until(lambda: bots.holds(user), 5)
+        (row,) = json.loads(told.stdout)["bots"]
+        assert row["pid"] == bot.pid
+        bots.renewed(user)
+        bots.stop_by_admin(user)
+        assert bot.wait(10) == -signal.SIGTERM
+        wait_until(lambda: not sleepers_in(tmp_path / "bot"), 5, "what it had started has ended too")
+        wait_until(lambda: not bots.holds(user), 5)
+    finally:
+        bot.kill()
+        bot.wait()
+        subprocess.run([*as_nobody, "agent", "--stop", "--force"], env=env, capture_output=True, check=False)
+
+
+def sleepers_in(folder: Path) -> list[int]:
+    """Those whose working folder it is."""
+    return [pid for pid, one in processes.everything().items() if one.name == "sleep" and in_folder(pid, folder)]
+
+
+def in_folder(pid: int, folder: Path) -> bool:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd") == str(folder)
+    except OSError:
+        return False
 
 
 # Folder and version
