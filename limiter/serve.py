@@ -34,10 +34,10 @@ from limiter.jobs.backups import Backups
 from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.integrity import Integrity
 from limiter.jobs.leading import follow_keys, while_leading
-from limiter.jobs.plan import follow_plan
 from limiter.jobs.reaper import reap
 from limiter.jobs.recount import recount
 from limiter.jobs.sampler import Sampler, ram_total_bytes
+from limiter.jobs.schedule import follow_schedule
 from limiter.jobs.strangers import StrangerWatch
 from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
 from limiter.rules.capacity import Box
@@ -153,7 +153,7 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         Job("sampler", sampler.run),
         Job("reaper", lambda: reap(committer)),
         Job("recount", lambda: recount(committer)),
-        *_led(writer, alerts, lambda: follow_plan(committer, sampler, box.recommended_max_bots)),
+        *_led(writer, alerts, lambda: follow_schedule(committer, sampler, box.recommended_max_bots)),
         *([Job("keys", lambda: follow_keys(read_keys, access.load))] if not writer.alone else []),
         *([Job("backups", backups.run)] if backups else []),
         *([Job("file", file.run)] if file else []),

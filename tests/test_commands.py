@@ -284,6 +284,29 @@ def test_what_a_live_change_hides_is_shown(one: Limiter) -> None:
     said(one, "limits", "set", "MAX_CONCURRENT_BOTS=null", "--reason", "as it was", "--override-guard")
 
 
+def test_windows_are_set_shown_and_cleared(one: Limiter) -> None:
+    assert said(one, "windows", "show") == "No windows.\n"
+    out = said(one, "windows", "set", "sat-mon@23:00-02:00=300", "daily@04:00-04:30=90", "--reason", "peak")
+    assert [line.split() for line in out.splitlines()[1:3]] == [
+        ["mon,sat,sun", "23:00", "02:00", "300"], ["mon,tue,wed,thu,fri,sat,sun", "04:00", "04:30", "90"],
+    ]  # fmt: skip
+    assert answered(one, "windows", "show")["windows"][1]["MAX_CONCURRENT_BOTS"] == 90
+    for wrong in ("mon@18:00=200", "monday@18:00-19:00=2", "mon@18:00-19:00=many"):
+        assert "DAYS@FROM-TO=BOTS" in failed(one, "windows", "set", wrong, "--reason", "x", status=2)
+    said(one, "windows", "clear", "--reason", "no peak")
+    assert answered(one, "windows", "show")["windows"] == []
+
+
+def test_a_change_is_put_on_probation_and_confirmed(one: Limiter) -> None:
+    out = said(one, "limits", "set", "MAX_TRADES_PER_DAY=400", "--reason", "try", "--confirm-within", "600")
+    version = answered(one, "limits", "get")["version"]
+    assert f"Version {version} is on probation" in out
+    assert f"limits confirm {version}" in said(one, "limits", "get")
+    assert "it stays" in said(one, "limits", "confirm", str(version), "--reason", "fine")
+    assert "not on probation" in failed(one, "limits", "confirm", str(version), "--reason", "fine")
+    said(one, "limits", "rollback", str(version - 1), "--reason", "back", "--confirm-within", "60", "--override-guard")
+
+
 def test_a_launch_is_planned_shown_and_cleared(one: Limiter) -> None:
     out = said(one, "plan", "set", "2099-01-01T08:00:00Z=50", "2099-01-03T08:00:00Z=100", "--reason", "launch")
     assert out == said(one, "plan", "show")

@@ -9,12 +9,15 @@ from limiter.answers.capacity import Capacity, Guard
 from limiter.answers.parts import Changes, LimitValues, Ok, Reason
 from limiter.system_limits import Value
 
+ConfirmWithin = Annotated[int, msgspec.Meta(ge=60, le=86_400)]
+
 
 class ChangeBody(Struct):
     changes: Changes
     reason: Reason
     version: Annotated[int, msgspec.Meta(ge=0)] | None = None
     override_guard: bool = False
+    confirm_within: ConfirmWithin | None = None
 
 
 class PreviewBody(Struct):
@@ -25,6 +28,24 @@ class RollbackBody(Struct):
     version: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
     reason: Reason
     override_guard: bool = False
+    confirm_within: ConfirmWithin | None = None
+
+
+class ConfirmBody(Struct):
+    version: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+    reason: Reason
+
+
+class Probation(Struct):
+    version: int
+    ends_at: str
+    back_to: int
+
+
+class Coming(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
+    at: str
+    max_bots: int
+    source: Literal["window", "plan", "probation", "base"]
 
 
 class LimitsAnswer(Ok):
@@ -36,7 +57,7 @@ class LimitRow(Struct):
     name: str
     value: Value
     default: Value
-    source: Literal["live", "environment", "env_file", "default"]
+    source: Literal["live", "window", "environment", "env_file", "default"]
     hidden: bool
     configured: Value
     unit: str
@@ -51,6 +72,8 @@ class LimitRow(Struct):
 class LimitRowsAnswer(Ok):
     version: int
     limits: list[LimitRow]
+    probation: Probation | None = None
+    coming: list[Coming] = msgspec.field(default_factory=list)
 
 
 class Moved(Struct, rename={"before": "from", "after": "to"}):
@@ -63,6 +86,7 @@ class ChangeAnswer(Ok):
     version: int
     changed: list[Moved]
     warnings: list[str]
+    probation: Probation | None = None
 
 
 class Replay(Struct):

@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Struct
 
+from limiter.answers.limits import ConfirmWithin
 from limiter.answers.parts import Ok, Reason
 
 
 class WantedStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
     at: str
     max_bots: Annotated[Any, msgspec.Meta(description="a number", extra_json_schema={"not": {"type": "null"}})]
+    confirm_within: ConfirmWithin | None = None
 
 
 class PlanBody(Struct):
@@ -24,6 +26,7 @@ class PlanStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
     status: Literal["planned", "applied", "held"]
     applied_at: str | None
     held_by: str | None
+    confirm_within: int | None = None
 
 
 class PlanAnswer(Ok):

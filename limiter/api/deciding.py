@@ -12,7 +12,6 @@ from limiter.http.wire import Answer, iso, ok
 from limiter.rules import explain as explaining
 from limiter.rules import forecast as forecasting
 from limiter.rules import sizing as sizes
-from limiter.rules.plan import limit_at
 from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.words import Words
@@ -39,11 +38,11 @@ async def forecast(call: Call) -> Answer:
     """The bots of the next days by the hour, and the chance that 80 and 100 % of the limit are reached."""
     days = call.wanted_number("days", 1, MOST_DAYS) or 14
     state = call.services.committer.state
-    now, plan, limit = call.now(), state.plan, state.limits.whole("MAX_CONCURRENT_BOTS")
+    now, limit_at = call.now(), state.outlook().hourly()
     series = await call.read(read.history.hours, now - forecasting.LOOKED_AT_DAYS * DAY_MS, now - now % HOUR_MS)
     hours = [(row.at, float(row.high)) for row in series.rows]
     censored = sum(row.high >= row.limit for row in series.rows)
-    found = await call.work(forecasting.forecast, hours, state.zone, lambda at: limit_at(plan, limit, at), days)
+    found = await call.work(forecasting.forecast, hours, state.zone, limit_at, days)
     answer = s.ForecastAnswer(
         days=days,
         points=None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import copy
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,19 +18,22 @@ from limiter.rules import reasons, replay
 from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, warn
 from limiter.rules.guards import check
 from limiter.rules.limits import Limits
+from limiter.rules.probation import Confirm
 from limiter.rules.refusals import invalid
+from limiter.rules.state import State
 from limiter.rules.words import told
 from limiter.store import read
 from limiter.system_limits import CATALOGUE, LIMITS, Value
 from limiter.units import DAY_MS
 
 REPLAY_DAYS = 7
+AHEAD_DAYS, AHEAD = 14, 10  # of what will hold next, the first changes
 
 
 async def limits(call: Call) -> Answer:
     """Every limit with value, source and bounds."""
-    held = call.services.committer.state.limits
-    rows = []
+    state, now = call.services.committer.state, call.now()
+    held, rows = state.limits, []
     for limit in CATALOGUE:
         setting = held.settings[limit.name]
         rows.append(
@@ -39,30 +43,41 @@ async def limits(call: Call) -> Answer:
                 limit.meaning, iso(setting.changed_at), setting.changed_by,
             )
         )  # fmt: skip
-    return ok(s.LimitRowsAnswer(held.version, rows))
+    ahead = islice(state.outlook().changes(now, now + AHEAD_DAYS * DAY_MS), AHEAD)
+    coming = [s.Coming(str(iso(at)), value, cause) for at, value, cause in ahead]
+    return ok(s.LimitRowsAnswer(held.version, rows, trial(state), coming))
 
 
-def accept(changes: Mapping[str, Any], allowed: tuple[str, ...] = tuple(LIMITS)) -> dict[str, Change]:
-    """The changes as values; null takes a live change back. Out with the first that is wrong."""
+def trial(state: State) -> s.Probation | None:
+    """The change on probation."""
+    one = state.schedule.probation
+    return None if one is None else s.Probation(one.version, str(iso(one.ends_at)), one.back_to)
+
+
+def accept(
+    changes: Mapping[str, Any], allowed: tuple[str, ...] = tuple(LIMITS), inside: str = "changes"
+) -> dict[str, Change]:
+    """The changes as values; null takes a live change back. The first that is wrong is named, inside that field."""
     accepted: dict[str, Change] = {}
     for name, value in changes.items():
         if name not in allowed:
-            raise Refused(invalid(f"changes.{name}", "is not a limit that can be set here", "limite inconnue ici"))
+            raise Refused(invalid(f"{inside}.{name}", "is not a limit that can be set here", "limite inconnue ici"))
         try:
             accepted[name] = "back" if value is None else LIMITS[name].accept(value)
         except TypeError as error:
-            raise Refused(invalid(f"changes.{name}", str(error), "nombre attendu", 400)) from error
+            raise Refused(invalid(f"{inside}.{name}", str(error), "nombre attendu", 400)) from error
         except ValueError as error:
             limit = LIMITS[name]
             french = f"valeur attendue de {limit.minimum} à {limit.maximum} {limit.unit}"
-            raise Refused(invalid(f"changes.{name}", str(error), french)) from error
+            raise Refused(invalid(f"{inside}.{name}", str(error), french)) from error
     return accepted
 
 
-def change_answer(changed: Changed, language: str) -> Answer:
+def change_answer(changed: Changed, state: State, language: str) -> Answer:
     """The receipt of a change."""
     moved = [s.Moved(*row) for row in changed.changed]
-    return ok(s.ChangeAnswer(changed.limits.version, moved, [said.told(language) for said in changed.warnings]))
+    warnings = [said.told(language) for said in changed.warnings]
+    return ok(s.ChangeAnswer(changed.limits.version, moved, warnings, trial(state)))
 
 
 async def change_limits(call: Call) -> Answer:
@@ -72,8 +87,16 @@ async def change_limits(call: Call) -> Answer:
     request = ChangeLimits(
         accept(body.changes), body.reason, body.version, body.override_guard,
         call.actor.name, services.sampler.readings(), services.box.recommended_max_bots,
+        confirm_within=body.confirm_within,
     )  # fmt: skip
-    return change_answer(await call.decide(request), call.language)
+    return change_answer(await call.decide(request), services.committer.state, call.language)
+
+
+async def confirm(call: Call) -> Answer:
+    """Keep the change that is on probation."""
+    body: s.ConfirmBody = call.body
+    held = await call.decide(Confirm(body.version, body.reason, call.actor.name))
+    return change_answer(Changed(held, (), ()), call.services.committer.state, call.language)
 
 
 async def rollback(call: Call) -> Answer:
@@ -82,9 +105,9 @@ async def rollback(call: Call) -> Answer:
     services = call.services
     request = Rollback(
         body.version, body.reason, body.override_guard,
-        call.actor.name, services.sampler.readings(), services.box.recommended_max_bots,
+        call.actor.name, services.sampler.readings(), services.box.recommended_max_bots, body.confirm_within,
     )  # fmt: skip
-    return change_answer(await call.decide(request), call.language)
+    return change_answer(await call.decide(request), services.committer.state, call.language)
 
 
 async def preview(call: Call) -> Answer:

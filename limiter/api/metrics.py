@@ -54,6 +54,7 @@ class _Scrape:
             "limiter_signals": ("Signals taken.", state.totals.get("signals", 0)),
             "limiter_wrong_keys": ("Wrong keys that were sent.", services.access.wrong),
         }
+        trial, window = state.schedule.probation, state.schedule.open
         gauges = {
             "limiter_bots_active": ("Bots that hold a slot.", held.current),
             "limiter_bots_limit": ("MAX_CONCURRENT_BOTS in force.", held.maximum),
@@ -64,6 +65,15 @@ class _Scrape:
             "limiter_bots_cpu_cores": ("Cores that the measured bots keep busy, last minute.", costs.cpu_percent / 100),
             "limiter_bots_cpu_measured": ("Bots whose heartbeats say their CPU time.", costs.cpu_n),
             "limiter_tickets_waiting": ("Users that wait for a slot in turn.", len(state.queue(self.now))),
+            "limiter_probation_seconds_left": (
+                "Until the change on probation is taken back; 0 where none is.",
+                max(0, trial.ends_at - self.now) / 1000 if trial is not None else 0,
+            ),
+            "limiter_window_open": ("1 while a peak window is open.", int(window is not None)),
+            "limiter_raises_held": (
+                "Steps of the launch plan and windows that a guard holds back.",
+                sum(step.status == "held" for step in state.plan) + int(window is not None and bool(window.held_by)),
+            ),
             "limiter_limits_version": ("Version of the limits in force.", state.limits.version),
             "limiter_paused": ("1 while starts are paused.", int(state.paused)),
             "limiter_snapshot_age_seconds": ("Age of the last snapshot.", time.monotonic() - services.sampler.taken_at),

@@ -8,13 +8,14 @@ from limiter.rules.guards import said
 from limiter.rules.plan import SetPlan
 from limiter.rules.records import Step
 from limiter.rules.refusals import invalid
+from limiter.rules.schedule import MAX
 
 
 def _answer(call: Call, steps: tuple[Step, ...]) -> Answer:
     rows = [
         s.PlanStep(
             str(iso(step.at)), step.max_bots, step.status, iso(step.applied_at),
-            said(step.held_by).told(call.language) if step.held_by else None,
+            said(step.held_by).told(call.language) if step.held_by else None, step.confirm_within,
         )
         for step in steps
     ]  # fmt: skip
@@ -34,9 +35,10 @@ async def set_plan(call: Call) -> Answer:
         if wanted.max_bots is None:
             field = f"steps[{number}].MAX_CONCURRENT_BOTS"
             raise Refused(invalid(field, "must be a number", "nombre attendu", 400))
-        value = accept({"MAX_CONCURRENT_BOTS": wanted.max_bots})["MAX_CONCURRENT_BOTS"]
+        value = accept({MAX: wanted.max_bots}, (MAX,), f"steps[{number}]")[MAX]
         assert isinstance(value, int)
-        steps.append(Step(good(instant(f"steps[{number}].at", wanted.at)), value))
+        at = good(instant(f"steps[{number}].at", wanted.at))
+        steps.append(Step(at, value, confirm_within=wanted.confirm_within))
     return _answer(call, await call.decide(SetPlan(tuple(steps), body.reason, call.actor.name)))
 
 

@@ -35,6 +35,7 @@ from limiter.answers.keys import KeyAnswer, KeyBody, KeysAnswer, NewKeyAnswer
 from limiter.answers.limits import (
     ChangeAnswer,
     ChangeBody,
+    ConfirmBody,
     LimitRowsAnswer,
     LimitsAnswer,
     PreviewAnswer,
@@ -59,6 +60,7 @@ from limiter.answers.sessions import (
     StopSessionsBody,
 )
 from limiter.answers.users import OverrideBody, UsageAnswer, UserLimitsAnswer
+from limiter.answers.windows import WindowsAnswer, WindowsBody
 from limiter.api import (
     alerts,
     bots,
@@ -76,6 +78,7 @@ from limiter.api import (
     refusals,
     sessions,
     users,
+    windows,
 )
 from limiter.http.call import Ask, Call
 from limiter.http.wire import Answer, Body
@@ -158,11 +161,13 @@ ROUTES: tuple[Route, ...] = (
           {200: HistoryAnswer}, query=("from", "to", "step", "format")),
     Route("GET", "/api/admin/limits", "admin:read", limits.limits, {200: LimitRowsAnswer}),
     Route("PATCH", "/api/admin/limits", "admin:write", limits.change_limits, {200: ChangeAnswer}, ChangeBody,
-          reasons=("version_conflict", "guard_held")),
+          reasons=("version_conflict", "probation_open", "guard_held")),
     Route("POST", "/api/admin/limits/preview", "admin:read", limits.preview, {200: PreviewAnswer}, PreviewBody),
     Route("GET", "/api/admin/limits/history", "admin:read", limits.limit_history, {200: VersionsAnswer}, query=PAGED),
     Route("POST", "/api/admin/limits/rollback", "admin:write", limits.rollback, {200: ChangeAnswer}, RollbackBody,
-          reasons=("not_found", "guard_held")),
+          reasons=("not_found", "probation_open", "guard_held")),
+    Route("POST", "/api/admin/limits/confirm", "admin:write", limits.confirm, {200: ChangeAnswer}, ConfirmBody,
+          reasons=("probation_over",)),
     Route("GET", "/api/admin/users/{user_id}/limits", "admin:read", users.user_limits, {200: UserLimitsAnswer}),
     Route("PUT", "/api/admin/users/{user_id}/limits", "admin:write", users.set_user_limits,
           {200: UserLimitsAnswer}, OverrideBody),
@@ -203,6 +208,10 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/admin/plan", "admin:write", plan.set_plan, {200: PlanAnswer}, PlanBody),
     Route("DELETE", "/api/admin/plan", "admin:write", plan.clear_plan,
           {200: PlanAnswer}, ReasonBody, needs_body=False),
+    Route("GET", "/api/admin/windows", "admin:read", windows.windows, {200: WindowsAnswer}),
+    Route("PUT", "/api/admin/windows", "admin:write", windows.set_windows, {200: WindowsAnswer}, WindowsBody),
+    Route("DELETE", "/api/admin/windows", "admin:write", windows.clear_windows,
+          {200: WindowsAnswer}, ReasonBody, needs_body=False),
     Route("GET", "/api/admin/keys", "admin:write", keys.keys, {200: KeysAnswer}),
     Route("POST", "/api/admin/keys", "admin:write", keys.create_key, {201: NewKeyAnswer}, KeyBody),
     Route("DELETE", "/api/admin/keys/{id}", "admin:write", keys.revoke_key,

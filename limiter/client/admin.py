@@ -33,6 +33,7 @@ from limiter.answers.sessions import (
     StoppedAnswer,
 )
 from limiter.answers.users import UsageAnswer, UserLimitsAnswer
+from limiter.answers.windows import WindowsAnswer
 from limiter.client.wire import Connection, Reply
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -118,10 +119,17 @@ class Admin:
         return self._get(LimitRowsAnswer, "limits")
 
     def change_limits(
-        self, changes: Mapping[str, Any], reason: str, *, version: int | None = None, override_guard: bool = False
+        self,
+        changes: Mapping[str, Any],
+        reason: str,
+        *,
+        version: int | None = None,
+        override_guard: bool = False,
+        confirm_within: int | None = None,
     ) -> ChangeAnswer:
-        """Set limits, all or none. `version`: refuse where others changed them since."""
-        body = {"changes": dict(changes), "reason": reason, "override_guard": override_guard}
+        """Set limits, all or none. `version`: refuse where others changed them since; `confirm_within`: taken back
+        after so many seconds unless `confirm_limits` comes first."""
+        body = {"changes": dict(changes), "reason": reason, "override_guard": override_guard} | _trial(confirm_within)
         return self._send(ChangeAnswer, "PATCH", "limits", body if version is None else body | {"version": version})
 
     def preview(self, changes: Mapping[str, Any]) -> PreviewAnswer:
@@ -132,14 +140,16 @@ class Admin:
         """`limit`, `cursor`: the versions, newest first."""
         return self._get(VersionsAnswer, "limits/history", query)
 
-    def rollback(self, version: int, reason: str, *, override_guard: bool = False) -> ChangeAnswer:
+    def rollback(
+        self, version: int, reason: str, *, override_guard: bool = False, confirm_within: int | None = None
+    ) -> ChangeAnswer:
         """A new version with the values of that one."""
-        return self._send(
-            ChangeAnswer,
-            "POST",
-            "limits/rollback",
-            {"version": version, "reason": reason, "override_guard": override_guard},
-        )
+        body = {"version": version, "reason": reason, "override_guard": override_guard} | _trial(confirm_within)
+        return self._send(ChangeAnswer, "POST", "limits/rollback", body)
+
+    def confirm_limits(self, version: int, reason: str) -> ChangeAnswer:
+        """Keep the change of that version, which is on probation."""
+        return self._send(ChangeAnswer, "POST", "limits/confirm", {"version": version, "reason": reason})
 
     def user_limits(self, user_id: str) -> UserLimitsAnswer:
         """The limits of one user that go over the system's."""
@@ -274,12 +284,25 @@ class Admin:
         return self._get(PlanAnswer, "plan")
 
     def set_plan(self, steps: Sequence[Mapping[str, Any]], reason: str) -> PlanAnswer:
-        """Replace the plan: `at` (RFC 3339) and `MAX_CONCURRENT_BOTS` a step."""
+        """Replace the plan: `at` (RFC 3339), `MAX_CONCURRENT_BOTS` and, for a probation, `confirm_within` a step."""
         return self._send(PlanAnswer, "PUT", "plan", {"steps": [dict(step) for step in steps], "reason": reason})
 
     def clear_plan(self, reason: str) -> PlanAnswer:
         """Plan nothing."""
         return self._send(PlanAnswer, "DELETE", "plan", {"reason": reason})
+
+    def windows(self) -> WindowsAnswer:
+        """The peak windows, in the order in which they are looked at, and the one that is open."""
+        return self._get(WindowsAnswer, "windows")
+
+    def set_windows(self, windows: Sequence[Mapping[str, Any]], reason: str) -> WindowsAnswer:
+        """Replace them: `days` (mon … sun), `from`, `to` (HH:MM) and `MAX_CONCURRENT_BOTS` a window."""
+        body = {"windows": [dict(window) for window in windows], "reason": reason}
+        return self._send(WindowsAnswer, "PUT", "windows", body)
+
+    def clear_windows(self, reason: str) -> WindowsAnswer:
+        """No windows any more."""
+        return self._send(WindowsAnswer, "DELETE", "windows", {"reason": reason})
 
     def alerts(self, **query: Any) -> AlertsAnswer:
         """`state` open, acknowledged or resolved; `limit`, `cursor`: incidents, newest first, and the channels."""
@@ -338,6 +361,10 @@ class Admin:
         if self._heard is not None:
             self._heard(good.content)
         return answer
+
+
+def _trial(confirm_within: int | None) -> dict[str, Any]:
+    return {} if confirm_within is None else {"confirm_within": confirm_within}
 
 
 def _stop(reason: str, in_seconds: int | None) -> dict[str, Any]:

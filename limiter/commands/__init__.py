@@ -15,8 +15,9 @@ from limiter.commands.plan import plan
 from limiter.commands.refusals import explain
 from limiter.commands.sessions import pause, resume, sessions
 from limiter.commands.users import usage, users
+from limiter.commands.windows import windows
 
 COMMANDS = (
-    capacity, stats, advice, limits, plan, sessions, users, usage, pause, resume, drain, explain, alerts, notes, audit,
-    box, forecast, sizing, state,
+    capacity, stats, advice, limits, plan, windows, sessions, users, usage, pause, resume, drain, explain, alerts,
+    notes, audit, box, forecast, sizing, state,
 )  # fmt: skip

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limiter.commands.over_http import over_http, override_option, reason_option
+from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option
 from limiter.commands.text import table, told, word, written
 
 if TYPE_CHECKING:
-    from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, VersionsAnswer
+    from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, Probation, VersionsAnswer
     from limiter.client import Admin
 
 
@@ -29,7 +29,25 @@ def show_limits(answer: "LimitRowsAnswer") -> str:
         ]
         for limit in answer.limits
     ]
-    return f"Version {answer.version}\n{table(['NAME', 'VALUE', 'UNIT', 'SOURCE'], rows)}"
+    parts = [f"Version {answer.version}", table(["NAME", "VALUE", "UNIT", "SOURCE"], rows)]
+    if answer.probation is not None:
+        parts.append(on_probation(answer.probation))
+    if answer.coming:
+        one = answer.coming[0]
+        parts.append(
+            f"{told(fr='Ensuite', en='Next')}: {one.at} MAX_CONCURRENT_BOTS {one.max_bots} ({word(one.source)})"
+        )
+    return "\n".join(parts)
+
+
+def on_probation(one: "Probation") -> str:
+    """What happens unless it is confirmed."""
+    return told(
+        fr=f"La version {one.version} est à l'essai : les valeurs de la version {one.back_to}"
+        f" reviennent à {one.ends_at} sans confirmation (limits confirm {one.version}).",
+        en=f"Version {one.version} is on probation: the values of version {one.back_to} come back at {one.ends_at}"
+        f" unless it is confirmed (limits confirm {one.version}).",
+    )
 
 
 def hidden(configured: float | None) -> str:
@@ -41,7 +59,12 @@ def hidden(configured: float | None) -> str:
 def show_change(answer: "ChangeAnswer") -> str:
     warnings = [told(fr=f"Attention : {warning}", en=f"Warning: {warning}") for warning in answer.warnings]
     nothing = told(fr="rien n'a changé", en="nothing changed")
-    return "\n".join([f"Version {answer.version}", *(moves(answer.changed) or [nothing]), *warnings])
+    trial = [on_probation(answer.probation)] if answer.probation is not None else []
+    return "\n".join([f"Version {answer.version}", *(moves(answer.changed) or [nothing]), *warnings, *trial])
+
+
+def show_confirmed(answer: "ChangeAnswer") -> str:
+    return told(fr=f"Version {answer.version} : elle reste.", en=f"Version {answer.version}: it stays.")
 
 
 def show_versions(answer: "VersionsAnswer") -> str:
@@ -92,10 +115,22 @@ def limits_get(admin: "Admin") -> "LimitRowsAnswer":
 @click.argument("changes", metavar="NAME=VALUE…", nargs=-1, required=True, callback=assignments)
 @reason_option
 @override_option
+@confirm_option
 @over_http(show_change)
-def limits_set(admin: "Admin", changes: dict[str, Any], reason: str, override_guard: bool) -> "ChangeAnswer":
+def limits_set(
+    admin: "Admin", changes: dict[str, Any], reason: str, override_guard: bool, confirm_within: int | None
+) -> "ChangeAnswer":
     """Set limits, all of them or none. NAME=null takes a live change back."""
-    return admin.change_limits(changes, reason, override_guard=override_guard)
+    return admin.change_limits(changes, reason, override_guard=override_guard, confirm_within=confirm_within)
+
+
+@limits.command("confirm")
+@click.argument("version", type=int)
+@reason_option
+@over_http(show_confirmed)
+def limits_confirm(admin: "Admin", version: int, reason: str) -> "ChangeAnswer":
+    """Keep the change of that version, which is on probation."""
+    return admin.confirm_limits(version, reason)
 
 
 @limits.command("history")
@@ -109,7 +144,10 @@ def limits_history(admin: "Admin") -> "VersionsAnswer":
 @click.argument("version", type=int)
 @reason_option
 @override_option
+@confirm_option
 @over_http(show_change)
-def limits_rollback(admin: "Admin", version: int, reason: str, override_guard: bool) -> "ChangeAnswer":
+def limits_rollback(
+    admin: "Admin", version: int, reason: str, override_guard: bool, confirm_within: int | None
+) -> "ChangeAnswer":
     """A new version with the values of that one."""
-    return admin.rollback(version, reason, override_guard=override_guard)
+    return admin.rollback(version, reason, override_guard=override_guard, confirm_within=confirm_within)

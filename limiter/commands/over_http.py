@@ -23,6 +23,13 @@ Ask = Callable[..., Answer]
 reason_option = click.option("--reason", required=True, help="Why; kept with the change.")
 override_option = click.option("--override-guard", is_flag=True, help="Raise it even where a guard holds it back.")
 
+confirm_option = click.option(
+    "--confirm-within",
+    type=click.IntRange(60, 86_400),
+    metavar="S",
+    help="Take it back after so many seconds unless it is confirmed (limits confirm).",
+)
+
 
 def connection(url: str | None) -> dict[str, str | None]:
     """`url`, `key` and `language` as clients take them, from the command line, the environment and `.env`."""

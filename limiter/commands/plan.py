@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limiter.commands.over_http import over_http, reason_option, says
+from limiter.commands.over_http import confirm_option, over_http, reason_option, says
 from limiter.commands.text import table, told, word
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ def plan_show(admin: "Admin") -> "PlanAnswer":
 @plan.command("set")
 @click.argument("steps", metavar="AT=BOTS…", nargs=-1, required=True, callback=steps_of)
 @reason_option
+@confirm_option
 @over_http(show_plan)
-def plan_set(admin: "Admin", steps: list[dict[str, Any]], reason: str) -> "PlanAnswer":
+def plan_set(admin: "Admin", steps: list[dict[str, Any]], reason: str, confirm_within: int | None) -> "PlanAnswer":
     """Replace the plan. AT is RFC 3339, as in 2027-01-04T08:00:00Z=100."""
+    if confirm_within is not None:
+        steps = [step | {"confirm_within": confirm_within} for step in steps]
     return admin.set_plan(steps, reason)
 
 

@@ -13,7 +13,9 @@ from limiter import config
 HEADS = {
     "A BOT": "UN BOT", "ACTION": "ACTION", "APPLIED_AT": "APPLIQUÉE", "AT": "QUAND", "BOT": "BOT", "BY": "QUI",
     "CHANGED": "CHANGÉ", "COMMAND": "COMMANDE", "CPU_%": "CPU_%", "CPU_S": "CPU_S", "CREATED": "CRÉÉE",
-    "ENDED": "TERMINÉE", "HELD LONGEST": "TENUE DEPUIS LONGTEMPS", "HELD_BY": "RETENUE_PAR", "HIGH": "HAUT",
+    "DAYS": "JOURS",
+    "ENDED": "TERMINÉE", "FROM": "DE",
+    "HELD LONGEST": "TENUE DEPUIS LONGTEMPS", "HELD_BY": "RETENUE_PAR", "HIGH": "HAUT",
     "HIGHEST HOUR OF A DAY": "HEURE LA PLUS HAUTE DU JOUR", "HOW MUCH": "COMBIEN", "ID": "ID",
     "LAST_HEARTBEAT": "DERNIER_BATTEMENT", "LEFT": "RESTE", "LIMIT": "LIMITE", "LOW": "BAS",
     "MAX_CONCURRENT_BOTS": "MAX_CONCURRENT_BOTS", "MB": "Mo", "MEAN": "MOYENNE", "MEDIAN": "MÉDIANE",
@@ -21,14 +23,16 @@ HEADS = {
     "PEAK": "PIC", "PID": "PID", "PUBLIC_ID": "PUBLIC_ID", "RANGE": "FOURCHETTE", "REASON": "MOTIF",
     "REFUSED AT": "REFUS", "REFUSED": "REFUS", "REVOKED": "RÉVOQUÉE", "SCOPE": "PORTÉE", "SECONDS": "SECONDES",
     "SEEN IN 28 DAYS": "VU EN 28 JOURS", "SESSION": "SESSION", "SINCE": "DEPUIS", "SOURCE": "SOURCE",
-    "STATUS": "ÉTAT", "TEXT": "TEXTE", "UNIT": "UNITÉ", "USED": "UTILISÉ", "USER": "UTILISATEUR", "VALUE": "VALEUR",
+    "STATUS": "ÉTAT", "TEXT": "TEXTE", "TO": "À",
+    "UNIT": "UNITÉ", "USED": "UTILISÉ", "USER": "UTILISATEUR", "VALUE": "VALEUR",
     "VERSION": "VERSION", "WHAT": "QUOI",
 }  # fmt: skip
 """Each head of a table, and what it is in French."""
 
 CODES = {
     "none": "aucune", "live": "à chaud", "environment": "environnement", "env_file": ".env", "default": "défaut",
-    "window": "plage", "active": "active", "suspect": "suspecte", "ended": "terminée", "stopped": "arrêtée par le bot",
+    "window": "plage", "plan": "plan", "probation": "essai", "base": "hors plage", "by_hand": "à la main",
+    "active": "active", "suspect": "suspecte", "ended": "terminée", "stopped": "arrêtée par le bot",
     "lease_expired": "bail expiré", "replaced": "remplacée", "admin_stop": "arrêtée par un exploitant",
     "reaped": "libérée", "drained": "vidage", "planned": "prévue", "applied": "appliquée", "held": "retenue",
     "open": "ouvert", "acknowledged": "pris en charge", "resolved": "terminé", "first": "d'abord", "lost": "perdues",

@@ -133,10 +133,10 @@ class Sampler:
         rams = [ram for at, _, ram in self._recent if at >= since]
         return fmean(loads) if loads else None, fmean(rams) if rams else None
 
-    def readings(self) -> Readings:
-        """What the guards look at."""
+    def readings(self, *, newest: bool = False) -> Readings:
+        """What the guards look at: CPU and RAM as means of a minute, or of the one or two `newest` samples."""
         state, now = self.committer.state, self.committer.clock.now()
-        cpu, ram = self.mean(60)
+        cpu, ram = self.mean(2 * PERIOD_SECONDS if newest else 60)
         (p99,) = self.committer.latency.percentile_ms(0.99)
         tokens = state.window("tokens").used(now // 1000)
         age = self.monotonic() - self.taken_at

@@ -22,7 +22,7 @@ class Alert:
     def sentence(self, language: str, facts: Mapping[str, Any]) -> str:
         """The sentence for the operator, in `fr` or `en`."""
         if "held_by" in facts:
-            facts = {"held_by": guards.said(guards.from_facts(facts["held_by"])).told(language)}
+            facts = {**facts, "held_by": guards.said(guards.from_facts(facts["held_by"])).told(language)}
         return (self.en if language == "en" else self.fr).format_map(figures(facts, language))
 
 
@@ -43,6 +43,7 @@ RULES = (
         "clock", "warning", "🕒 L'horloge a été décalée de {step:+.1f} s", "🕒 The clock was moved by {step:+.1f} s", 2
     ),
     Alert("plan", "warning", "⏸️ Plan de lancement retenu : {held_by}", "⏸️ Launch plan held: {held_by}"),
+    Alert("windows", "warning", "⏸️ Plage horaire retenue : {held_by}", "⏸️ Window held: {held_by}"),
     Alert("backup", "warning", "🗄️ Dernière sauvegarde il y a {hours:.0f} h", "🗄️ Last backup {hours:.0f} h ago"),
     Alert(
         "drift",
@@ -80,11 +81,23 @@ FILE_UNSAVED = Alert(
     "⛔ Database deleted: starts are refused. What was acknowledged lives in this process alone: do not stop it, make"
     " room on the disk",
 )  # fmt: skip
+UNCONFIRMED = Alert(
+    "unconfirmed", "warning",
+    "↩️ {name} {before} → {after} : changement à l'essai, non confirmé à temps",
+    "↩️ {name} {before} → {after}: change on probation, not confirmed in time",
+)  # fmt: skip
+TRIPPED = Alert(
+    "tripped", "failure",
+    "↩️ {name} {before} → {after} : changement à l'essai, repris après une minute : {held_by}",
+    "↩️ {name} {before} → {after}: change on probation, taken back after a minute: {held_by}",
+)  # fmt: skip
 RESOLVED = Alert(
     "resolved", "success", "✅ Terminé après {minutes} min : {message}", "✅ Over after {minutes} min: {message}"
 )
 TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 Test message of the limiter")
-ALERTS = {alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, FILE, FILE_UNSAVED, RESOLVED, TEST)}
+ALERTS = {
+    alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, FILE, FILE_UNSAVED, UNCONFIRMED, TRIPPED, RESOLVED, TEST)
+}
 
 
 def message(incident: Incident, language: str) -> str:

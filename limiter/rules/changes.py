@@ -11,6 +11,7 @@ from limiter.rules.guards import Guard, Readings, check
 from limiter.rules.limits import Limits, Override, Setting
 from limiter.rules.records import AuditEntry, Version
 from limiter.rules.refusals import Refusal
+from limiter.rules.schedule import MAX, after_change
 from limiter.rules.state import State
 from limiter.rules.words import Words
 from limiter.system_limits import CATALOGUE, Value
@@ -34,6 +35,10 @@ RESERVE_IS_ALL = Words(
 )
 HIDES = Words("masque {name}={value} {where}", "hides {name}={value} {where}")
 DOT_ENV = Words("du .env", "of the .env")
+UNTIL_WINDOW_ENDS = Words(
+    "une plage horaire est ouverte : MAX_CONCURRENT_BOTS revient à {value} à sa fin",
+    "a window is open: MAX_CONCURRENT_BOTS goes back to {value} at its end",
+)
 OVERRIDDEN = Words("garde-fou forcé : {guard}", "guard overridden: {guard}")
 
 
@@ -115,7 +120,9 @@ def _change(
     who: "ChangeLimits | Rollback",
     kind: str,
 ) -> Changed | Refusal:
-    limits = state.limits
+    limits, trial = state.limits, state.schedule.probation
+    if who.confirm_within is not None and trial is not None:
+        return Refusal("probation_open", {"version": trial.version, "ends_at": trial.ends_at})
     held = held_guards(limits, settings, who.readings, now)
     if held and not who.override_guard:
         return Refusal("guard_held", {"guards": [guard.as_dict() for guard in held], "held": guards.said(held)})
@@ -126,14 +133,21 @@ def _change(
         warnings += tuple(OVERRIDDEN.filled(guard=guard.message) for guard in held)
     if not changed:
         return Changed(limits, (), warnings)
-    return Changed(
-        next_version(state, settings, limits.overrides, now, who.actor, kind, who.reason, changed), changed, warnings
-    )
+    state.set_schedule(after_change(state.schedule, limits, settings, now, who.confirm_within))
+    more = {} if who.confirm_within is None else {"confirm_within": who.confirm_within}
+    after = next_version(
+        state, settings, limits.overrides, now, who.actor, kind, who.reason, changed, None, more
+    )  # fmt: skip
+    opened = state.schedule.open
+    if opened is not None and opened.by_hand and any(name == MAX for name, _, _ in changed):
+        warnings += (UNTIL_WINDOW_ENDS.filled(value=str(opened.base.value)),)
+    return Changed(after, changed, warnings)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLimits:
-    """Change system limits live. `version` is the one that the caller saw; None: whatever holds."""
+    """Change system limits live. `version` is the one that the caller saw; None: whatever holds. `confirm_within`:
+    seconds after which the change is taken back unless somebody confirms it; None: it stays."""
 
     changes: Mapping[str, Change]
     reason: str
@@ -143,6 +157,7 @@ class ChangeLimits:
     readings: Readings
     recommended: int
     kind: str = "limits"
+    confirm_within: int | None = None
 
     def decide(self, state: State, now: int) -> Changed | Refusal:
         """All or nothing: a stale version first, then the guards."""
@@ -161,19 +176,27 @@ class Rollback:
     actor: str
     readings: Readings
     recommended: int
+    confirm_within: int | None = None
 
     def decide(self, state: State, now: int) -> Changed | Refusal:
-        """Values that environment or defaults still give go back to them; the others become live changes."""
+        """Values that environment or defaults still give go back to them; the others become live changes. What a
+        window gave is a window's to give: it comes back while that is open, else the value in force stays."""
         target = state.versions.get(self.version)
         if target is None:
             return Refusal("not_found")
         changes: dict[str, Change] = {}
         for name, (value, source) in target.in_force.items():
             if name in state.limits.configured:
+                if source == "window":
+                    continue
                 configured = state.limits.configured[name].value
                 back = source != "live" and value == configured
                 changes[name] = "back" if back else value
-        return _change(state, now, apply(state.limits, changes, self.actor, now), self, "rollback")
+        settings, opened = apply(state.limits, changes, self.actor, now), state.schedule.open
+        to_window = MAX in target.in_force and target.in_force[MAX][1] == "window"
+        if to_window and opened is not None and opened.by_hand and now < opened.of.ends:
+            settings[MAX] = Setting(opened.of.max_bots, "window", now, self.actor)
+        return _change(state, now, settings, self, "rollback")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from limiter.rules.alerts import LEVELS, OUTAGE, RESOLVED, RULES, TEST, Alert, message
+from limiter.rules.alerts import ALERTS, LEVELS, OUTAGE, RESOLVED, RULES, TEST, Alert, message
 from limiter.rules.capacity import Capacity
 from limiter.rules.deliveries import tell
 from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
@@ -104,6 +104,27 @@ def _cross(state: State, now: int, kind: str, to: int, level: Alert, facts: Mapp
     tell(state, now, incident.number, level.name, title, body(held, state.language))
 
 
+def record(state: State, now: int, name: str, facts: Mapping[str, Any]) -> None:
+    """Something that happened and is over with it: an incident that is resolved, and one message."""
+    number = _over(state, now, name, facts, now)
+    tell(
+        state,
+        now,
+        number,
+        name,
+        ALERTS[name].sentence(state.language, facts),
+        body(state.capacity(now), state.language),
+    )
+
+
+def _over(state: State, now: int, name: str, facts: Mapping[str, Any], since: int) -> int:
+    number, held = state.numbers["incident"], state.capacity(now)
+    state.put(state.numbers, "incident", number + 1)
+    crossing = Crossing(since, name, held.current, held.maximum)
+    _keep(state, Incident(number, name, 0, facts, since, (crossing,), held.current, held.maximum, resolved_at=now))
+    return number
+
+
 def _resolve(state: State, now: int, incident: Incident, silently: bool = False) -> None:
     fold(state)
     ended = replace(state.incidents[incident.kind], rank=0, resolved_at=now)
@@ -163,6 +184,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
     tokens = state.window("tokens").used(now // 1000)
     fed = state.last_token_at is not None and now - state.last_token_at <= FEED_SEEN_MS
     held = next((step for step in state.plan if step.status == "held"), None)
+    window = state.schedule.open
     age, step, free, backup = (
         vitals.sample_age_seconds, vitals.clock_step_seconds, vitals.disk_free_bytes, vitals.backup_age_seconds
     )  # fmt: skip
@@ -174,6 +196,10 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / MIB}),
         "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
         "plan": (held is not None, {"held_by": [guard.as_facts() for guard in held.held_by] if held else []}),
+        "windows": (
+            window is not None and bool(window.held_by),
+            {"held_by": [guard.as_facts() for guard in window.held_by] if window else []},
+        ),
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
         "drift": (None if state.drift is None else state.drift > 0, {"drift": state.drift or 0}),
         "damage": (vitals.damage is not None, {"problem": vitals.damage or ""}),
@@ -204,17 +230,8 @@ class Observe:
                 if incident is not None:
                     _resolve(state, now, incident)
         if self.vitals.outage_since is not None:
-            self._record_outage(state, now, self.vitals.outage_since)
-
-    def _record_outage(self, state: State, now: int, since: int) -> None:
-        """What could not be written while it lasted; the channels were told meanwhile, by the job itself."""
-        number, held = state.numbers["incident"], state.capacity(now)
-        state.put(state.numbers, "incident", number + 1)
-        crossing = Crossing(since, OUTAGE.name, held.current, held.maximum)
-        _keep(
-            state,
-            Incident(number, OUTAGE.name, 0, {}, since, (crossing,), held.current, held.maximum, resolved_at=now),
-        )
+            # What could not be written while it lasted; the channels were told meanwhile, by the job itself.
+            _over(state, now, OUTAGE.name, {}, self.vitals.outage_since)
 
 
 # -- people

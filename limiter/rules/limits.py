@@ -6,7 +6,7 @@ from typing import Literal
 
 from limiter.system_limits import CATALOGUE, LIMITS, Value
 
-Source = Literal["live", "environment", "env_file", "default"]
+Source = Literal["live", "window", "environment", "env_file", "default"]
 USER_LIMITS = tuple(limit.name for limit in CATALOGUE if limit.scope == "user")
 
 

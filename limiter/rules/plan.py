@@ -1,6 +1,7 @@
 """The launch plan: raises of MAX_CONCURRENT_BOTS at set times, each applied only while no guard holds.
 
-A step whose time has come is applied, or held and tried again until the guards let go. They are applied in order.
+A step whose time has come is applied, or held and tried again until the guards let go. They are applied in order. While
+a window is open (rules/peaks.py) or MAX_CONCURRENT_BOTS is on probation (rules/probation.py) a step waits for its end.
 """
 
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from limiter.rules.changes import Changed, ChangeLimits
 from limiter.rules.guards import Readings, check
 from limiter.rules.records import AuditEntry, Step
 from limiter.rules.refusals import Refusal, invalid
+from limiter.rules.schedule import Schedule
 from limiter.rules.state import State
 from limiter.units import MINUTE_MS
 
@@ -26,10 +28,10 @@ class SetPlan:
 
     def decide(self, state: State, now: int) -> tuple[Step, ...] | Refusal:
         """The plan as it is kept, by time."""
-        known = {(step.at, step.max_bots): step for step in state.plan if step.status != "planned"}
+        known = {(step.at, step.max_bots, step.confirm_within): step for step in state.plan if step.status != "planned"}
         kept: list[Step] = []
         for step in sorted(self.steps, key=lambda one: one.at):
-            before = known.get((step.at, step.max_bots))
+            before = known.get((step.at, step.max_bots, step.confirm_within))
             if before is None and step.at < now - GRACE_MS:
                 return invalid("steps", "a step lies in the past", "une étape est déjà passée")
             if kept and kept[-1].at == step.at:
@@ -42,16 +44,15 @@ class SetPlan:
         return tuple(kept)
 
 
-def limit_at(plan: tuple[Step, ...], limit: int, at: int) -> int:
-    """The limit at an instant to come, where `limit` is in force now and every step is applied in its time; one that a
-    guard holds counts from its time on too: it is tried until the guard lets go."""
-    coming = [step.max_bots for step in plan if step.status != "applied" and step.at <= at]
-    return coming[-1] if coming else limit
-
-
 def due(plan: tuple[Step, ...], now: int) -> bool:
     """Whether a step waits to be applied."""
     return any(step.status != "applied" and step.at <= now for step in plan)
+
+
+def waits(schedule: Schedule, step: Step) -> bool:
+    """Whether a window or a probation has to end first."""
+    nested = step.confirm_within is not None and schedule.probation is not None
+    return schedule.open is not None or schedule.cap_on_probation or nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,11 @@ class ApplyPlan:
         """The plan after it. The first step that is held keeps the later ones waiting."""
         steps, blocked = list(state.plan), False
         for place, step in enumerate(steps):
-            if step.status == "applied" or step.at > now or blocked:
+            if step.status == "applied" or step.at > now or blocked or waits(state.schedule, step):
                 continue
             change = ChangeLimits(
                 {"MAX_CONCURRENT_BOTS": step.max_bots}, "", None, False,
-                ACTOR, self.readings, self.recommended, kind="plan",
+                ACTOR, self.readings, self.recommended, "plan", step.confirm_within,
             )  # fmt: skip
             decided = change.decide(state, now)
             if isinstance(decided, Changed):

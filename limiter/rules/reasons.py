@@ -7,6 +7,13 @@ from limiter.rules import guards
 from limiter.rules.words import Words
 
 PLAN = Words("plan de lancement : {bots} bots", "launch plan: {bots} bots")
+WINDOW = Words("plage horaire : {bots} bots", "window: {bots} bots")
+WINDOW_OVER = Words("fin de la plage horaire : {bots} bots", "end of the window: {bots} bots")
+UNCONFIRMED = Words("non confirmé à temps", "not confirmed in time")
+TRIPPED = Words("un garde-fou a tenu une minute", "a guard held for a minute")
+OWN_WORDS = {
+    "plan": PLAN, "window": WINDOW, "window_over": WINDOW_OVER, "unconfirmed": UNCONFIRMED, "tripped": TRIPPED,
+}  # fmt: skip
 FIRST_START = Words("premier démarrage", "first start")
 CONFIGURATION = Words("configuration", "configuration")
 
@@ -21,15 +28,15 @@ def of_audit(entry: Mapping[str, Any], language: str) -> str:
     reason, action, detail = str(entry["reason"]), entry["action"], entry["detail"]
     if reason:
         return reason
-    if action == "held" and "held_by" in detail:
+    if action in ("held", "window_held", "tripped") and "held_by" in detail:
         return guards.said(guards.from_facts(detail["held_by"])).told(language)
     return _own(action, detail["version"], detail["changed"], language) if "version" in detail else ""
 
 
 def _own(kind: str, number: int, changed: Any, language: str) -> str:
-    if kind == "plan":
+    if kind in OWN_WORDS:
         bots = next((after for name, _, after in changed if name == "MAX_CONCURRENT_BOTS"), "")
-        return PLAN.filled(bots=bots).told(language)
+        return OWN_WORDS[kind].filled(bots=bots).told(language)
     if kind == "start":
         return (FIRST_START if number == 1 else CONFIGURATION).told(language)
     return ""

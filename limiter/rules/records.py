@@ -204,13 +204,15 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the launch plan: at this instant, so many bots; the guards that hold it back where it is held."""
+    """A step of the launch plan: at this instant, so many bots; the guards that hold it back where it is held.
+    `confirm_within`: seconds in which somebody has to confirm it once it is applied; None: it needs nobody."""
 
     at: int
     max_bots: int
     status: Literal["planned", "applied", "held"] = "planned"
     applied_at: int | None = None
     held_by: tuple[Guard, ...] = ()
+    confirm_within: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +378,7 @@ class Changes:
     incidents: dict[int, Incident] = field(default_factory=dict)
     deliveries: dict[int, Delivery] = field(default_factory=dict)
     plan: bool = False
+    schedule: bool = False
     pause: bool = False
     drain: bool = False
     flush: bool = False

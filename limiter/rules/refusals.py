@@ -158,6 +158,18 @@ REFUSALS: tuple[Reason, ...] = (
         "Raise held back: {held}",
         ("guards",),
     ),
+    Reason(
+        "probation_open", 409, "A change is on probation",
+        "La version {version} est à l'essai. Confirme-la ou reviens en arrière d'abord.",
+        "Version {version} is on probation. Confirm it or roll it back first.",
+        ("version", "ends_at"),
+    ),
+    Reason(
+        "probation_over", 409, "Not on probation",
+        "La version {version} n'est pas à l'essai (version en vigueur : {in_force}).",
+        "Version {version} is not on probation (version in force: {in_force}).",
+        ("version",),
+    ),
 )  # fmt: skip
 
 REASONS: dict[str, Reason] = {reason.name: reason for reason in REFUSALS}

@@ -38,6 +38,7 @@ from limiter.rules.records import (
     Version,
 )
 from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.schedule import Outlook, Schedule
 from limiter.rules.turns import Free, Ticket, claims
 from limiter.rules.undo import UndoJournal
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Day, Window, day_of
@@ -49,8 +50,8 @@ RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 30, 600
 STARTS = "starts", ""
 """The window of starts that took a free slot, beside those of the rates."""
 SHARED = (
-    "limits", "tickets", "sessions", "bots", "repeats", "users", "next_number", "paused", "drain", "plan", "freed",
-    "trade_days", "windows",
+    "limits", "tickets", "sessions", "bots", "repeats", "users", "next_number", "paused", "drain", "plan", "schedule",
+    "freed", "trade_days", "windows",
     "last_token_at", "incidents", "deliveries", "channels", "numbers", "beaten", "_due", "_retry_after",
 )  # fmt: skip
 """What a state has of the database; the rest is of this process."""
@@ -70,6 +71,7 @@ class State:
         self.paused = False
         self.drain: Drain | None = None
         self.plan: tuple[Step, ...] = ()
+        self.schedule = Schedule()
         self.draining = False
         self.freed: deque[int] = deque(maxlen=GAPS + 1)
         self.trade_days: dict[tuple[str, str], int] = {}
@@ -578,6 +580,16 @@ class State:
         """Put a launch plan in place of the one before."""
         self.journal.set(self, "plan", plan)
         self.journal.set(self.changes, "plan", True)
+
+    def set_schedule(self, schedule: Schedule) -> None:
+        """Windows, the open one, or the probation have changed."""
+        if schedule != self.schedule:
+            self.journal.set(self, "schedule", schedule)
+            self.journal.set(self.changes, "schedule", True)
+
+    def outlook(self) -> Outlook:
+        """What MAX_CONCURRENT_BOTS will be if nobody touches it."""
+        return Outlook(self.limits, self.plan, self.schedule, self.zone)
 
     def audit(self, entry: AuditEntry) -> None:
         """Keep who did what."""

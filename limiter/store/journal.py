@@ -1,7 +1,7 @@
 """What a batch changed, for the memory of the other processes on the same PostgreSQL database: one row a commit.
 
 Promises: a state that held all rows before one, and follows it, is what the process that wrote it has. Limits, the
-launch plan and incidents change rarely: they are only named, and read anew by who follows.
+launch plan, windows and incidents change rarely: they are only named, and read anew by who follows.
 """
 
 import json
@@ -19,6 +19,7 @@ KEEP_MS = MINUTE_MS  # who is further behind reads everything anew
 PARTS = {
     "limits": ("limits",),
     "plan": ("plan",),
+    "schedule": ("schedule",),
     "drain": ("drain",),
     "incidents": ("incidents", "deliveries", "channels", "numbers"),
 }
@@ -33,6 +34,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
     named = {
         "limits": bool(changes.versions),
         "plan": changes.plan,
+        "schedule": changes.schedule,
         "drain": changes.drain,
         "incidents": bool(changes.incidents or changes.deliveries),
     }

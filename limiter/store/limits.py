@@ -48,8 +48,8 @@ def read_at_start(connection: Connection, configured: Mapping[str, Setting], now
         value = limit_value(row.name, row.value)
         stored[row.name] = (value, row.source)
         changed = (row.changed_at, row.changed_by)
-        if row.source == "live" and LIMITS[row.name].holds(value):
-            settings[row.name] = Setting(value, "live", *changed)
+        if row.source in ("live", "window") and LIMITS[row.name].holds(value):
+            settings[row.name] = Setting(value, row.source, *changed)
         elif (configured[row.name].value, configured[row.name].source) == stored[row.name]:
             settings[row.name] = Setting(configured[row.name].value, configured[row.name].source, *changed)
     version = _version(connection)

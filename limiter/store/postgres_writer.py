@@ -276,6 +276,7 @@ class PostgresWriter:
         assert in_force is not None
         read = State(in_force, self.zone)
         read.plan, read.drain = restore.read_plan(self.connection), restore.read_drain(self.connection)
+        read.schedule = restore.read_schedule(self.connection)
         incidents.restore(self.connection, read, self.channels)
         if self._news.fresh is None:
             self._news.fresh, self._news.parts = read, tuple(parts)

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, func, select
 from limiter.rules.course import SLICE_MS
 from limiter.rules.limits import Limits
 from limiter.rules.records import Drain, Step
+from limiter.rules.schedule import Schedule
 from limiter.rules.snapshots import FIGURES
 from limiter.rules.state import GAPS, State
 from limiter.rules.turns import Ticket
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Window
 from limiter.store import incidents, schema
-from limiter.store.rows import as_session, as_step
+from limiter.store.rows import as_schedule, as_session, as_step
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
 
 
@@ -28,6 +29,7 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
         state.restore(as_session(row))
     incidents.restore(connection, state, channels)
     state.plan, state.drain = read_plan(connection), read_drain(connection)
+    state.schedule = read_schedule(connection)
     ended = schema.ended_sessions.c
     freed = (
         select(ended.ended_at).where(ended.ended_reason != "replaced").order_by(ended.ended_at.desc()).limit(GAPS + 1)
@@ -115,6 +117,11 @@ def read_drain(connection: Connection) -> Drain | None:
     fleet = schema.fleet.c
     row = connection.execute(select(fleet.drain_since, fleet.drain_stop_at, fleet.drain_reason)).one()
     return None if row.drain_since is None else Drain(*row)
+
+
+def read_schedule(connection: Connection) -> Schedule:
+    """Peak windows and the change on probation."""
+    return as_schedule(connection.execute(select(schema.fleet.c.schedule)).scalar_one())
 
 
 def _read_windows(connection: Connection, state: State, now: int) -> None:

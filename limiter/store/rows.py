@@ -5,10 +5,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row
 
 from limiter.rules import guards
 from limiter.rules.records import Facts, KeptRefusal, Notice, RefusalRecord, Session, Step, Trade
+from limiter.rules.schedule import Schedule
 from limiter.system_limits import LIMITS, Value
 
 MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees whether there is a next one
@@ -99,4 +101,15 @@ def held_by_text(step: Step) -> str | None:
 
 def as_step(row: Row[Any]) -> Step:
     """A step of the launch plan from its row."""
-    return Step(row.at, row.max_bots, row.status, row.applied_at, guards.from_facts(json.loads(row.held_by or "[]")))
+    held_by = guards.from_facts(json.loads(row.held_by or "[]"))
+    return Step(row.at, row.max_bots, row.status, row.applied_at, held_by, row.confirm_within)
+
+
+def schedule_text(schedule: Schedule) -> str | None:
+    """Windows, the open one and the probation, as their column has them; None where there is none of it."""
+    return None if schedule == Schedule() else msgspec.json.encode(schedule).decode()
+
+
+def as_schedule(text: str | None) -> Schedule:
+    """From that column."""
+    return Schedule() if text is None else msgspec.json.decode(text, type=Schedule)

@@ -20,6 +20,7 @@ from limiter.store.rows import (
     held_by_text,
     link,
     notice_row,
+    schedule_text,
     session_row,
     started_row,
     trade_row,
@@ -99,9 +100,14 @@ class Saver:
             self.versions(state, changes.versions, changes.overrides)
         if changes.drain:
             run(sql.update_drain, [state.drain or (None, None, None)])
+        if changes.schedule:
+            run(sql.update_schedule, [(schedule_text(state.schedule),)])
         if changes.plan:
             self.driver.connection.execute(schema.plan_steps.delete())
-            steps = [(step.at, step.max_bots, step.status, step.applied_at, held_by_text(step)) for step in state.plan]
+            steps = [
+                (step.at, step.max_bots, step.status, step.applied_at, held_by_text(step), step.confirm_within)
+                for step in state.plan
+            ]
             self._insert("plan_steps", steps)
         incidents.save(self._put, changes)
         for table, row in changes.rows:

@@ -104,6 +104,7 @@ fleet = _table(
     Column("drain_since", Int, **_since(7)),  # an operator empties the limiter: see rules.records.Drain
     Column("drain_stop_at", Int, **_since(7)),
     Column("drain_reason", Text, **_since(7)),
+    Column("schedule", Text, **_since(9)),  # JSON: windows and probation, see rules.schedule.Schedule
     CheckConstraint("active >= 0", name="fleet_active"),
 )
 
@@ -322,6 +323,7 @@ plan_steps = _table(
     _needed("status", Text),
     Column("applied_at", Int),
     Column("held_by", Text),  # JSON: [[guard, value, threshold], …]
+    Column("confirm_within", Int, **_since(9)),
 )
 
 keys = _table(
@@ -475,6 +477,11 @@ _PEAK_FROM_NARROWER = (
     " WHERE step = {wide}"
 )
 
+
+def _ninth(tx: Connection) -> None:
+    _make(tx, 9)
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first", _first),
     ("what bots cost", _second),
@@ -484,5 +491,6 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("tickets of who waits", _sixth),
     ("drains", _seventh),
     ("time in each status", _eighth),
+    ("windows and probation", _ninth),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

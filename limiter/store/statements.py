@@ -46,6 +46,7 @@ class Statements:
         self.delete_active = self.compiled(live.delete().where(live.c.number == bindparam("of")), ["of"])
         self.update_fleet = self.compiled(fleet.update().where(only), ["active", "next_number", "paused"])
         self.update_drain = self.compiled(fleet.update().where(only), ["drain_since", "drain_stop_at", "drain_reason"])
+        self.update_schedule = self.compiled(fleet.update().where(only), ["schedule"])
         self.update_beat = self.compiled(live.update().where(live.c.number == bindparam("of")), [*BEAT, "of"])
         self.update_notice = self.compiled(live.update().where(live.c.number == bindparam("of")), [*NOTICE, "of"])
         waiting = schema.tickets

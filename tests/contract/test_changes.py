@@ -321,3 +321,80 @@ def test_two_admins_do_not_overwrite_each_other(limiter: Start) -> None:
     answers = [change(one, {"MAX_TRADES_PER_DAY": trades}, version=seen) for trades in (100, 200)]
     assert [answer.status_code for answer in answers] == [200, 409]
     assert one.limits(new_user())["MAX_TRADES_PER_DAY"] == 100
+
+
+# -- probation and windows -------------------------------------------------------------------------------------------
+def test_a_change_on_probation_is_told_confirmed_and_kept_over_a_kill(limiter: Start) -> None:
+    one = limiter()
+    before = version(one)
+    body = granted(change(one, {"MAX_CONCURRENT_BOTS": 250}, confirm_within=600))
+    number = body["version"]
+    assert (body["probation"]["version"], body["probation"]["back_to"]) == (number, before)
+    refused(change(one, {"MAX_BOTS_PER_USER": 2}, confirm_within=600), 409, "probation_open")
+    one.restart(kill=True)
+    told = granted(one.client.get(PATH))
+    assert told["probation"] == body["probation"]
+    assert [(row["at"], row["MAX_CONCURRENT_BOTS"]) for row in told["coming"]] == [(body["probation"]["ends_at"], 200)]
+    path = f"{PATH}/confirm"
+    refused(one.admin("POST", path, {"version": before, "reason": "test"}), 409, "probation_over")
+    assert granted(one.admin("POST", path, {"version": number, "reason": "test"}))["version"] == number
+    refused(one.admin("POST", path, {"version": number, "reason": "test"}), 409, "probation_over")
+    told = granted(one.client.get(PATH))
+    assert (told["probation"], told["coming"], one.limits()["MAX_CONCURRENT_BOTS"]) == (None, [], 250)
+
+
+@pytest.mark.once
+def test_a_probation_lasts_a_minute_to_a_day(limiter: Start) -> None:
+    one = limiter()
+    for within, status in ((59, 422), (86_401, 422), ("600", 400), (True, 400), (60.5, 400)):
+        answer = change(one, {"MAX_CONCURRENT_BOTS": 250}, confirm_within=within)
+        assert wrong_fields(answer, status) == {"confirm_within"}
+        body = {"version": 1, "reason": "test", "override_guard": True, "confirm_within": within}
+        assert wrong_fields(one.admin("POST", f"{PATH}/rollback", body), status) == {"confirm_within"}
+    step = {"at": "2099-01-01T00:00:00Z", "MAX_CONCURRENT_BOTS": 1, "confirm_within": 59}
+    answer = one.admin("PUT", "/api/admin/plan", {"steps": [step], "reason": "test"})
+    assert wrong_fields(answer, 422) == {"steps[0].confirm_within"}
+
+
+def window(**fields: Any) -> dict[str, Any]:
+    always = {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "00:00", "to": "00:00"}
+    return always | {"MAX_CONCURRENT_BOTS": 150} | fields
+
+
+def test_a_window_gives_the_limit_while_it_is_open(limiter: Start) -> None:
+    one, path = limiter(), "/api/admin/windows"
+    assert granted(one.admin("GET", path)) == {"success": True, "windows": [], "zone": "UTC", "open": None}
+    body = granted(one.admin("PUT", path, {"windows": [window()], "reason": "test"}))
+    assert body["windows"] == [window()]
+    wait_until(lambda: one.limits()["MAX_CONCURRENT_BOTS"] == 150, 10)
+    (row,) = [row for row in granted(one.client.get(PATH))["limits"] if row["name"] == "MAX_CONCURRENT_BOTS"]
+    assert (row["value"], row["source"], row["hidden"]) == (150, "window", False)
+    one.restart(kill=True)
+    told = granted(one.admin("GET", path))
+    assert (told["windows"], told["open"]["status"], told["open"]["then"]) == ([window()], "applied", 200)
+    assert one.limits()["MAX_CONCURRENT_BOTS"] == 150
+    warned = granted(change(one, {"MAX_CONCURRENT_BOTS": 120}))["warnings"]
+    assert granted(one.admin("GET", path))["open"]["status"] == "by_hand" and any("200" in text for text in warned)
+    granted(one.admin("DELETE", path, {"reason": "test"}))
+    wait_until(lambda: one.limits()["MAX_CONCURRENT_BOTS"] == 200, 30)  # on PostgreSQL the killed one led for 15 s
+    actions = [row["action"] for row in granted(one.admin("GET", "/api/admin/audit"))["items"]]
+    assert {"windows", "window", "window_over"} <= set(actions)
+
+
+@pytest.mark.once
+def test_a_wrong_window_is_refused_whole(limiter: Start) -> None:
+    one, path = limiter(), "/api/admin/windows"
+    for wrong, status, field in (
+        ({"days": []}, 422, "windows[0].days"),
+        ({"days": ["monday"]}, 422, "windows[0].days[0]"),
+        ({"days": ["mon", "mon"]}, 422, "windows[0].days"),
+        ({"from": "24:00"}, 422, "windows[0].from"),
+        ({"to": "7:00"}, 422, "windows[0].to"),
+        ({"to": 7}, 400, "windows[0].to"),
+        ({"MAX_CONCURRENT_BOTS": None}, 400, "windows[0].MAX_CONCURRENT_BOTS"),
+        ({"MAX_CONCURRENT_BOTS": -1}, 422, "windows[0].MAX_CONCURRENT_BOTS"),
+    ):
+        answer = one.admin("PUT", path, {"windows": [window(**wrong)], "reason": "test"})
+        assert wrong_fields(answer, status) == {field}
+    assert wrong_fields(one.admin("PUT", path, {"windows": [window()] * 2, "reason": "test"}), 422) == {"windows"}
+    assert granted(one.admin("GET", path))["windows"] == []

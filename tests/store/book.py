@@ -61,12 +61,16 @@ class Book:
     def ask(self, now: int, *requests: Any) -> list[Any]:
         """A batch, decided and committed."""
         answers = self.decide(now, *requests)
+        self.write()
+        return answers
+
+    def write(self) -> None:
+        """Commit what was decided."""
         if self.writer.alone:
             self.writer.begin()
         self.writer.save(self.state)
         self.writer.commit()
         self.writer.committed(self.state)
-        return answers
 
     def start(self, user: str, bot: str | None = None, key: str | None = None, now: int = NOW) -> Session:
         session: Session = self.ask(now, asked(user, bot, key))[0].session

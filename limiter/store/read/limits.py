@@ -8,9 +8,12 @@ from sqlalchemy import Connection, select
 from limiter.rules.records import Drain, Step
 from limiter.store import schema
 from limiter.store.limits import overrides, read
+from limiter.store.restore import read_plan, read_schedule
 from limiter.store.rows import as_step
 
-__all__ = ["changes_of", "coming_step", "drain", "overrides", "paused", "read", "versions"]
+__all__ = [
+    "changes_of", "coming_step", "drain", "overrides", "paused", "read", "read_plan", "read_schedule", "versions",
+]  # fmt: skip
 
 MAX_VERSIONS = 5_000
 
