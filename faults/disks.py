@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+
+from benchmarks.inside import make
 from faults.figures import Figure, Missing
 from faults.power import every
 from faults.running import ROOMY, answers_after_kill, health, percentile, running, seconds, seconds_until
@@ -99,6 +103,40 @@ def tiny_disk(folder: Path, mib: int) -> Iterator[Figure]:
     yield Figure("acknowledged starts lost", lost, 0)
     yield Figure("stops refused", refused, 0)
     yield Figure("slots that leaked", left, 0)
+
+
+def cured_by_a_setting(folder: Path, rounds: int) -> Iterator[Figure]:
+    """History fills the disk; the operator sets a shorter one and starts the limiter again."""
+    ready, left, unfull, lost = [0.0], 0, 0, 0
+    for number in range(rounds):
+        with small_disk(folder / f"disk{number}", DISK_MIB) as disk:
+            made = make(folder / "limiter.db", ended=200_000)  # one a second, for 55 hours
+            shutil.move(made, disk / "limiter.db")
+            with running(disk, **ROOMY) as one:
+                held = [one.session()["public_id"] for _ in range(5)]
+                fill(disk / "filler")
+                unfull += not any(one.start().status_code == 503 for _ in range(3000))
+                before = one.db_path.stat().st_size
+                one.kill()
+                one.set_env({"LIMITER_KEEP_SESSIONS_DAYS": 1})
+                one.client = one.new_client()
+                one.spawn()
+                ready.append(seconds_until(lambda one=one: admits(one), 60))  # type: ignore[misc]
+                shrunk = seconds_until(lambda one=one, before=before: one.db_path.stat().st_size < before * 0.7, 60)  # type: ignore[misc]
+                left += shrunk == float("inf")
+                lost += len(set(held) - {row["public_id"] for row in every(one)})
+    yield Figure("disks that history filled", rounds)
+    yield Figure("times that the disk was not full", unfull, 0)
+    yield Figure("slowest from the start with the setting to an admission", max(ready), 60, "s")
+    yield Figure("files that did not shrink", left, 0)
+    yield Figure("acknowledged starts lost", lost, 0)
+
+
+def admits(one: Limiter) -> bool:
+    """Whether it answers, and a start is admitted."""
+    with contextlib.suppress(httpx.TransportError):
+        return one.start().status_code == 201
+    return False
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("write-error", "the n-th operation on the disk fails, for every n", power.write_errors, 12, 40),
     Fault("full-disk", "another program fills the disk, and makes room again", disks.full_disk, 1, 20),
     Fault("tiny-disk", "the database fills its disk of some MiB, and the limiter starts again", disks.tiny_disk, 2, 6),
+    Fault("room", "history fills the disk, and a shorter one cures it", disks.cured_by_a_setting, 1, 10),
     Fault("files", "the database file is removed, moved and replaced under a running limiter", files.files, 2, 40),
     Fault("lock", "another process holds the write lock, or stands still with it", disks.foreign_lock, 3, 30),
     Fault("clock", "the wall clock is moved by an hour and by a day, forward and back", clocks.steps, 2, 20),

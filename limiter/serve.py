@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -39,6 +40,7 @@ from limiter.jobs.recount import recount
 from limiter.jobs.sampler import Sampler, ram_total_bytes
 from limiter.jobs.schedule import follow_schedule
 from limiter.jobs.strangers import StrangerWatch
+from limiter.jobs.trimming import trim
 from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_seconds
 from limiter.rules.capacity import Box
 from limiter.rules.changes import Write
@@ -119,6 +121,7 @@ def retention(config: Config) -> Retention:
         refusals_rows=config.keep_refusals_rows,
         sessions_days=config.keep_sessions_days,
         trades_days=config.keep_trades_days,
+        usage_days=config.keep_usage_days,
     )
 
 
@@ -153,7 +156,12 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         Job("sampler", sampler.run),
         Job("reaper", lambda: reap(committer)),
         Job("recount", lambda: recount(committer)),
-        *_led(writer, alerts, lambda: follow_schedule(committer, sampler, box.recommended_max_bots)),
+        *_led(
+            writer,
+            alerts=alerts.run,
+            trim=lambda: trim(committer, writer.trimmer),
+            plan=lambda: follow_schedule(committer, sampler, box.recommended_max_bots),
+        ),
         *([Job("keys", lambda: follow_keys(read_keys, access.load))] if not writer.alone else []),
         *([Job("backups", backups.run)] if backups else []),
         *([Job("file", file.run)] if file else []),
@@ -232,14 +240,14 @@ def _file_watch(config: Config, writer: Writer, lock: Lock | None, sampler: Samp
     return FileWatch(WatchedFile(named, lock.inode), writer, sampler.sample)
 
 
-def _led(writer: Writer, alerts: Alerts, plan: Callable[[], Awaitable[None]]) -> Iterator[Job]:
+def _led(writer: Writer, **jobs: Callable[[], Awaitable[None]]) -> Iterator[Job]:
     """What one of several limiters does for all of them."""
 
     def leads() -> bool:
         return writer.leads
 
-    yield Job("alerts", lambda: while_leading(leads, alerts.run))
-    yield Job("plan", lambda: while_leading(leads, plan))
+    for name, run in jobs.items():
+        yield Job(name, partial(while_leading, leads, run))
 
 
 def _open_to_commands(lock: Lock, access: Access, host: str, port: int, now: int) -> None:

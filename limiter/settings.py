@@ -110,6 +110,8 @@ class Config:
         "days that ended sessions are kept", "jours de garde des sessions terminées"))
     keep_trades_days: int = field(metadata=setting("400", kinds.whole,
         "days that trades are kept", "jours de garde des trades"))
+    keep_usage_days: int = field(metadata=setting("800", kinds.whole,
+        "days that hours of use by user are kept", "jours de garde des heures d'usage par utilisateur"))
     # fmt: on
     sources: Mapping[str, Source]
     limits: Mapping[str, Setting]

@@ -16,7 +16,6 @@ from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.words import Words
 from limiter.store import read
-from limiter.store.retention import Retention
 from limiter.units import DAY_MS, HOUR_MS
 
 MOST_DAYS = 28
@@ -148,7 +147,7 @@ async def state(call: Call) -> Answer:
         sessions=[held_then(one, at) for one in sessions],
         needs=None if limits else NO_VERSION.told(call.language),
     )
-    kept = Retention().sessions_days
+    kept = call.services.config.keep_sessions_days
     if at < now - kept * DAY_MS:
         answer.needs = NOT_KEPT.filled(days=kept).told(call.language)
     return ok(answer)

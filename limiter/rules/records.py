@@ -384,6 +384,7 @@ class Changes:
     flush: bool = False
     probe: bool = False
     recount: bool = False
+    trim: int = 0
 
     def __bool__(self) -> bool:
         """Whether anything has to be durable before the answers go out."""

@@ -47,3 +47,12 @@ class TakeSnapshot:
         state.snapshot(snapshot)
         state.read_load(Load(now, self.cpu_mean, self.ram_mean))
         return snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Delete a slice of what is older than it is kept."""
+
+    def decide(self, state: State, now: int) -> None:
+        """The store knows what; it is the instant that decides."""
+        state.changes.trim = now

@@ -49,6 +49,8 @@ def copy_from(
         try:
             if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 raise StoreError(f"{source} is not a database of the limiter")
+            if not connection.execute("PRAGMA auto_vacuum").fetchone()[0]:  # of an earlier program: its copy can shrink
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.set_progress_handler(flush, STEPS)
             connection.execute("VACUUM INTO ?", (str(partial),))
         finally:

@@ -75,6 +75,7 @@ def open_writer(url: str) -> Engine:
     _refuse_network(path)
     _refuse_empty(path)
     pragmas = (
+        "auto_vacuum=INCREMENTAL",  # of a new file; one that has tables keeps what it has until it is made anew
         "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=1000",
         "journal_size_limit=67108864", "trusted_schema=OFF", "cache_size=-8192",
     )  # fmt: skip

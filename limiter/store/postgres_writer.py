@@ -32,6 +32,7 @@ from limiter.store.postgres import LOCK_MS
 from limiter.store.retention import Retention
 from limiter.store.save import Saver
 from limiter.store.statements import TRADE, Statements
+from limiter.store.trimmer import Trimmer
 
 AWAY_MS = 15_000  # every process commits a snapshot each 5 s: after so long a silence none could, and no bot could beat
 START_LOCK_MS = 10_000  # how long a start waits for its turn
@@ -87,6 +88,11 @@ class PostgresWriter:
         if self._driver.is_lost():
             self._revision = None
             self._driver = self._saver.driver = self._connect()
+
+    @property
+    def trimmer(self) -> Trimmer:
+        """What deletes what is too old."""
+        return self._saver.trimmer
 
     @property
     def connection(self) -> Connection:

@@ -25,7 +25,7 @@ from limiter.store import schema
 from limiter.store.schema import MINUTE_STEP, RAW_STEP
 from limiter.units import DAY_MS, HOUR_MS
 
-TRIM_ROWS = 500
+MOST_ROWS = 5_000  # of a slice
 MOST = 1_000_000  # rows of a table that `count` walks: well under half a second
 
 
@@ -39,6 +39,7 @@ class Retention:
     refusals_rows: int = 200_000
     sessions_days: int = 400
     trades_days: int = 400
+    usage_days: int = 800
 
     def bounds(self, now: int, next_refusal: int) -> tuple[int, ...]:
         """Below what each of `trims` deletes: instants, the id of a refusal, a second."""
@@ -47,29 +48,31 @@ class Retention:
         return (
             raw, minutes, raw, minutes, refusals, next_refusal - self.refusals_rows, now - self.sessions_days * DAY_MS,
             now - self.trades_days * DAY_MS, now // 1000 - 2 * MINUTE_SECONDS, refusals,
+            now - self.usage_days * DAY_MS,
         )  # fmt: skip
 
 
 def trims() -> Iterator[Delete]:
-    """One deletion each of what lies below the parameter `before`. The writer runs one a snapshot, in turn."""
+    """One deletion each of what lies below the parameter `before`, of `most` rows (store/trimmer.py)."""
     for table in (schema.snapshots, schema.refusal_counts):
         for step in (RAW_STEP, MINUTE_STEP):
             yield _oldest(table, (table.c.step, table.c.at), table.c.at, table.c.step == literal_column(str(step)))
     refusals, ended, trades = schema.refusals, schema.ended_sessions, schema.trades
     yield _oldest(refusals, (refusals.c.id,), refusals.c.at)
-    yield _oldest(refusals, (refusals.c.id,), refusals.c.id, most=TRIM_ROWS * 10)
+    yield _oldest(refusals, (refusals.c.id,), refusals.c.id)
     yield _oldest(ended, (ended.c.number,), ended.c.ended_at)
     yield _oldest(trades, (trades.c.id,), trades.c.at)
-    yield schema.rate_seconds.delete().where(schema.rate_seconds.c.second < bindparam("before"))
+    rates = schema.rate_seconds
+    yield _oldest(rates, tuple(rates.primary_key.columns), rates.c.second)
     sent = schema.deliveries.c.state.in_([literal_column("'sent'"), literal_column("'failed'")])
     yield _oldest(schema.deliveries, (schema.deliveries.c.number,), schema.deliveries.c.at, sent)
+    used = schema.usage_hours
+    yield _oldest(used, (used.c.at, used.c.user_id), used.c.at)
 
 
-def _oldest(
-    table: Table, key: tuple[Column[Any], ...], age: Column[Any], *where: ColumnElement[bool], most: int = TRIM_ROWS
-) -> Delete:
+def _oldest(table: Table, key: tuple[Column[Any], ...], age: Column[Any], *where: ColumnElement[bool]) -> Delete:
     inside = select(*key).where(*where, age < bindparam("before")).order_by(age)
-    inside = inside.limit(literal_column(str(most))).offset(literal_column("0"))  # SQLite's would be a parameter
+    inside = inside.limit(bindparam("most")).offset(literal_column("0"))  # SQLite's would be a parameter
     return table.delete().where(tuple_(*key).in_(inside) if len(key) > 1 else key[0].in_(inside))
 
 
@@ -85,6 +88,7 @@ _AGED = {
     "refusals_rows": ("SELECT 1 FROM refusals WHERE id < (SELECT max(id) + 1 FROM refusals) - :keep",),
     "sessions_days": ("SELECT 1 FROM ended_sessions WHERE ended_at < :before",),
     "trades_days": ("SELECT 1 FROM trades WHERE at < :before",),
+    "usage_days": ("SELECT 1 FROM usage_hours WHERE at < :before",),
 }
 
 

@@ -27,6 +27,7 @@ from limiter.store.rows import (
 )
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.store.statements import Statements
+from limiter.store.trimmer import Trimmer
 from limiter.units import HOUR_MS
 
 REFUSED = "refused:"
@@ -41,10 +42,10 @@ class Saver:
     """Writes batches, and remembers what it needs of the rows before: ids, the end of the audit's chain, the flood."""
 
     def __init__(self, driver: Driver, statements: Statements, retention: Retention) -> None:
-        self.driver, self.statements, self.retention = driver, statements, retention
+        self.driver, self.statements = driver, statements
         self._audit: tuple[int, str] = (0, "")
         self._flood = Flood()
-        self._trims = 0
+        self.trimmer = Trimmer(driver, statements, retention)
         self._rolled = 0  # hours before this one are in usage_hours
         self._after: list[Callable[[], object]] = []
         self._saved_refusals = 0
@@ -115,9 +116,10 @@ class Saver:
         for snapshot in changes.snapshots:
             self._snapshot(snapshot, leads)
             self.beats(state)
-            self._trim(snapshot.at)
         if changes.snapshots:
             self._roll_usage(changes.snapshots[-1].at)
+        if changes.trim:
+            self.trimmer.slice(changes.trim, self._flood.next_id)
         if changes.audit:
             self._chain(changes.audit)
         self._refusals(state.refused)
@@ -259,10 +261,3 @@ class Saver:
             usage.roll(self.driver.connection, hour)
         rolled = hours[0] + HOUR_MS if hours else current
         self.after_commit(lambda: setattr(self, "_rolled", rolled))
-
-    def _trim(self, now: int) -> None:
-        """One slice of one table a snapshot."""
-        bounds = self.retention.bounds(now, self._flood.next_id)
-        which = self._trims % len(bounds)
-        self.driver.execute(self.statements.trims[which], [(bounds[which],)])
-        self._trims += 1

@@ -22,6 +22,7 @@ from limiter.store.fetch import fetch, named
 from limiter.store.retention import Retention
 from limiter.store.save import Saver
 from limiter.store.statements import TRADE, Statements
+from limiter.store.trimmer import Trimmer
 
 LOCK_SECONDS = 1.5  # how long a batch tries for the write lock
 LOCK_SECONDS_FAILING = 0.1  # and while it was refused before: what waits behind must have its answer in time too
@@ -45,6 +46,11 @@ class SqliteWriter:
         """Why nothing may be written: no later process would find it (store/watched_file.py)."""
         self._driver = Driver(engine)
         self._saver = Saver(self._driver, Statements(engine.dialect), retention)
+
+    @property
+    def trimmer(self) -> Trimmer:
+        """What deletes what is too old."""
+        return self._saver.trimmer
 
     @property
     def connection(self) -> Connection:

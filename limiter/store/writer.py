@@ -15,6 +15,7 @@ from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
 from limiter.rules.records import KeptRefusal
 from limiter.rules.state import State
+from limiter.store.trimmer import Trimmer
 
 
 class Writer(Protocol):
@@ -27,6 +28,10 @@ class Writer(Protocol):
     @property
     def leads(self) -> bool:
         """Whether this one does what only one may do: tell operators, follow the launch plan."""
+
+    @property
+    def trimmer(self) -> Trimmer:
+        """What deletes what is too old."""
 
     @property
     def connection(self) -> Connection:

@@ -13,7 +13,7 @@ from limiter.store.retention import Retention, trims
 from limiter.units import DAY_MS
 
 NOW = 1_790_000_000_000
-TABLES = ("snapshots", "refusal_counts", "refusals", "ended_sessions", "trades")
+TABLES = ("snapshots", "refusal_counts", "refusals", "ended_sessions", "trades", "usage_hours")
 ROWS = 40  # of each table: one a day, the newest today
 
 
@@ -30,6 +30,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
                 "refusals": {"id": n, "at": at},
                 "ended_sessions": {"number": n, "ended_at": at},
                 "trades": {"id": n, "trade_id": str(n), "at": at},
+                "usage_hours": {"at": at},
             }
             for table, values in aged.items():
                 asked = [row.name for row in tx.execute(text(f"PRAGMA table_info({table})")) if row.notnull]
@@ -50,16 +51,16 @@ def rows(engine: Engine) -> int:
     ("kept", "keep"),
     [
         ("raw_hours", 1), ("minutes_days", 10), ("refusals_days", 10), ("refusals_rows", 7), ("sessions_days", 10),
-        ("trades_days", 39), ("sessions_days", 400),
+        ("trades_days", 39), ("usage_days", 10), ("sessions_days", 400),
     ],
 )  # fmt: skip
 def test_what_is_counted_is_what_goes(engine: Engine, kept: str, keep: int) -> None:
     with engine.begin() as tx:
         counted = retention.count(tx, kept, keep, NOW)
     before = rows(engine)
-    kept_for = replace(Retention(400 * 24, 400, 400, 1000, 400, 400), **{kept: keep})
+    kept_for = replace(Retention(400 * 24, 400, 400, 1000, 400, 400, 400), **{kept: keep})
     with engine.begin() as tx:
         for trim, bound in zip(trims(), kept_for.bounds(NOW, ROWS + 1), strict=True):
-            tx.execute(trim, {"before": bound})
+            tx.execute(trim, {"before": bound, "most": 100})
     assert counted == before - rows(engine)
     assert bool(counted) == (kept != "raw_hours" and keep < 400)

@@ -19,10 +19,10 @@ from limiter.rules.quotas import Take, uses_of
 from limiter.rules.records import Drain, Notice, Session, Slice
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Reap
-from limiter.rules.snapshots import TakeSnapshot
+from limiter.rules.snapshots import TakeSnapshot, Trim
 from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import flood, schema, sqlite_writer
-from limiter.store.retention import Retention
+from limiter.store.retention import Retention, trims
 from limiter.store.rows import link
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from tests.conftest import new_database
@@ -586,8 +586,9 @@ def test_rows_are_trimmed_slice_by_slice_when_their_time_is_over(book: Book) -> 
     tables = (schema.refusals, schema.ended_sessions, schema.trades, schema.rate_seconds)
 
     def kept(at: int) -> list[int]:
-        for _ in range(10):
-            book.ask(at, SAMPLE)
+        book.ask(at, SAMPLE)
+        for _ in range(5 * len(list(trims()))):
+            book.ask(at, Trim())
         steps = Counter(row.step for row in book.rows(schema.snapshots, schema.snapshots.c.at < NOW + MINUTE))
         counts = Counter(row.step for row in book.rows(schema.refusal_counts))
         assert steps.keys() == counts.keys()
@@ -607,8 +608,8 @@ def test_refusals_are_trimmed_to_their_number_too(book: Book) -> None:
     book.ask(NOW, change(MAX_CONCURRENT_BOTS=0))
     for minute in range(10):
         book.ask(NOW + minute * MINUTE, *(asked(f"u{n}") for n in range(50)))
-    for _ in range(10):
-        book.ask(NOW + 10 * MINUTE, SAMPLE)
+    for _ in range(20):
+        book.ask(NOW + 10 * MINUTE, Trim())
     rows = book.rows(schema.refusals)
     assert len(rows) == 100
     assert min(row.at for row in rows) == NOW + 8 * MINUTE

@@ -7,7 +7,6 @@ from limiter.console import data
 from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, t
 from limiter.store import read, retention
-from limiter.store.retention import TRIM_ROWS
 
 KEPT = {
     "LIMITER_KEEP_RAW_HOURS": "raw_hours",
@@ -29,6 +28,7 @@ def texts() -> dict[str, str]:
         "LIMITER_KEEP_REFUSALS_ROWS": t("single refusals, at most"),
         "LIMITER_KEEP_SESSIONS_DAYS": t("ended sessions, days"),
         "LIMITER_KEEP_TRADES_DAYS": t("trades, days"),
+        "LIMITER_KEEP_USAGE_DAYS": t("hours of use by user, days"),
     }
 
 
@@ -63,7 +63,7 @@ def show() -> None:
             trades=number(rows["trades"]),
         )
         + " "
-        + t("What is too old goes in slices of at least {n} rows, one table at each snapshot.", n=number(TRIM_ROWS))
+        + t("What is too old goes at once, slice by slice between the decisions.")
     )
     what_if()
 
