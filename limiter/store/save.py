@@ -104,12 +104,7 @@ class Saver:
         if changes.schedule:
             run(sql.update_schedule, [(schedule_text(state.schedule),)])
         if changes.plan:
-            self.driver.connection.execute(schema.plan_steps.delete())
-            steps = [
-                (step.at, step.max_bots, step.status, step.applied_at, held_by_text(step), step.confirm_within)
-                for step in state.plan
-            ]
-            self._insert("plan_steps", steps)
+            self._plan(state)
         incidents.save(self._put, changes)
         for table, row in changes.rows:
             self._put(schema.metadata.tables[table], row)
@@ -154,6 +149,14 @@ class Saver:
             self._recount(state)
         if changes.started or changes.ended or changes.pause or changes.probe or changes.recount:
             run(sql.update_fleet, [(len(state.sessions), state.next_number, int(state.paused))])
+
+    def _plan(self, state: State) -> None:
+        self.driver.connection.execute(schema.plan_steps.delete())
+        steps = [
+            (step.at, step.max_bots, step.status, step.applied_at, held_by_text(step), step.confirm_within)
+            for step in state.plan
+        ]
+        self._insert("plan_steps", steps)
 
     def beats(self, state: State) -> None:
         """Write the leases that were renewed since the last time."""
