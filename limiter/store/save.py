@@ -111,8 +111,7 @@ class Saver:
         for snapshot in changes.snapshots:
             self._snapshot(snapshot, leads)
             self.beats(state)
-        if changes.snapshots:
-            self._roll_usage(changes.snapshots[-1].at)
+            self._roll_usage(snapshot.at)
         if changes.trim:
             self.trimmer.slice(changes.trim, self._flood.next_id)
         if changes.audit:
