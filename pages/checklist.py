@@ -25,7 +25,7 @@ from limiter.store.location import StoreError
 
 sign_in = frame.begin()
 TABS = {"checklist": t("Checklist"), "plan": t("Launch plan"), "drills": t("Drills")}
-TEMPLATE = ((1, 50), (3, 100), (7, 150), (14, 200))
+TEMPLATES = {"guide": ((1, 50), (3, 100), (7, 150), (14, 200)), "month": ((1, 100), (8, 150), (31, 200))}
 PASSED = {True: ":material/check_circle:", False: ":material/cancel:"}
 DONE = {True: ":material/check_circle:", False: ":material/radio_button_unchecked:", None: ":material/visibility:"}
 
@@ -132,16 +132,22 @@ def edit(steps: Sequence[PlanStep]) -> None:
     reason_field("plan-reason")
     with st.container(horizontal=True):
         st.button(t("Save the plan"), type="primary", key="plan-save", on_click=save, args=(rows,), disabled=not rows)
-        st.button(t("Start from the guide's"), key="plan-template", icon=":material/content_paste:", on_click=template)
+        for name, label in (
+            ("guide", t("Start from the guide's")),
+            ("month", t("A week, a month: 100 · 150 · 200")),
+        ):
+            key = "plan-template" if name == "guide" else f"plan-{name}"
+            st.button(label, key=key, icon=":material/content_paste:", on_click=template, args=(name,))
         if steps:
             st.button(t("Plan nothing"), key="plan-clear", icon=":material/pause:", on_click=clear)
 
 
-def template() -> None:
-    """50, 100, 150, 200 on days 1, 3, 7, 14, at 9 from tomorrow on."""
+def template(name: str) -> None:
+    """The guide's 50, 100, 150, 200 on days 1, 3, 7, 14; or 100, a week later 150, a month later 200. At 9, from
+    tomorrow on."""
     first = times.local(times.now()).replace(hour=9, minute=0, second=0, microsecond=0)
     st.session_state["plan-draft"] = [
-        (round((first + timedelta(days=day)).timestamp() * 1000), bots) for day, bots in TEMPLATE
+        (round((first + timedelta(days=day)).timestamp() * 1000), bots) for day, bots in TEMPLATES[name]
     ]
     st.session_state["plan-n"] = st.session_state.get("plan-n", 0) + 1
 

@@ -5,11 +5,11 @@ import streamlit as st
 from limiter.console import data, frame
 from limiter.console.kit import url_widgets
 from limiter.console.kit.words import t
-from limiter.console.parts.limits import preview, system, users, versions
+from limiter.console.parts.limits import preview, schedule, system, users, versions
 from limiter.store import read
 
 sign_in = frame.begin()
-PARTS = {"global": t("System"), "users": t("By user"), "history": t("Versions")}
+PARTS = {"global": t("System"), "users": t("By user"), "windows": t("Windows"), "history": t("Versions")}
 
 limits = data.read(read.limits.read)
 st.title(t("Limits"), anchor=False)
@@ -18,6 +18,8 @@ if limits is None:
     st.stop()
 assert limits is not None
 preview.undo_banner(sign_in, limits)
+schedule.probation_bar(sign_in)
 part = url_widgets.tabs(t("Part"), "tab", PARTS)
 st.caption(t("Version {n} is in force.", n=limits.version))
-{"global": system.draw, "users": users.draw, "history": versions.draw}[part](sign_in, limits)
+parts = {"global": system.draw, "users": users.draw, "windows": schedule.draw, "history": versions.draw}
+parts[part](sign_in, limits)

@@ -117,6 +117,43 @@ def test_a_note_is_written(open_page: Open, world: World) -> None:
     assert notes[0]["author"].startswith("admin")
 
 
+def shown(app: AppTest) -> str:
+    """What the page says in its body."""
+    return " ".join([one.value for one in [*app.markdown, *app.warning]])
+
+
+def test_a_raise_on_probation_is_confirmed_from_its_bar(open_page: Open, world: World) -> None:
+    ask(world, "admin/limits", "PATCH", changes={"MAX_TRADES_PER_DAY": 450}, reason="t", confirm_within=600)
+    app = open_page(world, "limits")
+    assert "on probation" in shown(app) and "MAX_TRADES_PER_DAY 500" in shown(app)
+    app.text_input(key="probation-reason").set_value("fine")
+    app.button(key="probation-confirm").click().run()
+    assert ask(world, "admin/limits")["probation"] is None and value_of(world, "MAX_TRADES_PER_DAY") == 450
+    assert "on probation" not in shown(app)
+    ask(world, "admin/limits", "PATCH", changes={"MAX_TRADES_PER_DAY": 460}, reason="t", confirm_within=600)
+    app = open_page(world, "limits")
+    app.text_input(key="probation-reason").set_value("no")
+    app.button(key="probation-back").click().run()
+    assert ask(world, "admin/limits")["probation"] is None and value_of(world, "MAX_TRADES_PER_DAY") == 450
+
+
+def test_a_window_is_added_shown_and_removed(open_page: Open, world: World) -> None:
+    app = open_page(world, "limits", tab="windows")
+    app.text_input(key="window-reason").set_value("evening")
+    app.button(key="window-add").click().run()
+    (window,) = ask(world, "admin/windows")["windows"]
+    assert (window["from"], window["to"], window["MAX_CONCURRENT_BOTS"], len(window["days"])) == (
+        "18:00",
+        "22:00",
+        200,
+        7,
+    )
+    assert "18:00 – 22:00" in shown(app)
+    app.text_input(key="window-reason-0").set_value("no more")
+    app.button(key="window-remove-0").click().run()
+    assert ask(world, "admin/windows")["windows"] == []
+
+
 def test_the_guides_plan_is_saved_and_taken_back(open_page: Open, world: World) -> None:
     app = open_page(world, "checklist", tab="plan")
     app.button(key="plan-template").click().run()

@@ -1,5 +1,7 @@
 """The days to come: what was, what is expected, and the band that holds four hours in five."""
 
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
 
@@ -8,10 +10,13 @@ from limiter.console.theme import BLUE, tones
 from limiter.console.view import Span, View
 
 
-def ahead(past: pd.DataFrame, expected: pd.DataFrame, span: Span, view: View, *, limit: int) -> alt.LayerChart:
-    """`past`: at, high; `expected`: at, middle, low, high; the limit and 80 % of it as dashed lines."""
+def ahead(
+    past: pd.DataFrame, expected: pd.DataFrame, span: Span, view: View, *, limits: Sequence[tuple[int, int]]
+) -> alt.LayerChart:
+    """`past`: at, high; `expected`: at, middle, low, high; `limits`: (instant, limit) from the begin on where it
+    changes, windows and launch plan drawn ahead, and 80 % of it, as dashed lines."""
     t, look = view.t, tones(dark=view.dark)
-    top, title = max(limit * 1.15, float(expected["high"].max()) * 1.05), t("bots")
+    top, title = max(max(limit for _, limit in limits) * 1.15, float(expected["high"].max()) * 1.05), t("bots")
     x = time_x(span, view)
 
     def said(row: pd.Series) -> str:
@@ -19,7 +24,9 @@ def ahead(past: pd.DataFrame, expected: pd.DataFrame, span: Span, view: View, *,
 
     drawn = milliseconds(expected)
     drawn = drawn.assign(when=drawn["at"].map(view.stamp), said=drawn.apply(said, axis=1))
-    to_come, levels = alt.Chart(drawn), alt.Chart(pd.DataFrame({"level": [limit, 0.8 * limit]}))
+    to_come = alt.Chart(drawn)
+    course = [*limits, (span.end, limits[-1][1])]
+    levels = [{"at": at, "level": share * limit, "of": str(share)} for share in (1, 0.8) for at, limit in course]
     layers = [
         to_come.mark_area(opacity=0.22, color=BLUE).encode(x=x, y=value_y("low", title, top), y2="high:Q"),
         alt.Chart(milliseconds(past))
@@ -28,6 +35,8 @@ def ahead(past: pd.DataFrame, expected: pd.DataFrame, span: Span, view: View, *,
         to_come.mark_line(color=BLUE, strokeWidth=1.8).encode(
             x=x, y=value_y("middle", title, top), tooltip=tips(when=t("time"), said=title)
         ),
-        levels.mark_rule(strokeDash=[6, 4], color=look.quiet).encode(y=value_y("level", title, top)),
+        alt.Chart(pd.DataFrame(levels))
+        .mark_line(interpolate="step-after", clip=True, strokeDash=[6, 4], strokeWidth=1, color=look.quiet)
+        .encode(x=x, y=value_y("level", title, top), detail="of:N"),
     ]
     return finished(layers, view, 260)

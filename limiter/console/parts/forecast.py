@@ -8,8 +8,10 @@ from limiter.console import data
 from limiter.console.charts.forecast import ahead
 from limiter.console.kit import times
 from limiter.console.kit.words import number, percent, t, view
+from limiter.console.parts.limits.schedule import outlook
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import DAY, HOUR, Span
+from limiter.rules.schedule import MAX
 from limiter.store import read
 
 
@@ -42,8 +44,10 @@ def picture(answer: ForecastAnswer) -> None:
         for one in answer.points or []
     ]
     span = Span(now - 3 * DAY, int(points[-1]["at"]))
-    limit = limits.whole("MAX_CONCURRENT_BOTS") if limits else rows[-1].limit
-    chart = ahead(data.as_table(rows), data.as_table(points), span, view(), limit=limit)
+    course = [(span.start, limits.whole(MAX) if limits else rows[-1].limit)]
+    if limits is not None:
+        course += [(at, value) for at, value, _ in outlook(limits).changes(now, span.end)]
+    chart = ahead(data.as_table(rows), data.as_table(points), span, view(), limits=course)
     st.altair_chart(chart, key="ahead", alt=t("The next 14 days"))
 
 

@@ -44,6 +44,13 @@ def action_text(entry: dict[str, Any]) -> str:
         "rollback": t("{actor} went back: {changed}", actor=actor, changed=changed),
         "override": t("{actor} set the limits of {target}: {changed}", actor=actor, target=target, changed=changed),
         "plan": t("launch plan: {changed}", changed=changed),
+        "window": t("window: {changed}", changed=changed),
+        "window_over": t("end of the window: {changed}", changed=changed),
+        "window_held": t("window held: {target}", target=target),
+        "unconfirmed": t("taken back: {changed}", changed=changed),
+        "tripped": t("taken back: {changed}", changed=changed),
+        "confirm": t("{actor} confirmed version {version}", actor=actor, version=detail.get("version")),
+        "windows": t("{actor} set {target}", actor=actor, target=target),
         "stop": t(
             "{actor} announced the stop of {target} for {time}", actor=actor, target=target, time=when(detail["at"])
         )

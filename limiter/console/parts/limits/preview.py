@@ -88,6 +88,13 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
             override = st.checkbox(t("Raise it all the same; the reason is kept in the audit"), key="override")
         grave = bool(answer.over_by) or (raised and advised is not None and capacity.max_bots > advised * 1.2)
         typed = not grave or confirm(capacity.max_bots)
+        st.segmented_control(
+            t("Back by itself unless confirmed within"),
+            list(trial_times()),
+            default=0,
+            format_func=trial_times().__getitem__,
+            key="confirm-within",
+        )
         reason_field("limits-reason")
         with st.container(horizontal=True):
             st.button(
@@ -99,6 +106,11 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
                 disabled=not typed or bool(held and not override),
             )
             st.button(t("Dismiss"), key="dismiss", on_click=lambda: st.session_state.pop("preview", None))
+
+
+def trial_times() -> dict[int, str]:
+    """How long a change may be on probation, in seconds; 0: it is not."""
+    return {0: t("never"), 900: "15 min", 3600: "1 h", 8 * 3600: "8 h", 24 * 3600: "24 h"}
 
 
 def confirm(value: int) -> bool:
@@ -134,8 +146,11 @@ def apply(sign_in: SignIn, override: bool) -> None:
         moved = ", ".join(f"{one.name} {value_text(one.before)} → {value_text(one.after)}" for one in answer.changed)
         return t("Version {version}: {moved}", version=answer.version, moved=moved or t("nothing changed"))
 
+    within = st.session_state.get("confirm-within") or None
     answer = act(
-        lambda why: data.admin(sign_in).change_limits(changes, why, version=kept.version, override_guard=override),
+        lambda why: data.admin(sign_in).change_limits(
+            changes, why, version=kept.version, override_guard=override, confirm_within=within
+        ),
         "limits-reason",
         said,
     )
@@ -146,6 +161,7 @@ def apply(sign_in: SignIn, override: bool) -> None:
             "version": answer.version,
             "text": said(answer),
             "at": time.time(),
+            "probation": answer.probation is not None,
         }
 
 
@@ -154,6 +170,8 @@ def undo_banner(sign_in: SignIn, limits: Limits) -> None:
     made = st.session_state.get("undo")
     if made is None or time.time() - made["at"] > UNDO_SECONDS or limits.version != made["version"]:
         return
+    if made.get("probation"):
+        return  # which has its own two ways
     held = bool(made.get("held"))
     label = t("Undo all the same") if held else t("Undo")
     with st.container(horizontal=True, vertical_alignment="center", key="undo-bar"):

@@ -1,0 +1,214 @@
+"""What changes MAX_CONCURRENT_BOTS by itself: a change on probation, peak windows, the plan; and what holds next."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from datetime import time
+from itertools import islice
+from typing import Any
+
+import streamlit as st
+
+from limiter.answers.limits import ChangeAnswer
+from limiter.console import data
+from limiter.console.kit import tables, times
+from limiter.console.kit.receipts import act, reason_field, receipt
+from limiter.console.kit.words import language, number, t, tn, value_text
+from limiter.console.parts.limits.describe import sources
+from limiter.console.sign_in.sign_ins import SignIn
+from limiter.console.view import DAY
+from limiter.rules.guards import said
+from limiter.rules.limits import Limits
+from limiter.rules.schedule import DAYS, MAX, OpenWindow, Outlook, PeakWindow, Schedule
+from limiter.store import read
+
+AHEAD_DAYS = 14
+MOST = 8  # changes that are listed
+
+
+def outlook(limits: Limits) -> Outlook:
+    """What will hold if nobody touches it."""
+    plan, schedule = data.read(read.limits.read_plan), data.read(read.limits.read_schedule)
+    return Outlook(limits, plan, schedule, data.settings().timezone)
+
+
+def days() -> dict[str, str]:
+    """The days of the week, short."""
+    names = t("Mon"), t("Tue"), t("Wed"), t("Thu"), t("Fri"), t("Sat"), t("Sun")
+    return dict(zip(DAYS, names, strict=True))
+
+
+# -- probation
+
+
+def probation_bar(sign_in: SignIn) -> None:
+    """The change on probation: when it goes back, and the two ways to end that now."""
+    probation = data.read(read.limits.read_schedule).probation
+    if probation is None:
+        return
+    back = ", ".join(f"{name} {value_text(setting.value)}" for name, setting in probation.back.items())
+    with st.container(border=True, key="probation-bar"):
+        st.warning(
+            t(
+                "Version {version} is on probation: at {time} it goes back to {back}, or where a guard holds a minute.",
+                version=probation.version,
+                time=times.when(probation.ends_at),
+                back=back,
+            ),
+            icon=":material/timer:",
+        )
+        if not sign_in.may_change:
+            return
+        reason_field("probation-reason")
+        limiter = data.admin(sign_in)
+        with st.container(horizontal=True):
+            st.button(
+                t("Confirm: it stays"),
+                type="primary",
+                key="probation-confirm",
+                on_click=act,
+                args=(
+                    functools.partial(limiter.confirm_limits, probation.version),
+                    "probation-reason",
+                    t("Version {n} stays.", n=probation.version),
+                ),
+            )
+            st.button(
+                t("Go back now"),
+                key="probation-back",
+                on_click=act,
+                args=(lambda why: take_back(sign_in, probation.back, why), "probation-reason", t("It has gone back.")),
+            )
+
+
+def take_back(sign_in: SignIn, back: Mapping[str, Any], why: str) -> ChangeAnswer:
+    """The values before it, as a change by hand."""
+    changes = {
+        name: None if setting.source not in ("live", "window") else "none" if setting.value is None else setting.value
+        for name, setting in back.items()
+    }
+    return data.admin(sign_in).change_limits(changes, why)
+
+
+# -- what holds next
+
+
+def coming(limits: Limits) -> None:
+    """The source of the value in force, and the next changes of it."""
+    now, ahead = times.now(), outlook(limits)
+    causes = {"window": t("window"), "plan": t("launch plan"), "probation": t("probation"), "base": t("end")}
+    rows = [
+        {t("time"): times.when(at), MAX: value, t("why"): causes[cause]}
+        for at, value, cause in islice(ahead.changes(now, now + AHEAD_DAYS * DAY), MOST)
+    ]
+    source = sources()[limits.settings[MAX].source]
+    st.header(t("What holds next"), anchor=False)
+    st.markdown(t("Now: **{n}** ({source})", n=number(limits.whole(MAX)), source=source))
+    if rows:
+        tables.show(rows)
+    else:
+        st.caption(t("Nothing changes it by itself in the next {n} days.", n=AHEAD_DAYS))
+
+
+# -- windows
+
+
+def draw(sign_in: SignIn, limits: Limits) -> None:
+    """The windows, the form for one more, and what holds next."""
+    schedule = data.read(read.limits.read_schedule)
+    st.markdown(
+        t(
+            "Another MAX_CONCURRENT_BOTS at set times of the wall clock ({zone}). The first that fits holds; a raise "
+            "is held while a guard holds; a change by hand in a window holds until it ends.",
+            zone=str(data.settings().timezone),
+        )
+    )
+    if schedule.open is not None:
+        st.info(opened(schedule.open), icon=":material/schedule:")
+    for place, window in enumerate(schedule.windows):
+        one(sign_in, schedule, place, window)
+    if not schedule.windows:
+        st.caption(t("No window."))
+    if sign_in.may_change:
+        form(sign_in, schedule)
+    coming(limits)
+
+
+def opened(window: OpenWindow) -> str:
+    """The window that has begun, and how it fares."""
+    told = t(
+        "A window is open until {time}: {n}, then {base}.",
+        time=times.when(window.of.ends),
+        n=number(window.of.max_bots),
+        base=value_text(window.base.value),
+    )
+    if window.held_by:
+        return f"{told} {t('Held: {why}', why=said(window.held_by).told(language()))}"
+    return f"{told} {t('Changed by hand until then.')}" if window.by_hand else told
+
+
+def one(sign_in: SignIn, schedule: Schedule, place: int, window: PeakWindow) -> None:
+    """One window on a line, with the way to take it away."""
+    names = days()
+    when = t("every day") if len(window.days) == len(DAYS) else " ".join(names[day] for day in window.days)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", border=True):
+        st.markdown(
+            f"**{window.begins:%H:%M} – {window.ends:%H:%M}** · {when} · **{number(window.max_bots)}**", width="content"
+        )
+        if sign_in.may_change:
+            with st.popover(t("Remove"), icon=":material/delete:"):
+                reason_field(f"window-reason-{place}")
+                left = [one for n, one in enumerate(schedule.windows) if n != place]
+                st.button(
+                    t("Remove"),
+                    key=f"window-remove-{place}",
+                    type="primary",
+                    on_click=send,
+                    args=(sign_in, left, f"window-reason-{place}"),
+                )
+
+
+def form(sign_in: SignIn, schedule: Schedule) -> None:
+    """One window more: a field each, so that a phone has room."""
+    names = days()
+    with st.container(border=True):
+        st.header(t("New window"), anchor=False)
+        st.pills(
+            t("Days"),
+            list(DAYS),
+            selection_mode="multi",
+            default=list(DAYS),
+            format_func=names.__getitem__,
+            key="window-days",
+        )
+        with st.container(horizontal=True):
+            st.time_input(t("From"), time(18), step=900, key="window-from", width=140)
+            st.time_input(t("To"), time(22), step=900, key="window-to", width=140)
+            st.number_input(MAX, 0, 1_000_000, 200, key="window-bots", width=180)
+        reason_field("window-reason")
+        st.button(t("Add the window"), type="primary", key="window-add", on_click=add, args=(sign_in, schedule.windows))
+
+
+def add(sign_in: SignIn, windows: Sequence[PeakWindow]) -> None:
+    """Put it before the others: what somebody adds is meant to hold."""
+    typed = st.session_state
+    chosen = tuple(sorted(typed["window-days"], key=DAYS.index))
+    if not chosen:
+        receipt(t("Choose at least one day."), good=False)
+        return
+    new = PeakWindow(chosen, typed["window-from"], typed["window-to"], int(typed["window-bots"]))
+    send(sign_in, [new, *windows], "window-reason")
+
+
+def send(sign_in: SignIn, windows: Sequence[PeakWindow], reason_key: str) -> None:
+    """Replace the windows."""
+    body = [
+        {
+            "days": list(one.days),
+            "from": f"{one.begins:%H:%M}",
+            "to": f"{one.ends:%H:%M}",
+            "MAX_CONCURRENT_BOTS": one.max_bots,
+        }
+        for one in windows
+    ]
+    count = tn("{n} window in place.", "{n} windows in place.", len(body))
+    act(lambda why: data.admin(sign_in).set_windows(body, why), reason_key, count)
