@@ -52,7 +52,7 @@ def coloured(field: str, colours: Mapping[str, str], legend: alt.Legend | None =
 def legend(n: int = 1, **more: Any) -> alt.Legend:
     """The names of `n` colours above the chart: in one row, or on a phone in columns that it can hold."""
     columns: Any = alt.ExprRef(f"width < {PHONE} ? {3 if n > 4 else 2} : 0") if n > 2 else 0
-    limit = alt.ExprRef(f"width < {PHONE} ? {PHONE // (4 if n > 4 else 3)} : 200")
+    limit = alt.ExprRef(f"width < {PHONE} ? {PHONE // (4 if n > 2 else 2)} : 200")
     return alt.Legend(
         **{"title": None, "orient": "top", "symbolOpacity": 1, "columns": columns, "labelLimit": limit, **more}
     )
