@@ -18,6 +18,9 @@ def alert(box: Scratch) -> Iterator[Step]:
     percent = limits["ALERT_THRESHOLD"]
     title = box.text(fr=f"⚠️ Capacité à {percent} % !", en=f"⚠️ Capacity at {percent} %!")
     at = -(-percent * box.limit // 100)
+    end = time.monotonic() + ARRIVES_SECONDS
+    while any(one["pending"] for one in box.ask("GET", "/api/admin/alerts")["channels"]) and time.monotonic() < end:
+        time.sleep(0.02)  # what the drill before this one crossed is on its way still
     box.channel.came.clear()
     box.starts(at - 1, "alert")
     yield Step(box.text(fr="bots sous le seuil", en="bots below the threshold"), str(at - 1), box.bots())

@@ -31,17 +31,30 @@ mount -t tmpfs tmpfs tmp
 chmod 1777 tmp
 chmod a+x root
 mkdir -p opt/limiter ".$6"  # wherever they lie, they are found again: on another disk, or below /tmp
-mount --bind "$3" opt/limiter
-mount --bind "$6" ".$6"
-printf '#!/bin/sh\\nPYTHONPATH=/opt/limiter exec %s -m limiter "$@"\\n' "$python" > usr/local/bin/limiter
-chmod 755 usr/local/bin/limiter
+if [ -n "$7" ]; then # a checkout that is to be installed inside: its packages are there, no interpreter, no command
+    cp -a "$7/limiter" opt
+    cp -a "$7/origin" srv/origin
+    mkdir -p "$root/packages" "$root/packages-work" opt/limiter/.venv
+    mount -t overlay overlay -o "lowerdir=$6,upperdir=$root/packages,workdir=$root/packages-work" opt/limiter/.venv
+    rm -rf opt/limiter/.venv/bin opt/limiter/.venv/pyvenv.cfg usr/local/bin/limiter
+else
+    mount --bind "$3" opt/limiter
+    mount --bind "$6" ".$6"
+    printf '#!/bin/sh\\nPYTHONPATH=/opt/limiter exec %s -m limiter "$@"\\n' "$python" > usr/local/bin/limiter
+    chmod 755 usr/local/bin/limiter
+fi
 grep -q ^bots: etc/passwd || echo 'bots:x:4242:4242::/srv/bots:/bin/sh' >> etc/passwd
+mkdir -p run/systemd/journald.conf.d # what the kernel says is the machine's own
+printf '[Journal]\\nReadKMsg=no\\n' > run/systemd/journald.conf.d/trial.conf
 mkdir -p run/systemd/system srv/bots etc/limiter
 cp "$4"/* run/systemd/system/
 cp -r "$5"/. srv/
 chown -R 4242 srv/bots
+mkdir -p mnt/before
+pivot_root . mnt/before # not chroot: whoever is in one may make no user namespace, as PrivateUsers= does
+cd / && umount --lazy mnt/before
 exec env -i container=other PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
-    chroot . /lib/systemd/systemd --system --unit=trial.target --log-target=null
+    /lib/systemd/systemd --system --unit=trial.target --log-target=null
 """
 
 
@@ -59,9 +72,15 @@ def why_not() -> str:
 
 
 class Systemd:
-    """`units` are files of /run/systemd/system, `files` of /srv; user `bots` and the command `limiter` are there."""
+    """`units` are files of /run/systemd/system, `files` of /srv; user `bots` and the command `limiter` are there.
 
-    def __init__(self, folder: Path, units: dict[str, str], files: dict[str, str]) -> None:
+    With `checkout` its `limiter` is /opt/limiter and its `origin` /srv/origin; the command is not there yet, the Python
+    packages are, and the network is one of its own.
+    """
+
+    def __init__(
+        self, folder: Path, units: dict[str, str], files: dict[str, str], checkout: Path | None = None
+    ) -> None:
         for name in ("units", "files", "root"):
             (folder / name).mkdir()
         units = {"trial.target": "[Unit]\nDescription=Trial\n"} | units
@@ -78,10 +97,10 @@ class Systemd:
             os.mkdir(self._group.folder)
         into = f"{self._group.folder}/cgroup.procs" if self._group else os.devnull
         enter = ["sh", "-c", 'echo $$ > "$0"; exec unshare "$@"', into]
-        namespaces = ["--fork", "--pid", "--mount", "--cgroup", "--ipc", "--uts"]
+        namespaces = ["--fork", "--pid", "--mount", "--cgroup", "--ipc", "--uts", *(["--net"] if checkout else [])]
         python = os.path.join(os.path.realpath(sys.prefix), "bin", "python")
         places = [str(folder / "units"), str(folder / "files"), os.path.realpath(sys.prefix)]
-        arguments = [str(folder / "root"), python, str(ROOT), *places]
+        arguments = [str(folder / "root"), python, str(ROOT), *places, str(checkout or "")]
         self._log = (folder / "log").open("wb")
         self._unshare = subprocess.Popen(
             [*enter, *namespaces, "bash", "-c", BOOT, "boot", *arguments], stdout=self._log, stderr=self._log
@@ -110,11 +129,12 @@ class Systemd:
             "--mount",
             "--cgroup",
             "--ipc",
+            "--net",
             "--root",
-            "--wd=/",
+            f"--wd=/proc/{self._pid1}/root",
             *command,
         ]
-        done = subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=100, check=False)
         assert status is None or done.returncode == status, (command, done.returncode, done.stdout, done.stderr)
         return done.stdout
 
