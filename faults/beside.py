@@ -50,7 +50,7 @@ def stall(folder: Path, rounds: int) -> Iterator[Figure]:
             for number in range(1, rounds + 1):
                 (home / "stall").touch()
                 began = time.monotonic()
-                while len([title for title in webhook.titles("/hook") if "mesure" in title]) < number:
+                while len([title for title in webhook.titles("/hook") if title.startswith("🕳")]) < number:
                     starts, errors = starts + 1, errors + (one.start().status_code != 201)
                     if time.monotonic() > began + ALARM_SECONDS:
                         break

@@ -16,6 +16,7 @@ import re
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,22 @@ def _open(address: str) -> Any:
     return apprise if apprise.add(address) else None
 
 
+def _split(apprise: Any) -> list[Any]:
+    """One Apprise a recipient: a plugin tries all of its own again where one of them failed. Each plugin keeps them
+    under a name of its own; `len` says how many there are."""
+    plugin = apprise[0]
+    several = [name for name, held in vars(plugin).items() if isinstance(held, list) and len(held) == len(plugin) > 1]
+    if len(several) != 1:
+        return [apprise]
+    found = []
+    for recipient in getattr(plugin, several[0]):
+        one, alone = copy(plugin), type(apprise)(asset=apprise.asset)
+        setattr(one, several[0], [recipient])
+        alone.add(one)
+        found.append(alone)
+    return found
+
+
 def _remembered(memory: Path | None, digest: str) -> list[str] | None:
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(memory.read_text()) if memory else {}
@@ -86,13 +103,16 @@ class Channel:
     def __init__(self, name: str, address: str) -> None:
         self.name = name
         self._address = address
-        self._apprise: Any = None
+        self._recipients: list[Any] = []
+        self._message: int | None = None  # which one the last try was of, and which recipients have it
+        self._arrived: set[int] = set()
         parts = {unquote(part) for part in re.split(r"[/?&=:@,]+", address)} | set(re.split(r"[/?&=:@,]+", address))
         self._secrets = sorted((part for part in parts if len(part) >= SECRET_LENGTH), key=len, reverse=True)
         self._busy = False
 
-    async def send(self, title: str, body: str, severity: str) -> str | None:
-        """Send; None where it arrived, else why it did not."""
+    async def send(self, title: str, body: str, severity: str, message: int | None = None) -> str | None:
+        """Send; None where it arrived with everybody, else why it did not. The same `message` again goes to those of
+        the address's recipients alone whom it did not reach before."""
         if self._busy:
             return "the try before has not come back"
         self._busy = True
@@ -100,7 +120,7 @@ class Channel:
         future: asyncio.Future[str | None] = loop.create_future()
 
         def work() -> None:
-            failure = self._notify(title, body, severity)
+            failure = self._notify(title, body, severity, message)
             self._busy = False
             with suppress(RuntimeError):  # the limiter has stopped meanwhile
                 loop.call_soon_threadsafe(_settle, future, failure)
@@ -112,18 +132,31 @@ class Channel:
         except TimeoutError:
             return f"no answer for {TRY_SECONDS:.0f} s"
 
-    def _notify(self, title: str, body: str, severity: str) -> str | None:
+    def _notify(self, title: str, body: str, severity: str, message: int | None) -> str | None:
         try:
-            if self._apprise is None:
-                self._apprise = _open(self._address)
-            results = self._apprise.notify(title=title, body=body, notify_type=severity, body_format="text")
-            attempts = [attempt for result in results for attempt in result.attempts]
-            if attempts and attempts[-1]:
-                return None
-            said = [entry.message for attempt in attempts for entry in attempt.logs if entry.level in _TOLD]
-            return self.redact(said[-1] if said else "not delivered")
+            if not self._recipients:
+                self._recipients = _split(_open(self._address))
+            if message is None or message != self._message:
+                self._message, self._arrived = message, set()
+            failures = []
+            for number, recipient in enumerate(self._recipients):
+                if number not in self._arrived:
+                    failure = self._try(recipient, title, body, severity)
+                    if failure is None:
+                        self._arrived.add(number)
+                    else:
+                        failures.append(failure)
+            return failures[0] if failures else None
         except Exception as error:  # whatever a plugin or a server does wrong is an answer of this channel
             return self.redact(f"{type(error).__name__}: {error}")
+
+    def _try(self, recipient: Any, title: str, body: str, severity: str) -> str | None:
+        results = recipient.notify(title=title, body=body, notify_type=severity, body_format="text")
+        attempts = [attempt for result in results for attempt in result.attempts]
+        if attempts and attempts[-1]:
+            return None
+        said = [entry.message for attempt in attempts for entry in attempt.logs if entry.level in _TOLD]
+        return self.redact(said[-1] if said else "not delivered")
 
     def redact(self, text: str) -> str:
         """The text without parts of the address."""

@@ -71,7 +71,7 @@ class Config:
     alert_urls: tuple[str, ...] = field(metadata=setting("", kinds.addresses,
         "Apprise addresses for alerts, separated by commas",
         "adresses Apprise des alertes, séparées par des virgules", secret=True))
-    alert_ends: bool = field(metadata=setting("no", kinds.yes,
+    alert_ends: bool = field(metadata=setting("yes", kinds.yes,
         "whether the end of an incident is told too: yes or no",
         "si la fin d'un incident est annoncée aussi : yes ou no"))
     alert_repeat_minutes: int = field(metadata=setting("0", kinds.minutes,

@@ -1,13 +1,17 @@
 """Channels: their names, and addresses that are checked once and then remembered without their text."""
 
+import asyncio
+import json
 import stat
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from limiter.channels import open_channels
+from limiter.channels import Channel, open_channels
 from tests.conftest import ROOT
 
 # Apprise's mail plugin imports a module that Python deprecates.
@@ -38,3 +42,38 @@ def test_other_addresses_are_checked_and_a_broken_memory_is_none(tmp_path: Path)
     memory.write_text("[")
     assert list(open_channels(ADDRESSES, memory)) == NAMES
     assert list(open_channels(ADDRESSES, tmp_path / "no-folder" / "channels.json")) == NAMES
+
+
+def test_of_several_recipients_those_are_tried_again_whom_a_message_did_not_reach() -> None:
+    """Two topics of one ntfy server, one of which refuses at first."""
+    came: list[str] = []
+    broken = {"two"}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            topic = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["topic"]
+            came.append(topic)
+            self.send_response(500 if topic in broken else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    async def send(channel: Channel) -> None:
+        assert await channel.send("title", "body", "info", 7) is not None
+        assert await channel.send("title", "body, late", "info", 7) is not None
+        broken.clear()
+        assert await channel.send("title", "body, late", "info", 7) is None
+        assert await channel.send("next", "body", "info", 8) is None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        (channel,) = open_channels([f"ntfy://127.0.0.1:{server.server_port}/one/two/three"]).values()
+        asyncio.run(send(channel))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert sorted(came[:3]) == sorted(came[5:]) == ["one", "three", "two"]
+    assert came[3:5] == ["two", "two"]

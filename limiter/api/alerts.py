@@ -12,8 +12,8 @@ from limiter.api import paging
 from limiter.api.limits import version_row
 from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
-from limiter.rules.alerts import message
 from limiter.rules.deliveries import failing_channels
+from limiter.rules.headlines import Reader, headline
 from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.records import Delivery, Incident
 from limiter.rules.refusals import Refusal
@@ -29,8 +29,7 @@ async def alerts(call: Call) -> Answer:
     """Incidents, newest first, and how the channels fare."""
     state = call.wanted_choice("state", ("open", "acknowledged", "resolved"))
     before, size = paging.asked(call)
-    now = call.now()
-    rows = await call.read(_rows, now, call.language, state, before, size + 1)
+    rows = await call.read(_rows, _reader(call), state, before, size + 1)
     more = str(rows[size - 1].id) if len(rows) > size else None
     return ok(s.AlertsAnswer(rows[:size], more, _channels(call)))
 
@@ -42,7 +41,7 @@ async def acknowledge(call: Call) -> Answer:
         raise Refused(Refusal("not_found"))
     reason = call.body.reason if call.body is not None else None
     incident: Incident = await call.decide(Acknowledge(int(digits), reason or "", call.actor.name))
-    (row,) = await call.read(_complete, [incident], call.now(), call.language)
+    (row,) = await call.read(_complete, [incident], _reader(call))
     return ok(s.AlertAnswer(row))
 
 
@@ -58,33 +57,36 @@ async def send_test(call: Call) -> Answer:
 
 
 def _rows(
-    connection: Connection, now: int, language: str, status: str | None, before: int | None, limit: int
+    connection: Connection, reader: Reader, status: str | None, before: int | None, limit: int
 ) -> list[s.IncidentRow]:
-    return _complete(connection, read.incidents.incidents(connection, status, before, limit), now, language)
+    return _complete(connection, read.incidents.incidents(connection, status, before, limit), reader)
 
 
-def _complete(connection: Connection, found: list[Incident], now: int, language: str) -> list[s.IncidentRow]:
+def _reader(call: Call) -> Reader:
+    state, now = call.services.committer.state, call.now()
+    return Reader(call.language, state.zone, now, state.capacity(now))
+
+
+def _complete(connection: Connection, found: list[Incident], reader: Reader) -> list[s.IncidentRow]:
     """The incidents with deliveries, and the changes of limits and notes that fall into them."""
     if not found:
         return []
-    begin, end = min(one.opened_at for one in found), max(one.resolved_at or now for one in found)
+    begin, end = min(one.opened_at for one in found), max(one.resolved_at or reader.now for one in found)
     told = read.incidents.deliveries(connection, [one.number for one in found])
     changes = read.limits.versions(connection, limit=MAX_CHANGES, since=begin, until=end + 1)[::-1]
     notes = read.audit.notes(connection, begin, end + 1)
-    return [_incident(one, now, language, told.get(one.number, []), changes, notes) for one in found]
+    return [_incident(one, reader, told.get(one.number, []), changes, notes) for one in found]
 
 
-def _incident(
-    incident: Incident, now: int, language: str, told: list[Delivery], changes: Any, notes: Any
-) -> s.IncidentRow:
-    end = incident.resolved_at or now
+def _incident(incident: Incident, reader: Reader, told: list[Delivery], changes: Any, notes: Any) -> s.IncidentRow:
+    end = incident.resolved_at or reader.now
 
     return s.IncidentRow(
         id=incident.number,
         kind=incident.kind,
         level=incident.crossings[-1].level,
         status=incident.status,
-        message=message(incident, language),
+        message=headline(incident, reader),
         opened_at=str(iso(incident.opened_at)),
         resolved_at=iso(incident.resolved_at),
         duration_seconds=(end - incident.opened_at) / 1000,
@@ -96,7 +98,7 @@ def _incident(
         acknowledged_reason=incident.acknowledged_reason,
         crossings=[s.CrossingRow(str(iso(one.at)), one.level, one.bots, one.limit) for one in incident.crossings],
         deliveries=[_delivery(one) for one in told],
-        changes=[version_row(row, language) for row in changes if incident.opened_at <= row["at"] <= end],
+        changes=[version_row(row, reader.language) for row in changes if incident.opened_at <= row["at"] <= end],
         notes=[
             Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at)))
             for row in notes

@@ -1,5 +1,6 @@
 """Incidents and the channels that tell of them."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -78,8 +79,15 @@ def alerts_ack(admin: "Admin", alert_id: str, reason: str | None) -> "AlertAnswe
     return admin.acknowledge(alert_id, reason)
 
 
+def _failed() -> None:
+    sys.exit(1)
+
+
 @alerts.command("test")
 @over_http(show_test)
 def alerts_test(admin: "Admin") -> "AlertTestAnswer":
-    """Send a test message to every channel."""
-    return admin.test_alert()
+    """Send a test message to every channel; exit status 1 where one failed."""
+    answer = admin.test_alert()
+    if any(one.state != "sent" for one in answer.deliveries):
+        click.get_current_context().call_on_close(_failed)
+    return answer

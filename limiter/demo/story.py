@@ -11,7 +11,8 @@ from limiter.demo.alarm import Alarm
 from limiter.demo.history import History
 from limiter.demo.people import DESK, HEAVY, LENT
 from limiter.rules.changes import Change, ChangeLimits, OverrideUser, Rollback, SetPause, Write
-from limiter.rules.incidents import CAPACITY, SendTest
+from limiter.rules.headlines import CAPACITY
+from limiter.rules.incidents import SendTest
 from limiter.rules.plan import ApplyPlan, SetPlan, due
 from limiter.rules.records import Step
 from limiter.rules.sessions import ReapSuspects

@@ -131,8 +131,8 @@ class Alerts:
     async def _deliver(self, due: list[Delivery]) -> None:
         """One channel's messages, oldest first, as long as they get through."""
         for delivery in due:
-            body = self.manners.text(delivery, self.committer.clock.now())
-            failure = await self._send(delivery.channel, delivery.title, body, delivery.level)
+            body = self.manners.text(delivery, self.committer.state, self.committer.clock.now())
+            failure = await self._send(delivery.channel, delivery.title, body, delivery.level, delivery.number)
             while isinstance(
                 await self.committer.submit(Tried(delivery.number, failure, self.manners.quiet_ms)), Refusal
             ):
@@ -140,9 +140,9 @@ class Alerts:
             if failure is not None:
                 return
 
-    async def _send(self, name: str, title: str, body: str, level: str) -> str | None:
+    async def _send(self, name: str, title: str, body: str, level: str, number: int | None = None) -> str | None:
         text = f"{body}\n{self.link}" if self.link else body
-        failure = await self.channels[name].send(title, text, ALERTS[level].severity)
+        failure = await self.channels[name].send(title, text, ALERTS[level].severity, number)
         if failure is None:
             log.info("alert_sent channel=%s level=%s", name, level)
         else:

@@ -13,13 +13,13 @@ from limiter.rules.alerts import ALERTS, LEVELS, OUTAGE, RESOLVED, RULES, TEST, 
 from limiter.rules.capacity import Capacity
 from limiter.rules.deliveries import tell
 from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
+from limiter.rules.headlines import CAPACITY, Reader, full_spells, past
 from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.state import State
 from limiter.rules.strangers import Stranger
 from limiter.units import MIB, MINUTE_MS
 
-CAPACITY = "capacity"
 URGENT_PERCENT = 95
 HYSTERESIS_PERCENT = 5  # level L closes below L - 5 %
 MAX_CROSSINGS = 50  # kept of one incident: the first, and the latest
@@ -72,9 +72,12 @@ def watch(state: State, now: int) -> None:
         return  # no level opens below the threshold: what nearly every decision comes to
     before = incident.rank if incident is not None else 0
     after = rank(bots, maximum, threshold, before)
+    facts = full_spells(incident.facts if incident is not None else {}, now, 0 < maximum <= bots)
+    if incident is not None and facts is not incident.facts:
+        incident = replace(incident, facts=facts)
+        _keep(state, incident)
     if after > before:
-        level = LEVELS[after - 1]
-        _cross(state, now, CAPACITY, after, level, {"percent": threshold})
+        _cross(state, now, CAPACITY, after, LEVELS[after - 1], {**facts, "percent": threshold})
     elif incident is not None and after == 0:
         _resolve(state, now, incident, silently=maximum == 0)
     elif incident is not None and (after < before or bots > incident.peak):
@@ -131,7 +134,9 @@ def _resolve(state: State, now: int, incident: Incident, silently: bool = False)
     _keep(state, ended)
     if state.tells_ends and not silently:
         minutes = max(1, round((now - ended.opened_at) / MINUTE_MS))
-        title = RESOLVED.sentence(state.language, {"minutes": minutes, "message": message(ended, state.language)})
+        reader = Reader(state.language, state.zone, now)
+        said = past(ended, reader) if ended.kind == CAPACITY else message(ended, state.language)
+        title = RESOLVED.sentence(state.language, {"minutes": minutes, "message": said})
         tell(state, now, ended.number, RESOLVED.name, title, body(state.capacity(now), state.language))
 
 
@@ -149,8 +154,9 @@ def body(held: Capacity, language: str) -> str:
     bots, percent = f"{held.current}/{held.maximum}", f"{held.percent_used} %"
     free = max(0, held.maximum - held.current)
     if language == "en":
-        return f"{bots} active bots ({percent}), {free} free slots."
-    return f"{bots} bots actifs ({percent.replace('.', ',')}), {free} places libres."
+        return f"{bots} active bots ({percent}), {free} free slot{'s' if free != 1 else ''}."
+    many = "s" if free > 1 else ""
+    return f"{bots} bots actifs ({percent.replace('.', ',')}), {free} place{many} libre{many}."
 
 
 def fold(state: State) -> None:

@@ -8,16 +8,22 @@ which the limiter was away. Without settings nothing is told again and no hour i
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from limiter.rules.alerts import ALERTS, message
+from limiter.rules.alerts import ALERTS, LEVELS, RESOLVED
 from limiter.rules.deliveries import TEST, tell
+from limiter.rules.headlines import Reader, headline
 from limiter.rules.hours import Hours
 from limiter.rules.incidents import body
 from limiter.rules.records import Delivery
 from limiter.rules.state import State
+from limiter.rules.words import Words
 from limiter.units import MINUTE_MS
 
 CRITICAL = "failure"  # the severity that no quiet hour holds
-LATE_MS = 10 * MINUTE_MS  # a message that is sent later than that says when it was
+LATE_MS = MINUTE_MS  # a message that is sent later than that says when it was true, and whether it is over
+LATE = Words("Vrai à {time} ; {state}.", "True at {time}; {state}.")
+OVER = Words("c'est terminé", "it is over")
+STILL = Words("ça dure encore", "it still is")
+WHEN = Words("C'était à {time}.", "That was at {time}.")
 AGAIN = {"fr": "🔁 Toujours, depuis {minutes} min : {message}", "en": "🔁 Still, for {minutes} min: {message}"}
 
 
@@ -41,14 +47,27 @@ class ReminderPolicy:
         """How long they last."""
         return self.quiet.minutes * MINUTE_MS if self.quiet is not None else 0
 
-    def text(self, delivery: Delivery, now: int) -> str:
-        """The body of a message, with its time where it is sent late."""
+    def text(self, delivery: Delivery, state: State, now: int) -> str:
+        """The body of a message; where it is sent late, with when it was true and whether it is over."""
         if now - delivery.at < LATE_MS:
             return delivery.body
-        return f"{delivery.body} ({self._local(delivery.at):%Y-%m-%d %H:%M})"
+        time = f"{self._local(delivery.at):%Y-%m-%d %H:%M}"
+        over = is_over(delivery, state)
+        words = WHEN if over is None else LATE
+        still = (OVER if over else STILL).told(state.language)
+        return f"{delivery.body} {words.filled(time=time, state=still).told(state.language)}"
 
     def _local(self, at: int) -> datetime:
         return datetime.fromtimestamp(at / 1000, self.zone)
+
+
+def is_over(delivery: Delivery, state: State) -> bool | None:
+    """Whether what the message says is not so any more; None where it says of no condition."""
+    if delivery.incident is None or delivery.level == RESOLVED.name:
+        return None
+    incident = next((one for one in state.incidents.values() if one.number == delivery.incident), None)
+    ranks = {level.name: number for number, level in enumerate(LEVELS, 1)}
+    return incident is None or incident.rank < ranks.get(delivery.level, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,8 @@ class Remind:
             again = (now - last.at) // period > max(0, self.since - last.at) // period
             if not again or incident.acknowledged_at is not None or self.manners.holds(last.level, now):
                 continue
+            reader = Reader(state.language, state.zone, now, state.capacity(now))
             minutes = (now - incident.opened_at) // MINUTE_MS
-            title = AGAIN[state.language].format(minutes=minutes, message=message(incident, state.language))
+            title = AGAIN[state.language].format(minutes=minutes, message=headline(incident, reader))
             told += tell(state, now, incident.number, last.level, title, body(state.capacity(now), state.language))
         return told

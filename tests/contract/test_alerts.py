@@ -34,6 +34,14 @@ def told(webhook: Webhook, *titles: str, path: str = "/hook") -> None:
     assert webhook.titles(path) == list(titles)
 
 
+def told_the_end(webhook: Webhook, *titles: str) -> None:
+    """And then that it is over, with when it was full, in words that alarm nobody."""
+    wait_until(lambda: len(webhook.titles("/hook")) > len(titles), TOLD_SECONDS, str(webhook.titles("/hook")))
+    *before, end = webhook.titles("/hook")
+    assert before == list(titles)
+    assert end.startswith("✅ Terminé après 1 min : plein de ") and not any(one in end for one in titles)
+
+
 def test_the_three_levels_are_told_once_each_in_one_incident(limiter: Start, webhook: Webhook) -> None:
     one = limiter(LIMITER_ALERT_URLS=webhook.address("/hook"))
     sessions = one.fill(159)
@@ -68,7 +76,7 @@ def test_the_three_levels_are_told_once_each_in_one_incident(limiter: Start, web
     lasted = (instant(incident["resolved_at"]) - instant(incident["opened_at"])).total_seconds()
     assert incident["duration_seconds"] == pytest.approx(lasted, abs=0.002)
     assert alerts(one, state="open") == [] and len(alerts(one, state="resolved")) == 1
-    told(webhook, THRESHOLD, URGENT, FULL)
+    told_the_end(webhook, THRESHOLD, URGENT, FULL)
 
 
 def test_a_limit_that_is_changed_speaks_once_by_its_highest_level(limiter: Start, webhook: Webhook) -> None:
@@ -92,7 +100,7 @@ def test_a_restart_tells_nothing_twice_and_loses_nothing(limiter: Start, webhook
     told(webhook, THRESHOLD, FULL)
     one.restart(kill=True, MAX_CONCURRENT_BOTS=20)
     assert wait_until(lambda: alerts(one, state="resolved"), 5)
-    told(webhook, THRESHOLD, FULL)
+    told_the_end(webhook, THRESHOLD, FULL)
 
 
 @pytest.mark.once
@@ -159,7 +167,7 @@ def test_a_test_message_proves_the_channels(limiter: Start, webhook: Webhook) ->
     assert "403" in rows[1]["last_answer"]
     one.set_env({"LIMITER_KEY": one.admin_key})
     said = one.run("alerts", "test")
-    assert said.returncode == 0 and said.stdout.startswith("json: sent\njson-2: failed"), said
+    assert said.returncode == 1 and said.stdout.startswith("json: envoyé\njson-2: en échec"), said
     assert webhook.titles("/hook") == ["🔔 Message d'essai du limiteur"] * 2
     assert "json-2" in one.run("alerts", "list").stdout
 

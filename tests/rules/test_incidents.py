@@ -1,6 +1,7 @@
 """What operators are told: every crossing once, by the highest level, with hysteresis; and readings that bode ill."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from limiter.rules.alerts import LEVELS, RULES, message
 from limiter.rules.changes import ChangeLimits
 from limiter.rules.guards import Guard
-from limiter.rules.incidents import CAPACITY, MAX_CROSSINGS, Acknowledge, Observe, SendTest, Vitals, rank, watch
+from limiter.rules.headlines import CAPACITY, Reader, headline
+from limiter.rules.incidents import MAX_CROSSINGS, Acknowledge, Observe, SendTest, Vitals, rank, watch
 from limiter.rules.records import Channel, Incident, Step
 from limiter.rules.sessions import Reap
 from limiter.rules.state import State
@@ -156,7 +158,47 @@ def test_the_end_is_told_where_that_is_asked_for() -> None:
     state.tells_ends = True
     move(state, 160)
     move(state, 149, NOW + 12 * MINUTE)
-    assert told(state) == [THRESHOLD, f"✅ Terminé après 12 min : {THRESHOLD}"]
+    assert told(state) == [THRESHOLD, "✅ Terminé après 12 min : pic 160/200"]
+
+
+def test_the_end_of_a_full_server_says_when_it_was_full_and_repeats_no_alarm() -> None:
+    state = fleet(BOT_LEASE_SECONDS=86_400)
+    state.tells_ends = True
+    move(state, 200, NOW)
+    move(state, 199, NOW + 3 * MINUTE)
+    move(state, 149, NOW + 12 * MINUTE)
+    begin, end = (datetime.fromtimestamp(at / 1000, UTC) for at in (NOW, NOW + 3 * MINUTE))
+    assert told(state)[-1] == f"✅ Terminé après 12 min : plein de {begin:%H:%M} à {end:%H:%M}"
+    assert not any(level.fr.format(percent=80) in told(state)[-1] for level in LEVELS)
+
+
+def test_a_headline_says_now_and_the_worst() -> None:
+    state = fleet(BOT_LEASE_SECONDS=86_400)
+
+    def says(now: int) -> str:
+        return headline(state.incidents["capacity"], Reader("en", UTC, now, state.capacity(now)))
+
+    move(state, 160)
+    assert says(NOW) == "⚠️ Capacity at 80 %!"
+    move(state, 200, NOW + MINUTE)
+    assert says(NOW + MINUTE) == "❌ SERVER FULL!"
+    move(state, 160, NOW + 4 * MINUTE)
+    begin, end = (datetime.fromtimestamp((NOW + n * MINUTE) / 1000, UTC) for n in (1, 4))
+    assert says(NOW + 4 * MINUTE) == f"80 % now, was full {begin:%H:%M}–{end:%H:%M}"
+    move(state, 200, NOW + 5 * MINUTE)
+    move(state, 170, NOW + 5 * MINUTE + 20 * SECOND)
+    assert says(NOW + 6 * MINUTE).startswith("85 % now, was full 2 times, 200 s in all, last ")
+    move(state, 149, NOW + 9 * MINUTE)
+    assert not state.incidents
+
+
+def test_a_peak_below_full_is_told_as_one() -> None:
+    state = fleet(BOT_LEASE_SECONDS=86_400)
+    move(state, 190)
+    move(state, 161, NOW + MINUTE)
+    assert headline(state.incidents["capacity"], Reader("fr", UTC, NOW, state.capacity(NOW))) == (
+        "80,5 % maintenant, pic 190/200"
+    )
 
 
 def test_a_small_limit_goes_to_full_at_once() -> None:

@@ -26,7 +26,7 @@ def full(state: State, bots: int = 10, now: int = NOW) -> None:
 @pytest.fixture
 def state() -> State:
     """Ten slots and one channel."""
-    made = new_state(MAX_CONCURRENT_BOTS=10)
+    made = new_state(MAX_CONCURRENT_BOTS=10, BOT_LEASE_SECONDS=86_400)
     made.channels = {"mail": Channel()}
     return made
 
@@ -95,8 +95,11 @@ def test_what_waited_for_the_morning_is_not_given_up_at_once_and_says_when_it_wa
     full(state, 8, DAY)
     (one,) = state.deliveries.values()
     morning = DAY + GIVE_UP_MS + HOUR
-    assert QUIET.text(one, DAY + MINUTE) == one.body
-    assert QUIET.text(one, morning).startswith(one.body) and QUIET.text(one, morning).endswith(" 01:00)")
+    assert QUIET.text(one, state, DAY + MINUTE - 1) == one.body
+    late = QUIET.text(one, state, morning)
+    assert late.startswith(one.body) and late.endswith(" 01:00 ; ça dure encore.")
+    state.incidents.clear()
+    assert QUIET.text(one, state, morning).endswith(" 01:00 ; c'est terminé.")
     assert decide(state, Tried(one.number, "refused", QUIET.quiet_ms), morning).state == "pending"
     assert decide(state, Tried(one.number, "refused"), morning).state == "failed"
 

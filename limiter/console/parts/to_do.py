@@ -7,7 +7,9 @@ from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import language, lasting, number, t, tn
 from limiter.console.parts.happenings import without_sign
-from limiter.rules import alerts, guards
+from limiter.rules import guards
+from limiter.rules.capacity import Capacity
+from limiter.rules.headlines import Reader, headline
 from limiter.store import read
 
 
@@ -40,8 +42,9 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
         found.append(
             Task(t(":material/pause: Starts are **paused**: every start is refused."), "limits.py", t("Open Limits"))
         )
+    taken = Capacity(stats.capacity.current_bots, stats.capacity.max_bots) if stats is not None else None
     for row in data.read(read.incidents.unattended):
-        said = without_sign(alerts.message(row, language()))
+        said = without_sign(headline(row, Reader(language(), times.zone(), times.now(), taken)))
         text = f":material/warning: **{said}** · {t('since {time}', time=times.when(row.opened_at))}"
         strange = row.kind == "strangers"  # where they are listed is where they are dealt with
         found.append(Task(text, *(("settings.py", t("Look at them")) if strange else ("alerts.py", t("Acknowledge")))))
