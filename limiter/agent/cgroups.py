@@ -6,6 +6,7 @@ put it. It needs cgroup v2 (also beside v1, as `hybrid`) and the right to make o
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 PREFIX = "limiter-bot-"
 
@@ -50,6 +51,7 @@ def made_for(pids: list[int], name: str) -> "Cgroup | None":
     if parent is None:
         return None
     group = Cgroup(f"{parent}/{PREFIX}{name}")
+    sweep(parent)
     try:
         os.mkdir(group.folder)
     except FileExistsError:
@@ -64,6 +66,21 @@ def made_for(pids: list[int], name: str) -> "Cgroup | None":
         group.remove()
         return None
     return group
+
+
+_swept = set[str]()
+
+
+def sweep(parent: str) -> None:
+    """Take away, once for each agent, the empty groups of one that was killed between making and noting them."""
+    if parent in _swept:
+        return
+    _swept.add(parent)
+    with suppress(OSError):
+        for name in os.listdir(parent):
+            if name.startswith(PREFIX):
+                with suppress(OSError):  # where a bot is in it
+                    os.rmdir(f"{parent}/{name}")
 
 
 class Cgroup:

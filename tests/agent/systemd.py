@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from limiter.agent import cgroups
 from tests.conftest import ROOT, wait_until
 
 SYSTEMD = "/lib/systemd/systemd"
@@ -58,6 +57,15 @@ exec env -i container=other PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
 """
 
 
+MOUNTED = "mount -t cgroup2 cgroup2 /mnt"
+
+
+def in_groups(script: str, name: str) -> bool:
+    """Run it with `name` as $0 where the control groups are, however they are mounted here; whether it went well."""
+    whole = ["unshare", "--mount", "sh", "-c", f"{MOUNTED} && cd /mnt && {script}", name]
+    return subprocess.run(whole, capture_output=True, check=False).returncode == 0
+
+
 def why_not() -> str:
     """Why none can be booted here; empty where one can."""
     if not Path(SYSTEMD).exists() or shutil.which("unshare") is None or shutil.which("nsenter") is None:
@@ -91,13 +99,22 @@ class Systemd:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             path.chmod(0o755)
-        mounted = cgroups.mounted()  # a group of its own is the namespace's root: nothing of it stays in this machine's
-        self._group = cgroups.Cgroup(f"{mounted[0]}/limiter-trial-{os.getpid()}") if mounted else None
-        if self._group is not None:
-            os.mkdir(self._group.folder)
-        into = f"{self._group.folder}/cgroup.procs" if self._group else os.devnull
-        enter = ["sh", "-c", 'echo $$ > "$0"; exec unshare "$@"', into]
-        namespaces = ["--fork", "--pid", "--mount", "--cgroup", "--ipc", "--uts", *(["--net"] if checkout else [])]
+        # A group of its own is the root of its namespace: systemd takes hold of all that is in its root, and in a
+        # container where nobody made groups that would be these tests and what runs them.
+        self._group = f"limiter-trial-{os.getpid()}"
+        in_groups('mkdir "$0"', self._group)
+        into = 'echo $$ > "/mnt/$0/cgroup.procs" && umount /mnt && exec unshare "$@"'
+        enter = ["unshare", "--mount", "sh", "-c", f"{MOUNTED} && {into}", self._group]
+        namespaces = [
+            "--fork",
+            "--kill-child",
+            "--pid",
+            "--mount",
+            "--cgroup",
+            "--ipc",
+            "--uts",
+            *(["--net"] if checkout else []),
+        ]
         python = os.path.join(os.path.realpath(sys.prefix), "bin", "python")
         places = [str(folder / "units"), str(folder / "files"), os.path.realpath(sys.prefix)]
         arguments = [str(folder / "root"), python, str(ROOT), *places, str(checkout or "")]
@@ -151,5 +168,5 @@ class Systemd:
             self._unshare.kill()
         self._unshare.wait()
         self._log.close()
-        if self._group is not None:
-            wait_until(self._group.remove, 5, "the group is empty")
+        take_away = 'find "$0" -depth -type d -exec rmdir {} +'
+        wait_until(lambda: in_groups(take_away, self._group), 5, "the group is empty")

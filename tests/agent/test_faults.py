@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from limiter.agent import processes
-from tests.agent.conftest import Bot, Bots, all_of, lives
+from limiter.agent import cgroups, processes
+from tests.agent.conftest import Bot, Bots, all_of, groups_may_be_made, lives
 from tests.conftest import ROOT, Limiter, new_user, wait_until
 
 Own = Callable[..., Bots]
@@ -303,6 +303,25 @@ def in_folder(pid: int, folder: Path) -> bool:
         return os.readlink(f"/proc/{pid}/cwd") == str(folder)
     except OSError:
         return False
+
+
+@pytest.mark.skipif(not groups_may_be_made(), reason="this user may not make control groups")
+def test_an_empty_group_of_a_killed_agent_is_taken_away(bots: Bots) -> None:
+    first = Bot(bots, "exec sleep 1000")
+    of_first = Path(str(cgroups.folder_of(first.noted())))
+    assert of_first.name.startswith("limiter-bot-")
+    left = of_first.with_name("limiter-bot-left-behind")
+    left.mkdir()
+    os.kill(before := bots.status()["pid"], signal.SIGKILL)
+    wait_until(lambda: another(bots, before), 5)
+    second = Bot(bots, "exec sleep 1000")
+    assert not left.exists()
+    assert of_first.exists()
+    for bot in (first, second):
+        assert bot.holds_a_slot
+        bot.process.kill()
+        bot.end()
+    wait_until(lambda: not of_first.exists(), 5)
 
 
 # Folder and version

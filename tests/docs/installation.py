@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,3 +75,5 @@ class Installation:
     def close(self) -> None:
         for terminal in reversed(self.terminals):
             terminal.close()
+        end_agent = [sys.executable, "-m", "limiter", "agent", "--stop", "--force"]  # it would stay for ten minutes
+        subprocess.run(end_agent, env=self.environment, capture_output=True, check=False)
