@@ -107,6 +107,10 @@ def edit(steps: Sequence[PlanStep]) -> None:
 
     to_come = [(times.millis(step.at), step.max_bots) for step in steps if step.status != "applied"]
     draft = st.session_state.setdefault("plan-draft", to_come)
+    if (asked := st.query_params.get("step", "")).isascii() and asked.isdigit():  # what another page proposes, once
+        del st.query_params["step"]
+        draft = st.session_state["plan-draft"] = [*draft, (tomorrow(), int(asked[:7]))]
+        st.session_state["plan-n"] = st.session_state.get("plan-n", 0) + 1
     st.markdown(f"**{t('Change the plan')}** · {times.zone()}")
     # Vega's and Streamlit's grids know no zones: the wall clock of the run's zone is shown as it is.
     table = pd.DataFrame(
@@ -142,13 +146,16 @@ def edit(steps: Sequence[PlanStep]) -> None:
             st.button(t("Plan nothing"), key="plan-clear", icon=":material/pause:", on_click=clear)
 
 
+def tomorrow(days: int = 1) -> int:
+    """Nine in the morning in so many days."""
+    first = times.local(times.now()).replace(hour=9, minute=0, second=0, microsecond=0)
+    return round((first + timedelta(days=days)).timestamp() * 1000)
+
+
 def template(name: str) -> None:
     """The guide's 50, 100, 150, 200 on days 1, 3, 7, 14; or 100, a week later 150, a month later 200. At 9, from
     tomorrow on."""
-    first = times.local(times.now()).replace(hour=9, minute=0, second=0, microsecond=0)
-    st.session_state["plan-draft"] = [
-        (round((first + timedelta(days=day)).timestamp() * 1000), bots) for day, bots in TEMPLATES[name]
-    ]
+    st.session_state["plan-draft"] = [(tomorrow(day), bots) for day, bots in TEMPLATES[name]]
     st.session_state["plan-n"] = st.session_state.get("plan-n", 0) + 1
 
 

@@ -21,5 +21,6 @@ preview.undo_banner(sign_in, limits)
 schedule.probation_bar(sign_in)
 part = url_widgets.tabs(t("Part"), "tab", PARTS)
 st.caption(t("Version {n} is in force.", n=limits.version))
+preview.propose_from_url(sign_in, limits)
 parts = {"global": system.draw, "users": users.draw, "windows": schedule.draw, "history": versions.draw}
 parts[part](sign_in, limits)

@@ -19,6 +19,7 @@ pages = {
         st.Page("usage.py", title=t("Usage patterns"), icon=":material/grid_on:", url_path="usage"),
     ],
     t("Tune"): [
+        st.Page("sizing.py", title=t("Sizing"), icon=":material/straighten:", url_path="sizing"),
         st.Page("limits.py", title=t("Limits"), icon=":material/tune:", url_path="limits"),
         st.Page("checklist.py", title=t("Launch"), icon=":material/rocket_launch:", url_path="launch"),
     ],

@@ -158,6 +158,7 @@ with left, st.container(border=True):
 with right, st.container(border=True):
     frame.live(height=300)(starts)(shown, history.refused, span, cell is not None)
 with st.container(border=True):
+    st.header(t("The next 14 days"), anchor=False)
     frame.live(height=380)(forecast.show)(sign_in)
 with st.container(border=True):
     frame.live(height=480)(heavy)(span.start, within)

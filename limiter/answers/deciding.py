@@ -90,6 +90,29 @@ class SizingAnswer(Ok):
     needs: str | None
 
 
+class LeaseRow(Struct):
+    """What a lease would have done: gaps of living bots that were longer, and hours of slots that the dead held."""
+
+    lease_seconds: int
+    living_ended: int
+    slot_hours_held_by_the_dead: float
+
+
+class LeaseAnswer(Ok):
+    """Of the last 7 days (UTC) and today: `beats` with a known gap before them, `dead` sessions that fell silent.
+
+    No gap longer than the lease of its time is followed by a beat: of longer leases `living_ended` is 0 by nature.
+    """
+
+    days: int
+    beats: int
+    dead: int
+    lease_seconds: int
+    rows: list[LeaseRow]
+    sentence: str | None
+    needs: str | None
+
+
 class HeldSession(AdminSession):
     """A session as it stood at an instant; None: it said more since, so what it had said by then is not known."""
 

@@ -11,6 +11,7 @@ from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules import explain as explaining
 from limiter.rules import forecast as forecasting
+from limiter.rules import lease as leases
 from limiter.rules import sizing as sizes
 from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal, invalid
@@ -113,6 +114,27 @@ def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float
     hours = [(row.at, row.mean) for row in read.history.hours(tx, since, now - now % HOUR_MS).rows]
     demands, _ = read.demands.demands(tx, since)
     return hours, sizes.runs(demands, now)
+
+
+async def lease_evidence(call: Call) -> Answer:
+    """What each length of a lease would have done in the last days, from the gaps between heartbeats."""
+    since = call.now() - leases.DAYS * DAY_MS
+    gaps = await call.read(read.beats.gaps, since)
+    dead = await call.read(read.beats.dead, since)
+    found, beats = leases.rows(gaps, dead), sum(gaps.values())
+    seconds = call.services.committer.state.limits.whole("BOT_LEASE_SECONDS")
+    needs = leases.needs(beats, call.language)
+    return ok(
+        s.LeaseAnswer(
+            days=leases.DAYS,
+            beats=beats,
+            dead=dead,
+            lease_seconds=seconds,
+            rows=[s.LeaseRow(row.lease_seconds, row.living_ended, row.slot_hours_held_by_the_dead) for row in found],
+            sentence=leases.said(found, seconds, call.language) if needs is None else None,
+            needs=needs,
+        )
+    )
 
 
 # -- what was

@@ -28,7 +28,7 @@ from limiter.answers.bots import (
 )
 from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
-from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, SizingAnswer, StateAnswer
+from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, LeaseAnswer, SizingAnswer, StateAnswer
 from limiter.answers.health import Alive, HealthAnswer
 from limiter.answers.history import HistoryAnswer
 from limiter.answers.keys import KeyAnswer, KeyBody, KeysAnswer, NewKeyAnswer
@@ -154,6 +154,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/admin/box", "admin:read", box.box, {200: BoxAnswer}),
     Route("GET", "/api/admin/forecast", "admin:read", deciding.forecast, {200: ForecastAnswer}, query=("days",)),
     Route("GET", "/api/admin/sizing", "admin:read", deciding.sizing, {200: SizingAnswer}, query=("refused", "users")),
+    Route("GET", "/api/admin/lease-evidence", "admin:read", deciding.lease_evidence, {200: LeaseAnswer}),
     Route("GET", "/api/admin/state", "admin:read", deciding.state, {200: StateAnswer}, query=("at",)),
     Route("GET", "/api/admin/explain/{request_id}", "admin:read", deciding.explain,
           {200: ExplainAnswer}, reasons=("not_found",)),

@@ -16,7 +16,7 @@ import msgspec
 from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
 from limiter.answers.box import BoxAnswer
 from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
-from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, SizingAnswer, StateAnswer
+from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, LeaseAnswer, SizingAnswer, StateAnswer
 from limiter.answers.health import HealthAnswer
 from limiter.answers.history import HistoryAnswer
 from limiter.answers.keys import KeyAnswer, KeysAnswer, NewKeyAnswer
@@ -107,6 +107,10 @@ class Admin:
     def sizing(self, refused: float | None = None, users: int | None = None) -> SizingAnswer:
         """Slots with which at most that share (0.01) of demands is refused, for so many users (those seen)."""
         return self._get(SizingAnswer, "sizing", {"refused": refused, "users": users})
+
+    def lease_evidence(self) -> LeaseAnswer:
+        """What each length of a lease would have done in the last 7 days."""
+        return self._get(LeaseAnswer, "lease-evidence")
 
     def audit(self, **query: Any) -> AuditAnswer:
         """`limit`, `cursor`: who changed what, newest first."""

@@ -7,7 +7,7 @@ A module a subject; to add a command, write it there and name it in COMMANDS.
 from limiter.commands.alerts import alerts
 from limiter.commands.box import box
 from limiter.commands.capacity import advice, capacity, stats
-from limiter.commands.deciding import forecast, sizing, state
+from limiter.commands.deciding import forecast, lease, sizing, state
 from limiter.commands.drain import drain
 from limiter.commands.limits import limits
 from limiter.commands.notes import audit, notes
@@ -19,5 +19,5 @@ from limiter.commands.windows import windows
 
 COMMANDS = (
     capacity, stats, advice, limits, plan, windows, sessions, users, usage, pause, resume, drain, explain, alerts,
-    notes, audit, box, forecast, sizing, state,
+    notes, audit, box, forecast, lease, sizing, state,
 )  # fmt: skip

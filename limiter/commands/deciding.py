@@ -8,7 +8,7 @@ from limiter.commands.over_http import over_http
 from limiter.commands.text import table, told, word, written
 
 if TYPE_CHECKING:
-    from limiter.answers.deciding import ForecastAnswer, SizingAnswer, StateAnswer
+    from limiter.answers.deciding import ForecastAnswer, LeaseAnswer, SizingAnswer, StateAnswer
     from limiter.client import Admin
 
 
@@ -64,6 +64,21 @@ def show_sizing(answer: "SizingAnswer") -> str:
 def sizing(admin: "Admin", refused: float, users: int | None) -> "SizingAnswer":
     """How many slots are enough: so that at most that share of demands is refused at first, or lost for good."""
     return admin.sizing(refused, users)
+
+
+def show_lease(answer: "LeaseAnswer") -> str:
+    said = str(answer.sentence or answer.needs)
+    rows = [
+        [f"{row.lease_seconds} s", row.living_ended, f"{row.slot_hours_held_by_the_dead:.2f}"] for row in answer.rows
+    ]
+    return f"{said}\n{table(['LEASE', 'LIVING ENDED', 'SLOT HOURS OF THE DEAD'], rows)}"
+
+
+@click.command()
+@over_http(show_lease)
+def lease(admin: "Admin") -> "LeaseAnswer":
+    """How long a lease should be: what each would have done in the last 7 days."""
+    return admin.lease_evidence()
 
 
 def show_state(answer: "StateAnswer") -> str:

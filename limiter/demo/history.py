@@ -9,6 +9,7 @@ Beats are not simulated one by one (there would be 10 million): a bot's next is 
 
 import math
 from base64 import urlsafe_b64encode
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -24,6 +25,7 @@ from limiter.demo.people import SYMBOLS, Person, poisson
 from limiter.rules.changes import Write
 from limiter.rules.guards import Readings
 from limiter.rules.incidents import watch
+from limiter.rules.lease import EDGES_MS
 from limiter.rules.limits import defaults
 from limiter.rules.quotas import SIGNALS, TOKENS, RecordTrade, Take
 from limiter.rules.records import Session
@@ -223,9 +225,12 @@ class History:
     def beat(self, session: Session, until: int) -> None:
         """Its last beats, at the end of the last whole beat intervals of the session before `until`."""
         last = until - (until - session.started_at) % BEAT_MS
+        gaps = self.state.gaps.copy()
+        gaps[bisect_left(EDGES_MS, BEAT_MS)] += max(0, last - session.last_heartbeat_at) // BEAT_MS
         for at in (max(session.started_at, last - 3 * BEAT_MS), last):
             told = costs(session.number, (at - session.started_at) / 1000)
             Heartbeat(session.number, session.secret, *told).decide(self.state, at)
+        self.state.gaps = gaps  # as if it had beaten all the time, and not as these two say
 
     def _leave(self, bot: Bot) -> None:
         if bot.session.number not in self.state.sessions:

@@ -7,6 +7,7 @@ State holds every live session in memory; rules read it and change it through th
 
 import dataclasses
 import heapq
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, tzinfo
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 from limiter.rules.capacity import Capacity
 from limiter.rules.course import GAP, SLICE_MS, Point
 from limiter.rules.door import Barred, Load, box_busy, too_many_starts
+from limiter.rules.lease import EDGES_MS
 from limiter.rules.limits import Limits
 from limiter.rules.records import (
     AuditEntry,
@@ -84,6 +86,7 @@ class State:
         self.unbooked: dict[tuple[str, int], int] = {}
         self.course: list[Point] = []
         self.beaten: dict[int, Session] = {}
+        self.gaps = [0] * (len(EDGES_MS) + 1)  # since they were written: by how many leases a gap exceeds, how many
         self.refused: list[RefusalRecord] = []
         # Of incidents (rules/incidents.py): the open ones by kind, deliveries on their way, channels by name.
         self.language = "fr"
@@ -277,6 +280,7 @@ class State:
 
         Not undone with a batch that fails: a bot that is alive is alive.
         """
+        self.gaps[bisect_left(EDGES_MS, now - session.last_heartbeat_at)] += 1
         self._renew(session, now, lease_ms)
         if memory_bytes is not None or cpu_seconds is not None:
             session.measure(now, memory_bytes, cpu_seconds)

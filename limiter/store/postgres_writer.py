@@ -190,7 +190,7 @@ class PostgresWriter:
         if self.renews:
             self._driver.execute(self._sql.renew_all, [(self.now, self.now)])
         self._saver.save(state, self.leads)
-        self._saver.beats(state)
+        self._saver.beats(state, self.now)
         self._write_journal(journal.entry(state, beaten, state.refused, renewed=self.renews))
         if state.changes.snapshots:
             self._lead()

@@ -28,7 +28,7 @@ from limiter.store.rows import (
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 from limiter.store.statements import Statements
 from limiter.store.trimmer import Trimmer
-from limiter.units import HOUR_MS
+from limiter.units import DAY_MS, HOUR_MS
 
 REFUSED = "refused:"
 
@@ -110,7 +110,7 @@ class Saver:
             self._put(schema.metadata.tables[table], row)
         for snapshot in changes.snapshots:
             self._snapshot(snapshot, leads)
-            self.beats(state)
+            self.beats(state, snapshot.at)
             self._roll_usage(snapshot.at)
         if changes.trim:
             self.trimmer.slice(changes.trim, self._flood.next_id)
@@ -157,15 +157,21 @@ class Saver:
         ]
         self._insert("plan_steps", steps)
 
-    def beats(self, state: State) -> None:
-        """Write the leases that were renewed since the last time."""
+    def beats(self, state: State, now: int) -> None:
+        """Write the leases that were renewed since the last time, and how long bots were silent before.
+
+        Of a batch that fails the silences are forgotten: after an outage every lease is new, and they say nothing.
+        """
+        if gaps := [(now // DAY_MS, exceeded, n) for exceeded, n in enumerate(state.gaps) if n]:
+            state.gaps = [0] * len(state.gaps)
+            self.driver.execute(self.statements.upsert_gap, gaps)
         beaten, state.beaten = state.beaten, {}
         if beaten:
-            rows = [
+            beats = [
                 (one.lease_ms, one.last_heartbeat_at, one.expires_at, *costs_row(one), one.number)
                 for one in beaten.values()
             ]
-            self.driver.execute(self.statements.update_beat, rows)
+            self.driver.execute(self.statements.update_beat, beats)
 
     def versions(self, state: State, versions: Sequence[Version], users: Sequence[str]) -> None:
         """Write these versions of the limits, the limits in force now, and the own limits of these users."""

@@ -268,6 +268,15 @@ refusal_counts = _table(
     sqlite_with_rowid=False,
 )
 
+beat_gaps = _table(
+    "beat_gaps",  # how long bots were silent between two beats: 12 rows a day at most, which nobody trims
+    Column("day", Int, primary_key=True, autoincrement=False),  # days since 1970, UTC
+    Column("exceeded", Int, primary_key=True, autoincrement=False),  # how many of rules.lease.LEASES_SECONDS
+    _needed("n"),
+    sqlite_with_rowid=False,
+    info={"step": 10},
+)
+
 usage_hours = _table(
     "usage_hours",
     Column("at", Int, primary_key=True, autoincrement=False),
@@ -463,6 +472,10 @@ def _eighth(tx: Connection) -> None:
         tx.execute(text(_PEAK_FROM_NARROWER.format(narrow=narrow, wide=wide)))
 
 
+def _tenth(tx: Connection) -> None:
+    _make(tx, 10)
+
+
 _SAMPLED_MS = f"(CASE WHEN n * {RAW_STEP} < step THEN n * {RAW_STEP * 1000} ELSE step * 1000 END)"
 _FROM_NARROWER = (
     "UPDATE snapshots SET low_ms = f.low, healthy_ms = f.healthy, warning_ms = f.warning, full_ms = f.filled FROM"
@@ -492,5 +505,6 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("drains", _seventh),
     ("time in each status", _eighth),
     ("windows and probation", _ninth),
+    ("gaps between beats", _tenth),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

@@ -54,6 +54,7 @@ class Statements:
         self.insert_trade = self.compiled(schema.trades.insert().inline(), TRADE)
         self.upsert_day = self._upsert(schema.trade_days, lambda _, new: {"used": new.used})
         self.upsert_second = self._upsert(schema.rate_seconds, lambda old, new: {"n": old.n + new.n})
+        self.upsert_gap = self._upsert(schema.beat_gaps, lambda old, new: {"n": old.n + new.n})
         self.upsert_refusal_count = self._upsert(schema.refusal_counts, lambda old, new: {"n": old.n + new.n})
         self.upsert_snapshot = self._upsert(schema.snapshots, _merged)
         repeated = refusals.update().values(repeats=refusals.c.repeats + bindparam("more"))

@@ -78,3 +78,12 @@ def test_a_user_at_the_limit_and_a_pause_are_explained_too(limiter: Start) -> No
     paused = refused(one.start("u2"), 503, "paused")["request_id"]
     answer = granted(one.client.get(f"/api/admin/explain/{paused}", headers=ENGLISH))
     assert answer["decided_again"] is True and answer["way_out"] == "To resume starts would have admitted it."
+
+
+def test_a_young_limiter_says_what_each_lease_would_have_done_and_that_it_knows_too_little(limiter: Start) -> None:
+    one = limiter()
+    answer = granted(one.client.get("/api/admin/lease-evidence", headers=ENGLISH))
+    assert [row["lease_seconds"] for row in answer["rows"]] == [10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600]
+    assert all(row["living_ended"] == row["slot_hours_held_by_the_dead"] == 0 for row in answer["rows"])
+    assert (answer["beats"], answer["days"], answer["lease_seconds"], answer["sentence"]) == (0, 7, 60, None)
+    assert answer["needs"].startswith("Too few heartbeats: it takes 100 within 7 days")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import streamlit as st
 
 from limiter.console import data
@@ -91,4 +92,18 @@ def csv_button(rows: "Rows", name: str, key: str | None = None) -> None:
     """Take the rows away; the file is made when it is asked for."""
     st.download_button(
         "CSV", lambda: csv_text(rows), f"{name}.csv", "text/csv", on_click="ignore", icon=":material/download:", key=key
+    )
+
+
+def take_away(answer: msgspec.Struct, rows: "Rows", name: str) -> None:
+    """The rows as CSV and the whole answer as JSON."""
+    csv_button(rows, name, key=f"csv-{name}")
+    st.download_button(
+        "JSON",
+        lambda: msgspec.json.format(msgspec.json.encode(answer), indent=1),
+        f"{name}.json",
+        "application/json",
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"json-{name}",
     )

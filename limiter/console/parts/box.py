@@ -1,13 +1,57 @@
 """What this box carries of the bots that run on it, and the bots without a slot."""
 
+from typing import Any
+
 import streamlit as st
 
 from limiter.answers.box import BoxAnswer
+from limiter.console import data
+from limiter.console.charts.sizing import ranges
 from limiter.console.kit import tables, times
-from limiter.console.kit.words import number, t, tn
+from limiter.console.kit.words import number, t, tn, view
+from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules import box as rules
+from limiter.store import read
 
 ADOPT = "python -m limiter run --adopt PID --user USER"
+
+
+def decide(sign_in: SignIn) -> None:
+    """How many of the bots that run now have room here, beside what runs, what is allowed and what the guide says."""
+    box = data.admin(sign_in).box()
+    limits = data.read(read.limits.read)
+    if box.carries is None:
+        st.info(box.sentence)
+        return
+    st.markdown(f"**{box.sentence}**")
+    runs, guide = box.running_bots, box.table.bots
+    rows: list[dict[str, Any]] = [
+        {"what": t("this box carries"), "low": box.carries.low, "value": box.carries.bots, "high": box.carries.high},
+        {"what": t("running now"), "low": runs, "value": runs, "high": runs},
+        {"what": t("the guide's table"), "low": guide, "value": guide, "high": guide},
+    ]
+    if box.next is not None and box.next.bots is not None:
+        size = t("next VPS, {ram} GB at ${price} a month", ram=box.next.ram_gb, price=box.next.price_usd_month)
+        rows.append({"what": size, "low": box.next.bots, "value": box.next.bots, "high": box.next.bots})
+    limit = limits.whole("MAX_CONCURRENT_BOTS") if limits else None
+    st.altair_chart(
+        ranges(data.as_table(rows), view(), limit, t("bots")), key="box-carries", alt=t("What this box carries")
+    )
+    st.caption(
+        t(
+            "From {n} measured of {running} running bots: memory that nobody shares, {mean} MB a bot on average. "
+            "The range holds in 80% of such samples, for more bots of the same kinds.",
+            n=number(box.measured_bots),
+            running=number(runs),
+            mean=number(box.memory_mb.mean if box.memory_mb else 0, 1),
+        )
+    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.page_link("settings.py", label=t("This box"), icon=":material/memory:", query_params={"tab": "box"})
+        carried = {"propose": str(box.carries.bots)}
+        label = t("Preview {n} slots", n=number(box.carries.bots))
+        st.page_link("limits.py", label=label, icon=":material/preview:", query_params=carried)
+        tables.take_away(box, rows, "box")
 
 
 def carries(box: BoxAnswer) -> None:

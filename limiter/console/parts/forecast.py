@@ -6,7 +6,7 @@ from limiter.answers.deciding import ForecastAnswer
 from limiter.client import Refused
 from limiter.console import data
 from limiter.console.charts.forecast import ahead
-from limiter.console.kit import times
+from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, percent, t, view
 from limiter.console.parts.limits.schedule import outlook
 from limiter.console.sign_in.sign_ins import SignIn
@@ -17,21 +17,26 @@ from limiter.store import read
 
 def show(sign_in: SignIn) -> None:
     """The next 14 days as the limiter foretells them, in the language of the run."""
-    st.header(t("The next 14 days"), anchor=False)
     try:
         answer = data.admin(sign_in).forecast()
     except Refused as refused:
         st.warning(str(refused))
         return
     if answer.points:
-        picture(answer)
         st.markdown(chances(answer))
+        picture(answer)
         if answer.level_changed_at is not None:
             day = times.day(times.millis(answer.level_changed_at), weekday=True)
             st.markdown(t("The level has changed since {day}: only what came after it counts.", day=day))
         st.caption(quality(answer))
     if answer.needs is not None:
         st.info(answer.needs)
+    if answer.points:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            plan = {"tab": "plan"}
+            st.page_link("checklist.py", label=t("Plan a raise"), icon=":material/event:", query_params=plan)
+            rows = [{"at": one.at, "middle": one.middle, "low": one.low, "high": one.high} for one in answer.points]
+            tables.take_away(answer, rows, "forecast")
 
 
 def picture(answer: ForecastAnswer) -> None:

@@ -6,6 +6,7 @@ Each function takes an open read connection; run it inside `engine.reading(...)`
 
 from limiter.store.read import (
     audit,
+    beats,
     database,
     demands,
     history,
@@ -22,6 +23,7 @@ from limiter.store.rows import MAX_PAGE
 __all__ = [
     "MAX_PAGE",
     "audit",
+    "beats",
     "database",
     "demands",
     "history",

@@ -13,7 +13,7 @@ from limiter.console.kit.cards import status_badge
 from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import number, percent, t, tn, value_text
 from limiter.console.parts.limits.describe import sources
-from limiter.console.parts.limits.fields import changes_of, start_over
+from limiter.console.parts.limits.fields import base, changes_of, start_over
 from limiter.console.parts.limits.guards import guard_line
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import Limits
@@ -35,6 +35,18 @@ def propose(sign_in: SignIn, given: Mapping[str, Any] | None = None) -> None:
         receipt(str(refused), good=False)
         return
     st.session_state["preview"] = {"changes": changes, "answer": answer}
+
+
+def propose_from_url(sign_in: SignIn, limits: Limits) -> None:
+    """Preview what another page proposes, `?propose=250`, once."""
+    asked = st.query_params.get("propose", "")
+    if "propose" in st.query_params:
+        del st.query_params["propose"]
+    if sign_in.may_change and asked.isascii() and asked.isdigit():
+        base(limits)
+        propose(sign_in, {"MAX_CONCURRENT_BOTS": int(asked[:9])})
+        if int(asked[:9]) == limits.whole("MAX_CONCURRENT_BOTS"):
+            receipt(t("{n} is in force already.", n=asked[:9]))
 
 
 def shown_change(limits: Limits, name: str, value: Any) -> str:

@@ -1,0 +1,144 @@
+"""How many slots, whether the limit is enough for so many users, and what the last weeks lost."""
+
+import streamlit as st
+
+from limiter.answers.deciding import SizingAnswer
+from limiter.console import data
+from limiter.console.charts import sizing as charts
+from limiter.console.kit import tables
+from limiter.console.kit.cards import Card, cards
+from limiter.console.kit.words import number, percent, t, tn, view
+from limiter.console.sign_in.sign_ins import SignIn
+
+
+def slots(sign_in: SignIn, share: float, users: int | None) -> None:
+    """The slots that are enough, for the users that were seen or for so many."""
+    answer = data.admin(sign_in).sizing(share, users)
+    if answer.slots is None or answer.low is None or answer.high is None or answer.now is None or answer.load is None:
+        st.info(str(answer.needs))
+        return
+    limit = answer.now.limit
+    st.markdown(f"**{answer.sentence}**")
+    cards(
+        [
+            Card(
+                t("Slots, so that few wait"),
+                number(answer.slots.first),
+                t("{low} to {high}", low=number(answer.low.first), high=number(answer.high.first)),
+            ),
+            Card(
+                t("Slots, so that few give up"),
+                number(answer.slots.lost),
+                t("{low} to {high}", low=number(answer.low.lost), high=number(answer.high.lost)),
+            ),
+            Card(
+                t("Refused at first with {n}", n=number(limit)),
+                percent(100 * answer.now.refused_first, 2),
+                t("expected, of all demands"),
+            ),
+            Card(
+                t("Bots wanted at once"),
+                number(answer.load.peak),
+                t("in the busiest hour; {mean} on average", mean=number(answer.load.mean)),
+            ),
+        ]
+    )
+    rows = [
+        {
+            "what": name,
+            "low": low,
+            "value": value,
+            "high": high,
+        }
+        for name, low, value, high in (
+            (t("at most {share} wait", share=percent(100 * share, 0)), answer.low.first, answer.slots.first,
+             answer.high.first),
+            (t("at most {share} give up", share=percent(100 * share, 0)), answer.low.lost, answer.slots.lost,
+             answer.high.lost),
+            (t("busiest hour"), answer.load.peak, answer.load.peak, answer.load.peak),
+        )
+    ]  # fmt: skip
+    chart = charts.ranges(data.as_table(rows), view(), limit, t("slots"))
+    st.altair_chart(chart, key="slots-needed", alt=t("How many slots do we need?"))
+    how(answer)
+    step = answer.slots.first if limit < answer.slots.first else answer.high.first  # to save slots, what surely does
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.page_link(
+            "limits.py",
+            label=t("Preview {n} slots", n=number(step)),
+            icon=":material/preview:",
+            query_params={"propose": str(step)},
+        )
+        st.page_link(
+            "checklist.py",
+            label=t("Plan {n} slots", n=number(step)),
+            icon=":material/event:",
+            query_params={"tab": "plan", "step": str(step)},
+        )
+        tables.take_away(answer, rows, "slots")
+
+
+def how(answer: SizingAnswer) -> None:
+    """How far to trust it, and the method for who wants its name."""
+    st.caption(str(answer.trust))
+    with st.expander(t("How this is computed")):
+        st.markdown(
+            t(
+                "A **demand** is one bot's run of tries, however often it asks. How many bots are wanted at once in "
+                "each hour of the week is known from the last 28 days; the model then says how often all slots are "
+                "taken. A larger number of users wants proportionally more."
+            )
+        )
+        st.caption(str(answer.method))
+        st.caption(
+            "Zeltyn, Mandelbaum: Call centers with impatient customers, 2005 · Fredericks: Congestion in blocking "
+            "systems, 1980 · docs/sizing.md"
+        )
+
+
+def lost(sign_in: SignIn) -> None:
+    """What the last four weeks lost to a full server, by day."""
+    answer = data.admin(sign_in).sizing()
+    if not answer.days:
+        st.info(t("Nobody has asked for a slot in the last 28 days."))
+        return
+    demands = sum(day.demands for day in answer.days)
+    first, gone = sum(day.first for day in answer.days), sum(day.lost for day in answer.days)
+    if not first:
+        said = tn("Nothing: {n} demand was served at once.", "Nothing: all {n} demands were served at once.", demands)
+        st.markdown(f"**{said}**")
+    else:
+        st.markdown(
+            "**"
+            + t(
+                "{lost} of {demands} demands never got a slot ({share}); {first} were refused at first ({waited}).",
+                lost=number(gone),
+                demands=number(demands),
+                share=percent(100 * gone / demands, 2),
+                first=number(first),
+                waited=percent(100 * first / demands, 2),
+            )
+            + "**"
+        )
+    if gone and answer.stay_hours:
+        st.caption(
+            t(
+                "At {stay} h a bot that is about {hours} hours of bots. Counted, not estimated: refusals for a full "
+                "server, each bot's run of tries as one.",
+                stay=number(answer.stay_hours, 1),
+                hours=number(gone * answer.stay_hours),
+            )
+        )
+    rows = [
+        {"day": day.day, "demands": day.demands, "later": day.first - day.lost, "lost": day.lost} for day in answer.days
+    ]
+    if first:
+        shown = data.as_table(rows)
+        shown["day"] = [day[5:] for day in shown["day"]]
+        chart = charts.by_day(shown, view())
+        st.altair_chart(chart, key="lost-days", alt=t("What did the last four weeks lose?"))
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.page_link(
+            "sessions.py", label=t("Who was refused"), icon=":material/person_off:", query_params={"view": "refusals"}
+        )
+        tables.take_away(answer, rows, "lost")
