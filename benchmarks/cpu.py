@@ -42,6 +42,12 @@ HEAD = (
     b"Content-Length: %d\r\n\r\n"
 )
 Bodies = Iterator[bytes]
+Connect = Callable[[App, ServerState], asyncio.Protocol]
+
+
+def ours(app: Any, state: ServerState) -> asyncio.Protocol:
+    """The limiter's own protocol."""
+    return HttpConnection(uvicorn.Config(app), state, {})
 
 
 class Wire(asyncio.Transport):
@@ -57,11 +63,14 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
 
 class Limiter:
-    """One limiter in this process, and its clients."""
+    """One limiter in this process, and its clients, which reach it by our protocol or by another `connect`."""
 
-    def __init__(self, path: Path, cap: int) -> None:
+    def __init__(self, path: Path, cap: int, connect: Connect = ours) -> None:
         settings = config.read({"MAX_CONCURRENT_BOTS": str(cap), "LIMITER_DATABASE_URL": url(path)})
         self.clock, writer = Clock(), writer_of(url(path))
         state = writer.restore(settings.limits, settings.timezone, self.clock.now())
@@ -73,15 +82,17 @@ class Limiter:
             settings, self.committer, access, Sampler(self.committer), (), open_reader(url(path)),
             ThreadPoolExecutor(1), Box(4.0), time.monotonic(), __version__,
         )  # fmt: skip
-        app: Any = App(self.services)
+        app = App(self.services)
         self.key, self.state = text.encode(), ServerState()
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 12:00:00 GMT")]
-        self.connections = [HttpConnection(uvicorn.Config(app), self.state, {}) for _ in range(CLIENTS)]
+        self.connections = [connect(app, self.state) for _ in range(CLIENTS)]
         self.last, self.due, self.all = b"", 0, asyncio.Event()
         for connection in self.connections:
             connection.connection_made(Wire(self._answered))
 
     def _answered(self, answer: bytes) -> None:
+        if not answer.startswith(b"HTTP/1.1 "):
+            return  # other protocols write head and body one by one
         self.last, self.due = answer, self.due - 1
         if not self.due:
             self.all.set()

@@ -1,12 +1,13 @@
 """The benchmarks run, and judge what they measure. How fast anything is, no test says."""
 
+import asyncio
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import inside, over_http, report, scale, servers, shares
+from benchmarks import inside, over_http, protocols, report, scale, servers, shares
 from benchmarks.figures import FIGURES
 from benchmarks.over_http import Effort, Findings
 
@@ -87,3 +88,9 @@ def test_the_yardstick_answers() -> None:
     load, _ = over_http.run(servers.noop, 4, LEAST)
     assert load.requests > 0
     assert load.refused == load.broken == 0
+
+
+def test_three_protocols_answer_the_same_requests(tmp_path: Path) -> None:
+    found = asyncio.run(protocols.compare(tmp_path, samples=1))
+    assert set(found) == {"ours", "uvicorn, httptools", "uvicorn, h11"}
+    assert all(0 < us < 1e9 for kinds in found.values() for us in kinds.values())
