@@ -108,29 +108,39 @@ class Channel:
         self._arrived: set[int] = set()
         parts = {unquote(part) for part in re.split(r"[/?&=:@,]+", address)} | set(re.split(r"[/?&=:@,]+", address))
         self._secrets = sorted((part for part in parts if len(part) >= SECRET_LENGTH), key=len, reverse=True)
-        self._busy = False
+        self._trying: object = None
+        self._under_way: asyncio.Future[str | None] | None = None
 
     async def send(self, title: str, body: str, severity: str, message: int | None = None) -> str | None:
-        """Send; None where it arrived with everybody, else why it did not. The same `message` again goes to those of
-        the address's recipients alone whom it did not reach before."""
-        if self._busy:
+        """Send; None where it arrived with everybody, else why it did not.
+
+        The same `message` again goes to those of the address's recipients alone whom it did not reach before; and where
+        an earlier try of it took too long, its outcome is this one's: a slow server is not told twice.
+        """
+        which: object = object() if message is None else message
+        if self._under_way is None or (self._under_way.done() and which != self._trying):
+            self._trying, self._under_way = which, self._begin(title, body, severity, message)
+        elif which != self._trying:
             return "the try before has not come back"
-        self._busy = True
+        try:
+            outcome = await asyncio.wait_for(asyncio.shield(self._under_way), TRY_SECONDS)
+        except TimeoutError:
+            return f"no answer for {TRY_SECONDS:.0f} s"
+        self._under_way = None
+        return outcome
+
+    def _begin(self, title: str, body: str, severity: str, message: int | None) -> asyncio.Future[str | None]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str | None] = loop.create_future()
 
         def work() -> None:
             failure = self._notify(title, body, severity, message)
-            self._busy = False
             with suppress(RuntimeError):  # the limiter has stopped meanwhile
                 loop.call_soon_threadsafe(_settle, future, failure)
 
         # A daemon, for a server that never answers must not keep the process from its exit.
         threading.Thread(target=work, daemon=True, name=f"alert-{self.name}").start()
-        try:
-            return await asyncio.wait_for(future, TRY_SECONDS)
-        except TimeoutError:
-            return f"no answer for {TRY_SECONDS:.0f} s"
+        return future
 
     def _notify(self, title: str, body: str, severity: str, message: int | None) -> str | None:
         try:

@@ -1,8 +1,10 @@
 """Tells operators: shows readings to the rules of incidents, hands what they say to the channels, records the outcome.
 
 Promises: only what is durable is sent, within a second or two of its commit; each channel has its own pace, so a dead
-or slow one delays neither another nor a decision; what waits survives a restart. While the database is away nothing
-can be recorded: that is told once, from memory.
+or slow one delays neither another nor a decision; what waits survives a restart; a server that answers late is told
+once, and so is one that was being told when the limiter was stopped. While the database is away nothing can be
+recorded: that is told once, from memory. Not promised: that a limiter which was killed between a message and its record
+does not tell it again.
 """
 
 import asyncio
@@ -27,6 +29,7 @@ from limiter.store.location import free_bytes
 
 PERIOD_SECONDS = 1.0
 OBSERVE_SECONDS = 5.0
+STOP_SECONDS = 1.0  # for what is on its way at the end
 
 log = logging.getLogger("limiter")
 
@@ -83,7 +86,9 @@ class Alerts:
             while True:
                 await self.round()
                 await asyncio.sleep(PERIOD_SECONDS)
-        finally:
+        finally:  # what was sent and is not recorded would be sent again after the restart
+            if self._sending:
+                await asyncio.wait(self._sending.values(), timeout=STOP_SECONDS)
             for task in self._sending.values():
                 task.cancel()
 

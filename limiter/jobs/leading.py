@@ -23,6 +23,7 @@ async def while_leading(leads: Callable[[], bool], run: Callable[[], Awaitable[N
                     task.result()  # what failed is for the supervisor to say
             finally:
                 task.cancel()
+                await asyncio.wait([task])  # it may have something to finish
         await asyncio.sleep(PERIOD_SECONDS)
 
 

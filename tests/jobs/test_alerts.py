@@ -245,23 +245,50 @@ def test_a_dead_and_a_silent_channel_delay_no_decision(path: Path, webhook: Webh
     run(test, path, webhook.address("/silent"), webhook.address("/slow"), "json://127.0.0.1:9/dead-channel")
 
 
-def test_a_try_that_never_ends_is_given_up_and_not_doubled(
+def test_a_channel_that_answers_late_is_told_once(
     path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("limiter.channels.TRY_SECONDS", 0.2)
-    webhook.delays["/silent"] = 2.0
+    webhook.delays["/silent"] = 1.0
 
     async def test(limiter: Limiter) -> None:
         await limiter.start(16)
         await limiter.deliver()
         (one,) = limiter.kept()
         assert (one.state, one.tries, one.answer) == ("pending", 1, "no answer for 0 s")
-        await limiter.deliver(3)
-        (one,) = limiter.kept()
-        assert (one.tries, one.answer) == (2, "the try before has not come back")
+        for tries in (2, 3, 4, 5, 6):
+            await limiter.deliver(300)
+            (one,) = limiter.kept()
+            if one.state == "sent":
+                break
+            assert (one.tries, one.answer) == (tries, "no answer for 0 s")
+        assert (one.state, one.answer) == ("sent", None)
+        await limiter.deliver(300)
 
     run(test, path, webhook.address("/silent"))
     assert webhook.titles("/silent") == [THRESHOLD]
+
+
+def test_what_is_on_its_way_at_the_end_is_recorded_and_not_told_again(path: Path, webhook: Webhook) -> None:
+    webhook.delays["/slow"] = 0.3
+
+    async def before(limiter: Limiter) -> None:
+        await limiter.start(16)
+        job = asyncio.create_task(limiter.alerts.run())
+        while not webhook.came:
+            await asyncio.sleep(0.01)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        (one,) = limiter.kept()
+        assert one.state == "sent"
+
+    async def after(limiter: Limiter) -> None:
+        await limiter.deliver(300)
+
+    run(before, path, webhook.address("/slow"))
+    run(after, path, webhook.address("/slow"))
+    assert webhook.titles("/slow") == [THRESHOLD]
 
 
 def test_a_test_message_reaches_every_channel_once(path: Path, webhook: Webhook) -> None:
