@@ -134,7 +134,7 @@ def comfortable(sign_in: SignIn) -> int | None:
 
 def tasks(sign_in: SignIn) -> None:
     """What asks for a hand, each with the way there: the first thing that is read."""
-    found = to_do.to_do(data.live(sign_in).stats)
+    found = to_do.to_do(sign_in, data.live(sign_in).stats)
     pressing = any(task.pressing for task in found)
     with st.container(border=True, key="to-do-pressing" if pressing else "to-do", gap="xxsmall"):
         if not pressing:

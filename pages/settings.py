@@ -21,7 +21,7 @@ from limiter.console.kit.receipts import receipt
 from limiter.console.kit.words import language, lasting, number, t, verbatim
 from limiter.console.parts import box as carried
 from limiter.console.parts import retention
-from limiter.console.parts.to_do import advice_text
+from limiter.console.parts.advising import advice_text
 from limiter.rules.capacity import Box
 from limiter.store import read
 from limiter.store.location import sqlite_path

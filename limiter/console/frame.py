@@ -116,8 +116,8 @@ def figures(sign_in: SignIn) -> None:
         return
     capacity = now.stats.capacity
     newest = data.read(read.history.newest)
-    sample_age = (times.now() - newest.at) / 1000 if newest is not None else None
-    stale = now.stale or (sample_age is not None and sample_age > data.STALE_SECONDS)
+    age = max(now.age_seconds, (times.now() - newest.at) / 1000 if newest is not None else 0.0)
+    stale = now.stale or age > data.STALE_SECONDS
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="status"):
         status_badge(capacity.status)
         slots = t(
@@ -126,7 +126,9 @@ def figures(sign_in: SignIn) -> None:
             limit=number(capacity.max_bots),
             percent=percent(capacity.percent_used),
         )
-        free = t("{n} free", n=number(capacity.available_slots))
+        free = tn("{n} free", "{n} free", max(0, capacity.available_slots))
+        if capacity.available_slots < 0:
+            free = t("{n} above the limit", n=number(-capacity.available_slots))
         st.markdown(f"**{slots}** · {free}", width="content")
         if waiting := len(data.read(read.incidents.unattended)):
             said = tn("{n} open alert", "{n} open alerts", waiting)
@@ -134,11 +136,10 @@ def figures(sign_in: SignIn) -> None:
         if shut := why_shut(now.stats):
             st.badge(shut[0], icon=shut[1], color="red" if shut[2] else "orange")
         if stale:
-            age = lasting(max(sample_age or 0.0, now.age_seconds))
-            st.badge(t("stale: last sample {age} ago", age=age), icon=":material/warning:", color="red")
+            st.badge(t("stale: last sample {age} ago", age=lasting(age)), icon=":material/warning:", color="red")
         else:
-            seen = t("updated {time}", time=times.clock(times.now() - round(now.age_seconds * 1000)))
-            st.caption(seen + (f" ({lasting(sample_age)})" if sample_age is not None else ""), width="content")
+            seen = t("updated {time}", time=times.clock(times.now() - round(age * 1000)))
+            st.caption(f"{seen} ({lasting(age)})", width="content")
 
 
 def why_shut(stats: StatsAnswer) -> tuple[str, str, bool] | None:

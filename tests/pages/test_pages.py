@@ -185,3 +185,10 @@ def test_the_hours_of_the_day_stand_in_their_order(open_page: Open, busy: World)
     axes = [layer["encoding"]["x"] for spec in specs for layer in spec["layer"] if "x" in layer["encoding"]]
     hours = next(axis["sort"] for axis in axes if axis["field"] == "x")
     assert hours == sorted(hours, key=int) and len(hours) == 24
+
+
+def test_overview_says_that_nobody_would_be_told_and_joins_what_repeats(open_page: Open, busy: World) -> None:
+    said = text_of(open_page(busy, "overview"))
+    assert "**No alert channel**" in said
+    latest = [line for line in said.splitlines() if " refused: " in line]
+    assert len(set(latest)) == len(latest)

@@ -1,15 +1,19 @@
 """What happened and what asks for a hand, gathered from limit changes, notes, the audit, refusals and live figures."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from limiter.console import data
 from limiter.console.charts.capacity import Mark
-from limiter.console.kit.times import when
+from limiter.console.kit.times import now, when, zone
 from limiter.console.kit.words import language, number, reason_text, t, value_text
 from limiter.console.view import Span
-from limiter.rules import reasons
+from limiter.rules import alerts, reasons
+from limiter.rules.headlines import Reader, headline
 from limiter.store import read
+
+JOINED = 200  # refusals that are looked at for the latest lines
 
 
 def happened(span: Span) -> list[dict[str, Any]]:
@@ -71,6 +75,23 @@ def action_text(entry: dict[str, Any]) -> str:
     return said + tail
 
 
+def refused(rows: Sequence[Any]) -> list[tuple[int, str]]:
+    """Refusals, newest first, those that one user had for one reason as one line: a bot that asks again and again."""
+    joined: dict[tuple[str | None, str], tuple[int, int]] = {}
+    for row in rows:
+        at, times = joined.get((row.user_id, row.reason), (row.at, 0))
+        joined[row.user_id, row.reason] = at, times + row.repeats
+    return [
+        (at, t("{who} refused: {why}", who=user or t("several users"), why=reason_text(why)) + times_more(times))
+        for (user, why), (at, times) in joined.items()
+    ]
+
+
+def times_more(times: int) -> str:
+    """How often, where it was more than once."""
+    return f" ×{number(times)}" if times > 1 else ""
+
+
 def without_sign(text: str) -> str:
     """A message without the emoji that it begins with: a page has icons, which need no font of the machine."""
     return re.sub(r"^\W+", "", text)
@@ -82,10 +103,12 @@ def latest(most: int) -> list[tuple[int, str]]:
     found = [
         (one["at"], action_text(one)) for one in data.read(read.audit.entries, limit=most) if one["action"] != "note"
     ]
-    for row in data.read(read.refusals.refusals, limit=most):
-        who = row.user_id or t("several users")
-        times_more = f" ×{number(row.repeats)}" if row.repeats > 1 else ""
-        found.append((row.at, t("{who} refused: {why}", who=who, why=reason_text(row.reason)) + times_more))
+    found += [(at, text) for at, text in refused(data.read(read.refusals.refusals, limit=JOINED))[:most]]
+    for one in data.read(read.incidents.incidents, limit=most):
+        said = without_sign(headline(one, Reader(language(), zone(), now())))
+        found.append((one.opened_at, t("alert: {what}", what=without_sign(alerts.message(one, language())))))
+        if one.resolved_at is not None:
+            found.append((one.resolved_at, t("alert over: {what}", what=said)))
     for row in data.read(read.sessions.lost, most):
         found.append((row.ended_at, t("{who}: slot freed, lease ran out", who=row.user_id)))
     for note in data.read(read.audit.notes)[:most]:

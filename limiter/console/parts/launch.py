@@ -7,7 +7,7 @@ from limiter.answers.capacity import AdviceAnswer, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import number, percent, t, tn
-from limiter.console.parts.to_do import advice_text
+from limiter.console.parts.advising import advice_text
 from limiter.console.view import DAY
 from limiter.drills import report
 from limiter.rules.limits import Limits

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from limiter.answers.capacity import AdviceRow, StatsAnswer
+from limiter.answers.capacity import StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import language, lasting, number, t, tn
+from limiter.console.parts.advising import advising
 from limiter.console.parts.happenings import without_sign
+from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules import guards
 from limiter.rules.capacity import Capacity
 from limiter.rules.headlines import Reader, headline
@@ -23,20 +25,8 @@ class Task:
     pressing: bool = True
 
 
-def advice_text(advice: AdviceRow) -> str:
-    """One reason to take a bigger box."""
-    found, bound = number(advice.value), number(advice.threshold)
-    texts = {
-        "cpu": t("CPU {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
-        "ram": t("RAM {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
-        "occupancy": t("often at 80% of the limit or more on {n} of the last 7 days", n=found),
-        "box": t("{n} bots, 120% or more of what this box carries comfortably", n=found),
-    }
-    return texts.get(advice.name, str(advice.message))
-
-
-def to_do(stats: StatsAnswer | None) -> list[Task]:
-    """What asks for a hand, the most pressing first."""
+def to_do(sign_in: SignIn, stats: StatsAnswer | None) -> list[Task]:
+    """All that asks for a hand, the most pressing first."""
     found = []
     if data.read(read.limits.paused):
         found.append(
@@ -50,6 +40,7 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
         found.append(Task(text, *(("settings.py", t("Look at them")) if strange else ("alerts.py", t("Acknowledge")))))
     if stats is not None:
         found += of_figures(stats)
+        found += [Task(*one) for one in advising(sign_in, stats)]
     step = data.read(read.limits.coming_step)
     if step is not None:
         held = step.status == "held"
@@ -59,7 +50,7 @@ def to_do(stats: StatsAnswer | None) -> list[Task]:
             why = guards.said(step.held_by).told(language())
             text = t(":material/warning: Launch plan held: **{n}** bots since {time} ({why})", why=why, **known)
         found.append(Task(text, "checklist.py", t("See the plan"), held))
-    return found
+    return sorted(found, key=lambda task: not task.pressing)
 
 
 def of_figures(stats: StatsAnswer) -> list[Task]:
@@ -75,12 +66,4 @@ def of_figures(stats: StatsAnswer) -> list[Task]:
             age=age,
         )
         found.append(Task(text, "sessions.py", t("Look at them")))
-    bots, recommended = stats.capacity.current_bots, stats.system.recommended_max_bots
-    if 100 * bots >= 120 * recommended:
-        text = t(
-            ":material/warning: **{bots} bots** on a box that carries {n} comfortably: move to a larger one.",
-            bots=number(bots),
-            n=number(recommended),
-        )
-        found.append(Task(text, "settings.py", t("See the advice")))
     return found
