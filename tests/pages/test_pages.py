@@ -41,7 +41,7 @@ def test_with_data(open_page: Open, busy: World, page: str) -> None:
     assert "could not be drawn" not in text_of(app)
 
 
-@pytest.mark.parametrize("page", ["overview", "history", "usage", "sizing"])
+@pytest.mark.parametrize("page", ["overview", "history", "usage", "alerts", "sizing"])
 def test_charts_hold_to_the_grammar(open_page: Open, busy: World, page: str) -> None:
     """As the browser gets them, which Altair's own checks do not see."""
     charts = open_page(busy, page).get("vega_lite_chart")
