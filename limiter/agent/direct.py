@@ -65,8 +65,9 @@ class Parent:
         before = set(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, heard)))
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        deaf = signal.signal(signal.SIGCHLD, signal.SIG_DFL) is signal.SIG_IGN  # no end of a child would be told
         ours, theirs = os.pipe()
-        self._child = self._start(before)
+        self._child = self._start(before, deaf)
         self._ear = None if self._own_group else Ear(heard - {signal.SIGCHLD})
         self._guard = guard(self._child if self._own_group else 0, self._slot.session_id, (ours, theirs))
         os.close(ours)
@@ -81,14 +82,16 @@ class Parent:
             self._ear.close()
         return self._status
 
-    def _start(self, mask: set[int]) -> int:
-        """Fork the command; its pid. Raises Unable where it cannot be executed."""
+    def _start(self, mask: set[int], deaf: bool) -> int:
+        """Fork the command, deaf to SIGCHLD where we were; its pid. Raises Unable where it cannot be executed."""
         failed, says = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 if self._own_group:
                     os.setpgid(0, 0)
+                if deaf:
+                    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 become(self._wanted.command, self._file, environment(self._wanted.url, self._slot.session_id))
             except Unable as unable:

@@ -52,6 +52,7 @@ def main(arguments: list[str]) -> int:
 
     for number in PASSED_ON:
         signal.signal(number, pass_on)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored by who started us, no end of a child would be told
     delay = 0.0
     while True:
         began = time.monotonic()

@@ -7,6 +7,7 @@ Every import here is paid for at every start of a bot: `python -X importtime -m 
 """
 
 import _socket
+import contextlib
 import os
 import signal
 import sys
@@ -170,7 +171,8 @@ def start(folder: address.Folder) -> None:
 
     between = os.fork()
     if between:
-        os.waitpid(between, 0)
+        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored it is nobody's to ask for
+            os.waitpid(between, 0)
         return
     try:
         os.setsid()

@@ -14,7 +14,7 @@ import pytest
 
 from limiter.agent.service import Options
 from tests.agent.conftest import HEEDS_EVERY_SIGNAL, SHORT_GRACE, WAYS, Bot, Bots, at_once, lives, meanwhile
-from tests.conftest import new_user, wait_until
+from tests.conftest import Limiter, new_user, wait_until
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,43 @@ def test_what_nohup_ignores_stays_ignored(bots: Bots) -> None:
         env=bots.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.endswith("lives\n"), done.stderr
+
+
+IGNORES_CHILDREN = (
+    "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@pytest.mark.parametrize("way", ["agent", "direct"])
+def test_a_parent_that_ignores_the_end_of_its_children_is_told_the_status(
+    shared_limiter: Limiter, tmp_path: Path, way: str
+) -> None:
+    """The command finds SIGCHLD as that parent left it; the agent is one that this start brought."""
+    bots = Bots(tmp_path, way, limiter=shared_limiter)
+
+    def done(*command: str) -> tuple[int, str, str]:
+        run = [sys.executable, "-c", IGNORES_CHILDREN, *bots.command(new_user()), *command]
+        ended = subprocess.run(run, env=bots.env, capture_output=True, text=True, timeout=15, check=False)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    assert done("sh", "-c", "sleep 0.2; exit 3") == (3, "", "")
+    status, out, _ = done("grep", "SigIgn", "/proc/self/status")
+    assert (status, int(out.split()[1], 16) >> (signal.SIGCHLD - 1) & 1) == (0, 1)
+    if way == "agent":
+        before = bots.status()
+        os.kill(before["pid"], signal.SIGKILL)  # whose end its guardian is told
+        wait_until(lambda: (now := bots.status()) and now["pid"] != before["pid"], 5)
+        assert bots.status()["guardian"] == before["guardian"]
+    bots.close()
+
+
+def test_an_env_file_of_the_bots_own_is_not_read(bots: Bots, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ALERT_THRESHOLD=0.05\nLIMITER_URL=http://127.0.0.1:1\n")
+    done = subprocess.run(
+        [*bots.command(new_user()), "echo", "I run"], env=bots.env, cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "I run\n", "")
 
 
 def test_a_bot_folder_with_modules_named_like_pythons_does_no_harm(bots: Bots, tmp_path: Path) -> None:
