@@ -1,6 +1,6 @@
 """The faults, declared: name, what it is, what runs it, how often in the tests and in `make drill`."""
 
-from faults import beside, callers, clocks, disks, files, inside, power, processes, several
+from faults import beside, callers, clocks, disks, files, inside, power, processes, several, waiting
 from faults.figures import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -26,6 +26,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("channels", "alert channels are dead, slow and failing", beside.channels, 0, 10),
     Fault("readers", "twenty console pages are drawn again and again", beside.readers, 0, 10),
     Fault("lost-answer", "the answer is lost, and the bot asks again", processes.lost_answers, 50, 1000),
+    Fault("race", "a hundred clients ask for one freed slot", waiting.race, 20, 1000),
+    Fault("waiting", "bots wait in turn for few slots", waiting.waiting, 0, 200),
     Fault("soak", "hours of bots that come and go, in minutes", inside.soak, 20_000, 1_000_000),
 )  # fmt: skip
 

@@ -191,7 +191,8 @@ class Outlook:
             if start < at <= end:
                 value, cause = self.limit_at(at)
                 if value != before:
-                    yield at, value, cause
+                    over = self.schedule.probation is not None and at == self.schedule.probation.ends_at
+                    yield at, value, "probation" if over and cause == "base" else cause
                 before = value
 
     def hourly(self) -> Callable[[int], float]:

@@ -138,4 +138,4 @@ def test_each_change_ahead_says_what_makes_it() -> None:
     decide(state, SetPlan((Step(now + 9 * HOUR, 150),), "t", "k"), now)
     decide(state, ChangeLimits({MAX: 120}, "t", None, False, "k", CALM, 500, confirm_within=600), now)
     ahead = [(at - now, value, cause) for at, value, cause in state.outlook().changes(now, now + 24 * HOUR)]
-    assert ahead == [(600 * SECOND, 100, "base"), (6 * HOUR, 200, "window"), (10 * HOUR, 150, "plan")]
+    assert ahead == [(600 * SECOND, 100, "probation"), (6 * HOUR, 200, "window"), (10 * HOUR, 150, "plan")]
