@@ -12,7 +12,7 @@ from limiter.console.kit import tables, time_range, times
 from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.receipts import receipt
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, view
-from limiter.console.parts import happenings
+from limiter.console.parts import happenings, then
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import Span
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
@@ -226,4 +226,11 @@ st.title(t("Capacity history"), anchor=False)
 span = time_range.picker()
 seconds = frame.ticking(max(30, span.length / 200_000)) if time_range.chosen() is None else None
 frame.live(seconds, height=600)(draw)(sign_in, span)
+with st.container(border=True):
+    st.header(t("Who held which slot"), anchor=False)
+    if (known := data.read(read.history.bounds)) is None:
+        st.caption(t("Nothing is known yet."))
+    else:
+        moment = then.pick(span.since(known[0]) if known[0] < span.end else span)
+        frame.live(height=420)(then.show)(sign_in, moment)
 notes(span)

@@ -33,9 +33,13 @@ def ranges(rows: pd.DataFrame, view: View, limit: int | None, title: str) -> alt
         line = alt.Chart(pd.DataFrame({"value": [limit], "said": [view.t("limit {n}", n=view.number(limit))]}))
         layers.append(line.mark_rule(strokeDash=[6, 4], color=VERMILION, strokeWidth=1.6).encode(x=x))
         layers.append(
-            line.mark_text(align="right", dx=-4, fontSize=12, color=look.quiet).encode(
-                x=x, y=alt.value(10), text="said:N"
-            )
+            line.mark_text(
+                align="left" if limit < highest / 2 else "right",
+                dx=4 if limit < highest / 2 else -4,
+                baseline="bottom",
+                fontSize=12,
+                color=look.quiet,
+            ).encode(x=x, y=alt.value(ROW_PX * len(rows)), text="said:N")
         )
     return finished(layers, view, ROW_PX * len(rows) + AXIS_PX)
 
@@ -64,7 +68,7 @@ def by_lease(rows: pd.DataFrame, view: View, field: str, title: str, current: st
     bars = alt.Chart(rows).mark_bar(cornerRadiusEnd=2)
     bars = bars.encode(
         x=alt.X("lease:N", title=view.t("lease"), sort=list(rows["lease"]), axis=alt.Axis(labelAngle=0)),
-        y=value_y(field, title),
+        y=value_y(field, title, format="~s"),
         color=alt.condition(f"datum.lease === '{current}'", alt.value(ORANGE), alt.value(BLUE)),
         tooltip=tips(**{"lease": view.t("lease"), field: title}),
     )

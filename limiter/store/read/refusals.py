@@ -35,6 +35,12 @@ def refusals(
     return tx.execute(query.offset(offset).limit(min(limit, MAX_PAGE + 1))).all()
 
 
+def near(tx: Connection, at: int, within: int, most: int) -> Sequence[Row[Any]]:
+    """Those within so many milliseconds of an instant, nearest first."""
+    query = select(schema.refusals).where(columns.at >= at - within, columns.at <= at + within)
+    return tx.execute(query.order_by(func.abs(columns.at - at), columns.id).limit(most)).all()
+
+
 def merged(
     tx: Connection,
     waiting: Iterable[KeptRefusal],
