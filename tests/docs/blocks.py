@@ -27,10 +27,16 @@ class Block:
 
     def is_written_by(self, output: str) -> bool:
         """Whether this output is what the page says."""
-        if self.written is None:
-            return True
-        lines = [r"(?:.*\n)*" if line == "…" else _pattern(line) + "\n" for line in self.written.splitlines()]
-        return re.fullmatch("".join(lines), output) is not None
+        return self.written is None or _fit(self.written.splitlines(), output.splitlines())
+
+
+def _fit(wanted: list[str], lines: list[str]) -> bool:
+    """Whether the lines are those that are wanted; looked at one by one, for one expression would try for minutes."""
+    if not wanted:
+        return not lines
+    if wanted[0] == "…":
+        return any(_fit(wanted[1:], lines[skipped:]) for skipped in range(len(lines) + 1))
+    return bool(lines) and re.fullmatch(_pattern(wanted[0]), lines[0]) is not None and _fit(wanted[1:], lines[1:])
 
 
 def _pattern(line: str) -> str:
