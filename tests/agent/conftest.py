@@ -167,6 +167,7 @@ def all_of(bot: Bot) -> set[int]:
 
 WAYS = ["group", "tree", "direct"]
 SHORT_GRACE = 2
+CHECKS_AT_ONCE = 12  # two cores that come up with more of them would keep an agent from beating within a lease
 
 
 @pytest.fixture(scope="package")
@@ -222,7 +223,7 @@ def meanwhile(check: Callable[[Bots], None]) -> Callable[..., None]:
 @pytest.fixture(scope="module")
 def begun(request: pytest.FixtureRequest, ways: dict[str, Bots]) -> Iterator[dict[tuple[str, str], "Future[None]"]]:
     """Every check of this module that is tested `meanwhile`, by its name and the way."""
-    with ThreadPoolExecutor(max_workers=64) as threads:
+    with ThreadPoolExecutor(max_workers=CHECKS_AT_ONCE) as threads:
         outcomes = dict[tuple[str, str], Future[None]]()
         for item in request.session.items:
             if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item.obj, "check"):
@@ -234,9 +235,9 @@ def begun(request: pytest.FixtureRequest, ways: dict[str, Bots]) -> Iterator[dic
 One = TypeVar("One")
 
 
-def at_once(check: Callable[[One], None], each: Iterable[One]) -> None:
-    """Check each of them, all at the same time. Raises what failed, all of it."""
-    with ThreadPoolExecutor(max_workers=64) as threads:
+def at_once(check: Callable[[One], None], each: Iterable[One], at_most: int = 64) -> None:
+    """Check each of them at the same time, but so many at most. Raises what failed, all of it."""
+    with ThreadPoolExecutor(max_workers=at_most) as threads:
         checked = [(one, threads.submit(check, one)) for one in each]
     failed = list[BaseException]()
     for one, outcome in checked:

@@ -47,7 +47,7 @@ class Sleepers:
         assert self.parent.stdout is not None
         for begun in range(STARTS_AT_ONCE, count + 1, STARTS_AT_ONCE):
             self.parent.stdout.readline()
-            wait_until(partial(self.has, begun), 20, "their slots")
+            wait_until(partial(self.has, begun), 40, "their slots")
             self.parent.stdin.write("\n")
         self.parent.stdout.readline()
 
@@ -86,7 +86,7 @@ def all_renewed(bots: Bots, count: int) -> None:
         return [row["lease_expires_at"] for row in bots.limiter.listed(status="active", limit=500)]
 
     last = max(until())
-    wait_until(lambda: len(found := until()) == count and min(found) > last, 20, "all are beaten for")
+    wait_until(lambda: len(found := until()) == count and min(found) > last, 40, "all are beaten for")
 
 
 @pytest.mark.slow
