@@ -59,3 +59,9 @@ class Driver:
         if self.is_lost():
             return OperationalError(sql, None, error)
         return DBAPIError.instance(sql, None, error, self._errors)
+
+    def close(self) -> None:
+        """Give the connection back. A statement that its cursor still held would keep SQLite's side of it open, and the
+        -wal file unfolded."""
+        self.cursor.close()
+        self.connection.close()

@@ -59,7 +59,7 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Give the connection back; SQLite then checkpoints and removes the -wal file."""
-        self.connection.close()
+        self._driver.close()
         self.engine.dispose()
 
     # -- a batch

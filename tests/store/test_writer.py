@@ -479,6 +479,13 @@ def test_a_shared_row_explains_the_request_that_it_names(book: Book) -> None:
     assert (row.user_id, row.at, row.repeats) == (last.user_id, NOW + 4, 500)
 
 
+def test_closing_folds_the_log_into_the_file(tmp_path: Path) -> None:
+    book = Book(f"sqlite:///{tmp_path}/limiter.db")
+    book.ask(NOW, asked("u1"))
+    book.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["limiter.db"], "whoever copies the file has all of it"
+
+
 # -- snapshots
 
 
