@@ -42,6 +42,17 @@ def announce_take_back_and_stop(admin: Admin, user: str, public_id: str) -> None
     assert admin.stop_session(public_id, "test").session.ended_reason == "admin_stop"
 
 
+def plan_ahead(admin: Admin) -> None:
+    assert admin.set_plan([{"at": from_now(3600), "MAX_CONCURRENT_BOTS": 100}], "launch").steps
+    assert admin.plan().steps[0].status == "planned"
+    assert admin.clear_plan("later").steps == []
+    window = {"days": ["mon"], "from": "18:00", "to": "22:00", "MAX_CONCURRENT_BOTS": 200}
+    assert admin.set_windows([window], "peak").windows == admin.windows().windows
+    assert admin.clear_windows("no peak").windows == []
+    tried = admin.change_limits({"MAX_TRADES_PER_DAY": 77}, "try", confirm_within=60)
+    assert admin.confirm_limits(tried.version, "fine").probation is None
+
+
 def test_every_admin_endpoint_has_its_method(server: Limiter, asked: tuple[Admin, set[tuple[str, str]]]) -> None:
     admin, seen = asked
     user = f"{new_user()}/@x"  # what must be escaped in a path
@@ -80,9 +91,7 @@ def test_every_admin_endpoint_has_its_method(server: Limiter, asked: tuple[Admin
     assert admin.notes(start=from_now(-600)).notes[0].text == "launch"
     assert admin.audit(limit=5).items
 
-    assert admin.set_plan([{"at": from_now(3600), "MAX_CONCURRENT_BOTS": 100}], "launch").steps
-    assert admin.plan().steps[0].status == "planned"
-    assert admin.clear_plan("later").steps == []
+    plan_ahead(admin)
     assert admin.alerts().channels == []
     with pytest.raises(Refused) as caught:
         admin.acknowledge(999_999)
