@@ -23,6 +23,7 @@ PICTURES = {
     "alerts": "alerts?state=resolved",
     "history": "history?range=7d",
     "usage": "usage",
+    "sizing": "sizing",
     "limits": "limits",
     "launch": "launch",
     "settings": "settings?tab=box",
