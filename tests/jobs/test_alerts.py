@@ -114,7 +114,7 @@ def test_each_crossing_arrives_once(path: Path, webhook: Webhook) -> None:
     run(test, path, webhook.address("/hook"))
     assert webhook.titles("/hook") == [THRESHOLD, URGENT, FULL]
     assert [post["type"] for post in webhook.posts("/hook")] == ["warning", "failure", "failure"]
-    assert webhook.posts("/hook")[2]["message"] == "20/20 bots actifs (100,0 %), 0 places libres."
+    assert webhook.posts("/hook")[2]["message"] == "20/20 bots actifs (100,0 %), 0 place libre."
 
 
 def test_every_message_ends_with_the_link(path: Path, webhook: Webhook) -> None:
@@ -136,7 +136,7 @@ def test_a_quiet_hour_holds_what_is_not_critical_until_it_is_over(path: Path, we
         assert THRESHOLD in webhook.titles("/hook")
 
     run(test, path, webhook.address("/hook"))
-    assert "(2026-01-01 12:00)" in next(
+    assert "2026-01-01 12:00" in next(
         post["message"] for post in webhook.posts("/hook") if post["title"] == THRESHOLD
     )
 
