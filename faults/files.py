@@ -90,6 +90,7 @@ def files(folder: Path, rounds: int) -> Iterator[Figure]:
             link.symlink_to(real)
             spoil = KINDS[number % len(KINDS)]
             with running(link, **ROOMY, LIMITER_ALERT_URLS=webhook.address("/ops")) as one:
+                one.log_path = real / "limiter.log"  # not by the link, which will lead elsewhere
                 held = [one.session()["public_id"] for _ in range(20)]
                 second += second_by_another_name(one)
                 spoil(one.db_path)
