@@ -8,6 +8,7 @@ the same microseconds on another machine; compare two versions on one.
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from limiter import __version__, config
 from limiter.access import Access, make_key
 from limiter.clock import Clock
 from limiter.committer import Committer, settle_memory
+from limiter.events import EventLog
 from limiter.http.call import Services
 from limiter.http.protocol import HttpConnection
 from limiter.http.server import App
@@ -74,7 +76,8 @@ class Limiter:
         settings = config.read({"MAX_CONCURRENT_BOTS": str(cap), "LIMITER_DATABASE_URL": url(path)})
         self.clock, writer = Clock(), writer_of(url(path))
         state = writer.restore(settings.limits, settings.timezone, self.clock.now())
-        self.committer = Committer(state, writer, self.clock)
+        self.log = open(os.devnull, "w")  # noqa: SIM115 - as long as this lives
+        self.committer = Committer(state, writer, self.clock, events=EventLog("text", self.log))
         text, key = make_key("bots", "", self.clock.now())
         access = Access(local=True)
         access.load([key])
@@ -118,6 +121,7 @@ class Limiter:
             connection.connection_lost(None)
         await self.committer.close()
         self.services.engine.dispose()
+        self.log.close()
 
 
 def parts_us(path: Path) -> dict[str, float]:

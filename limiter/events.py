@@ -24,6 +24,12 @@ FIELD = re.compile(r" ([a-z_]+)=(\S+)")
 PARTED = re.compile(r"[\s\"]")
 SINGLE_REFUSALS = 20  # a second
 
+START = {
+    "text": " start request_id={} session={} user={} bot={} active={} version={}",
+    "json": '"event":"start","request_id":"{}","session":"{}","user":"{}","bot":"{}","active":{},"version":{}}}',
+}
+"""What happens most is written in one go; the grammar of identifiers needs no quotes."""
+
 Event = tuple[str, dict[str, Any]]
 
 
@@ -46,6 +52,7 @@ class EventLog:
 
     def __init__(self, form: str = "text", stream: TextIO | None = None) -> None:
         self.form, self.stream = form, stream
+        self._start = START[form]
         self._second = 0
         self._refused = 0
         self._joined: Counter[str] = Counter()
@@ -54,17 +61,13 @@ class EventLog:
         self, decided: Iterable[tuple[Any, Any]], changes: Changes, refused: Sequence[RefusalRecord], now: int
     ) -> None:
         """The lines of one batch of this instant (UTC ms), which is durable: requests with answers, and refusals."""
-        lines, asked = self._joined_lines(now), dict[int, str]()
-        for request, answer in decided:
+        lines, starts, asked = self._joined_lines(now), list[str](), dict[int, str]()
+        told: dict[str, Any]
+        for request, answer in decided if changes.started or changes.ended else ():
             if isinstance(answer, Admission) and answer.created:
-                one = answer.session
-                told = {
-                    "user": one.user_id,
-                    "bot": one.bot_id,
-                    "active": one.facts.active,
-                    "version": one.facts.version,
-                }
-                lines.append(("start", {"request_id": request.request_id, "session": one.public_id, **told}))
+                one, facts = answer.session, answer.session.facts
+                values = request.request_id, one.public_id, one.user_id, one.bot_id, facts.active, facts.version
+                starts.append(self._start.format(*values))
             elif isinstance(request, Stop):
                 asked[request.number] = request.request_id
         for over in changes.ended:
@@ -85,8 +88,8 @@ class EventLog:
             lines.append(("limits_changed", told | {"changed": moved or None}))
         for entry in changes.audit:
             lines.append(("change", {"action": entry.action, "by": entry.actor, "target": entry.target}))
-        if lines:
-            self._print(lines, now)
+        if lines or starts:
+            self._print(starts, lines)
 
     def _refusals(self, refused: Sequence[RefusalRecord]) -> list[Event]:
         lines: list[Event] = []
@@ -108,20 +111,19 @@ class EventLog:
         joined, self._joined, self._refused, self._second = self._joined, Counter(), 0, second
         return [("refused_more", {"reason": reason, "count": n}) for reason, n in joined.items()]
 
-    def _print(self, lines: list[Event], now: int) -> None:
+    def _print(self, starts: list[str], lines: list[Event]) -> None:
         stamp = time.time()
         if self.form == "json":
-            at = {"at": _at(stamp), "level": "info"}
-            texts = [encode(at | {"event": name} | _there(told)).decode() for name, told in lines]
+            before = encode({"at": _at(stamp), "level": "info"}).decode()[:-1] + ","
+            texts = starts + [encode({"event": name} | _there(told)).decode()[1:] for name, told in lines]
         else:
-            clock = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(stamp))},{int(stamp % 1 * 1000):03d} INFO"
-            texts = [
-                f"{clock} {name} "
-                + " ".join(f"{key}={_text(value)}" for key, value in told.items() if value is not None)
+            before = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(stamp))},{int(stamp % 1 * 1000):03d} INFO"
+            texts = starts + [
+                f" {name} " + " ".join(f"{key}={_text(value)}" for key, value in _there(told).items())
                 for name, told in lines
             ]
         stream = self.stream or sys.stderr
-        stream.write("\n".join(texts) + "\n")
+        stream.write(before + f"\n{before}".join(texts) + "\n")
         stream.flush()
 
 

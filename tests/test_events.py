@@ -82,6 +82,7 @@ def test_every_event_is_in_the_guide_and_every_one_of_the_guide_is_logged() -> N
     logged |= set(re.findall(r'lines\.append\(\(\s*"([a-z_]+)"', code)) | set(
         re.findall(r'\[\("([a-z_]+)", \{"reason"', code)
     )
+    logged |= set(re.findall(r'"text": " ([a-z_]+) ', code))
     guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     section = guide.partition("### The log")[2].partition("\n## ")[0]
     told = {
