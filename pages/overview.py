@@ -138,7 +138,8 @@ def tasks(sign_in: SignIn) -> None:
     pressing = any(task.pressing for task in found)
     with st.container(border=True, key="to-do-pressing" if pressing else "to-do", gap="xxsmall"):
         if not pressing:
-            line(":material/check: " + t("Nothing asks for you."), "limits.py", t("Open Limits"))
+            calm = t("Nothing is pressing.") if found else t("Nothing asks for you.")
+            line(f":material/check: {calm}", "limits.py", t("Open Limits"))
         for task in found:
             line(task.text, task.page, task.label)
 

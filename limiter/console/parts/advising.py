@@ -45,8 +45,8 @@ def advising(sign_in: SignIn, stats: StatsAnswer) -> list[tuple[str, str, str, b
         if not check.ok and name not in SHOWN_AS_ALERTS and (text := check_text(name))
     ]
     if advice.advice:
-        strong = any(one.strong for one in advice.advice)
-        found.append((f":material/memory: {decision(advice)}", "settings.py", t("See the advice"), strong))
+        now = any(one.strong or one.name in ("cpu", "ram") for one in advice.advice)  # out of breath, or far too small
+        found.append((f":material/memory: {decision(advice)}", "settings.py", t("See the advice"), now))
     if slow := [guard for guard in stats.guards if guard.held and guard.name in ("decision_lag", "feed_lag")]:
         said = " · ".join(guard.message for guard in slow)
         if stats.capacity.status != "FULL":
@@ -59,7 +59,7 @@ def advising(sign_in: SignIn, stats: StatsAnswer) -> list[tuple[str, str, str, b
         text = t(
             "The limit is reached within {n} days with a chance of {chance}.", n=DAYS, chance=percent(100 * chance, 0)
         )
-        found.append((f":material/trending_up: {text}", "usage.py", t("See the forecast"), False))
+        found.append((f":material/trending_up: {text}", "sizing.py", t("See the forecast"), False))
     return found
 
 
