@@ -190,5 +190,6 @@ def test_the_hours_of_the_day_stand_in_their_order(open_page: Open, busy: World)
 def test_overview_says_that_nobody_would_be_told_and_joins_what_repeats(open_page: Open, busy: World) -> None:
     said = text_of(open_page(busy, "overview"))
     assert "**No alert channel**" in said
+    assert "Nothing asks for you." not in said, "not beside what asks"
     latest = [line for line in said.splitlines() if " refused: " in line]
     assert len(set(latest)) == len(latest)
