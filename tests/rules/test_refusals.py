@@ -33,7 +33,8 @@ STATUSES = {
 }
 ANY_FACTS: dict[str, Any] = {
     "current": 1, "max": 1, "active": 1, "limit": 2, "used": 2, "ended_reason": "stopped", "field": "user_id",
-    "message": "is missing", "scope": "bots", "version": 3, "held": "CPU 91 % > 80 %", "what": "CPU", "percent": 93,
+    "message": "is missing", "scope": "bots", "version": 3, "in_force": 4, "held": "CPU 91 % > 80 %", "what": "CPU",
+    "percent": 93,
 }  # fmt: skip
 
 

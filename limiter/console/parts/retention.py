@@ -8,15 +8,8 @@ from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, t
 from limiter.store import read, retention
 
-KEPT = {
-    "LIMITER_KEEP_RAW_HOURS": "raw_hours",
-    "LIMITER_KEEP_MINUTES_DAYS": "minutes_days",
-    "LIMITER_KEEP_REFUSALS_DAYS": "refusals_days",
-    "LIMITER_KEEP_REFUSALS_ROWS": "refusals_rows",
-    "LIMITER_KEEP_SESSIONS_DAYS": "sessions_days",
-    "LIMITER_KEEP_TRADES_DAYS": "trades_days",
-}
-FIELDS = {one.name: one.field for one in SETTINGS}
+FIELDS = {one.name: one.field for one in SETTINGS if one.name.startswith("LIMITER_KEEP_")}
+"""Each setting of what is kept, with its field of Config: `keep_` and its name in the store."""
 
 
 def texts() -> dict[str, str]:
@@ -34,7 +27,7 @@ def texts() -> dict[str, str]:
 
 def going(name: str, keep: int) -> str:
     """How many rows would go under that number."""
-    found = data.read(retention.count, KEPT[name], keep, times.now())
+    found = data.read(retention.count, FIELDS[name].removeprefix("keep_"), keep, times.now())
     return number(found) + ("+" if found == retention.MOST else "")
 
 
@@ -73,7 +66,7 @@ def what_if() -> None:
     chosen, known = data.settings(), texts()
     left, right = st.columns([3, 2], gap="small")
     with left:
-        name: str = st.selectbox(t("If less were kept"), list(KEPT), format_func=known.__getitem__, key="keep-name")
+        name: str = st.selectbox(t("If less were kept"), list(FIELDS), format_func=known.__getitem__, key="keep-name")
     with right:
         most = max(1, int(getattr(chosen, FIELDS[name])))
         keep: int = st.number_input(t("kept"), 1, most, max(1, most // 2), key=f"keep-{name}")
