@@ -31,7 +31,8 @@ demo: $(RUNTIME) ## open the console on weeks of made-up history, in a scratch d
 	$(PY) -m limiter demo --open
 
 test: $(DEV) ## run the tests
-	$(PY) -m pytest --numprocesses $(WORKERS) $(PYTEST)
+	$(PY) -m pytest -m alone --numprocesses 0 $(PYTEST) || test $$? -eq 5
+	$(PY) -m pytest -m "not alone" --numprocesses $(WORKERS) $(PYTEST)
 
 check: $(DEV) ## everything CI checks: format, lint, strict types, packages, tests
 	$(PY) -m ruff format --check
@@ -39,9 +40,10 @@ check: $(DEV) ## everything CI checks: format, lint, strict types, packages, tes
 	$(PY) -m mypy $(CODE)
 	$(PY) -m pip check
 	$(PY) -m tests.house.audit --may-be-unreached
-	$(PY) -m pytest --numprocesses $(WORKERS) $(PYTEST) || \
+	$(PY) -m pytest -m alone --numprocesses 0 $(PYTEST) || $(PY) -m pytest -m alone --last-failed --numprocesses 0 $(PYTEST)
+	$(PY) -m pytest -m "not alone" --numprocesses $(WORKERS) $(PYTEST) || \
 		{ echo "Tried once more, alone: what failed beside other tests may have wanted the machine for itself."; \
-		$(PY) -m pytest --last-failed --numprocesses 0 $(PYTEST); }
+		$(PY) -m pytest -m "not alone" --last-failed --numprocesses 0 $(PYTEST); }
 
 audit: $(DEV) ## ask an advisory service about every pinned package; status 3 where it does not answer
 	$(PY) -m tests.house.audit

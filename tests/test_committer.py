@@ -547,6 +547,7 @@ def test_the_counts_of_an_outage_are_those_of_what_happened(
 # -- overload and the end
 
 
+@pytest.mark.alone
 def test_the_queue_is_bounded_and_one_too_many_is_told_at_once(run: Test) -> None:
     async def test(limiter: Limiter) -> None:
         await limiter.ask(change(MAX_CONCURRENT_BOTS=10))

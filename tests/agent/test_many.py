@@ -16,6 +16,8 @@ import pytest
 from tests.agent.conftest import Bots, lives
 from tests.conftest import new_user, wait_until
 
+pytestmark = pytest.mark.alone
+
 Own = Callable[..., Bots]
 KILLS, UNDER = 10, 30
 STARTS_AT_ONCE = 10

@@ -19,6 +19,8 @@ import pytest
 from tests.agent.conftest import Bot, Bots, all_of
 from tests.conftest import Limiter, wait_until
 
+pytestmark = pytest.mark.alone
+
 FOLDER = Path(os.environ.get("LIMITER_TEST_BOTS", "/nowhere"))
 PYTHON = FOLDER / "venv" / "bin" / "python"
 CANDLES = "candles = [[60_000.0 * i, 1.0 + i % 7, 2.0 + i % 5, 0.5, 1.5 + i % 11, 10.0 * i] for i in range(20_000)]"
