@@ -318,6 +318,7 @@ def test_wait_asks_until_a_slot_is_free(bots: Bots) -> None:
     assert waiting.communicate(timeout=10)[0] == "I run\n"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_who_waits_hears_the_place_in_the_queue_and_is_let_in_first(ways: dict[str, Bots]) -> None:
     one = ways["tree"].limiter

@@ -370,7 +370,7 @@ def test_a_window_gives_the_limit_while_it_is_open(limiter: Start) -> None:
     def actions() -> set[str]:
         return {row["action"] for row in granted(one.admin("GET", "/api/admin/audit"))["items"]}
 
-    wait_until(lambda: "window" in actions(), 10, "the window has opened, durably")
+    wait_until(lambda: "window" in actions(), 30, "the window has opened, durably")
     assert one.limits()["MAX_CONCURRENT_BOTS"] == 150
     (row,) = [row for row in granted(one.client.get(PATH))["limits"] if row["name"] == "MAX_CONCURRENT_BOTS"]
     assert (row["value"], row["source"], row["hidden"]) == (150, "window", False)
@@ -381,8 +381,12 @@ def test_a_window_gives_the_limit_while_it_is_open(limiter: Start) -> None:
     warned = granted(change(one, {"MAX_CONCURRENT_BOTS": 120}))["warnings"]
     assert granted(one.admin("GET", path))["open"]["status"] == "by_hand" and any("200" in text for text in warned)
     granted(one.admin("DELETE", path, {"reason": "test"}))
-    wait_until(lambda: one.limits()["MAX_CONCURRENT_BOTS"] == 200, 30)  # on PostgreSQL the killed one led for 15 s
-    wait_until(lambda: {"windows", "window", "window_over"} <= actions(), 5)
+    # On PostgreSQL the killed one led for 15 s more. The way back is a raise: on a busy machine a guard holds it back.
+    end = wait_until(lambda: actions() & {"window_over", "window_held"}, 60, "the window's end")
+    if "window_over" in end:
+        assert one.limits()["MAX_CONCURRENT_BOTS"] == 200
+    else:
+        assert granted(one.admin("GET", path))["open"]["held_by"] and one.limits()["MAX_CONCURRENT_BOTS"] == 120
 
 
 @pytest.mark.once
