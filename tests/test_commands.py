@@ -349,7 +349,7 @@ def test_figures_and_advice_are_told(one: Limiter) -> None:
 
 
 def test_every_head_of_a_table_is_known_in_french() -> None:
-    paths = [*(ROOT / "limiter/commands").glob("*.py"), ROOT / "limiter/cli.py"]
+    paths = [*(ROOT / "limiter/commands").glob("*.py"), *(ROOT / "limiter/cli").glob("*.py")]
     source = "".join(path.read_text(encoding="utf-8") for path in paths)
     lists = re.findall(r"(?:table\(|heads = )\[(.*?)\]", source, re.DOTALL)
     assert len(lists) > 15

@@ -1,0 +1,59 @@
+"""The limiter and the console of this machine: start them, and say what is wrong with them."""
+
+import functools
+import json
+import os
+import sys
+
+import click
+
+from limiter import config
+from limiter.cli.errors import sentences, with_config
+from limiter.commands.text import word
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; else LIMITER_HOST.")
+@click.option("--port", type=int, help="Port; else LIMITER_PORT. 0: any free one.")
+@click.option("--database-url", help="Where everything is kept; else LIMITER_DATABASE_URL.")
+@click.option("--new", is_flag=True, help="Begin anew, without sessions, though the database that was here is gone.")
+def serve(host: str | None, port: int | None, database_url: str | None, new: bool) -> None:
+    """Run the limiter until SIGTERM."""
+    from limiter.serve import serve
+
+    settings = with_config(LIMITER_HOST=host, LIMITER_PORT=port, LIMITER_DATABASE_URL=database_url)
+    with sentences():
+        serve(settings, new)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what is wrong with this installation, and what to do. Exit status 1 where something is."""
+    from limiter import doctor
+    from limiter.agent.words import text
+
+    try:
+        language = config.read().lang
+    except config.ConfigError:
+        language = None  # LIMITER_LANG of the environment
+    findings = list(doctor.examine(functools.partial(text, language=language)))
+    if as_json:
+        told = {"success": True, "findings": [one.as_json() for one in findings]}
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(f"{'✓' if one.ok else '✗'} {part(one.part)}: {one.message}" for one in findings))
+    sys.exit(0 if all(one.ok for one in findings) else 1)
+
+
+def part(name: str) -> str:
+    """What of an installation a finding is about, `limiter: disk` too."""
+    return ": ".join(word(one) for one in name.split(": "))
+
+
+@click.command()
+def console() -> None:
+    """Start the console, and a limiter where none answers: what `python console.py` does in a checkout."""
+    from limiter.layout import CONSOLE
+
+    os.execv(sys.executable, [sys.executable, str(CONSOLE)])  # noqa: S606

@@ -1,0 +1,85 @@
+"""What is tried or shown: bots that drive a limiter, a database of made-up weeks, drills on a scratch copy."""
+
+import json
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from limiter.cli.errors import sentences, with_config
+from limiter.commands.over_http import connection
+from limiter.commands.text import table, told
+
+
+@click.command()
+@click.option(
+    "--bots",
+    type=click.IntRange(1, 10_000),
+    default=250,
+    show_default=True,
+    help="How many bots, each of its own user.",
+)
+@click.option("--seconds", type=click.FloatRange(1), default=30.0, show_default=True, help="How long it all takes.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed does the same things.")
+@click.option("--url", help="Where the limiter is; else LIMITER_URL.")
+def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
+    """Drive a running limiter with bots that start, trade, signal, stop, crash and fall silent.
+
+    Prints what was admitted, and what was refused and why. Exit status 1 where more were admitted than the limit.
+    """
+    import asyncio
+
+    from limiter import simulate
+
+    with click.progressbar(length=1000, item_show_func=lambda now: now, show_pos=False) as bar:
+
+        def tick(share: float, tally: simulate.Tally) -> None:
+            held, refused = tally.held, tally.refused.total()
+            now = told(fr=f"{held} places prises, {refused} refus", en=f"{held} held, {refused} refused")
+            bar.update(int(share * 1000) - bar.pos, now)
+
+        tally = asyncio.run(simulate.simulate(connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick))
+    click.echo(table(["WHAT", "HOW MUCH", ""], simulate.summary(tally, told)))
+    sys.exit(1 if tally.over else 0)
+
+
+@click.command()
+@click.option("--database-url", help="The scratch database; else sqlite:///data/demo/limiter.db.")
+@click.option("--weeks", type=click.IntRange(1, 13), default=4, show_default=True, help="How much history.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed and end make the same history.")
+@click.option("--until", help="Where it ends, RFC 3339; else now.")
+@click.option("--bots", type=click.IntRange(0, 195), default=158, show_default=True, help="How many run at the end.")
+@click.option("--open", "show", is_flag=True, help="Open the console on it, its bots going on.")
+def demo(database_url: str | None, show: bool, **story: Any) -> None:
+    """Fill a scratch database with weeks of plausible history, decided by the real rules."""
+    from limiter import demo
+
+    sys.exit(demo.main(database_url or demo.DEFAULT_URL, show=show, **story))
+
+
+@click.command()
+@click.argument("names", metavar="[NAME…]", nargs=-1)
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results there.")
+def drill(names: tuple[str, ...], file: Path | None) -> None:
+    """Try what the limiter promises, on a scratch copy: ten, full, silent, restart, alert; or those NAMEd alone.
+
+    A limiter of its own is started, killed, filled and alerted; the live one is not spoken to. Exit status 1 where one
+    fails.
+    """
+    from limiter import drills
+    from limiter.drills import report
+
+    if unknown := [name for name in names if name not in drills.NAMES]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(drills.NAMES)}", param_hint="NAME")
+    settings, results = with_config(), list[report.Result]()
+    with sentences(), closing(drills.perform(settings, names or drills.NAMES, settings.lang)) as all_:
+        for result in all_:
+            results.append(result)
+            click.echo(report.as_text(result))
+            with suppress(OSError):  # what is kept is for the console; a folder of others does not fail a drill
+                report.keep(settings, result)
+    if file:
+        file.write_text(json.dumps(report.as_json(results), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    sys.exit(0 if all(result.passed for result in results) else 1)
