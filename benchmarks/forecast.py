@@ -21,7 +21,9 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from limiter.rules.forecast import Past, chances, forecast
+from limiter.rules.forecast import forecast
+from limiter.rules.forecast.chance import chances
+from limiter.rules.forecast.past import Past
 from limiter.units import DAY_MS, HOUR_MS
 
 REPORT = Path(__file__).parents[1] / "docs/forecast.md"
@@ -203,7 +205,7 @@ def picture(judged: Sequence[tuple[str, Judged]]) -> str:
 
 HEAD = """# How wrong the forecast is
 
-`limiter/rules/forecast.py` on {n} real hourly series that ship inside {wheels}, each scaled to a highest of
+`limiter/rules/forecast/` on {n} real hourly series that ship inside {wheels}, each scaled to a highest of
 160: a forecast of 14 days from every {every}th day, from the weeks before it alone. `error` is the mean
 absolute miss as a share of that of "same hour a week ago"; `band` is the share of hours inside the band of 80
 %, `busy` that of the busiest third; `Brier` is of the chance that the highest of 14 days passes a line at 90 to

@@ -13,6 +13,7 @@ from limiter.rules import explain as explaining
 from limiter.rules import forecast as forecasting
 from limiter.rules import lease as leases
 from limiter.rules import sizing as sizes
+from limiter.rules.forecast.sentences import needs, said
 from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.words import Words
@@ -53,7 +54,7 @@ async def forecast(call: Call) -> Answer:
         level_changed_at=None,
         censored_hours=censored,
         sentence=None,
-        needs=forecasting.needs(hours, call.language),
+        needs=needs(hours, call.language),
     )
     if found is not None:
         answer.points = [
@@ -62,7 +63,7 @@ async def forecast(call: Call) -> Answer:
         ]
         answer.error, answer.naive_error = round(found.error, 2), round(found.naive_error, 2)
         answer.level_changed_at = iso(found.level_changed_at)
-        answer.sentence = forecasting.said(found, days, censored, call.language)
+        answer.sentence = said(found, days, censored, call.language)
         if found.chance is not None:
             answer.chance = {str(share): round(chance, 3) for share, chance in found.chance.items()}
     return ok(answer)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, tzinfo
 from math import sqrt
 from statistics import fmean, stdev
 
-from limiter.rules.forecast import Hours, known_days
+from limiter.rules.forecast.past import Hours, known_days
 from limiter.rules.loss_system import PATIENCE, Crowd, Load, bunching, refused_over, slots_for
 from limiter.rules.replay import Demand
 from limiter.rules.words import Words

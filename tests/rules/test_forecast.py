@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limiter.rules.forecast import FADING, FOLLOWING, WEEKS, Past, forecast, known_days, needs, usual, weighted_median
+from limiter.rules.forecast import forecast
+from limiter.rules.forecast.past import FADING, FOLLOWING, WEEKS, Past, known_days, usual, weighted_median
+from limiter.rules.forecast.sentences import needs
 from limiter.units import DAY_MS, HOUR_MS
 
 MONDAY = int(datetime(2026, 8, 31, tzinfo=UTC).timestamp() * 1000)
