@@ -4,8 +4,9 @@ from dataclasses import astuple
 
 from limiter import processes
 from limiter.answers import box as s
+from limiter.api.exports import exported
 from limiter.http.call import Call, Services
-from limiter.http.wire import Answer, iso, ok
+from limiter.http.wire import Answer, iso
 from limiter.jobs.sampler import cores, ram_bytes
 from limiter.rules import box as rules
 from limiter.rules.box import Bot, Machine, Spread
@@ -59,7 +60,7 @@ async def box(call: Call) -> Answer:
         strangers=_strangers(services),
         strangers_needs=_strangers_need(services, call.language),
     )
-    return ok(answer)
+    return exported(call, answer)
 
 
 def _spread(of: Spread | None) -> s.Spread | None:

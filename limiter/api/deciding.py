@@ -5,10 +5,11 @@ from functools import partial
 from sqlalchemy import Connection
 
 from limiter.answers import deciding as s
+from limiter.api.exports import exported
 from limiter.api.refusals import refusal_row, waiting
 from limiter.api.sessions import session
 from limiter.http.call import Call, Refused
-from limiter.http.wire import Answer, iso, ok
+from limiter.http.wire import Answer, iso
 from limiter.rules import explain as explaining
 from limiter.rules import forecast as forecasting
 from limiter.rules import lease as leases
@@ -66,7 +67,7 @@ async def forecast(call: Call) -> Answer:
         answer.sentence = said(found, days, censored, call.language)
         if found.chance is not None:
             answer.chance = {str(share): round(chance, 3) for share, chance in found.chance.items()}
-    return ok(answer)
+    return exported(call, answer)
 
 
 async def sizing(call: Call) -> Answer:
@@ -107,7 +108,7 @@ async def sizing(call: Call) -> Answer:
         answer.users, answer.stay_hours = found.users, round(found.stay_ms / HOUR_MS, 2)
         answer.sentence = sizes.answer(found, limit, share, call.language)
         answer.method, answer.trust = sizes.method(found, call.language), sizes.trust(found, call.language)
-    return ok(answer)
+    return exported(call, answer)
 
 
 def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float]], list[sizes.Run]]:
@@ -125,7 +126,8 @@ async def lease_evidence(call: Call) -> Answer:
     found, beats = leases.rows(gaps, dead), sum(gaps.values())
     seconds = call.services.committer.state.limits.whole("BOT_LEASE_SECONDS")
     needs = leases.needs(beats, call.language)
-    return ok(
+    return exported(
+        call,
         s.LeaseAnswer(
             days=leases.DAYS,
             beats=beats,
@@ -134,7 +136,7 @@ async def lease_evidence(call: Call) -> Answer:
             rows=[s.LeaseRow(row.lease_seconds, row.living_ended, row.slot_hours_held_by_the_dead) for row in found],
             sentence=leases.said(found, seconds, call.language) if needs is None else None,
             needs=needs,
-        )
+        ),
     )
 
 
@@ -173,7 +175,7 @@ async def state(call: Call) -> Answer:
     kept = call.services.config.keep_sessions_days
     if at < now - kept * DAY_MS:
         answer.needs = NOT_KEPT.filled(days=kept).told(call.language)
-    return ok(answer)
+    return exported(call, answer)
 
 
 async def explain(call: Call) -> Answer:
@@ -188,12 +190,13 @@ async def explain(call: Call) -> Answer:
     limits = await call.read(read.instant.limits, row.at)
     reserved = int(limits[1].get("RESERVED_SLOTS") or 0) if limits else 0
     own = [one for one in sessions if one.user_id == row.user_id]
-    return ok(
+    return exported(
+        call,
         s.ExplainAnswer(
             refusal=refusal_row(kept),
             sentence=explaining.sentence(refused, call.language),
             holders=[held_then(one, row.at) for one in explaining.longest(sessions)],
             way_out=explaining.way_out(refused, own, freed_at, reserved, call.language),
             decided_again=explaining.decided_again(refused, paused),
-        )
+        ),
     )

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from limiter.answers.csv_text import TABLES
 from limiter.answers.parts import IDENTIFIER, Ok
 from limiter.answers.refusals import Problem
+from limiter.api.exports import FORMATS
 from limiter.http.wire import encode
 from limiter.rules.refusals import REASONS, REFUSALS
 
@@ -31,7 +33,7 @@ QUERY: dict[str, dict[str, Any]] = {
     "refused": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "users": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
     "step": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
-    "format": {"enum": ["json", "csv"]},
+    "format": {"enum": list(FORMATS)},
 }
 
 
@@ -67,7 +69,7 @@ def _operation(route: Any) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": IDENTIFIER}}
         for name in names
     ]
-    parameters += [{"name": name, "in": "query", "schema": QUERY[name]} for name in route.query]
+    parameters += [{"name": name, "in": "query", "schema": _schema(route, name)} for name in route.query]
     if route.path == "/api/bots/start":
         parameters.append(
             {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "pattern": IDENTIFIER}}
@@ -86,6 +88,10 @@ def _operation(route: Any) -> dict[str, Any]:
         content = {"application/json": {"schema": {"$ref": _REF.format(name=route.body.__name__)}}}
         operation["requestBody"] = {"required": route.needs_body, "content": content}
     return operation
+
+
+def _schema(route: Any, name: str) -> dict[str, Any]:
+    return {"enum": list(TABLES[route.answers[200]])} if name == "table" else QUERY[name]
 
 
 def _responses(route: Any) -> dict[str, Any]:

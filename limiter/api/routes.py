@@ -125,6 +125,7 @@ async def console(call: Call) -> Answer:
 
 SESSION = ("session_unknown", "session_ended")
 PAGED = ("limit", "cursor")
+TAKEN_AWAY = ("format", "table")
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/bots/start", "bots", bots.start, {201: StartAnswer, 200: StartAnswer}, StartBody,
@@ -151,13 +152,16 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/metrics", "admin:read", metrics.metrics, {200: "application/openmetrics-text"}),
     Route("GET", "/admin", None, console, {307: "redirect"}),
     Route("GET", "/api/admin/advice", "admin:read", capacity.advice, {200: AdviceAnswer}),
-    Route("GET", "/api/admin/box", "admin:read", box.box, {200: BoxAnswer}),
-    Route("GET", "/api/admin/forecast", "admin:read", deciding.forecast, {200: ForecastAnswer}, query=("days",)),
-    Route("GET", "/api/admin/sizing", "admin:read", deciding.sizing, {200: SizingAnswer}, query=("refused", "users")),
-    Route("GET", "/api/admin/lease-evidence", "admin:read", deciding.lease_evidence, {200: LeaseAnswer}),
-    Route("GET", "/api/admin/state", "admin:read", deciding.state, {200: StateAnswer}, query=("at",)),
+    Route("GET", "/api/admin/box", "admin:read", box.box, {200: BoxAnswer}, query=TAKEN_AWAY),
+    Route("GET", "/api/admin/forecast", "admin:read", deciding.forecast, {200: ForecastAnswer},
+          query=("days", "format")),
+    Route("GET", "/api/admin/sizing", "admin:read", deciding.sizing, {200: SizingAnswer},
+          query=("refused", "users", *TAKEN_AWAY)),
+    Route("GET", "/api/admin/lease-evidence", "admin:read", deciding.lease_evidence, {200: LeaseAnswer},
+          query=("format",)),
+    Route("GET", "/api/admin/state", "admin:read", deciding.state, {200: StateAnswer}, query=("at", "format")),
     Route("GET", "/api/admin/explain/{request_id}", "admin:read", deciding.explain,
-          {200: ExplainAnswer}, reasons=("not_found",)),
+          {200: ExplainAnswer}, query=("format",), reasons=("not_found",)),
     Route("GET", "/api/admin/history", "admin:read", history.history,
           {200: HistoryAnswer}, query=("from", "to", "step", "format")),
     Route("GET", "/api/admin/limits", "admin:read", limits.limits, {200: LimitRowsAnswer}),

@@ -34,7 +34,7 @@ def show_box(answer: "BoxAnswer") -> str:
 
 
 @click.command()
-@over_http(show_box)
+@over_http(show_box, ("figures", "strangers"))
 def box(admin: "Admin") -> "BoxAnswer":
     """What this box carries of the bots that run on it, and the bots without a slot."""
     return admin.box()

@@ -27,7 +27,7 @@ def show_forecast(answer: "ForecastAnswer") -> str:
 
 @click.command()
 @click.option("--days", type=click.IntRange(1, 28), default=14, show_default=True, help="How far to look ahead.")
-@over_http(show_forecast)
+@over_http(show_forecast, ("points",))
 def forecast(admin: "Admin", days: int) -> "ForecastAnswer":
     """The bots of the next days, and the chance that the limit is reached."""
     return admin.forecast(days)
@@ -60,7 +60,7 @@ def show_sizing(answer: "SizingAnswer") -> str:
 @click.command()
 @click.option("--refused", type=click.FloatRange(0, 1, True, True), default=0.01, show_default=True, help="Share.")
 @click.option("--users", type=click.IntRange(1, 1_000_000), help="For so many users; else those seen in 28 days.")
-@over_http(show_sizing)
+@over_http(show_sizing, ("figures", "days"))
 def sizing(admin: "Admin", refused: float, users: int | None) -> "SizingAnswer":
     """How many slots are enough: so that at most that share of demands is refused at first, or lost for good."""
     return admin.sizing(refused, users)
@@ -75,7 +75,7 @@ def show_lease(answer: "LeaseAnswer") -> str:
 
 
 @click.command()
-@over_http(show_lease)
+@over_http(show_lease, ("rows",))
 def lease(admin: "Admin") -> "LeaseAnswer":
     """How long a lease should be: what each would have done in the last 7 days."""
     return admin.lease_evidence()
@@ -101,7 +101,7 @@ def show_state(answer: "StateAnswer") -> str:
 
 @click.command()
 @click.option("--at", help="The instant, RFC 3339; else now.")
-@over_http(show_state)
+@over_http(show_state, ("sessions",))
 def state(admin: "Admin", at: str | None) -> "StateAnswer":
     """Who held which slot at an instant of the past, under which limits."""
     return admin.state(at)

@@ -5,7 +5,7 @@ The HTTP client is imported by what asks: `serve` would start 0.3 s later for it
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -52,15 +52,22 @@ def connection(url: str | None) -> dict[str, str | None]:
     return options
 
 
-def over_http(show: Callable[[Answer], str]) -> Callable[[Ask[Answer]], Callable[..., None]]:
-    """Makes a command of a function from Admin and options to an answer; `show` writes that answer for a person."""
+def over_http(
+    show: Callable[[Answer], str], tables: Sequence[str] = ()
+) -> Callable[[Ask[Answer]], Callable[..., None]]:
+    """Makes a command of a function from Admin and options to an answer; `show` writes that answer for a person.
+
+    `tables`: what the answer has as CSV (limiter.answers.csv_text), the first where none is named.
+    """
 
     def decorate(ask: Ask[Answer]) -> Callable[..., None]:
         @click.option("--json", "as_json", is_flag=True, help="The API's answer as JSON.")
         @click.option("--url", help="Where the limiter is; else LIMITER_URL.")
         @functools.wraps(ask)
-        def command(*, as_json: bool, url: str | None, **options: Any) -> None:
+        def command(*, as_json: bool, url: str | None, table: str | None = None, **options: Any) -> None:
             from limiter.client import Admin, Refused
+
+            as_csv = options.pop("as_csv", False)
 
             texts: list[bytes] = []  # as it came: a newer limiter may say more than this program knows
             try:
@@ -68,11 +75,32 @@ def over_http(show: Callable[[Answer], str]) -> Callable[[Ask[Answer]], Callable
                     answer = ask(admin, **options)
             except Refused as refused:
                 raise Failed(sentence(refused)) from refused
-            click.echo(json.dumps(json.loads(texts[-1]), ensure_ascii=False, indent=2) if as_json else show(answer))
+            if as_csv or table is not None:
+                write_csv(answer, table)
+            else:
+                click.echo(json.dumps(json.loads(texts[-1]), ensure_ascii=False, indent=2) if as_json else show(answer))
 
-        return command
+        return with_csv(command, tables)
 
     return decorate
+
+
+def with_csv(command: Callable[..., None], tables: Sequence[str]) -> Callable[..., None]:
+    """The command with `--csv` and, of several tables, `--table`."""
+    if len(tables) > 1:
+        choose = click.option("--table", type=click.Choice(tables), help=f"Another table as CSV; else {tables[0]}.")
+        command = choose(command)
+    csv = click.option("--csv", "as_csv", is_flag=True, help="A table of it as CSV, as ?format=csv gives it.")
+    return csv(command) if tables else command
+
+
+def write_csv(answer: Any, table: str | None) -> None:
+    """On stdout; why there is nothing in it on stderr."""
+    from limiter.answers.csv_text import as_csv
+
+    click.echo(as_csv(answer, table), nl=False)
+    if needs := getattr(answer, "needs", None):
+        click.echo(needs, err=True)
 
 
 def says(*, fr: str, en: str) -> Callable[[object], str]:

@@ -40,7 +40,7 @@ def show_refusal(answer: "ExplainAnswer") -> str:
 
 @click.command()
 @click.argument("request_id")
-@over_http(show_refusal)
+@over_http(show_refusal, ("holders",))
 def explain(admin: "Admin", request_id: str) -> "ExplainAnswer":
     """Why that request was refused, who held the slots then, and what would have admitted it."""
     return admin.explain(request_id)

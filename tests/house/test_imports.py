@@ -65,8 +65,8 @@ ALLOWED = {
         "limiter.console.catalog", "limiter.client", "limiter.access", "limiter.config", "limiter.hosts",
     },
     "limiter.console.kit": {
-        "limiter.console", "limiter.console.catalog", "limiter.console.theme", "limiter.console.view", "limiter.client",
-        "limiter.rules", "limiter.system_limits",
+        "limiter.answers", "limiter.console", "limiter.console.catalog", "limiter.console.theme",
+        "limiter.console.view", "limiter.client", "limiter.rules", "limiter.system_limits",
     },
     "limiter.console.parts": {
         "limiter.console", "limiter.console.charts", "limiter.console.kit", "limiter.console.sign_in",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import streamlit as st
 
+from limiter.answers.csv_text import as_csv, harmless
+from limiter.answers.parts import Ok
 from limiter.console import data
 
 if TYPE_CHECKING:
@@ -80,12 +82,8 @@ def csv_text(rows: "Rows") -> str:
         writer = csv.writer(out)
         writer.writerow(table.columns)
         cells = table.astype(object).where(table.notna(), None)
-        writer.writerows([_plain(cell) for cell in row] for row in cells.itertuples(index=False, name=None))
+        writer.writerows([harmless(cell) for cell in row] for row in cells.itertuples(index=False, name=None))
     return out.getvalue()
-
-
-def _plain(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
 
 
 def csv_button(rows: "Rows", name: str, key: str | None = None) -> None:
@@ -95,9 +93,17 @@ def csv_button(rows: "Rows", name: str, key: str | None = None) -> None:
     )
 
 
-def take_away(answer: msgspec.Struct, rows: "Rows", name: str) -> None:
-    """The rows as CSV and the whole answer as JSON."""
-    csv_button(rows, name, key=f"csv-{name}")
+def take_away(answer: Ok, name: str, table: str | None = None) -> None:
+    """That table of the answer as CSV, as the API gives it, and the whole answer as JSON."""
+    st.download_button(
+        "CSV",
+        lambda: as_csv(answer, table),
+        f"{name}.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"csv-{name}",
+    )
     st.download_button(
         "JSON",
         lambda: msgspec.json.format(msgspec.json.encode(answer), indent=1),

@@ -51,7 +51,7 @@ def decide(sign_in: SignIn) -> None:
         carried = {"propose": str(box.carries.bots)}
         label = t("Preview {n} slots", n=number(box.carries.bots))
         st.page_link("limits.py", label=label, icon=":material/preview:", query_params=carried)
-        tables.take_away(box, rows, "box")
+        tables.take_away(box, "box")
 
 
 def carries(box: BoxAnswer) -> None:

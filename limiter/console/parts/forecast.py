@@ -35,8 +35,7 @@ def show(sign_in: SignIn) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             plan = {"tab": "plan"}
             st.page_link("checklist.py", label=t("Plan a raise"), icon=":material/event:", query_params=plan)
-            rows = [{"at": one.at, "middle": one.middle, "low": one.low, "high": one.high} for one in answer.points]
-            tables.take_away(answer, rows, "forecast")
+            tables.take_away(answer, "forecast")
 
 
 def picture(answer: ForecastAnswer) -> None:

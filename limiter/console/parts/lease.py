@@ -43,4 +43,4 @@ def show(sign_in: SignIn) -> None:
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link("limits.py", label=t("Change BOT_LEASE_SECONDS"), icon=":material/tune:")
-        tables.take_away(answer, rows, "lease")
+        tables.take_away(answer, "lease")

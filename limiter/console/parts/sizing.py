@@ -75,7 +75,7 @@ def slots(sign_in: SignIn, share: float, users: int | None) -> None:
             icon=":material/event:",
             query_params={"tab": "plan", "step": str(step)},
         )
-        tables.take_away(answer, rows, "slots")
+        tables.take_away(answer, "slots")
 
 
 def how(answer: SizingAnswer) -> None:
@@ -141,4 +141,4 @@ def lost(sign_in: SignIn) -> None:
         st.page_link(
             "sessions.py", label=t("Who was refused"), icon=":material/person_off:", query_params={"view": "refusals"}
         )
-        tables.take_away(answer, rows, "lost")
+        tables.take_away(answer, "lost", "days")

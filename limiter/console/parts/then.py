@@ -61,7 +61,7 @@ def show(sign_in: SignIn, at: int) -> None:
         tables.show(rows)
     refusals(sign_in, at)
     with st.container(horizontal=True, gap="small"):
-        tables.take_away(answer, rows, "state")
+        tables.take_away(answer, "state")
 
 
 def refusals(sign_in: SignIn, at: int) -> None:
