@@ -23,7 +23,7 @@ from limiter.rules.refusals import invalid
 from limiter.rules.state import State
 from limiter.rules.words import told
 from limiter.store import read
-from limiter.system_limits import CATALOGUE, LIMITS, Value
+from limiter.system_limits import CATALOGUE, LIMITS
 from limiter.units import DAY_MS
 
 REPLAY_DAYS = 7
@@ -120,12 +120,12 @@ async def preview(call: Call) -> Answer:
     after = copy(state)  # shares all that it holds, and only looks at it
     after.limits = Limits(state.limits.version, settings, state.limits.configured, state.limits.overrides)
     would = after.capacity(now)
-    values: dict[str, Value] = {name: settings[name].value for name in changes}
+    instead = replay.takes_the_place(state.schedule, state.limits, settings, changes, now)
     wait = waiting(call)
 
     def decide_again(connection: Connection) -> dict[str, Any]:
         demands, stay_ms = read.demands.demands(connection, now - REPLAY_DAYS * DAY_MS, wait)
-        return replay.replay(demands, values, stay_ms, REPLAY_DAYS)
+        return replay.replay(demands, instead, stay_ms, REPLAY_DAYS)
 
     warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)
     guards = check(services.sampler.readings(), now)

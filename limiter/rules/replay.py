@@ -8,6 +8,9 @@ What is assumed where the worlds differ: a session that both have ends when it e
 `stay_ms`; who was refused asks again when he did. tests/rules/test_replay.py holds all of it against a simulation that
 keeps every session.
 
+A peak window that ruled then rules in the replay too. Only a change that would be made in an open window, and end with
+it, takes the place of such windows, and stands nowhere else (`takes_the_place`).
+
 What is left out: slots that were kept from a user (RESERVED_SLOTS) count where nothing changes, and not under another
 MAX_CONCURRENT_BOTS; a start that was refused for a third reason is no demand.
 """
@@ -18,7 +21,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from limiter.rules.limits import Limits, Setting
 from limiter.rules.records import Facts
+from limiter.rules.schedule import MAX, Schedule, after_change
 from limiter.system_limits import Value
 
 Key = tuple[str, str]
@@ -31,6 +36,7 @@ class Demand:
     `bot_id` is None where none was asked for. `holds`: that bot had a session at this instant, which an admission
     replaces. `ended_at` (UTC ms; None while it lives) and `replaced` tell the end of the session that was given, or, of
     a refused demand that `holds`, of the one that went on. `own_limit`: the user's own MAX_BOTS_PER_USER held.
+    `window`: the MAX_CONCURRENT_BOTS of the peak window that ruled then; None where none did.
     """
 
     at: int
@@ -43,6 +49,7 @@ class Demand:
     replaced: bool = False
     own_limit: bool = False
     repeats: int = 1
+    window: int | None = None
 
 
 @dataclass(slots=True)
@@ -86,11 +93,34 @@ class _Difference:
         self.users[key[0]] += by
 
 
-def replay(demands: Iterable[Demand], changes: Mapping[str, Value], stay_ms: int, days: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """New values by name, for the demands that no window ruled; and what holds in place of a window, by the value that
+    it gave. What is in neither has at each demand the value it had then."""
+
+    changes: Mapping[str, Value]
+    windows: Mapping[int, Value] = field(default_factory=dict)
+
+
+def takes_the_place(
+    schedule: Schedule, before: Limits, settings: Mapping[str, Setting], names: Iterable[str], now: int
+) -> Instead:
+    """What a change of these limits (`names`), after which these settings hold, is in the past: it stands where no
+    window ruled; made in a window that is open it holds until that ends, so it stands in place of that window alone."""
+    changes = {name: settings[name].value for name in names}
+    opened = after_change(schedule, before, settings, now).open
+    if opened is None or MAX not in changes:
+        return Instead(changes)
+    windows = {opened.of.max_bots: changes[MAX]}
+    if settings[MAX].source in ("live", "window"):
+        del changes[MAX]
+    return Instead(changes, windows)
+
+
+def replay(demands: Iterable[Demand], instead: Instead, stay_ms: int, days: int) -> dict[str, Any]:
     """The fields of the contract's `replay`: `days`, `demands`, `refused_now`, `refused_then`, `users_affected`.
 
-    `changes` are new values of MAX_CONCURRENT_BOTS and MAX_BOTS_PER_USER; whatever is not in it has at each demand the
-    value it had then.
+    Only MAX_CONCURRENT_BOTS and MAX_BOTS_PER_USER are looked at in `instead`.
     """
     difference = _Difference()
     now_refused: Counter[str] = Counter()
@@ -102,7 +132,7 @@ def replay(demands: Iterable[Demand], changes: Mapping[str, Value], stay_ms: int
         if not demand.admitted:
             now_refused[demand.user_id] += demand.repeats
         for _ in range(demand.repeats):
-            if not _decide(difference, demand, changes, stay_ms):
+            if not _decide(difference, demand, instead, stay_ms):
                 then_refused[demand.user_id] += 1
     users = now_refused.keys() | then_refused.keys()
     return {
@@ -114,9 +144,9 @@ def replay(demands: Iterable[Demand], changes: Mapping[str, Value], stay_ms: int
     }
 
 
-def _decide(difference: _Difference, demand: Demand, changes: Mapping[str, Value], stay_ms: int) -> bool:
+def _decide(difference: _Difference, demand: Demand, instead: Instead, stay_ms: int) -> bool:
     """Whether the replay admits it; the difference is then as it is after the demand, in both worlds."""
-    admitted = _admits(difference, demand, changes)
+    admitted = _admits(difference, demand, instead)
     # No identifier begins with a line break: a bot without a name is nobody else.
     key = demand.user_id, demand.bot_id if demand.bot_id is not None else f"\n{difference.made}"
     lacked = key in difference.missing
@@ -133,10 +163,13 @@ def _decide(difference: _Difference, demand: Demand, changes: Mapping[str, Value
     return admitted
 
 
-def _admits(difference: _Difference, demand: Demand, changes: Mapping[str, Value]) -> bool:
+def _admits(difference: _Difference, demand: Demand, instead: Instead) -> bool:
     user, facts = demand.user_id, demand.facts
-    max_bots = changes.get("MAX_CONCURRENT_BOTS", facts.max_bots)
-    user_max = facts.user_max if demand.own_limit else changes.get("MAX_BOTS_PER_USER", facts.user_max)
+    if demand.window is None:
+        max_bots = instead.changes.get(MAX, facts.max_bots)
+    else:
+        max_bots = instead.windows.get(demand.window, facts.max_bots)
+    user_max = facts.user_max if demand.own_limit else instead.changes.get("MAX_BOTS_PER_USER", facts.user_max)
     assert max_bots is not None and user_max is not None  # neither limit can be `none`
     if user_max == 0:
         return False

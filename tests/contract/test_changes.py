@@ -364,20 +364,28 @@ def window(**fields: Any) -> dict[str, Any]:
 def test_a_window_gives_the_limit_while_it_is_open(limiter: Start) -> None:
     one, path = limiter(), "/api/admin/windows"
     assert granted(one.admin("GET", path)) == {"success": True, "windows": [], "zone": "UTC", "open": None}
-    body = granted(one.admin("PUT", path, {"windows": [window()], "reason": "test"}))
-    assert body["windows"] == [window()]
+    peak = window(MAX_CONCURRENT_BOTS=1)
+    body = granted(one.admin("PUT", path, {"windows": [peak], "reason": "test"}))
+    assert body["windows"] == [peak]
 
     def actions() -> set[str]:
         return {row["action"] for row in granted(one.admin("GET", "/api/admin/audit"))["items"]}
 
     wait_until(lambda: "window" in actions(), 30, "the window has opened, durably")
-    assert one.limits()["MAX_CONCURRENT_BOTS"] == 150
+    assert one.limits()["MAX_CONCURRENT_BOTS"] == 1
     (row,) = [row for row in granted(one.client.get(PATH))["limits"] if row["name"] == "MAX_CONCURRENT_BOTS"]
-    assert (row["value"], row["source"], row["hidden"]) == (150, "window", False)
+    assert (row["value"], row["source"], row["hidden"]) == (1, "window", False)
     one.restart(kill=True)
     told = granted(one.admin("GET", path))
-    assert (told["windows"], told["open"]["status"], told["open"]["then"]) == ([window()], "applied", 200)
-    assert one.limits()["MAX_CONCURRENT_BOTS"] == 150
+    assert (told["windows"], told["open"]["status"], told["open"]["then"]) == ([peak], "applied", 200)
+    assert one.limits()["MAX_CONCURRENT_BOTS"] == 1
+    assert [one.start().status_code for _ in range(3)] == [201, 503, 503]
+
+    def replayed(**changes: Any) -> tuple[int, int]:
+        body = granted(one.admin("POST", f"{PATH}/preview", {"changes": changes}))["replay"]
+        return body["refused_now"], body["refused_then"]
+
+    assert (replayed(), replayed(MAX_CONCURRENT_BOTS=9)) == ((2, 2), (2, 0)), "by hand it goes over the open window"
     warned = granted(change(one, {"MAX_CONCURRENT_BOTS": 120}))["warnings"]
     assert granted(one.admin("GET", path))["open"]["status"] == "by_hand" and any("200" in text for text in warned)
     granted(one.admin("DELETE", path, {"reason": "test"}))
@@ -385,6 +393,7 @@ def test_a_window_gives_the_limit_while_it_is_open(limiter: Start) -> None:
     end = wait_until(lambda: actions() & {"window_over", "window_held"}, 60, "the window's end")
     if "window_over" in end:
         assert one.limits()["MAX_CONCURRENT_BOTS"] == 200
+        assert (replayed(), replayed(MAX_CONCURRENT_BOTS=9)) == ((2, 2), (2, 2)), "beside a window that ruled"
     else:
         assert granted(one.admin("GET", path))["open"]["held_by"] and one.limits()["MAX_CONCURRENT_BOTS"] == 120
 

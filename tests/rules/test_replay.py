@@ -2,49 +2,59 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import time
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limiter.rules.changes import ChangeLimits, OverrideUser
+from limiter.rules.changes import Change, ChangeLimits, OverrideUser, apply
+from limiter.rules.peaks import FollowSchedule, SetWindows
 from limiter.rules.records import Ended, Session
-from limiter.rules.replay import Demand, replay
+from limiter.rules.replay import Demand, Instead, replay, takes_the_place
+from limiter.rules.schedule import DAYS, MAX, PeakWindow
 from limiter.rules.sessions import Admission
+from limiter.rules.state import State
 from tests.rules.world import CALM, HOUR, NOW, SECOND, asked, decide, new_state, stop
 
 STAY = 600 * SECOND
 Event = tuple[str, Any, Any, int]
-"""What happens (start, stop, limits, own), to whom or what, with what, seconds after the one before."""
+"""What happens (start, stop, limits, own, windows), to whom or what, with what, seconds after the one before."""
 
 
 class History:
     """Events driven through the real rules, an instant of its own for each; `demands` as the store reads them back."""
 
     def __init__(self, events: Iterable[Event], since: int = NOW, **limits: Any) -> None:
-        self.since, self.sessions, self.ends = since, list[tuple[Session, bool, bool]](), dict[int, Ended]()
+        self.since, self.sessions, self.ends = since, list[tuple[Session, bool, bool, int | None]](), dict[int, Ended]()
         self.refused: list[tuple[Demand, Session | None]] = []
         self.state, now = new_state(BOT_LEASE_SECONDS=86_400, **limits), NOW
         for kind, who, what, wait in events:
             now += wait * SECOND + 1
+            decide(self.state, FollowSchedule(CALM, CALM, 150), now)
             getattr(self, f"_{kind}")(who, what, now)
 
     def _owns(self, user: str, now: int) -> bool:
         return user in self.state.limits.overrides and self.state.limits.overrides[user].holds(now)
 
+    def _window(self) -> int | None:
+        cap = self.state.limits.settings[MAX]
+        assert isinstance(cap.value, int)
+        return cap.value if cap.source == "window" else None
+
     def _start(self, user: str, bot: str | None, now: int) -> None:
-        before = self.state.bots.get((user, bot or ""))
+        before, window = self.state.bots.get((user, bot or "")), self._window()
         answer = decide(self.state, asked(user, bot), now)
         self._note_ends()
         if isinstance(answer, Admission):
-            self.sessions.append((answer.session, before is not None, self._owns(user, now)))
+            self.sessions.append((answer.session, before is not None, self._owns(user, now), window))
         else:
             facts = self.state.refused[-1].facts
             assert facts is not None
             own = self._owns(user, now)
-            refused = Demand(now, user, bot, False, facts, holds=before is not None, own_limit=own)
+            refused = Demand(now, user, bot, False, facts, holds=before is not None, own_limit=own, window=window)
             self.refused.append((refused, before))
 
     def _stop(self, place: int, _: Any, now: int) -> None:
@@ -60,6 +70,9 @@ class History:
         own = {} if value is None else {"MAX_BOTS_PER_USER": value}
         decide(self.state, OverrideUser(user, own, None, "tests", "tests"), now)
 
+    def _windows(self, windows: tuple[PeakWindow, ...], _: Any, now: int) -> None:
+        decide(self.state, SetWindows(windows, "tests", "tests"), now)
+
     def _note_ends(self) -> None:
         self.ends |= {ended.session.number: ended for ended in self.state.changes.ended}
 
@@ -72,19 +85,30 @@ class History:
     def demands(self) -> list[Demand]:
         """Those since `since`."""
         kept = [
-            Demand(one.started_at, one.user_id, one.asked_bot, True, one.facts, held, *self.end_of(one), own)
-            for one, held, own in self.sessions
+            Demand(
+                one.started_at,
+                one.user_id,
+                one.asked_bot,
+                True,
+                one.facts,
+                held,
+                *self.end_of(one),
+                own,
+                window=window,
+            )
+            for one, held, own, window in self.sessions
         ]
         for one, before in self.refused:
             end, replaced = self.end_of(before)
             kept.append(dataclasses.replace(one, ended_at=end, replaced=replaced))
         return [one for one in kept if one.at >= self.since]
 
-    def brute_force(self, **changes: Any) -> Counter[str]:
-        """Refusals by user under these changes, from a world that keeps every session: (user, bot) → when it ends."""
+    def brute_force(self, windows: Mapping[int, int] | None = None, **changes: Any) -> Counter[str]:
+        """Refusals by user under these changes, and what stands in place of windows by their value, from a world that
+        keeps every session: (user, bot) → when it ends."""
         world: dict[tuple[str, str], tuple[int | None, bool]] = {
             (one.user_id, one.bot_id): self.end_of(one)
-            for one, _, _ in self.sessions
+            for one, *_ in self.sessions
             if one.started_at < self.since and (self.end_of(one)[0] or self.since) >= self.since
         }
         refused: Counter[str] = Counter()
@@ -93,7 +117,9 @@ class History:
             for one, (end, replaced) in list(world.items()):
                 if end is not None and (end <= now if one != key or not replaced else end < now):
                     del world[one]
-            most = changes.get("MAX_CONCURRENT_BOTS", demand.facts.max_bots)
+            most = changes.get(MAX, demand.facts.max_bots)
+            if demand.window is not None:
+                most = (windows or {}).get(demand.window, demand.window)
             of_user = changes.get("MAX_BOTS_PER_USER", demand.facts.user_max)
             if demand.own_limit:
                 of_user = demand.facts.user_max
@@ -118,9 +144,9 @@ def demands(steps: list[tuple[str, str | None, int]], stop_after: int | None = N
     return History(events, **limits).demands
 
 
-def again(found: list[Demand], **changes: Any) -> dict[str, Any]:
-    """The replay under these changes."""
-    return replay(found, changes, STAY, 7)
+def again(found: list[Demand], windows: Mapping[int, int] | None = None, **changes: Any) -> dict[str, Any]:
+    """The replay under these changes, and these in place of windows."""
+    return replay(found, Instead(changes, windows or {}), STAY, 7)
 
 
 starts = st.tuples(
@@ -132,9 +158,18 @@ changed = st.one_of(
     st.tuples(st.just("limits"), st.just("MAX_BOTS_PER_USER"), st.integers(0, 3), st.just(1)),
     st.tuples(st.just("own"), st.sampled_from(("u1", "u2")), st.sampled_from((None, 0, 1, 3)), st.just(1)),
 )
+minutes = st.integers(0, 12).map(lambda fives: time(12 + fives // 12, 5 * fives % 60))  # NOW is noon
+peaks = st.tuples(
+    st.just("windows"),
+    st.lists(st.builds(PeakWindow, st.just(DAYS), minutes, minutes, st.integers(0, 5)), max_size=3, unique=True).map(
+        tuple
+    ),
+    st.none(),
+    st.just(1),
+)
 histories = st.builds(
     History,
-    st.lists(st.one_of(starts, starts, starts, stops, changed), max_size=50),
+    st.lists(st.one_of(starts, starts, starts, starts, stops, changed, peaks), max_size=50),
     st.sampled_from((NOW, NOW + HOUR)),
     MAX_CONCURRENT_BOTS=st.integers(0, 4),
     MAX_BOTS_PER_USER=st.integers(0, 3),
@@ -154,15 +189,41 @@ def test_without_changes_it_is_what_happened(history: History) -> None:
 @settings(max_examples=2000)
 @given(
     histories,
-    st.dictionaries(st.sampled_from(("MAX_CONCURRENT_BOTS", "MAX_BOTS_PER_USER")), st.integers(0, 5), min_size=1),
+    st.dictionaries(st.sampled_from((MAX, "MAX_BOTS_PER_USER")), st.integers(0, 5)),
+    st.dictionaries(st.integers(0, 5), st.integers(0, 5), max_size=2),
 )
 def test_under_other_limits_it_is_what_a_simulation_of_every_session_gives(
-    history: History, changes: dict[str, int]
+    history: History, changes: dict[str, int], windows: dict[int, int]
 ) -> None:
-    result, expected = again(history.demands, **changes), history.brute_force(**changes)
+    result, expected = again(history.demands, windows, **changes), history.brute_force(windows, **changes)
     happened = Counter(one.user_id for one in history.demands if not one.admitted)
     assert result["refused_then"] == expected.total()
     assert result["users_affected"] == sum(expected[user] != happened[user] for user in expected | happened)
+
+
+def test_a_window_rules_in_the_replay_too() -> None:
+    noon = PeakWindow(DAYS, time(12), time(13), 1)
+    asks: list[Event] = [("start", f"u{n}", None, 1) for n in range(3)]
+    found = History([("windows", (noon,), None, 0), *asks, ("start", "late", None, 3600)], MAX_CONCURRENT_BOTS=1)
+    assert [one.window for one in found.demands] == [1, 1, 1, None]
+    assert again(found.demands)["refused_then"] == 3
+    assert again(found.demands, MAX_CONCURRENT_BOTS=9)["refused_then"] == 2, "all but the one after its end"
+    assert again(found.demands, {1: 9})["refused_then"] == 1, "the one after its end alone"
+
+
+def test_a_change_stands_where_no_window_ruled_or_in_place_of_the_one_that_is_open() -> None:
+    def proposed(state: State, value: int | Literal["back"], now: int) -> Instead:
+        changes: dict[str, Change] = {MAX: value, "MAX_BOTS_PER_USER": 2}
+        settings = apply(state.limits, changes, "tests", now)
+        return takes_the_place(state.schedule, state.limits, settings, changes, now)
+
+    windows: list[Event] = [("windows", (PeakWindow(DAYS, time(12), time(13), 5),), None, 0)]
+    before = History(windows).state
+    assert proposed(before, 9, NOW) == Instead({MAX: 9, "MAX_BOTS_PER_USER": 2})
+    within = History([*windows, ("stop", 0, None, 1)]).state
+    assert proposed(within, 9, NOW + HOUR // 2) == Instead({"MAX_BOTS_PER_USER": 2}, {5: 9})
+    assert proposed(within, "back", NOW + HOUR // 2) == Instead({MAX: 200, "MAX_BOTS_PER_USER": 2}, {5: 200})
+    assert proposed(within, 9, NOW + 2 * HOUR).changes[MAX] == 9, "it is over"
 
 
 def test_a_bot_that_would_have_been_refused_is_refused_at_its_restarts_too() -> None:

@@ -2,13 +2,14 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, null, select
 
 from limiter.rules.records import Facts, KeptRefusal
 from limiter.rules.replay import Demand
+from limiter.rules.schedule import MAX
 from limiter.store import schema
 from limiter.store.rows import as_refusal
 from limiter.units import HOUR_MS
@@ -37,7 +38,9 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
     ).all()
     sessions: list[Any] = sorted((*past, *now), key=lambda row: row.number)
     handed_on = {(row.user_id, row.bot_id, row.ended_at) for row in past if row.ended_reason == "replaced"}
-    owns = _own_limits(tx)
+    system = _of_system(tx)
+    owns = _own_limits(tx, system)
+    windows = {version: one[MAX][0] for version, one in system.items() if one[MAX][1] == "window"}
     found = [
         Demand(
             at=row.started_at,
@@ -49,6 +52,7 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
             ended_at=row.ended_at,
             replaced=row.ended_reason == "replaced",
             own_limit=owns(row.user_id, row.started_at, row.user_max, row.version),
+            window=windows.get(row.version),
         )
         for row in sessions
         if row.started_at >= since
@@ -80,6 +84,7 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
                 replaced=held is not None and held.ended_reason == "replaced",
                 own_limit=owns(row.user_id, row.at, facts.user_max, row.version),
                 repeats=one.repeats,
+                window=windows.get(row.version),
             )
         )
     lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)
@@ -93,13 +98,16 @@ def _held(stays: Sequence[Any], at: int) -> Any:
     return last if last is not None and (last.ended_at is None or last.ended_at > at) else None
 
 
-def _own_limits(tx: Connection) -> Callable[[str, int, int, int], bool]:
+def _of_system(tx: Connection) -> dict[int, Any]:
+    """By version, what was in force of the system: {name: [value, source]}."""
+    versions = schema.limit_versions.c
+    return {row.version: json.loads(row.in_force) for row in tx.execute(select(versions.version, versions.in_force))}
+
+
+def _own_limits(tx: Connection, system: Mapping[int, Any]) -> Callable[[str, int, int, int], bool]:
     """Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was his own."""
-    name, versions, owned = "MAX_BOTS_PER_USER", schema.limit_versions.c, schema.overrides.c
-    of_system = {
-        row.version: json.loads(row.in_force)[name][0]
-        for row in tx.execute(select(versions.version, versions.in_force))
-    }
+    name, owned = "MAX_BOTS_PER_USER", schema.overrides.c
+    of_system = {version: one[name][0] for version, one in system.items()}
     since = {
         row.user_id: row.changed_at
         for row in tx.execute(select(owned.user_id, owned.changed_at, owned.limits))
