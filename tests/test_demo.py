@@ -279,6 +279,6 @@ def test_a_limiter_takes_it_over_and_its_bots_go_on(
         seen["come"] = sum(row["started_at"] > "2025-04" for row in own.listed(status="active", limit=40))
         return time.monotonic() < deadline and not (seen["come"] >= 2 and seen["stopped"] >= 20 and seen["tokens"])
 
-    asyncio.run(go_on(own.url, leaving + bots[30:], [person.user_id for person in history.everyone], alive))
+    asyncio.run(go_on(own.url, leaving + bots[30:], [person.user_id for person in history.crowd.everyone], alive))
     assert time.monotonic() < deadline, seen
     assert BOTS - 30 <= seen["active"] <= BOTS

@@ -1,8 +1,8 @@
 """`python -m limiter demo`: a scratch database with weeks of plausible history, and the console on it.
 
 people.py says who comes when, box.py how the VPS feels, story.py what the operators did, alarm.py what they were told;
-history.py drives it all through the real rules into the database, and live.py lets the bots go on while the console is
-open. Nothing but a demo's own database is ever replaced.
+agenda.py has the clock, the rules and the database; crowd.py and market.py are the bots on it, and history.py drives
+them. live.py lets the bots go on while the console is open. Nothing but a demo's own database is ever replaced.
 """
 
 import asyncio
@@ -136,14 +136,15 @@ def fill(
 
 def summary(history: History, path: Path, seconds: float) -> str:
     """What is in the database, for a person."""
-    totals = history.state.totals
+    state, until = history.agenda.state, history.agenda.until
+    totals = state.totals
     refused = {name.removeprefix("refused:"): n for name, n in totals.items() if name.startswith("refused:")}
     return "\n".join([
         f"{path}: {path.stat().st_size / 1e6:.0f} MB in {seconds:.0f} s",
-        f"  {len(history.everyone)} users, {totals['starts']} starts, {totals['trades']} trades",
+        f"  {len(history.crowd.everyone)} users, {totals['starts']} starts, {totals['trades']} trades",
         f"  refused: {', '.join(f'{name} {n}' for name, n in sorted(refused.items(), key=lambda row: -row[1]))}",
-        f"  now: {len(history.state.sessions)} bots of {history.state.limits.values['MAX_CONCURRENT_BOTS']},"
-        f" {len(history.state.suspects(history.until))} of them suspect",
+        f"  now: {len(state.sessions)} bots of {state.limits.values['MAX_CONCURRENT_BOTS']},"
+        f" {len(state.suspects(until))} of them suspect",
     ])  # fmt: skip
 
 
@@ -163,7 +164,7 @@ def open_console(path: Path, history: History) -> int:
     }
     child = subprocess.Popen([sys.executable, CONSOLE.name], cwd=CONSOLE.parent, env=environment)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    users = [person.user_id for person in history.everyone]
+    users = [person.user_id for person in history.crowd.everyone]
     try:
         asyncio.run(go_on(url, left(history), users, lambda: child.poll() is None))
         return child.wait()
@@ -177,16 +178,17 @@ def open_console(path: Path, history: History) -> int:
 
 def left(history: History) -> list[Left]:
     """The bots that the history left running; the suspects among them do not come back."""
+    state, until = history.agenda.state, history.agenda.until
     return [
         Left(
             bot.session.session_id,
             bot.person.user_id,
-            (bot.leaves - history.until) / 1000,
+            (bot.leaves - until) / 1000,
             bot.person.trades_per_hour,
-            (history.until - bot.session.started_at) / 1000,
+            (until - bot.session.started_at) / 1000,
         )
-        for number, bot in history.crowd.items()
-        if number in history.state.sessions and bot.leaves > history.until and not bot.session.suspect(history.until)
+        for number, bot in history.crowd.bots.items()
+        if number in state.sessions and bot.leaves > until and not bot.session.suspect(until)
     ]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from random import Random
 
+from limiter.rules.records import Session
+
 PEOPLE = 230
 FOUNDERS = 34  # who are there on the first day
 DESK, HEAVY, LENT = "desk.altair", "grid.hermes", "joris.b"  # the users that the story is about
@@ -34,6 +36,17 @@ class Person:
     named: bool
     wanted: int = 1
     away_until: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Bot:
+    """One stay: whose, until when, and how it will end."""
+
+    person: Person
+    session: Session
+    leaves: int
+    fate: str
+    invested: bool = False
 
 
 def growth(share: float) -> float:

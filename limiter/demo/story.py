@@ -30,33 +30,33 @@ class Story:
     """The script. `begin` puts it on the agenda of a history."""
 
     def __init__(self, history: History, language: str) -> None:
-        self.history = history
-        self.alarm = Alarm(history)
-        self.language = history.state.language = language
-        self.scale = (history.until - history.since) / (WEEKS * 7 * DAY_MS)
-        began = datetime.fromtimestamp(history.since / 1000, history.zone)
+        agenda = history.agenda
+        self.history, self.agenda, self.alarm = history, agenda, Alarm(agenda)
+        self.language = agenda.state.language = language
+        self.scale = (agenda.until - agenda.since) / (WEEKS * 7 * DAY_MS)
+        began = datetime.fromtimestamp(agenda.since / 1000, agenda.zone)
         self.first = began.replace(hour=0, minute=0, second=0, microsecond=0)
 
     def begin(self) -> None:
         """Everything at its day and local hour, in this order where a short history has several at once."""
-        history = self.history
+        agenda = self.agenda
         self.alarm.begin()
-        history.after(1800, lambda: history.decide(SendTest("camille")))
+        agenda.after(1800, lambda: agenda.decide(SendTest("camille")))
         steps = [Step(self.when(*row[:2], order), row[2]) for order, row in enumerate(PLAN)]
-        history.at(steps[0].at, lambda: self.plan((*steps, self.next_step())))
+        agenda.at(steps[0].at, lambda: self.plan((*steps, self.next_step())))
         for step in steps:
-            history.at(step.at, self.apply_plan)
+            agenda.at(step.at, self.apply_plan)
         for order, (day, hour, act) in enumerate(self.script(), start=len(steps)):
-            history.at(self.when(day, hour, order), act)
+            agenda.at(self.when(day, hour, order), act)
 
     def when(self, day: float, hour: float, order: int) -> int:
         """That local hour of that day; in their order soon after the start where it lies before it."""
         local = self.first + timedelta(days=int(day * self.scale), hours=hour)
-        return max(int(local.timestamp() * 1000), self.history.since + (1 + 40 * order) * MINUTE_MS)
+        return max(int(local.timestamp() * 1000), self.agenda.since + (1 + 40 * order) * MINUTE_MS)
 
     def next_step(self) -> Step:
         """One that is still to come when the history ends: in three days, for a bigger box."""
-        ends = datetime.fromtimestamp(self.history.until / 1000, self.history.zone)
+        ends = datetime.fromtimestamp(self.agenda.until / 1000, self.agenda.zone)
         local = ends.replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=3)
         return Step(int(local.timestamp() * 1000), 250)
 
@@ -79,20 +79,20 @@ class Story:
         first, scale = self.first, self.scale
         ahead = (7 - (first + timedelta(days=int(day * scale))).weekday()) % 7
         found = int(day * scale) + ahead
-        fits = (first + timedelta(days=found, hours=20)).timestamp() * 1000 <= self.history.until
+        fits = (first + timedelta(days=found, hours=20)).timestamp() * 1000 <= self.agenda.until
         return found / scale + 0.01 if fits else day
 
     # -- acts
 
     def plan(self, steps: tuple[Step, ...]) -> None:
         """The guide's launch plan, written down before the first bot."""
-        self.history.decide(SetPlan(steps, self.text("Lancement progressif", "Progressive launch"), "camille"))
+        self.agenda.decide(SetPlan(steps, self.text("Lancement progressif", "Progressive launch"), "camille"))
 
     def apply_plan(self) -> None:
         """What the job does: apply what is due, and try again while a guard holds it."""
-        history = self.history
-        if due(history.decide(ApplyPlan(history.readings(), RECOMMENDED)), history.now):
-            history.after(RETRY_SECONDS, self.apply_plan)
+        agenda, history = self.agenda, self.history
+        if due(agenda.decide(ApplyPlan(history.readings(), RECOMMENDED)), agenda.now):
+            agenda.after(RETRY_SECONDS, self.apply_plan)
 
     def mail(self) -> None:
         """Why there are more people from here on."""
@@ -100,8 +100,8 @@ class Story:
 
     def hiccup(self) -> None:
         """The feed is away for a while, just when a step is due: the guard holds it."""
-        self.history.feed_down = True
-        self.history.after(25 * 60, lambda: setattr(self.history, "feed_down", False))
+        self.history.market.down = True
+        self.agenda.after(25 * 60, lambda: setattr(self.history.market, "down", False))
 
     def desk(self) -> None:
         """One user gets five bots, another more trades for two days."""
@@ -109,7 +109,7 @@ class Story:
             DESK, {"MAX_BOTS_PER_USER": 5}, None, "Contrat signé : cinq stratégies", "Contract signed: five strategies"
         )
         self.override(HEAVY, {"MAX_TRADES_PER_DAY": 800}, 2, "Essai de deux jours", "Trial of two days")
-        for person in self.history.everyone:
+        for person in self.history.crowd.everyone:
             if person.user_id == DESK:
                 person.wanted = 5
 
@@ -119,12 +119,12 @@ class Story:
             {"WEBSOCKET_RECONNECT": 10}, "La bourse demande de ralentir", "The exchange asks to slow down", "camille"
         )
         back = ("La bourse est revenue à la normale", "The exchange is back to normal")
-        self.history.after(26 * 3600, lambda: self.change({"WEBSOCKET_RECONNECT": "back"}, *back, "camille"))
+        self.agenda.after(26 * 3600, lambda: self.change({"WEBSOCKET_RECONNECT": "back"}, *back, "camille"))
 
     def incident(self) -> None:
         """The feed lags: bots go silent, starts are paused, the dead are reaped, it comes back."""
-        history = self.history
-        history.feed_down = True
+        agenda, history = self.agenda, self.history
+        history.market.down = True
         self.alarm.broken = "e-mail"
         acts: list[tuple[float, Callable[[], object]]] = [
             (6, lambda: self.note("Flux en retard : moins de 5 tokens/min", "Feed lag: under 5 tokens/min", "samir")),
@@ -132,7 +132,7 @@ class Story:
             (11, lambda: self.see("feed", "Je regarde avec le fournisseur", "Looking at it with the provider")),
             (12, lambda: self.silence(9)),
             (12.85, self.reap),
-            (38, lambda: setattr(history, "feed_down", False)),
+            (38, lambda: setattr(history.market, "down", False)),
             (64, lambda: setattr(self.alarm, "broken", None)),
             (45, lambda: self.pause(False, "Flux revenu, 390 tokens/min", "Feed is back, 390 tokens/min")),
             (130, lambda: self.note(
@@ -141,37 +141,37 @@ class Story:
             )),
         ]  # fmt: skip
         for minutes, act in acts:
-            history.after(minutes * 60, act)
+            agenda.after(minutes * 60, act)
 
     def silence(self, bots: int) -> None:
         """So many bots beat no more."""
-        history = self.history
-        for bot in [bot for number, bot in history.crowd.items() if number in history.state.sessions][:bots]:
+        agenda, history = self.agenda, self.history
+        for bot in [bot for number, bot in history.crowd.bots.items() if number in agenda.state.sessions][:bots]:
             bot.fate = "crashes"
-            history.beat(bot.session, history.now)
+            history.crowd.beat(bot.session, agenda.now)
 
     def reap(self) -> None:
         """End those that went silent."""
-        self.history.decide(
+        self.agenda.decide(
             ReapSuspects("samir", self.text("Bots morts pendant la panne", "Bots that died in the outage"))
         )
 
     def loop(self) -> None:
         """One bot is stopped by hand."""
-        history = self.history
-        for session in list(history.state.sessions.values())[-1:]:
-            history.beat(session, history.now)
+        agenda, history = self.agenda, self.history
+        for session in list(agenda.state.sessions.values())[-1:]:
+            history.crowd.beat(session, agenda.now)
             why = self.text("Le bot répète le même ordre en boucle", "The bot repeats the same order for ever")
-            history.decide(StopByAdmin((session.number,), "camille", why))
+            agenda.decide(StopByAdmin((session.number,), "camille", why))
 
     def leak(self) -> None:
         """RAM climbs, the limit is lowered under what runs, the leak is found, the limit put back."""
-        history = self.history
+        agenda, history = self.agenda, self.history
         history.box.leak = 82.0 - history.box.ram
-        version = history.state.limits.version
+        version = agenda.state.limits.version
 
         def lower() -> None:
-            bots = min(150, len(history.state.sessions) * 9 // 10)
+            bots = min(150, len(agenda.state.sessions) * 9 // 10)
             ram = f"{history.box.ram:.0f} %"
             fr, en = f"RAM à {ram}, on cherche la fuite", f"RAM at {ram}, looking for the leak"
             self.change({"MAX_CONCURRENT_BOTS": bots}, fr, en, "samir")
@@ -189,11 +189,11 @@ class Story:
             request = Rollback(
                 version, self.text("Fuite corrigée", "Leak fixed"), False, "samir", history.readings(), RECOMMENDED
             )
-            history.writer.fetch(history.state, [request], history.now)
-            history.decide(request)
+            agenda.writer.fetch(agenda.state, [request], agenda.now)
+            agenda.decide(request)
 
         for minutes, act in ((25, lower), (40, seen), (95, mended), (105, restore)):
-            history.after(minutes * 60, act)
+            agenda.after(minutes * 60, act)
 
     def suspend(self) -> None:
         """One user is suspended for two days."""
@@ -214,12 +214,12 @@ class Story:
         """A change of limits, guards included."""
         readings = self.history.readings()
         request = ChangeLimits(changes, self.text(fr, en), None, False, actor, readings, RECOMMENDED)
-        return self.history.decide(request)
+        return self.agenda.decide(request)
 
     def override(self, user_id: str, limits: Mapping[str, Value], days: int | None, fr: str, en: str) -> None:
         """A user's own limits."""
-        until = None if days is None else self.history.now + days * DAY_MS
-        self.history.decide(OverrideUser(user_id, limits, until, self.text(fr, en), "camille"))
+        until = None if days is None else self.agenda.now + days * DAY_MS
+        self.agenda.decide(OverrideUser(user_id, limits, until, self.text(fr, en), "camille"))
 
     def see(self, kind: str, fr: str, en: str) -> None:
         """Acknowledge what is open."""
@@ -227,11 +227,11 @@ class Story:
 
     def pause(self, paused: bool, fr: str, en: str) -> None:
         """Close or open the door."""
-        self.history.decide(SetPause(paused, self.text(fr, en), "samir"))
+        self.agenda.decide(SetPause(paused, self.text(fr, en), "samir"))
 
     def note(self, fr: str, en: str, author: str) -> None:
         """A mark on the charts."""
-        now = self.history.now
-        note_id = self.history.name()
+        now = self.agenda.now
+        note_id = self.agenda.name()
         row = {"id": note_id, "at": now, "text": self.text(fr, en), "author": author, "created_at": now}
-        self.history.decide(Write("notes", row, author, "note", note_id))
+        self.agenda.decide(Write("notes", row, author, "note", note_id))
