@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from limiter.agent.words import KEY_REFUSED, REFUSED, UNREADABLE, text
-from limiter.calling import is_loopback, worth_waiting
+from limiter.calling import is_loopback
 
 IDLE_SECONDS = 30.0  # of a kept connection; the server closes after 75
 KEY = frozenset({"unauthorized", "forbidden", "too_many_attempts"})
@@ -35,17 +35,6 @@ class Refused(Exception):
     ) -> None:
         super().__init__(sentence)
         self.reason, self.http_status, self.retry_after, self.facts = reason, http_status, retry_after, facts or {}
-
-    @property
-    def worth_waiting(self) -> bool:
-        """Whether asking again for a slot may help soon."""
-        return worth_waiting(self.reason, self.facts)
-
-    @property
-    def ticket(self) -> Answer | None:
-        """The place in the queue that the refusal gives."""
-        found = self.facts.get("ticket")
-        return found if isinstance(found, dict) else None
 
     @property
     def exit_status(self) -> int:

@@ -15,13 +15,14 @@ from limiter.agent import cgroups, processes
 from limiter.agent.book import Book, Entry
 from limiter.agent.bot import Bot
 from limiter.agent.limiter_api import Answer, Channel, Refused
-from limiter.agent.line import CALL_SECONDS, Line
+from limiter.agent.line import Line
 from limiter.agent.members import Look, Members, Watcher, now_in_ticks
 from limiter.agent.message import Fields
 from limiter.agent.pacing import Pacing
 from limiter.agent.run import NETWORK
 from limiter.agent.words import REFUSED, WRONG_COMMAND_LINE, Unable, text, waiting
-from limiter.calling import ASK_AGAIN_SECONDS, GONE, NOTHING_DECIDED, PATIENCE_SECONDS, TURN_SECONDS, delays, spread
+from limiter.calling import GONE, delays
+from limiter.calling.start import SlotRequest
 from limiter.processes import identity
 
 YOUNG_SECONDS = 10.0
@@ -122,33 +123,24 @@ class Roster:
         return {"session_id": bot.entry.session_id, "public_id": bot.entry.public_id}
 
     async def _taken(self, line: Line, question: Fields, pid: int) -> tuple[Answer, float]:
-        """The answer to a start, and when it was asked. Raises Refused."""
-        body: Answer = {"user_id": question["user"]} | ({"bot_id": question["bot"]} if "bot" in question else {})
-        body |= {"process": known} if (known := identity(pid)) else {}
-        body |= {"queue": True} if float(question["wait"]) > 0 else {}
+        """The answer to a start, and since when its lease may run. Raises Refused."""
         options = {"again": question["again"], "language": question.get("language", "")}
-        clock = time.monotonic
-        give_up_at, patient_until, asked_at = clock() + float(question["wait"]), clock() + PATIENCE_SECONDS, clock()
-        pauses = delays()
+        clock, process = time.monotonic, {"process": known} if (known := identity(pid)) else {}
+        request = SlotRequest(
+            question["user"], question.get("bot"), process, wait_seconds=float(question["wait"]), now=clock()
+        )
         while True:
-            timeout = min(CALL_SECONDS, max(0.25, (patient_until - clock()) / 2))
+            timeout = request.attempt(clock())
             try:
-                return await line.call("/api/bots/start", body, timeout=timeout, **options), asked_at
+                answer = await line.call("/api/bots/start", request.body, timeout=timeout, **options)
+                return answer, request.held_since(float(answer["session"]["lease_seconds"]))
             except Refused as refused:
-                pause = max(next(pauses), min(refused.retry_after or 0.0, 2.0))
-                if refused.reason not in NOTHING_DECIDED or clock() + pause >= patient_until:
-                    left = give_up_at - clock()
-                    if not refused.worth_waiting or left <= 0:
-                        raise
-                    pause = min(refused.retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8), left)
-                    if (ticket := refused.ticket) is not None:
-                        body["ticket"], pause = ticket["id"], min(spread(TURN_SECONDS, 0.85), left)
-                        question["told"] = waiting(ticket["position"], ticket["of"], options["language"] or None)
-                    patient_until, pauses = clock() + pause + PATIENCE_SECONDS, delays()
-                # Where an answer was lost, the lease may run since the first try.
-                lost = refused.reason == "out_of_reach"
+                pause = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
+                if pause is None:
+                    raise
+            if request.place:
+                question["told"] = waiting(*request.place, options["language"] or None)
             await asyncio.sleep(pause)
-            asked_at = asked_at if lost else clock()
 
     async def _undo(self, line: Line, asking: "asyncio.Task[tuple[Answer, float]]") -> None:
         try:

@@ -9,15 +9,8 @@ from datetime import datetime
 from limiter.agent.command_line import Wanted
 from limiter.agent.limiter_api import Answer, Channel, Refused
 from limiter.agent.words import say, waiting
-from limiter.calling import (
-    ASK_AGAIN_SECONDS,
-    GONE,
-    NOTHING_DECIDED,
-    PATIENCE_SECONDS,
-    STOP_PATIENCE_SECONDS,
-    TURN_SECONDS,
-    delays,
-)
+from limiter.calling import GONE, STOP_PATIENCE_SECONDS
+from limiter.calling.start import SlotRequest
 from limiter.processes import MEASURED_AFTER_SECONDS, identity
 
 GRACE_SECONDS = 10.0
@@ -50,34 +43,24 @@ class Slot:
 
     def take(self, wanted: Wanted) -> None:
         """Ask for a slot, for `--wait` seconds where there is none. Raises Refused."""
-        body: Answer = {"user_id": wanted.user} | ({} if wanted.bot is None else {"bot_id": wanted.bot})
-        body |= self._process | ({"queue": True} if wanted.wait_seconds > 0 else {})
-        told = ""
-        clock, again, pauses = time.monotonic, os.urandom(16).hex(), delays()
-        give_up_at, patient_until, self._asked_at = clock() + wanted.wait_seconds, clock() + PATIENCE_SECONDS, clock()
+        clock, again, told = time.monotonic, os.urandom(16).hex(), ""
+        request = SlotRequest(wanted.user, wanted.bot, self._process, wait_seconds=wanted.wait_seconds, now=clock())
         while True:
-            timeout = max(0.25, (patient_until - clock()) / 2)
+            timeout = request.attempt(clock())
             try:
                 answer = self._channel.post(
-                    "/api/bots/start", body, timeout=timeout, language=self._language, again=again
+                    "/api/bots/start", request.body, timeout=timeout, language=self._language, again=again
                 )
                 break
             except Refused as refused:
-                pause = max(next(pauses), min(refused.retry_after or 0.0, 2.0))
-                if refused.reason not in NOTHING_DECIDED or clock() + pause >= patient_until:
-                    left = give_up_at - clock()
-                    if not refused.worth_waiting or left <= 0:
-                        raise
-                    pause = min(refused.retry_after or 1.0, ASK_AGAIN_SECONDS, left)
-                    if (ticket := refused.ticket) is not None:
-                        body["ticket"], pause = ticket["id"], min(TURN_SECONDS, left)
-                        if told != (told := waiting(ticket["position"], ticket["of"], self._language or None)):
-                            say(told)
-                    patient_until, pauses = clock() + pause + PATIENCE_SECONDS, delays()
-                lost = refused.reason == "out_of_reach"
+                pause = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
+                if pause is None:
+                    raise
+            if request.place and told != (told := waiting(*request.place, self._language or None)):
+                say(told)
             time.sleep(pause)
-            self._asked_at = self._asked_at if lost else clock()
         self._session = answer["session"]
+        self._asked_at = request.held_since(float(self._session["lease_seconds"]))
 
     def keep(self, cost: Callable[[], Answer]) -> None:
         """Beat from here on, telling what the bot costs once it has come up."""

@@ -23,16 +23,16 @@ import httpx
 
 from limiter import processes
 from limiter.calling import (
-    ASK_AGAIN_SECONDS,
     GONE,
     NOTHING_DECIDED,
     PATIENCE_SECONDS,
     STOP_PATIENCE_SECONDS,
-    TURN_SECONDS,
+    answer_timeout,
     delays,
+    pause,
     spread,
-    worth_waiting,
 )
+from limiter.calling.start import SlotRequest
 from limiter.client.own_cost import OwnCost
 from limiter.client.wire import Answer, Connection, Refused, Reply
 
@@ -147,9 +147,8 @@ class Stay:
         `insist`: try again whatever is said, unless the session is gone.
         """
         for delay in delays():
-            # Half of what is left, because connecting and reading each take a whole timeout.
-            left = max(0.25, (until - time.monotonic()) / 2)
-            reply = yield replace(call, timeout=min(call.timeout, left))
+            timeout = min(call.timeout, answer_timeout(until - time.monotonic()))
+            reply = yield replace(call, timeout=timeout)
             assert reply is not None
             refused = self.connection.refusal(reply)
             if refused is None:
@@ -158,7 +157,7 @@ class Stay:
             wanted = refused.reason not in GONE if insist else refused.reason in NOTHING_DECIDED
             # Decided not to count, or never sent.
             harmless = call.repeatable or refused.status or isinstance(reply, httpx.ConnectError | httpx.ConnectTimeout)
-            wait = max(delay, min(refused.retry_after or 0.0, 2.0))
+            wait = pause(delay, refused.retry_after)
             if not (wanted and harmless) or time.monotonic() + wait >= until:
                 raise refused
             yield Pause(wait)
@@ -167,31 +166,25 @@ class Stay:
         """Take a slot, asking for `wait_seconds` where there is none, in turn with others who wait. Raises Refused."""
         # So that the limiter, on the same machine, knows this process from bots that ask nobody.
         self._process = {"process": known} if (known := processes.identity()) else {}
-        body: dict[str, Any] = {"user_id": self.user_id} | self._process
-        body |= ({} if self.bot_id is None else {"bot_id": self.bot_id}) | (
-            {"queue": True} if self.wait_seconds else {}
+        request = SlotRequest(
+            self.user_id, self.bot_id, self._process, wait_seconds=self.wait_seconds, now=time.monotonic()
         )
-        call = Call("/api/bots/start", body, {"Idempotency-Key": self._idempotency_key})
-        give_up_at = time.monotonic() + self.wait_seconds
-        asked_at: float | None = None
+        headers = {"Idempotency-Key": self._idempotency_key}
         while True:
-            # The lease may run since the first try whose answer was lost.
-            asked_at = time.monotonic() if asked_at is None else asked_at
-            try:
-                answer = yield from self._answered(call, time.monotonic() + PATIENCE_SECONDS)
+            timeout = request.attempt(time.monotonic())
+            reply = yield Call("/api/bots/start", request.body, headers, timeout=timeout)
+            assert reply is not None
+            refused = self.connection.refusal(reply)
+            if refused is None:
                 break
-            except Refused as refused:
-                left = give_up_at - time.monotonic()
-                if not worth_waiting(refused.reason, refused.extra) or left <= 0:
-                    raise
-                if refused.reason != "out_of_reach":
-                    asked_at = None
-                pause = min(refused.retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8))
-                if isinstance(ticket := refused.extra.get("ticket"), dict):
-                    body["ticket"], pause = ticket["id"], spread(TURN_SECONDS, 0.85)
-                yield Pause(min(pause, left))
+            seconds = request.refused(refused.reason, refused.retry_after, refused.extra, time.monotonic())
+            if seconds is None:
+                raise refused
+            yield Pause(seconds)
+        assert isinstance(reply, httpx.Response)
+        answer = reply.json()
         self.bot_id, self.capacity = answer["session"]["bot_id"], answer["capacity"]
-        self._renewed(answer, asked_at)
+        self._renewed(answer, request.held_since(answer["session"]["lease_seconds"]))
 
     def _beating(self) -> Flow:
         """Beat three times a lease, until the session is gone or can no longer be renewed in time; then say why."""

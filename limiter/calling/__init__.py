@@ -5,21 +5,12 @@ Standard library alone: it lies on the path of what stands beside a bot.
 
 import ipaddress
 import random
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes or nothing was decided
 STOP_PATIENCE_SECONDS = 5.0  # a bot that ends waits no longer: its lease gives the slot back
-ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
-TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
 NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
-WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused", "start_rate", "box_busy"}
 GONE = frozenset({"session_ended", "session_unknown"})
-
-
-def worth_waiting(reason: str, facts: Mapping[str, Any]) -> bool:
-    """Whether asking again for a slot may help soon after that refusal: not a suspended user."""
-    return reason in WORTH_WAITING and not (reason == "user_limit" and facts.get("limit") == 0)
 
 
 def delays() -> Iterator[float]:
@@ -28,6 +19,16 @@ def delays() -> Iterator[float]:
     while True:
         yield spread(longest, 0.5)
         longest = min(2.0, longest * 2)
+
+
+def pause(delay: float, retry_after: float | None) -> float:
+    """Seconds before the next try: that delay, or what the limiter asks for where it is longer, 2 at most."""
+    return max(delay, min(retry_after or 0.0, 2.0))
+
+
+def answer_timeout(left: float) -> float:
+    """Seconds to wait for an answer of a call that may take `left`: half, for connecting and reading each take it."""
+    return max(0.25, left / 2)
 
 
 def spread(seconds: float, least: float) -> float:
