@@ -19,15 +19,15 @@ from sqlalchemy.exc import DatabaseError
 from limiter.access import make_key
 from limiter.config import Config
 from limiter.rules.changes import Write
-from limiter.rules.records import Key, Scope
+from limiter.rules.records import AuditEntry, Key, Scope
 from limiter.rules.state import State
 from limiter.store import read, schema
+from limiter.store.audit_head import ACCEPTED, AuditHead, broken_at, head_of, restore_into
 from limiter.store.backup import copy, sync
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.location import StoreError, refuse_lost, sqlite_path
 from limiter.store.lock import Lock
 from limiter.store.open import writer_of
-from limiter.store.rows import link
 from limiter.store.schema import MIGRATIONS
 
 
@@ -134,18 +134,20 @@ def migrate(config: Config) -> int:
 
 
 def check(config: Config) -> list[str]:
-    """What is wrong with the database: damage, a count that drifted, a broken audit chain. Empty where it is sound."""
+    """What is wrong with the database: damage, a count that drifted, an audit that was changed or whose newest rows are
+    gone. Empty where it is sound."""
     engine = open_reader(config.database_url)
     try:
         with reading(engine, seconds=600) as connection:
-            return list(_faults(connection))
+            return list(_faults(connection, head_of(config.database_url)))
     except DatabaseError as error:
         return [f"integrity: {error.orig}"]
     finally:
         engine.dispose()
 
 
-def _faults(connection: Connection) -> Iterator[str]:
+def _faults(connection: Connection, head: AuditHead | None) -> Iterator[str]:
+    cut = head.gap(connection) if head is not None else None
     if connection.dialect.name == "sqlite":
         integrity = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
         yield from (f"integrity: {line}" for line in integrity if line != "ok")
@@ -153,13 +155,30 @@ def _faults(connection: Connection) -> Iterator[str]:
     kept = connection.execute(select(schema.fleet.c.active)).scalar_one()
     if counted != kept:
         yield f"count: {counted} live sessions, but the counter says {kept}"
-    head = ""
-    for row in connection.execute(select(schema.audit).order_by(schema.audit.c.id)):
-        *columns, hash_ = row
-        head = link(head, tuple(columns))
-        if head != hash_:
-            yield f"audit: row {row.id} or the one before it was changed"
-            return
+    if (broken := broken_at(connection)) is not None:
+        yield f"audit: {broken}"
+    elif cut is not None:
+        yield f"audit: {cut.sentence} (you know why? limiter check --accept REASON)"
+
+
+def has_head(config: Config) -> bool:
+    """Whether the end of the audit is kept beside this database, so that `check` can say that nothing was cut off."""
+    return not head_of(config.database_url).is_new()
+
+
+def accept_audit(config: Config, reason: str) -> None:
+    """Go on from the audit as it is, though newest rows are gone; the reason is written into it.
+
+    Raises StoreError where a limiter runs on the SQLite file.
+    """
+    head = head_of(config.database_url)
+    try:
+        was = head.read()
+    except StoreError:
+        was = None
+    detail = {"head": {"row": was.row, "hash": was.hash} if was is not None else None}
+    entry = AuditEntry(int(time.time() * 1000), "cli", ACCEPTED, head.path.name, reason, detail)
+    _write(config, lambda state, now: state.audit(entry))
 
 
 def backup(config: Config, target: Path) -> None:
@@ -189,6 +208,8 @@ def restore(config: Config, source: Path) -> Path | None:
         fresh = path.with_name(path.name + ".restoring")
         fresh.unlink(missing_ok=True)
         copy(source, fresh)
+        head = head_of(config.database_url)
+        end = restore_into(fresh, head, "cli", source)
         _give_to_owner(path, fresh, lock.path)
         aside = path.with_name(f"{path.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
         found = path.exists()
@@ -199,6 +220,7 @@ def restore(config: Config, source: Path) -> Path | None:
                 part.rename(aside.with_name(aside.name + suffix))
         fresh.replace(path)
         sync(path.parent)
+        head.keep(end, force=True)
         return aside if found else None
     finally:
         lock.release()
@@ -234,7 +256,7 @@ def move(config: Config, target: str) -> dict[str, int]:
         try:
             moved = move(source, made)
             with reading(made, seconds=600) as connection:
-                if faults := list(_faults(connection)):
+                if faults := list(_faults(connection, None)):
                     raise StoreError(f"the copy is not sound: {'; '.join(faults)}")
         finally:
             source.dispose()

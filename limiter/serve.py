@@ -31,6 +31,7 @@ from limiter.http.protocol import HttpConnection
 from limiter.http.server import App
 from limiter.jobs import Job
 from limiter.jobs.alerts import Alerts
+from limiter.jobs.audit_watch import AuditWatch
 from limiter.jobs.backups import Backups
 from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.integrity import Integrity
@@ -148,9 +149,10 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
     file = _file_watch(config, writer, lock, sampler)
     database = sqlite_path(config.database_url)
     integrity = Integrity(database, lambda: committer.latency.count) if database is not None else None
+    audit = AuditWatch(writer.head, engine) if writer.head is not None else None
     alerts = Alerts(
         committer, sampler, channels, database.parent if database else None, config.console_url,
-        backups.age_seconds if backups else None, _manners(config), strangers, file, integrity,
+        backups.age_seconds if backups else None, _manners(config), strangers, file, integrity, audit,
     )  # fmt: skip
     jobs = (
         Job("sampler", sampler.run),
@@ -167,11 +169,12 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         *([Job("file", file.run)] if file else []),
         *([Job("integrity", integrity.run)] if integrity else []),
         *([Job("strangers", strangers.run)] if strangers else []),
+        *([Job("audit", audit.run)] if audit else []),
         *_watchdogs(config, committer),
     )
     services = Services(
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
-        time.monotonic(), __version__, backups, strangers, file, integrity,
+        time.monotonic(), __version__, backups, strangers, file, integrity, audit,
     )  # fmt: skip
     listening = _listen(_addresses(config.host), config.port)
     server = _server(App(services))

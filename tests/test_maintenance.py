@@ -265,6 +265,82 @@ def test_check_names_a_row_that_was_taken_out_of_the_audit(limiter: Start) -> No
     assert (ran.returncode, ran.stdout.startswith("audit: row 4 ")) == (1, True)
 
 
+def cut(path: Path, rows: str) -> None:
+    """Rows of the audit, taken out by somebody with a hand on the file."""
+    change(path, "DROP TRIGGER audit_no_delete", f"DELETE FROM audit WHERE {rows}")
+
+
+def audited(one: Limiter) -> list[Any]:
+    """The audit, oldest first."""
+    found: list[Any] = granted(one.admin("GET", "/api/admin/audit"))["items"]
+    return found[::-1]
+
+
+def test_newest_rows_that_were_cut_off_are_told_by_all_that_look_until_a_person_says_why(limiter: Start) -> None:
+    one = limiter(LIMITER_LANG="en")
+    for bots in range(2, 6):
+        one.set_limits(MAX_BOTS_PER_USER=bots)
+    newest = len(audited(one))
+    assert one.stop() == 0
+    cut(one.db_path, f"id > {newest - 2}")
+    told = f"rows {newest - 1} to {newest} are missing at the end"
+    ran = one.run("check")
+    assert (ran.returncode, ran.stdout.startswith(f"audit: {told}")) == (1, True), ran.stdout
+    one.client = one.new_client()
+    one.serve()
+    health = wait_until(lambda: (h := one.client.get("/api/admin/health").json())["status"] == "degraded" and h, 10)
+    assert told in health["checks"]["audit"]["detail"]
+    wait_until(lambda: any(row["kind"] == "audit" for row in one.admin("GET", "/api/admin/alerts").json()["items"]), 15)
+    for bots in (6, 7, 8, 9):
+        one.set_limits(MAX_BOTS_PER_USER=bots)  # the place of what is gone is taken again: it is told all the same
+    assert one.stop() == 0
+    ran = one.run("check")
+    assert (ran.returncode, f"row {newest} is not the one that was written" in ran.stdout) == (1, True), ran.stdout
+    assert f"row {newest} is not" in one.run("doctor").stdout
+    assert "sound" in done(one, "check", "--accept", "taken out for the tax office")
+    one.client = one.new_client()
+    one.serve()
+    assert one.client.get("/api/admin/health").json()["checks"]["audit"]["ok"]
+    row = audited(one)[-1]
+    assert (row["action"], row["reason"]) == ("audit_accepted", "taken out for the tax office")
+    assert row["detail"]["head"]["row"] == newest
+
+
+def test_rows_that_are_cut_off_under_a_running_limiter_are_told_by_check(limiter: Start) -> None:
+    one = limiter()
+    for bots in range(2, 6):
+        one.set_limits(MAX_BOTS_PER_USER=bots)
+    newest = len(audited(one))
+    cut(one.db_path, f"id > {newest - 2}")
+    assert "missing at the end" in one.run("check").stdout
+    one.set_limits(MAX_BOTS_PER_USER=9)
+    ran = one.run("check")
+    assert (ran.returncode, f"row {newest + 1} does not follow row {newest - 2}" in ran.stdout) == (1, True), ran.stdout
+
+
+def test_an_older_backup_is_said_to_be_one_and_an_older_copy_put_there_by_hand_is_not(
+    limiter: Start, tmp_path: Path
+) -> None:
+    one = limiter(LIMITER_LANG="en")
+    done(one, "backup", str(tmp_path / "older.db"))
+    for bots in range(2, 6):
+        one.set_limits(MAX_BOTS_PER_USER=bots)
+    newest = len(audited(one))
+    assert one.stop() == 0
+    kept = {name: (tmp_path / name).read_bytes() for name in ("limiter.db", "limiter.db.audit-head")}
+    one.db_path.write_bytes((tmp_path / "older.db").read_bytes())
+    assert "missing at the end" in one.run("check").stdout
+    for name, data in kept.items():
+        (tmp_path / name).write_bytes(data)
+    done(one, "restore", str(tmp_path / "older.db"))
+    assert done(one, "check").strip() == "sound: integrity, count and audit chain"
+    one.client = one.new_client()
+    one.serve()
+    row = audited(one)[-1]
+    assert (row["action"], row["target"], row["detail"]["head"]["row"]) == ("restore", "older.db", newest)
+    assert one.client.get("/api/admin/health").json()["checks"]["audit"]["ok"]
+
+
 def test_check_tells_a_count_that_drifted(limiter: Start) -> None:
     one = limiter()
     one.fill(2)

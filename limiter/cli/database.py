@@ -62,12 +62,21 @@ def migrate() -> None:
 
 
 @click.command()
-def check() -> None:
-    """Look for damage, a count that drifted, a broken audit chain. Status 1 where something is wrong."""
+@click.option("--accept", metavar="REASON", help="Newest audit rows are gone, and you know why.")
+def check(accept: str | None) -> None:
+    """Look for damage, a count that drifted, an audit that was changed or cut off. Status 1 where one is found."""
     from limiter import maintenance
 
     with sentences():
-        found = maintenance.check(with_config())
+        settings = with_config()
+        if accept:
+            maintenance.accept_audit(settings, accept)
+        found = maintenance.check(settings)
+        whole = maintenance.has_head(settings)
     sound = told(fr="sain : intégrité, compte et chaîne d'audit", en="sound: integrity, count and audit chain")
-    click.echo("\n".join(found) or sound)
+    unknown = told(
+        fr=" ; rien à côté de cette base ne dit où finissait l'audit",
+        en="; nothing beside this database says where the audit ended",
+    )
+    click.echo("\n".join(found) or sound + ("" if whole else unknown))
     sys.exit(1 if found else 0)

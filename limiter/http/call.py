@@ -17,6 +17,7 @@ from limiter.config import Config
 from limiter.http.protocol import HttpRequest
 from limiter.http.wire import Answer, identifier, instant
 from limiter.jobs import Job
+from limiter.jobs.audit_watch import AuditWatch
 from limiter.jobs.backups import Backups
 from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.integrity import Integrity
@@ -63,6 +64,7 @@ class Services:
     strangers: StrangerWatch | None = None
     file: FileWatch | None = None
     integrity: Integrity | None = None
+    audit: AuditWatch | None = None
     in_flight: int = 0
     kept: dict[str, tuple[int, Any]] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from limiter.channels import TRY_SECONDS, Channel
 from limiter.committer import Committer
+from limiter.jobs.audit_watch import AuditWatch
 from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.integrity import Integrity
 from limiter.jobs.sampler import Sampler
@@ -49,7 +50,7 @@ class Alerts:
 
     `backup_age` is that of the newest backup in seconds; None where none are made. `manners` say when to be quiet.
     `strangers`: None where nobody looks for bots without a slot. `file`, `integrity`: None where there is no
-    file to look at.
+    file to look at; `audit`: None where nobody looks.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Alerts:
         strangers: StrangerWatch | None = None,
         file: FileWatch | None = None,
         integrity: Integrity | None = None,
+        audit: AuditWatch | None = None,
     ) -> None:
         self.committer = committer
         self.sampler = sampler
@@ -75,6 +77,7 @@ class Alerts:
         self.strangers = strangers
         self.file = file
         self.integrity = integrity
+        self.audit = audit
         self._reminded_at = committer.clock.now()
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._observed_at = float("-inf")
@@ -131,6 +134,7 @@ class Alerts:
             outage_since=self._away_since if back else None,
             strangers=self.strangers.lasting if self.strangers is not None else (),
             damage=self.integrity.damage if self.integrity is not None else None,
+            audit_cut=self.audit is not None and self.audit.gap is not None,
         )
 
     async def _deliver(self, due: list[Delivery]) -> None:

@@ -58,6 +58,12 @@ RULES = (
         "🧱 Database damaged: restore a backup ({problem})",
     ),
     Alert(
+        "audit",
+        "failure",
+        "✂️ La fin du journal d'audit manque ou a changé : « limiter check » dit quoi",
+        "✂️ The end of the audit is missing or was changed: `limiter check` says what",
+    ),
+    Alert(
         "strangers",
         "warning",
         "👻 Bots sans place : {n}, dont le processus {pid} ({name}). Une place : limiter run --adopt {pid} --user U",

@@ -34,7 +34,7 @@ OUTAGE_SECONDS = 10.0  # a database that was away for less is not told
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """What the rules look at beside the state; None: not known, or not watched. `strangers`: seen twice in a row.
-    `damage`: what is wrong with the pages of the database.
+    `damage`: what is wrong with the pages of the database; `audit_cut`: whether newest rows of the audit are gone.
 
     `outage_since` is when a database that is back now went away (UTC ms).
     """
@@ -46,6 +46,7 @@ class Vitals:
     outage_since: int | None = None
     strangers: Sequence[Stranger] | None = None
     damage: str | None = None
+    audit_cut: bool = False
 
 
 # -- occupancy
@@ -209,6 +210,7 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
         "drift": (None if state.drift is None else state.drift > 0, {"drift": state.drift or 0}),
         "damage": (vitals.damage is not None, {"problem": vitals.damage or ""}),
+        "audit": (vitals.audit_cut, {}),
         "strangers": (None if strangers is None else bool(strangers), {"n": len(strangers or ()), **first}),
     }
 

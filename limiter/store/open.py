@@ -1,6 +1,7 @@
 """Which writer a database has: the only one of a SQLite file, or one of several on PostgreSQL, whose driver takes time
 and memory that a file does not need."""
 
+from limiter.store.audit_head import head_of
 from limiter.store.backup import copy_before_migration
 from limiter.store.engine import open_writer
 from limiter.store.location import sqlite_path
@@ -14,7 +15,7 @@ def writer_of(url: str, retention: Retention = Retention()) -> Writer:
     copy_before_migration(url)
     engine = open_writer(url)
     if sqlite_path(url) is not None:
-        return SqliteWriter(engine, retention)
+        return SqliteWriter(engine, retention, head_of(url))
     from limiter.store.postgres_writer import PostgresWriter
 
-    return PostgresWriter(engine, retention)
+    return PostgresWriter(engine, retention, head_of(url))

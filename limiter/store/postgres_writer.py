@@ -25,6 +25,7 @@ from limiter.rules.limits import Setting
 from limiter.rules.records import KeptRefusal
 from limiter.rules.state import SHARED, State
 from limiter.store import incidents, journal, limits, restore
+from limiter.store.audit_head import AuditHead
 from limiter.store.driver import Driver
 from limiter.store.fetch import fetch, named
 from limiter.store.location import StoreError
@@ -65,12 +66,12 @@ class PostgresWriter:
 
     alone = False
 
-    def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, retention: Retention = Retention(), head: AuditHead | None = None) -> None:
+        self.engine, self.head = engine, head
         self.leads = False
         self._driver = self._connect()
         self._sql = Statements(engine.dialect)
-        self._saver = Saver(self._driver, self._sql, retention)
+        self._saver = Saver(self._driver, self._sql, retention, head)
         self.name = secrets.token_hex(8)  # two containers may have the same host name and process id
         self.zone: tzinfo = UTC
         self.channels: tuple[str, ...] = ()
@@ -206,8 +207,9 @@ class PostgresWriter:
         self.connection.rollback()
 
     def commit(self) -> None:
-        """Make it durable."""
+        """Make it durable, and write down outside of the database where the audit ends."""
         self._driver.commit()
+        self._saver.keep_head()
 
     def committed(self, state: State) -> None:
         """Move on what this object remembers of the database, now that the batch is durable."""

@@ -11,6 +11,7 @@ from limiter.rules.records import AuditEntry, KeptRefusal, RefusalRecord, Snapsh
 from limiter.rules.snapshots import FIGURES
 from limiter.rules.state import State
 from limiter.store import incidents, schema, usage
+from limiter.store.audit_head import ACCEPTED, BEGUN, AuditHead, End, end_of
 from limiter.store.driver import Driver
 from limiter.store.flood import Flood
 from limiter.store.retention import Retention
@@ -41,9 +42,11 @@ def _steps(at: int) -> list[tuple[int, int]]:
 class Saver:
     """Writes batches, and remembers what it needs of the rows before: ids, the end of the audit's chain, the flood."""
 
-    def __init__(self, driver: Driver, statements: Statements, retention: Retention) -> None:
-        self.driver, self.statements = driver, statements
-        self._audit: tuple[int, str] = (0, "")
+    def __init__(self, driver: Driver, statements: Statements, retention: Retention, head: AuditHead | None) -> None:
+        self.driver, self.statements, self.head = driver, statements, head
+        self._audit = End(0, "")
+        self._accepted = False  # in this batch, by a person: that rows are gone
+        self._kept: End | None = None  # what the file is to say once the batch is durable
         self._flood = Flood()
         self.trimmer = Trimmer(driver, statements, retention)
         self._rolled = 0  # hours before this one are in usage_hours
@@ -55,11 +58,7 @@ class Saver:
     def read_ends(self, *, audit: bool = True, refusals: bool = True) -> None:
         """Read where the audit and the refusals end: at the start, and in a batch where others may have written."""
         if audit:
-            column = schema.audit.c
-            last = self.driver.connection.execute(
-                select(column.id, column.hash).order_by(column.id.desc()).limit(1)
-            ).first()
-            self._audit = (last.id, last.hash) if last else (0, "")
+            self._audit = end_of(self.driver.connection)
         if refusals:
             highest = select(func.coalesce(func.max(schema.refusals.c.id), 0))
             self._flood.next_id = int(self.driver.connection.execute(highest).scalar_one()) + 1
@@ -67,6 +66,18 @@ class Saver:
     def after_commit(self, step: Callable[[], object]) -> None:
         """Have this done once the batch is durable."""
         self._after.append(step)
+
+    def keep_head(self) -> None:
+        """Write down outside of the database where the audit ends: the batch is durable, nobody was answered yet."""
+        if self.head is not None and self._kept is not None:
+            self.head.keep(self._kept, force=self._accepted)
+        self._kept = None
+
+    def begin_head(self, now: int) -> None:
+        """Write into an audit that has no file beside it that one is begun: who removed it left this trace."""
+        if self.head is not None and self.head.is_new() and self._audit.row:
+            last = {"row": self._audit.row, "hash": self._audit.hash}
+            self._chain([AuditEntry(now, "start", BEGUN, self.head.path.name, "", last)])
 
     def committed(self, state: State) -> None:
         """Move on: the batch is durable."""
@@ -79,6 +90,7 @@ class Saver:
     def forget(self) -> None:
         """The batch is not written: what is remembered is what was."""
         self._after.clear()
+        self._kept = None
 
     # -- a batch
 
@@ -86,6 +98,7 @@ class Saver:
         """Write what the batch changed, and the refusals that wait. Of several processes, only the one that leads
         writes how long the fleet was in each status: all of them saw the same."""
         self._after.clear()
+        self._kept = None
         changes, run, sql = state.changes, self.driver.execute, self.statements
         self._sessions(state)
         if changes.trades:
@@ -209,7 +222,9 @@ class Saver:
             connection.execute(table.insert(), dict(row))
 
     def _chain(self, entries: Sequence[AuditEntry]) -> None:
-        number, head = self._audit
+        self._accepted = any(entry.action == ACCEPTED for entry in entries)
+        follows = self.head is not None and (self._accepted or self.head.gap(self.driver.connection) is None)
+        number, head = self._audit.row, self._audit.hash
         rows = []
         for entry in entries:
             number += 1
@@ -218,7 +233,9 @@ class Saver:
             head = link(head, row)
             rows.append((*row, head))
         self._insert("audit", rows)
-        self.after_commit(lambda: setattr(self, "_audit", (number, head)))
+        end = End(number, head)
+        self._kept = end if follows else None
+        self.after_commit(lambda: setattr(self, "_audit", end))
 
     def _refusals(self, refused: list[RefusalRecord]) -> None:
         self._saved_refusals = len(refused)

@@ -16,6 +16,7 @@ from limiter.rules.limits import Setting
 from limiter.rules.records import KeptRefusal
 from limiter.rules.state import State
 from limiter.store import limits, restore
+from limiter.store.audit_head import AuditHead
 from limiter.store.driver import Driver
 from limiter.store.engine import is_busy
 from limiter.store.fetch import fetch, named
@@ -40,12 +41,12 @@ class SqliteWriter:
     alone = True
     leads = True
 
-    def __init__(self, engine: Engine, retention: Retention = Retention()) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, retention: Retention = Retention(), head: AuditHead | None = None) -> None:
+        self.engine, self.head = engine, head
         self.lost: str | None = None
         """Why nothing may be written: no later process would find it (store/watched_file.py)."""
         self._driver = Driver(engine)
-        self._saver = Saver(self._driver, Statements(engine.dialect), retention)
+        self._saver = Saver(self._driver, Statements(engine.dialect), retention, head)
 
     @property
     def trimmer(self) -> Trimmer:
@@ -131,8 +132,9 @@ class SqliteWriter:
         self.connection.rollback()
 
     def commit(self) -> None:
-        """Make it durable."""
+        """Make it durable, and write down outside of the database where the audit ends."""
         self._driver.commit()
+        self._saver.keep_head()
 
     def committed(self, state: State) -> None:
         """Move on what this object remembers of the database, now that the batch is durable."""
@@ -164,6 +166,8 @@ class SqliteWriter:
         self.connection.rollback()
         self.begin()
         self._saver.versions(State(in_force), versions, [])
+        self._saver.read_ends()
+        self._saver.begin_head(now)
         self.commit()
         state = restore.read_state(self.connection, in_force, zone, now, channels)
         restore.book_the_rest(self.connection, state, now)

@@ -15,6 +15,7 @@ from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
 from limiter.rules.records import KeptRefusal
 from limiter.rules.state import State
+from limiter.store.audit_head import AuditHead
 from limiter.store.trimmer import Trimmer
 
 
@@ -28,6 +29,9 @@ class Writer(Protocol):
     @property
     def leads(self) -> bool:
         """Whether this one does what only one may do: tell operators, follow the launch plan."""
+
+    head: AuditHead | None
+    """Where the end of the audit is kept beside the database; None: nowhere."""
 
     @property
     def trimmer(self) -> Trimmer:

@@ -17,7 +17,9 @@ from limiter.system_limits import VPS_SIZES
 
 DAYS = 7
 LIKELY = 0.5  # the chance from which on the forecast is told
-SHOWN_AS_ALERTS = ("snapshots", "disk", "clock", "backup", "count", "integrity", "database", "decisions", "accepting")
+SHOWN_AS_ALERTS = (
+    "snapshots", "disk", "clock", "backup", "count", "integrity", "audit", "database", "decisions", "accepting",
+)  # fmt: skip
 """Checks of health that open an incident of their own, or that close the door, which the header tells."""
 
 

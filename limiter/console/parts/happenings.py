@@ -70,6 +70,9 @@ def action_text(entry: dict[str, Any]) -> str:
         "acknowledge": t("{actor} acknowledged {target}", actor=actor, target=target),
         "alert_test": t("{actor} sent a test to the channels", actor=actor),
         "key": t("{actor} made key {target}", actor=actor, target=target),
+        "restore": t("{actor} restored the backup {target}", actor=actor, target=target),
+        "audit_head": t("the file {target} that keeps the end of the audit is begun", target=target),
+        "audit_accepted": t("{actor} accepted that newest rows of the audit are gone", actor=actor),
         "revoke": t("{actor} revoked key {target}", actor=actor, target=target),
     }.get(entry["action"], f"{actor} · {entry['action']} {target}")
     return said + tail
