@@ -13,6 +13,7 @@ from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.receipts import receipt
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, view
 from limiter.console.parts import happenings, then
+from limiter.console.parts.limits import ahead
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import Span
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
@@ -36,19 +37,23 @@ def draw(sign_in: SignIn, span: Span) -> None:
     figures(history, span)
     stats = data.live(sign_in).stats
     comfort = stats.system.recommended_max_bots if stats else None
-    marks, width = happenings.marks(shown), history.width_ms
+    limits = data.read(read.limits.read)
+    drawn, course, to_come = ahead.beyond(shown, limits)
+    marks, width = [*happenings.marks(shown), *to_come], history.width_ms
     chart = capacity.capacity(
-        history.bots, shown, view(), width_ms=width, marks=marks, comfort=comfort, brush=True, height=340
+        history.bots, drawn, view(), width_ms=width, marks=marks, comfort=comfort, ahead=course, brush=True, height=340
     )
     with st.container(border=True):
         alt = t("Bots against the limit of each time")
         st.altair_chart(chart, key="bots", on_select=zoom, selection_mode="span", alt=alt)
         if not history.refused.empty:
-            chart = capacity.refusals(history.refused, shown, view(), width_ms=width)
+            chart = capacity.refusals(history.refused, drawn, view(), width_ms=width)
             st.altair_chart(chart, key="refusals", alt=t("Refusals by reason"))
-        chart = capacity.box(history.bots, shown, view(), width_ms=width, guards=GUARDS)
+        chart = capacity.box(history.bots, drawn, view(), width_ms=width, guards=GUARDS)
         st.altair_chart(chart, key="box", alt=t("CPU and RAM in percent"))
-        st.caption(legend(history, span, shown))
+        if limits is not None:
+            st.markdown(" · ".join(filter(None, (ahead.in_force(limits), ahead.coming(limits)))))
+        st.caption(legend(history, span, shown, bool(course)))
     downloads(history, shown)
 
 
@@ -62,11 +67,12 @@ def zoom() -> None:
     """Stand on the range that was drawn."""
     selection = st.session_state["bots"]["selection"].get("span", {})
     if ends := selection.get("at"):
-        time_range.choose(ends[0], ends[-1])
+        now = times.now()  # of what is to come there are no samples
+        time_range.choose(*(min(one, now) for one in ends))
         st.session_state["zoomed"] = True
 
 
-def legend(history: History, span: Span, shown: Span) -> str:
+def legend(history: History, span: Span, shown: Span, foretold: bool) -> str:
     """What the lines are, how exact, and where they start."""
     source = {5: t("5-second snapshots"), 60: t("minute means"), 3600: t("hour means")}[history.step]
     start = t("Nothing is known before {time}: the charts start there.", time=times.when(shown.start))
@@ -80,6 +86,8 @@ def legend(history: History, span: Span, shown: Span) -> str:
         t("Dashed: the limit of that time. Dotted: comfortable for this box, and the guards. Gaps: no data."),
         t("Drag over the bots to zoom."),
     ]
+    if foretold:
+        parts.append(t("Right of now: the limit as windows, plan and probation will have it."))
     return " ".join(parts)
 
 

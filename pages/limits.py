@@ -5,7 +5,7 @@ import streamlit as st
 from limiter.console import data, frame
 from limiter.console.kit import url_widgets
 from limiter.console.kit.words import t
-from limiter.console.parts.limits import preview, schedule, system, users, versions
+from limiter.console.parts.limits import preview, probation, schedule, system, users, versions
 from limiter.store import read
 
 sign_in = frame.begin()
@@ -18,7 +18,7 @@ if limits is None:
     st.stop()
 assert limits is not None
 preview.undo_banner(sign_in, limits)
-schedule.probation_bar(sign_in)
+frame.live(frame.ticking(5))(probation.bar)(sign_in)
 part = url_widgets.tabs(t("Part"), "tab", PARTS)
 st.caption(t("Version {n} is in force.", n=limits.version))
 preview.propose_from_url(sign_in, limits)

@@ -12,6 +12,7 @@ from limiter.console.kit import times
 from limiter.console.kit.cards import Card, Tone, cards, timeline
 from limiter.console.kit.words import number, percent, t, tn, view
 from limiter.console.parts import drain, happenings, to_do
+from limiter.console.parts.limits import ahead, probation
 from limiter.console.parts.sessions import waiting
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import DAY, HOUR, MINUTE, Span
@@ -32,7 +33,13 @@ def now_taken(sign_in: SignIn) -> None:
     with st.container(border=True, gap="xxsmall"):
         said = t("{current} of {limit} slots taken", current=number(current), limit=number(limit))
         st.altair_chart(statuses.scale(current, limit, view(), comfort=comfort), key="scale", alt=said)
-        st.caption(beside(comfort, max(current, limit, 1), stats.limits["ALERT_THRESHOLD"] or 0))
+        below, limits = (
+            [beside(comfort, max(current, limit, 1), stats.limits["ALERT_THRESHOLD"] or 0)],
+            data.read(read.limits.read),
+        )
+        if limits is not None and (soon := ahead.coming(limits)):
+            below.append(soon)
+        st.caption(" · ".join(below))
     now = times.now()
     figures(stats, data.table(read.history.pulse, now - HOUR, now), now)
 
@@ -196,6 +203,7 @@ def first_steps() -> None:
 
 if empty():
     first_steps()
+frame.live(frame.ticking(5))(probation.bar)(sign_in)
 frame.live(frame.ticking(10))(tasks)(sign_in)
 frame.live(frame.ticking(5))(drain.progress)(sign_in)
 frame.live(frame.ticking(5))(now_taken)(sign_in)

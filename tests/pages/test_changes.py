@@ -1,7 +1,9 @@
 """Every change that a page offers, carried out on a real limiter and seen in its API."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -130,25 +132,38 @@ def test_a_raise_on_probation_is_confirmed_from_its_bar(open_page: Open, world: 
     app.button(key="probation-confirm").click().run()
     assert ask(world, "admin/limits")["probation"] is None and value_of(world, "MAX_TRADES_PER_DAY") == 450
     assert "on probation" not in shown(app)
-    ask(world, "admin/limits", "PATCH", changes={"MAX_TRADES_PER_DAY": 460}, reason="t", confirm_within=600)
-    app = open_page(world, "limits")
+
+
+def test_a_raise_on_probation_heads_the_overview_and_is_taken_back_there(open_page: Open, world: World) -> None:
+    raised = {"changes": {"MAX_CONCURRENT_BOTS": 210}, "override_guard": True, "confirm_within": 600}
+    ask(world, "admin/limits", "PATCH", reason="evening", **raised)
+    ends_at = datetime.fromisoformat(ask(world, "admin/limits")["probation"]["ends_at"])
+    clock = f"{ends_at.astimezone(ZoneInfo('Europe/Paris')):%H:%M}"
+    assert f"**210 bots until {clock} unless confirmed**, then 200 bots." in shown(open_page(world))
+    assert "sauf confirmation" in shown(open_page(world, scope="admin:read", locale="fr-FR"))
+    app = open_page(world)
     app.text_input(key="probation-reason").set_value("no")
     app.button(key="probation-back").click().run()
-    assert ask(world, "admin/limits")["probation"] is None and value_of(world, "MAX_TRADES_PER_DAY") == 450
+    assert ask(world, "admin/limits")["probation"] is None and value_of(world, "MAX_CONCURRENT_BOTS") == 200
 
 
 def test_a_window_is_added_shown_and_removed(open_page: Open, world: World) -> None:
     app = open_page(world, "limits", tab="windows")
+    app.number_input(key="window-bots").set_value(250)
     app.text_input(key="window-reason").set_value("evening")
     app.button(key="window-add").click().run()
     (window,) = ask(world, "admin/windows")["windows"]
     assert (window["from"], window["to"], window["MAX_CONCURRENT_BOTS"], len(window["days"])) == (
         "18:00",
         "22:00",
-        200,
+        250,
         7,
     )
     assert "18:00 – 22:00" in shown(app)
+    for page in ("history", "overview"):
+        app = open_page(world, page)
+        assert "next: 2" in shown(app) + str([one.value for one in app.caption]), page
+    app = open_page(world, "limits", tab="windows")
     app.text_input(key="window-reason-0").set_value("no more")
     app.button(key="window-remove-0").click().run()
     assert ask(world, "admin/windows")["windows"] == []

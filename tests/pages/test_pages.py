@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import altair as alt
@@ -9,6 +11,8 @@ import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from limiter.console.view import HOUR
+from limiter.rules.schedule import DAYS, MAX
 from tests.journeys.console_process import ROOT
 from tests.pages.conftest import Open, World
 
@@ -185,6 +189,20 @@ def test_the_hours_of_the_day_stand_in_their_order(open_page: Open, busy: World)
     axes = [layer["encoding"]["x"] for spec in specs for layer in spec["layer"] if "x" in layer["encoding"]]
     hours = next(axis["sort"] for axis in axes if axis["field"] == "x")
     assert hours == sorted(hours, key=int) and len(hours) == 24
+
+
+def test_history_draws_the_windows_ahead(open_page: Open, busy: World) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=6)
+    window = {"days": list(DAYS), "from": f"{begins:%H:%M}", "to": f"{begins + timedelta(hours=1):%H:%M}", MAX: 333}
+    with httpx.Client(base_url=busy.url, headers={"Authorization": f"Bearer {busy.key}"}) as http:
+        http.put("/api/admin/windows", json={"windows": [window], "reason": "t"}).raise_for_status()
+        charts = [one.proto for one in open_page(busy, "history", range="7d").get("vega_lite_chart")]
+        http.request("DELETE", "/api/admin/windows", json={"reason": "t"}).raise_for_status()
+    assert len(charts) == 3
+    domains = [[layer["encoding"]["x"]["scale"]["domain"] for layer in spec["layer"] if "x" in layer["encoding"]]
+               for spec in (json.loads(chart.spec) for chart in charts)]  # fmt: skip
+    assert all(domain == domains[0][0] for of_chart in domains for domain in of_chart), "one x for all three"
+    assert domains[0][0][1] - 1000 * time.time() > 24 * HOUR, "a quarter of the week"
 
 
 def test_overview_says_that_nobody_would_be_told_and_joins_what_repeats(open_page: Open, busy: World) -> None:

@@ -50,11 +50,13 @@ def bands(rows: pd.DataFrame, width_ms: int, end: int) -> pd.DataFrame:
 
 def capacity(
     rows: pd.DataFrame, span: Span, view: View, *, width_ms: int, marks: Sequence[Mark] = (),
-    comfort: int | None = None, brush: bool = False, height: int = 330,
+    comfort: int | None = None, ahead: Sequence[tuple[int, int]] = (), brush: bool = False, height: int = 330,
 ) -> alt.LayerChart:  # fmt: skip
-    """Bots (low, mean, high, limit) on the four statuses; `comfort` dotted; a drag selects a `span` where `brush`."""
+    """Bots (low, mean, high, limit) on the four statuses; `comfort` dotted; a drag selects a `span` where `brush`.
+    `ahead`: the limit to come as (instant, limit), from the end of what was on, up to the end of the span."""
     t, look = view.t, tones(dark=view.dark)
-    top = float(max((rows["limit"] * 1.15).max(), (rows["high"] * 1.05).max(), 1))
+    highest = max((limit for _, limit in ahead), default=0)
+    top = float(max((rows["limit"] * 1.15).max(), (rows["high"] * 1.05).max(), 1.15 * highest, 1))
     x, title = time_x(span, view), t("bots")
     bots, statuses = alt.Chart(said(with_gaps(rows, width_ms), view)), alt.Chart(bands(rows, width_ms, span.end))
     tint = coloured("band", {name: one.colour for name, one in STATUSES.items()})
@@ -67,6 +69,14 @@ def capacity(
             x=x, y=value_y("limit", title, top)
         ),
     ]
+    if ahead:
+        course = pd.DataFrame([*ahead, (span.end, ahead[-1][1])], columns=["at", "limit"])
+        to_come: dict[str, Any] = dashed | {"color": look.accent}
+        layers.append(
+            alt.Chart(course)
+            .mark_line(interpolate="step-after", clip=True, strokeDash=[6, 4], **to_come)
+            .encode(x=x, y=value_y("limit", title, top))
+        )
     if comfort is not None and comfort < top:
         level = alt.Chart(pd.DataFrame({"comfort": [comfort]}))
         layers.append(level.mark_rule(strokeDash=[1, 4], **dashed).encode(y=value_y("comfort", title, top)))
@@ -144,6 +154,7 @@ def marked(marks: Sequence[Mark], span: Span, view: View, x: alt.X) -> list[alt.
     found = [base.mark_rule(color=accent, strokeWidth=1.4)]
     for side, dx in (("left", 5), ("right", -5)):
         look: dict[str, Any] = {"align": side, "dx": dx, "dy": 9, "fontSize": 11, "baseline": "middle", "color": accent}
+        look["clip"] = True  # what is not shown there would make the plot narrower than those beneath it
         here = f"(width > {NARROW} ? datum.wide : datum.phone) === '{side}'"
         shown = alt.condition(here, alt.value(1), alt.value(0))
         found.append(base.mark_text(**look).encode(y=alt.value(0), text="label:N", opacity=shown))

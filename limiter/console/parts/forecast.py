@@ -8,7 +8,7 @@ from limiter.console import data
 from limiter.console.charts.forecast import ahead
 from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, percent, t, view
-from limiter.console.parts.limits.schedule import outlook
+from limiter.console.parts.limits.ahead import outlook
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import DAY, HOUR, Span
 from limiter.rules.schedule import MAX

@@ -76,6 +76,16 @@ def test_what_is_not_there_is_not_drawn() -> None:
     assert "params" not in str(flat.to_dict())
 
 
+def test_the_limit_to_come_is_drawn_on_from_the_end_of_what_was() -> None:
+    course = [(NOON + HOUR, 200), (NOON + 90 * MINUTE, 300)]
+    chart = capacity(rows([NOON]), Span(NOON, NOON + 2 * HOUR), VIEW, width_ms=MINUTE, ahead=course)
+    (line,) = [one for one in of_kind(chart, "line") if one["rows"][0]["at"] == NOON + HOUR]
+    assert [(row["at"] - NOON, row["limit"]) for row in line["rows"]] == [
+        (HOUR, 200), (90 * MINUTE, 300), (2 * HOUR, 300),
+    ]  # fmt: skip
+    assert line["mark"]["interpolate"] == "step-after" and line["encoding"]["y"]["scale"]["domain"] == [0, 345]
+
+
 def test_a_drag_selects_a_span() -> None:
     params = drawn(rows([NOON]), brush=True).to_dict()["params"]
     assert params[0]["name"] == "span" and params[0]["select"] == {"type": "interval", "encodings": ["x"]}

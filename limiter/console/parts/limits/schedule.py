@@ -1,115 +1,26 @@
-"""What changes MAX_CONCURRENT_BOTS by itself: a change on probation, peak windows, the plan; and what holds next."""
+"""Peak windows: those that stand, the form for one more, and what holds next."""
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import time
-from itertools import islice
-from typing import Any
 
 import streamlit as st
 
-from limiter.answers.limits import ChangeAnswer
 from limiter.console import data
-from limiter.console.kit import tables, times
+from limiter.console.kit import times
 from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import language, number, t, tn, value_text
-from limiter.console.parts.limits.describe import sources
+from limiter.console.parts.limits import ahead
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.console.view import DAY
 from limiter.rules.guards import said
 from limiter.rules.limits import Limits
-from limiter.rules.schedule import DAYS, MAX, OpenWindow, Outlook, PeakWindow, Schedule
+from limiter.rules.schedule import DAYS, MAX, OpenWindow, PeakWindow, Schedule
 from limiter.store import read
-
-AHEAD_DAYS = 14
-MOST = 8  # changes that are listed
-
-
-def outlook(limits: Limits) -> Outlook:
-    """What will hold if nobody touches it."""
-    plan, schedule = data.read(read.limits.read_plan), data.read(read.limits.read_schedule)
-    return Outlook(limits, plan, schedule, data.settings().timezone)
 
 
 def days() -> dict[str, str]:
     """The days of the week, short."""
     names = t("Mon"), t("Tue"), t("Wed"), t("Thu"), t("Fri"), t("Sat"), t("Sun")
     return dict(zip(DAYS, names, strict=True))
-
-
-# -- probation
-
-
-def probation_bar(sign_in: SignIn) -> None:
-    """The change on probation: when it goes back, and the two ways to end that now."""
-    probation = data.read(read.limits.read_schedule).probation
-    if probation is None:
-        return
-    back = ", ".join(f"{name} {value_text(setting.value)}" for name, setting in probation.back.items())
-    with st.container(border=True, key="probation-bar"):
-        st.warning(
-            t(
-                "Version {version} is on probation: at {time} it goes back to {back}, or where a guard holds a minute.",
-                version=probation.version,
-                time=times.when(probation.ends_at),
-                back=back,
-            ),
-            icon=":material/timer:",
-        )
-        if not sign_in.may_change:
-            return
-        reason_field("probation-reason")
-        limiter = data.admin(sign_in)
-        with st.container(horizontal=True):
-            st.button(
-                t("Confirm: it stays"),
-                type="primary",
-                key="probation-confirm",
-                on_click=act,
-                args=(
-                    functools.partial(limiter.confirm_limits, probation.version),
-                    "probation-reason",
-                    t("Version {n} stays.", n=probation.version),
-                ),
-            )
-            st.button(
-                t("Go back now"),
-                key="probation-back",
-                on_click=act,
-                args=(lambda why: take_back(sign_in, probation.back, why), "probation-reason", t("It has gone back.")),
-            )
-
-
-def take_back(sign_in: SignIn, back: Mapping[str, Any], why: str) -> ChangeAnswer:
-    """The values before it, as a change by hand."""
-    changes = {
-        name: None if setting.source not in ("live", "window") else "none" if setting.value is None else setting.value
-        for name, setting in back.items()
-    }
-    return data.admin(sign_in).change_limits(changes, why)
-
-
-# -- what holds next
-
-
-def coming(limits: Limits) -> None:
-    """The source of the value in force, and the next changes of it."""
-    now, ahead = times.now(), outlook(limits)
-    causes = {"window": t("window"), "plan": t("launch plan"), "probation": t("probation"), "base": t("end")}
-    rows = [
-        {t("time"): times.when(at), MAX: value, t("why"): causes[cause]}
-        for at, value, cause in islice(ahead.changes(now, now + AHEAD_DAYS * DAY), MOST)
-    ]
-    source = sources()[limits.settings[MAX].source]
-    st.header(t("What holds next"), anchor=False)
-    st.markdown(t("Now: **{n}** ({source})", n=number(limits.whole(MAX)), source=source))
-    if rows:
-        tables.show(rows)
-    else:
-        st.caption(t("Nothing changes it by itself in the next {n} days.", n=AHEAD_DAYS))
-
-
-# -- windows
 
 
 def draw(sign_in: SignIn, limits: Limits) -> None:
@@ -130,7 +41,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
         st.caption(t("No window."))
     if sign_in.may_change:
         form(sign_in, schedule)
-    coming(limits)
+    ahead.listed(limits)
 
 
 def opened(window: OpenWindow) -> str:
