@@ -107,6 +107,10 @@ class View:
         text = f"{moment.day} {MONTHS[self.language][moment.month - 1]}"
         return f"{DAYS[self.language][moment.weekday()]} {text}" if weekday else text
 
+    def date(self, day: str) -> str:
+        """The same of a date as the API writes it, 2026-11-24: a date is in no zone."""
+        return self.day(round(datetime.fromisoformat(day).replace(tzinfo=self.zone).timestamp() * 1000))
+
     def stamp(self, at: int) -> str:
         """24 Nov 14:03, whatever day it is."""
         return f"{self.day(at)} {self.local(at):%H:%M}"

@@ -15,7 +15,8 @@ from limiter.console.theme import tones
 from limiter.console.view import Span, View
 
 EXTENT = 46  # px kept left of every chart, so that charts below each other share their x
-PHONE = 360  # px of a plot on a phone, where names stand below each other
+CHARACTER_PX = 6.4  # of a text of 12 px, on average
+SYMBOL_PX = 30  # of a legend: a name's symbol and the room around both
 NARROW = 560  # px of a plot under which texts inside it would stand on each other
 
 
@@ -49,13 +50,19 @@ def coloured(field: str, colours: Mapping[str, str], legend: alt.Legend | None =
     )
 
 
-def legend(n: int = 1, **more: Any) -> alt.Legend:
-    """The names of `n` colours above the chart: in one row, or on a phone in columns that it can hold."""
-    columns: Any = alt.ExprRef(f"width < {PHONE} ? {3 if n > 4 else 2} : 0") if n > 2 else 0
-    limit = alt.ExprRef(f"width < {PHONE} ? {PHONE // (4 if n > 2 else 2)} : 200")
-    return alt.Legend(
-        **{"title": None, "orient": "top", "symbolOpacity": 1, "columns": columns, "labelLimit": limit, **more}
-    )
+def day_axis() -> alt.Axis:
+    """An axis of days: where not all names fit, every second, every fourth and so on stays."""
+    return alt.Axis(labelAngle=0, labelOverlap="parity", ticks=False)
+
+
+def legend(names: Sequence[str], **more: Any) -> alt.Legend:
+    """The names of colours above the chart, each whole: in one row, or in as many columns as the plot has room for."""
+    columns = "1"
+    for n in range(2, len(names) + 1):
+        widest = [max(len(name) for name in names[place::n]) for place in range(n)]
+        columns = f"width >= {round(CHARACTER_PX * sum(widest)) + SYMBOL_PX * n} ? {n} : {columns}"
+    look: dict[str, Any] = {"title": None, "orient": "top", "symbolOpacity": 1, "labelLimit": 0}
+    return alt.Legend(**look | {"columns": alt.ExprRef(columns)} | more)
 
 
 def tips(**titles: str) -> list[alt.Tooltip]:

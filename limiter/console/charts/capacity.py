@@ -11,12 +11,22 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import NARROW, coloured, finished, legend, milliseconds, time_x, tips, value_y
+from limiter.console.charts.axes import (
+    CHARACTER_PX,
+    NARROW,
+    coloured,
+    finished,
+    legend,
+    milliseconds,
+    time_x,
+    tips,
+    value_y,
+)
 from limiter.console.theme import REASONS, STATUSES, tones
 from limiter.console.view import Span, View
 
 LATE = 10_000  # a sampler a little late leaves a narrow bucket empty: two of these are no gap yet
-WIDE_PX, PHONE_PX, CHARACTER_PX = 900, 270, 6.4
+WIDE_PX, PHONE_PX = 900, 270
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,7 @@ def sides(marks: Sequence[Mark], span: Span, px: int) -> list[str]:
 
 
 def marked(marks: Sequence[Mark], span: Span, view: View, x: alt.X) -> list[alt.Chart]:
-    """Lines at what happened, with their texts where there is room."""
+    """Lines at what happened, with their texts where there is room: one that is only hidden would still take some."""
     t, accent = view.t, tones(dark=view.dark).accent
     base = alt.Chart(placed(marks, span, view)).encode(
         x=x, tooltip=tips(when=t("time"), kind=t("kind"), label=t("what"))
@@ -156,8 +166,7 @@ def marked(marks: Sequence[Mark], span: Span, view: View, x: alt.X) -> list[alt.
         look: dict[str, Any] = {"align": side, "dx": dx, "dy": 9, "fontSize": 11, "baseline": "middle", "color": accent}
         look["clip"] = True  # what is not shown there would make the plot narrower than those beneath it
         here = f"(width > {NARROW} ? datum.wide : datum.phone) === '{side}'"
-        shown = alt.condition(here, alt.value(1), alt.value(0))
-        found.append(base.mark_text(**look).encode(y=alt.value(0), text="label:N", opacity=shown))
+        found.append(base.mark_text(**look).encode(y=alt.value(0), text=alt.condition(here, "label:N", alt.value(""))))
     return found
 
 
@@ -172,10 +181,10 @@ def refusals(rows: pd.DataFrame, span: Span, view: View, *, width_ms: int, heigh
     bars = bars.encode(
         x=time_x(span, view),
         y=value_y("n", t("refused"), tickMinStep=1, format="d"),
-        color=coloured("reason", colours, legend(len(colours))),
+        color=coloured("reason", colours, legend(list(colours))),
         tooltip=tips(when=t("time"), reason=t("reason"), n=t("refused")),
     )
-    room = 40 if len(colours) > 3 else 0  # for the legend
+    room = 12 * len(colours)  # for the names, one below the other on a phone
     return finished([bars], view, height + room)
 
 
@@ -184,7 +193,9 @@ def box(
 ) -> alt.LayerChart:
     """CPU and RAM in percent, with the `guards` ("CPU", "RAM") that hold a raise back as dotted lines."""
     look = tones(dark=view.dark)
-    colour = coloured("what", {"CPU": look.cpu, "RAM": look.ram}, legend(symbolType="stroke", symbolStrokeWidth=3))
+    colour = coloured(
+        "what", {"CPU": look.cpu, "RAM": look.ram}, legend(["CPU", "RAM"], symbolType="stroke", symbolStrokeWidth=3)
+    )
     y, short = value_y("value", "%", 100), {"cpu": "CPU", "ram": "RAM"}
     drawn = with_gaps(rows[["at", *short]], width_ms).rename(columns=short)
     drawn = drawn.melt(id_vars="at", var_name="what").assign(when=lambda found: found["at"].map(view.stamp))

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import coloured, finished, legend, tips, value_y
+from limiter.console.charts.axes import coloured, day_axis, finished, legend, tips, value_y
 from limiter.console.theme import BLUE, ORANGE, VERMILION, tones
 from limiter.console.view import View
 
@@ -55,9 +55,9 @@ def by_day(rows: pd.DataFrame, view: View) -> alt.LayerChart:
     long = rows.melt(id_vars="day", value_vars=list(texts), var_name="what", value_name="n")
     bars = alt.Chart(long.assign(what=long["what"].map(texts))).mark_bar()
     bars = bars.encode(
-        x=alt.X("day:N", title=None, sort=list(rows["day"]), axis=alt.Axis(labelAngle=-35, labelOverlap=True)),
+        x=alt.X("day:N", title=None, sort=list(rows["day"]), axis=day_axis()),
         y=value_y("n", t("demands"), format="d", tickMinStep=1),
-        color=coloured("what", {texts["later"]: ORANGE, texts["lost"]: VERMILION}, legend(2)),
+        color=coloured("what", {texts["later"]: ORANGE, texts["lost"]: VERMILION}, legend(list(texts.values()))),
         tooltip=tips(day=t("day"), what=" ", n=t("demands")),
     )
     return finished([bars], view, 220)

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import coloured, finished, legend, milliseconds, tips
+from limiter.console.charts.axes import coloured, day_axis, finished, legend, milliseconds, tips
 from limiter.console.theme import STATUSES, tones
 from limiter.console.view import DAY, View
 
@@ -56,11 +56,11 @@ def days(rows: pd.DataFrame, view: View, *, until: int, shown: int = 30) -> alt.
         worst[day] = max(worst.get(day, "LOW"), status, key=order.index)
     names = [view.day(until - back * DAY) for back in range(shown - 1, -1, -1)]
     cells = pd.DataFrame({"day": names, "status": [worst.get(day, none) for day in names]})
-    axis = alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)
+    colours = COLOURS | {none: tones(dark=view.dark).empty}
     bars = alt.Chart(cells).mark_rect(cornerRadius=3, opacity=0.8)
     bars = bars.encode(
-        x=alt.X("day:O", title=None, sort=names, axis=axis, scale=alt.Scale(paddingInner=0.12)),
-        color=coloured("status", COLOURS | {none: tones(dark=view.dark).empty}, legend(5)),
+        x=alt.X("day:O", title=None, sort=names, axis=day_axis(), scale=alt.Scale(paddingInner=0.12)),
+        color=coloured("status", colours, legend(list(colours))),
         tooltip=tips(day=view.t("day"), status=view.t("state")),
     )
     return finished([bars], view, 120)

@@ -1,13 +1,13 @@
 """Patterns: the map of a week, how long sessions last, starts by hour or day, trades a day."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import NARROW, coloured, finished, legend, tips, value_y
+from limiter.console.charts.axes import NARROW, coloured, day_axis, finished, legend, tips, value_y
 from limiter.console.theme import ADMITTED, BLUE, REASONS, VERMILION, tones
 from limiter.console.view import DAYS, View
 
@@ -73,16 +73,17 @@ def heat_map(rows: pd.DataFrame, view: View, how: str, chosen: int | None = None
 def lengths(rows: pd.DataFrame, view: View) -> alt.LayerChart:
     """How long sessions lasted (seconds, n), in bins that grow."""
     t, edges = view.t, (0, *BINS)
-    labels = [f"< {view.lasting(BINS[0])}"] + [f"{view.lasting(low)} –" for low in edges[1:]]
+    between = [f"{view.lasting(low)} – {view.lasting(high)}" for low, high in pairwise(BINS)]
+    labels = [f"< {view.lasting(BINS[0])}", *between, f"> {view.lasting(BINS[-1])}"]
     which = pd.cut(rows["seconds"], [*edges, float("inf")], labels=labels, right=False)
     bins = rows["n"].groupby(which, observed=False).sum().rename_axis("bin").reset_index()
     bars = alt.Chart(bins.astype({"bin": str})).mark_bar(color=BLUE, cornerRadiusEnd=2)
     bars = bars.encode(
-        x=alt.X("bin:N", title=None, sort=labels, axis=alt.Axis(labelAngle=-35, labelOverlap=False)),
-        y=value_y("n", t("sessions"), format="d"),
+        x=alt.X("n:Q", title=t("sessions"), axis=alt.Axis(format="d", tickCount=4, tickMinStep=1, gridOpacity=0.35)),
+        y=alt.Y("bin:N", title=None, sort=labels, axis=alt.Axis(labelOverlap=False, ticks=False)),
         tooltip=tips(bin=t("lasted"), n=t("sessions")),
     )
-    return finished([bars], view, 240)
+    return finished([bars], view, 270)
 
 
 def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, unit: str) -> alt.LayerChart:
@@ -95,22 +96,19 @@ def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, 
     bars = bars.encode(
         x=alt.X("x:N", title=None, sort=list(order), axis=alt.Axis(labelAngle=0), scale=alt.Scale(domain=list(order))),
         y=value_y("n", unit),
-        color=coloured("what", colours, legend(len(colours))),
+        color=coloured("what", colours, legend(list(colours))),
         tooltip=tips(x=where, what=" ", n=unit),
     )
-    return finished([bars], view, 240)
+    return finished([bars], view, 270)
 
 
 def trades(rows: pd.DataFrame, view: View, limit: float | None) -> alt.LayerChart:
     """Trades a day (day, most, total, users) of the heaviest user, against the limit of a user where there is one."""
     t = view.t
-    days = [
-        view.day(round(datetime.fromisoformat(day).replace(tzinfo=view.zone).timestamp() * 1000)) for day in rows["day"]
-    ]
-    bars = alt.Chart(rows.assign(day=days)).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    bars = alt.Chart(rows.assign(day=rows["day"].map(view.date))).mark_bar(color=BLUE, cornerRadiusEnd=2)
     layers = [
         bars.encode(
-            x=alt.X("day:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+            x=alt.X("day:N", title=None, sort=None, axis=day_axis()),
             y=value_y("most", t("trades of the heaviest user"), format="d"),
             tooltip=tips(day=t("day"), most=t("heaviest user"), total=t("all users"), users=t("users")),
         )

@@ -134,8 +134,7 @@ def lost(sign_in: SignIn) -> None:
     ]
     if first:
         shown = data.as_table(rows)
-        shown["day"] = [day[5:] for day in shown["day"]]
-        chart = charts.by_day(shown, view())
+        chart = charts.by_day(shown.assign(day=shown["day"].map(view().date)), view())
         st.altair_chart(chart, key="lost-days", alt=t("What did the last four weeks lose?"))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link(

@@ -138,6 +138,14 @@ def test_marks_whose_texts_would_stand_on_each_other_keep_only_their_lines() -> 
     assert found["at"].is_monotonic_increasing
 
 
+def test_a_text_that_is_not_shown_takes_no_room() -> None:
+    # Hidden by its opacity only, a long one beside the left edge had pushed the whole plot aside: off a phone's screen.
+    chart = drawn(rows([NOON, NOON + MINUTE]), marks=[Mark(NOON + MINUTE, "200 → 100 · a long reason" * 4, "limit")])
+    for text in of_kind(chart, "text"):
+        assert text["mark"]["clip"] and "opacity" not in text["encoding"]
+        assert text["encoding"]["text"]["value"] == "" and text["encoding"]["text"]["condition"]["field"] == "label"
+
+
 def test_refusals_are_stacked_by_reason_in_its_colour() -> None:
     found = as_table([{"at": NOON, "reason": "server_full", "n": 3}, {"at": NOON, "reason": "user_limit", "n": 1}])
     bars = layers(refusals(found, Span(NOON, NOON + HOUR), VIEW, width_ms=MINUTE))[0]

@@ -72,7 +72,9 @@ def test_lengths_fall_into_bins_that_keep_their_order() -> None:
     bars = layers(usage.lengths(rows, VIEW))[0]
     counts = [row["n"] for row in bars["rows"]]
     assert counts[0] == 9 and counts[1] == 2 and counts[-1] == 4 and sum(counts) == 15
-    assert bars["encoding"]["x"]["sort"] == [row["bin"] for row in bars["rows"]]
+    names = [row["bin"] for row in bars["rows"]]
+    assert bars["encoding"]["y"]["sort"] == names
+    assert names[:3] == ["< 60 s", "60 s – 5 min", "5 min – 15 min"] and names[-2:] == ["3 d – 7 d", "> 7 d"]
 
 
 def test_starts_are_stacked_in_the_given_order() -> None:

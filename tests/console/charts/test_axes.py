@@ -1,0 +1,34 @@
+"""What all charts share: the names above a chart are whole on every width, days are named in the reader's words."""
+
+import re
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from limiter.console.charts.axes import legend
+from limiter.console.theme import REASONS
+from limiter.console.view import View
+
+FRENCH = View("fr", ZoneInfo("America/New_York"))
+
+
+def columns(names: list[str], width: int) -> int:
+    """In how many columns the names stand above a plot so wide: the expression, read as the browser does."""
+    expression = legend(names).to_dict()["columns"]["expr"]
+    for least, n in re.findall(r"width >= (\d+) \? (\d+) :", expression):
+        if width >= int(least):
+            return int(n)
+    assert expression.endswith("1")
+    return 1
+
+
+def test_names_stand_in_as_many_columns_as_the_plot_has_room_for_and_are_never_cut() -> None:
+    reasons = [FRENCH.reason(name) for name in list(REASONS)[:6]]
+    assert legend(reasons).to_dict()["labelLimit"] == 0
+    assert columns(reasons, 270) == 1 and 1 < columns(reasons, 480) < 6 and columns(reasons, 1200) == 6
+    assert columns(["CPU", "RAM"], 270) == 2
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Auckland"])
+def test_a_date_is_the_same_day_in_every_zone(zone: str) -> None:
+    assert View("en", ZoneInfo(zone)).date("2026-11-28") == "28 Nov"
