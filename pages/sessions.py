@@ -14,6 +14,7 @@ sign_in = frame.begin()
 VIEWS = {
     "active": t("Active"),
     "suspect": t("Suspect"),
+    "idle": t("Idle"),
     "waiting": t("Waiting"),
     "ended": t("Ended"),
     "refusals": t("Refusals"),
@@ -62,4 +63,4 @@ elif view == "waiting":
 elif view == "ended":
     holding.ended(sign_in, user)
 else:
-    holding.holding(sign_in, user, suspects=view == "suspect")
+    holding.holding(sign_in, user, view)

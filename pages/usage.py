@@ -1,6 +1,7 @@
 """When do people come, how long do they stay, who is heavy, where is it going?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +12,7 @@ from limiter.console.charts.axes import milliseconds
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.words import lasting, number, percent, t, tn, view
-from limiter.console.parts import forecast, heat_map
+from limiter.console.parts import forecast, heat_map, who
 from limiter.console.view import DAY, HOUR, Span
 from limiter.rules.refusals import refusing
 from limiter.store import read
@@ -62,7 +63,7 @@ def heavy(since: int, within: Sequence[int] | None) -> None:
     """Who holds slots longest."""
     st.header(t("Top 20 users"), anchor=False)
     days = max(1.0, (times.now() - since) / DAY if within is None else len(within))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             t("user"): row.user_id,
             t("sessions"): row.starts,
@@ -70,7 +71,7 @@ def heavy(since: int, within: Sequence[int] | None) -> None:
             t("trades a day"): round(row.trades / days, 1),
             t("refusals"): row.refusals,
         }
-        for row in data.read(read.usage.top_users, since, within)
+        for row in data.read(read.usage.top_users, since, times.now(), within)
     ]
     if not rows:
         st.caption(t("Nobody has held a slot in this period."))
@@ -160,6 +161,8 @@ with right, st.container(border=True):
 with st.container(border=True):
     st.header(t("The next 14 days"), anchor=False)
     frame.live(height=380)(forecast.show)(sign_in)
+with st.container(border=True):
+    frame.live(height=480)(who.show)(sign_in, days)
 with st.container(border=True):
     frame.live(height=480)(heavy)(span.start, within)
 with st.container(border=True):

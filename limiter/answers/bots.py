@@ -70,6 +70,7 @@ class SignalsBody(Struct):
 
 class TokensBody(Struct):
     count: Count = 1
+    session_id: Annotated[SessionId, msgspec.Meta(description="whose bot took them, for the figures")] | None = None
 
 
 class BotSession(Struct, omit_defaults=True):

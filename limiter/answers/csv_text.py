@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from limiter.answers.box import BoxAnswer
 from limiter.answers.deciding import ExplainAnswer, ForecastAnswer, LeaseAnswer, SizingAnswer, StateAnswer
 from limiter.answers.parts import Ok
+from limiter.answers.usage import WhoAnswer
 
 FIGURES = "figures"  # the answer itself as one row, without its lists
 TABLES: dict[type[Ok], tuple[str, ...]] = {
@@ -24,6 +25,7 @@ TABLES: dict[type[Ok], tuple[str, ...]] = {
     LeaseAnswer: ("rows",),
     StateAnswer: ("sessions",),
     ExplainAnswer: ("holders",),
+    WhoAnswer: ("uses", "totals", "closing", "idle", "asked"),
 }
 """What each answer has as a table: FIGURES, or a field that is a list. Where none is named, it is the first."""
 

@@ -169,8 +169,9 @@ def signals(call: Call) -> Ask:
 
 
 def tokens(call: Call) -> Ask:
-    """Take tokens of the rate."""
-    return Ask(Take(call.request_id, TOKENS, call.body.count), _taken)
+    """Take tokens of the rate; a bot says whose they are by its session."""
+    whose = (None, "") if call.body.session_id is None else credentials(call.body.session_id)
+    return Ask(Take(call.request_id, TOKENS, call.body.count, *whose), _taken)
 
 
 def _taken(use: Use) -> Answer:

@@ -30,6 +30,7 @@ QUERY: dict[str, dict[str, Any]] = {
     "since": _INSTANT,
     "at": _INSTANT,
     "days": {"type": "integer", "minimum": 1, "maximum": 28},
+    "idle_seconds": {"type": "integer", "minimum": 60, "maximum": 2_592_000},
     "refused": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "users": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
     "step": {"type": "integer", "minimum": 1, "maximum": 31_536_000},

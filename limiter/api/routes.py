@@ -59,6 +59,7 @@ from limiter.answers.sessions import (
     StoppedAnswer,
     StopSessionsBody,
 )
+from limiter.answers.usage import WhoAnswer
 from limiter.answers.users import OverrideBody, UsageAnswer, UserLimitsAnswer
 from limiter.answers.windows import WindowsAnswer, WindowsBody
 from limiter.api import (
@@ -77,6 +78,7 @@ from limiter.api import (
     plan,
     refusals,
     sessions,
+    usage,
     users,
     windows,
 )
@@ -139,7 +141,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/bots/signals", "bots", bots.signals,
           {200: UseAnswer}, SignalsBody, reasons=(*SESSION, *refusing("signals"))),
     Route("POST", "/api/feed/tokens", "bots", bots.tokens,
-          {200: UseAnswer}, TokensBody, reasons=refusing("tokens")),
+          {200: UseAnswer}, TokensBody, reasons=(*SESSION, *refusing("tokens"))),
     Route("GET", "/api/limits", "any", bots.limits, {200: LimitsAnswer}, query=("user_id",)),
     Route("GET", "/api/users/{user_id}/usage", "any", bots.usage, {200: UsageAnswer}),
     Route("GET", "/api/admin/capacity", "admin:read", capacity.current, {200: CapacityAnswer}),
@@ -152,6 +154,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/metrics", "admin:read", metrics.metrics, {200: "application/openmetrics-text"}),
     Route("GET", "/admin", None, console, {307: "redirect"}),
     Route("GET", "/api/admin/advice", "admin:read", capacity.advice, {200: AdviceAnswer}),
+    Route("GET", "/api/admin/usage", "admin:read", usage.who, {200: WhoAnswer},
+          query=("days", "idle_seconds", *TAKEN_AWAY)),
     Route("GET", "/api/admin/box", "admin:read", box.box, {200: BoxAnswer}, query=TAKEN_AWAY),
     Route("GET", "/api/admin/forecast", "admin:read", deciding.forecast, {200: ForecastAnswer},
           query=("days", "format")),

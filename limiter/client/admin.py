@@ -32,6 +32,7 @@ from limiter.answers.sessions import (
     SessionsAnswer,
     StoppedAnswer,
 )
+from limiter.answers.usage import WhoAnswer
 from limiter.answers.users import UsageAnswer, UserLimitsAnswer
 from limiter.answers.windows import WindowsAnswer
 from limiter.client.wire import Connection, Reply
@@ -99,6 +100,11 @@ class Admin:
     def box(self) -> BoxAnswer:
         """How many of the bots that run this machine carries, what they cost, and the bots without a slot."""
         return self._get(BoxAnswer, "box")
+
+    def who(self, days: int | None = None, idle_seconds: int | None = None) -> WhoAnswer:
+        """Who uses up which limit, whose trades close, who is idle for so long (3600 s), how concentrated slot-hours
+        of so many days (1 to 28; 28) are, and how many demands were behind the attempts."""
+        return self._get(WhoAnswer, "usage", {"days": days, "idle_seconds": idle_seconds})
 
     def forecast(self, days: int | None = None) -> ForecastAnswer:
         """The bots of the next days (1 to 28; 14) by the hour, and the chance that the limit is reached."""

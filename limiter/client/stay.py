@@ -258,7 +258,7 @@ class Stay:
         return self._asking("/api/bots/signals", {"session_id": self.session_id, "count": count}, repeatable=False)
 
     def _feeding(self, count: int) -> Flow:
-        return self._asking("/api/feed/tokens", {"count": count}, repeatable=False)
+        return self._asking("/api/feed/tokens", {"session_id": self.session_id, "count": count}, repeatable=False)
 
     def _stopping(self) -> Flow:
         """Give the slot back: the session with its end, or None where it was gone or the limiter is out of reach."""

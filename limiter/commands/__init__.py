@@ -14,10 +14,11 @@ from limiter.commands.notes import audit, notes
 from limiter.commands.plan import plan
 from limiter.commands.refusals import explain
 from limiter.commands.sessions import pause, resume, sessions
+from limiter.commands.usage import who
 from limiter.commands.users import usage, users
 from limiter.commands.windows import windows
 
 COMMANDS = (
-    capacity, stats, advice, limits, plan, windows, sessions, users, usage, pause, resume, drain, explain, alerts,
+    capacity, stats, advice, limits, plan, windows, sessions, users, usage, who, pause, resume, drain, explain, alerts,
     notes, audit, box, forecast, lease, sizing, state,
 )  # fmt: skip

@@ -11,9 +11,13 @@ import click
 from limiter import config
 
 HEADS = {
-    "A BOT": "UN BOT", "ACTION": "ACTION", "APPLIED_AT": "APPLIQUÉE", "AT": "QUAND", "BOT": "BOT", "BY": "QUI",
-    "CHANGED": "CHANGÉ", "COMMAND": "COMMANDE", "CPU_%": "CPU_%", "CPU_S": "CPU_S", "CREATED": "CRÉÉE",
-    "DAYS": "JOURS",
+    "A BOT": "UN BOT", "ACTION": "ACTION", "APPLIED_AT": "APPLIQUÉE", "AT": "QUAND", "ATTEMPTS": "ESSAIS",
+    "BOT": "BOT", "BY": "QUI",
+    "CHANGED": "CHANGÉ", "CLOSING": "FERMANTS", "COMMAND": "COMMANDE", "CPU_%": "CPU_%", "CPU_S": "CPU_S",
+    "CREATED": "CRÉÉE",
+    "DAYS": "JOURS", "DEMANDS": "DEMANDES", "IDLE S": "INACTIVE_S", "LAST USE": "DERNIER_USAGE",
+    "LOST": "PERDUES",
+    "OF LIMIT": "DE LA LIMITE", "REFUSED AT FIRST": "REFUS D'ABORD", "SHARE": "PART", "TRADES": "TRADES", "WHEN": "SUR",
     "ENDED": "TERMINÉE", "FROM": "DE",
     "HELD LONGEST": "TENUE DEPUIS LONGTEMPS", "HELD_BY": "RETENUE_PAR", "HIGH": "HAUT",
     "HIGHEST HOUR OF A DAY": "HEURE LA PLUS HAUTE DU JOUR", "HOW MUCH": "COMBIEN", "ID": "ID",
@@ -39,7 +43,8 @@ CODES = {
     "open": "ouvert", "acknowledged": "pris en charge", "resolved": "terminé", "first": "d'abord", "lost": "perdues",
     "settings": "réglages", "channels": "canaux", "disk": "disque", "permissions": "permissions", "database": "base",
     "keys": "clés", "limiter": "limiteur", "agent": "agent", "version": "version", "sent": "envoyé",
-    "pending": "en attente", "failed": "en échec", "signals": "signaux", "starts": "démarrages",
+    "pending": "en attente", "failed": "en échec", "signals": "signaux",
+    "tokens": "tokens", "trades": "trades", "starts": "démarrages",
 }  # fmt: skip
 """What the API says by a word, and what it is in French; English has the API's own."""
 

@@ -89,6 +89,7 @@ class RecordTrade:
             self.quantity, self.price, self.closes, now, day.name,
         )  # fmt: skip
         state.record_trade(trade)
+        state.use(session, now)
         return TradeCounted(trade, Use(used + 1, limit), day.ends, created=True)
 
     def _same(self, known: Trade) -> bool:
@@ -137,12 +138,12 @@ def uses_of(state: State, user_id: str, now: int) -> tuple[Use, Use, Use]:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """`count` tokens of the feed, or signals of a session's user: all or none."""
+    """`count` signals of a session's user, or tokens of the feed, a session's where one is named: all or none."""
 
     request_id: str
     kind: Rate
     count: int
-    number: int = 0
+    number: int | None = None  # of the session; None: tokens of nobody's bot
     secret: str = ""
 
     def decide(self, state: State, now: int) -> Use | Refusal:
@@ -150,14 +151,14 @@ class Take:
         too_many = self._above(rate_uses(state, self.kind, None, now))
         if too_many is not None:
             return too_many
-        user_id, bot_id = None, None
-        if self.kind == SIGNALS:
-            session = sessions.find(state, self.number, self.secret)
-            if isinstance(session, Refusal):
-                return session
-            if isinstance(session, Ended):
-                return sessions.gone(session)
-            user_id, bot_id = session.user_id, session.bot_id
+        user_id, bot_id, session = None, None, None
+        if self.kind == SIGNALS or self.number is not None:
+            found = sessions.find(state, self.number or 0, self.secret)
+            if isinstance(found, Refusal):
+                return found
+            if isinstance(found, Ended):
+                return sessions.gone(found)
+            session, user_id, bot_id = found, found.user_id, found.bot_id
         uses = rate_uses(state, self.kind, user_id, now)
         refusal = self._above(uses) or self._refuse(state, now, uses, user_id, bot_id)
         if refusal is not None:
@@ -165,6 +166,8 @@ class Take:
         state.take(self.kind, "", now, self.count)
         if user_id is not None:
             state.take(self.kind, user_id, now, self.count)
+        if session is not None:
+            state.use(session, now)
         if self.kind == TOKENS:
             state.last_token_at = now
         return tightest(rate_uses(state, self.kind, user_id, now))[2]

@@ -43,7 +43,7 @@ class Session(Struct, eq=False):
     the bot costs, `measured_at` when the last of them did; None where none has. `cpu_readings` are the (instant, CPU
     seconds) of the last minute, oldest first; `start_cpu_seconds` is what the first of them said of a young bot.
     `process` is the identity of the bot's process where it told (limiter/processes.py). These two live in memory alone.
-    `notice` is the stop that an operator has announced.
+    `notice` is the stop that an operator has announced, `used_at` its last trade, signal or token (None: none yet).
     """
 
     number: int
@@ -65,6 +65,7 @@ class Session(Struct, eq=False):
     start_cpu_seconds: float | None = None
     process: str | None = None
     notice: Notice | None = None
+    used_at: int | None = None
 
     @property
     def public_id(self) -> str:

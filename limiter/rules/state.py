@@ -317,6 +317,11 @@ class State:
         if notice is not None:
             heapq.heappush(self._due, (session.ends_at, session.number))
 
+    def use(self, session: Session, now: int) -> None:
+        """It traded, or took signals or tokens. As with its beats, not undone with a batch that fails."""
+        session.used_at = now
+        self.beaten[session.number] = session
+
     def renew_all(self, now: int) -> None:
         """A full lease for everyone: after a restart, or an outage in which no end could be recorded."""
         self.follow_renewal(now)
@@ -370,6 +375,12 @@ class State:
         session = self.sessions.get(number)
         if session is not None:
             session.measure(at, memory_bytes, cpu_seconds)
+
+    def follow_use(self, number: int, at: int) -> None:
+        """Another process saw the session trade, or take signals or tokens."""
+        session = self.sessions.get(number)
+        if session is not None:
+            session.used_at = at
 
     def follow_notice(self, number: int, notice: Notice | None) -> None:
         """Another process announced the session's end, or took that back."""
@@ -499,6 +510,7 @@ class State:
             one.last_heartbeat_at += by
             one.expires_at += by
             one.measured_at = None if one.measured_at is None else one.measured_at + by
+            one.used_at = None if one.used_at is None else one.used_at + by
             one.cpu_readings = [(at + by, seconds) for at, seconds in one.cpu_readings]
             if one.notice is not None:
                 one.notice = one.notice._replace(at=one.notice.at + by)

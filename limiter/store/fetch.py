@@ -36,9 +36,9 @@ def named(state: State, requests: Iterable[Any], day: str) -> Named:
             case Start():
                 continue
             case Heartbeat() | Stop() | Take() | RecordTrade():
-                session = state.sessions.get(request.number)
-                if session is None and request.number:
-                    numbers.add(request.number)
+                session = state.sessions.get(number := request.number or 0)
+                if session is None and number:
+                    numbers.add(number)
                 elif session is not None and isinstance(request, RecordTrade):
                     trades.add((session.user_id, request.trade_id))
                     users.add(session.user_id)

@@ -48,6 +48,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
             for one in beaten
             if one.measured_at == one.last_heartbeat_at
         ],
+        "used": [(one.number, one.used_at) for one in beaten if one.used_at is not None],
         "notices": [(number, *notice_row(one)) for number, one in changes.notices.items() if number in state.sessions],
         "starts": len(changes.started),
         "taken": len(changes.started) - sum(one.reason == "replaced" for one in changes.ended),
@@ -98,5 +99,7 @@ def _follow_sessions(state: State, entry: Entry) -> None:
         state.follow_notice(number, None if ends_at is None else Notice(ends_at, reason))
     for number, beaten_at, lease_ms in entry.get("beaten", ()):
         state.follow_beat(number, beaten_at, lease_ms)
+    for number, used_at in entry.get("used", ()):
+        state.follow_use(number, used_at)
     for number, measured_at, memory_bytes, cpu_seconds in entry.get("measured", ()):
         state.follow_measure(number, measured_at, memory_bytes, cpu_seconds)

@@ -5,6 +5,7 @@ A slice is bounded, so that no deletion holds the writer up: deleting 1.5 millio
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -41,14 +42,14 @@ class Retention:
     trades_days: int = 400
     usage_days: int = 800
 
-    def bounds(self, now: int, next_refusal: int) -> tuple[int, ...]:
-        """Below what each of `trims` deletes: instants, the id of a refusal, a second."""
+    def bounds(self, now: int, next_refusal: int) -> tuple[int | str, ...]:
+        """Below what each of `trims` deletes: instants, the id of a refusal, a second, a day."""
         minutes, refusals = now - self.minutes_days * DAY_MS, now - self.refusals_days * DAY_MS
-        raw = now - self.raw_hours * HOUR_MS
+        raw, usage = now - self.raw_hours * HOUR_MS, now - self.usage_days * DAY_MS
         return (
             raw, minutes, raw, minutes, refusals, next_refusal - self.refusals_rows, now - self.sessions_days * DAY_MS,
             now - self.trades_days * DAY_MS, now // 1000 - 2 * MINUTE_SECONDS, refusals,
-            now - self.usage_days * DAY_MS,
+            usage, f"{datetime.fromtimestamp(usage / 1000, UTC):%Y-%m-%d}",
         )  # fmt: skip
 
 
@@ -68,6 +69,8 @@ def trims() -> Iterator[Delete]:
     yield _oldest(schema.deliveries, (schema.deliveries.c.number,), schema.deliveries.c.at, sent)
     used = schema.usage_hours
     yield _oldest(used, (used.c.at, used.c.user_id), used.c.at)
+    days = schema.rate_days
+    yield _oldest(days, tuple(days.primary_key.columns), days.c.day)
 
 
 def _oldest(table: Table, key: tuple[Column[Any], ...], age: Column[Any], *where: ColumnElement[bool]) -> Delete:

@@ -18,7 +18,7 @@ MAX_PAGE = 500  # rows of a page; a read gives one more, so that who asks sees w
 
 def session_row(session: Session) -> tuple[Any, ...]:
     """The row of a session, in the order of its table."""
-    return (*started_row(session), *costs_row(session), *notice_row(session))
+    return (*started_row(session), *costs_row(session), *notice_row(session), session.used_at)
 
 
 def costs_row(session: Session) -> tuple[int | None, int | None, float | None, float | None]:
@@ -47,11 +47,13 @@ def started_row(session: Session) -> tuple[Any, ...]:
 def as_session(row: Iterable[Any]) -> Session:
     """A session from its row. Its load, and what follows the columns of a live one, are passed over."""
     columns: list[Any] = list(row)
-    told = columns[19:21]
+    told, used_at = columns[19:21], columns[21:22]
     columns[10:] = [Facts(*columns[10:15]), *columns[15:18]]
     session = Session(*columns)
     if told and told[0] is not None:
         session.notice = Notice(*told)
+    if used_at:
+        session.used_at = used_at[0]
     return session
 
 

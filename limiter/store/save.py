@@ -1,6 +1,7 @@
 """What a batch changed, as rows: each list is one statement over a set, in the caller's transaction."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -105,7 +106,7 @@ class Saver:
             run(sql.insert_trade, [trade_row(trade) for trade in changes.trades])
             run(sql.upsert_day, [(day, user, used) for (user, day), used in changes.trade_days.items()])
         if changes.seconds:
-            run(sql.upsert_second, [(second, kind, user, n) for (kind, user, second), n in changes.seconds.items()])
+            self._rates(state)
         if changes.tickets:
             run(sql.delete_ticket, [(user,) for user in changes.tickets])
             held = [state.tickets[user] for user in changes.tickets if user in state.tickets]
@@ -162,6 +163,14 @@ class Saver:
         if changes.started or changes.ended or changes.pause or changes.probe or changes.recount:
             run(sql.update_fleet, [(len(state.sessions), state.next_number, int(state.paused))])
 
+    def _rates(self, state: State) -> None:
+        seconds, days = state.changes.seconds, Counter[tuple[str, str, str]]()
+        for (kind, user, second), n in seconds.items():
+            days[state.day(second * 1000).name, kind, user] += n
+        rows = [(second, kind, user, n) for (kind, user, second), n in seconds.items()]
+        self.driver.execute(self.statements.upsert_second, rows)
+        self.driver.execute(self.statements.upsert_rate_day, [(*key, n) for key, n in days.items()])
+
     def _plan(self, state: State) -> None:
         self.driver.connection.execute(schema.plan_steps.delete())
         steps = [
@@ -181,7 +190,7 @@ class Saver:
         beaten, state.beaten = state.beaten, {}
         if beaten:
             beats = [
-                (one.lease_ms, one.last_heartbeat_at, one.expires_at, *costs_row(one), one.number)
+                (one.lease_ms, one.last_heartbeat_at, one.expires_at, *costs_row(one), one.used_at, one.number)
                 for one in beaten.values()
             ]
             self.driver.execute(self.statements.update_beat, beats)

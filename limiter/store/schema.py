@@ -90,6 +90,7 @@ def _session_columns() -> list[Column[Any]]:
             "notice_at", Int, **_since(4)
         ),  # when an operator ends it, as its bot is told; NULL: nobody announced it
         Column("notice_reason", Text, **_since(4)),
+        Column("used_at", Int, **_since(11)),  # its last trade, signal or token; NULL: none yet
     ]
 
 
@@ -176,6 +177,16 @@ rate_seconds = _table(
     Column("user_id", Text, primary_key=True),  # "" for the system's own window
     _needed("n"),
     sqlite_with_rowid=False,
+)
+
+rate_days = _table(
+    "rate_days",  # what was taken of each rate on a trade day; "" is all of it, and what no user of a session took
+    Column("day", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    _needed("n"),
+    sqlite_with_rowid=False,
+    info={"step": 11},
 )
 
 limits = _table(
@@ -495,6 +506,13 @@ def _ninth(tx: Connection) -> None:
     _make(tx, 9)
 
 
+def _eleventh(tx: Connection) -> None:
+    """What a session did before nobody noted: as if it had just done something, so that none is called idle for it."""
+    _make(tx, 11)
+    _show_sessions(tx, 11)
+    tx.execute(active_sessions.update().values(used_at=active_sessions.c.last_heartbeat_at))
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first", _first),
     ("what bots cost", _second),
@@ -506,5 +524,6 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("time in each status", _eighth),
     ("windows and probation", _ninth),
     ("gaps between beats", _tenth),
+    ("who uses what", _eleventh),
 )
 """Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

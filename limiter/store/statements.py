@@ -17,8 +17,8 @@ from limiter.store.retention import trims
 
 COSTS = ("memory_bytes", "memory_peak", "cpu_seconds", "cpu_percent")
 NOTICE = ("notice_at", "notice_reason")
-BEAT = ("lease_ms", "last_heartbeat_at", "expires_at", *COSTS)
-STARTED = tuple(column.name for column in schema.active_sessions.c if column.name not in COSTS + NOTICE)
+BEAT = ("lease_ms", "last_heartbeat_at", "expires_at", *COSTS, "used_at")
+STARTED = tuple(column.name for column in schema.active_sessions.c if column.name not in (*COSTS, *NOTICE, "used_at"))
 TRADE = tuple(column.name for column in schema.trades.c if column.name != "id")
 REFUSAL = tuple(column.name for column in schema.refusals.c if column.name not in ("id", "repeats"))
 SUMS = (
@@ -54,6 +54,7 @@ class Statements:
         self.insert_trade = self.compiled(schema.trades.insert().inline(), TRADE)
         self.upsert_day = self._upsert(schema.trade_days, lambda _, new: {"used": new.used})
         self.upsert_second = self._upsert(schema.rate_seconds, lambda old, new: {"n": old.n + new.n})
+        self.upsert_rate_day = self._upsert(schema.rate_days, lambda old, new: {"n": old.n + new.n})
         self.upsert_gap = self._upsert(schema.beat_gaps, lambda old, new: {"n": old.n + new.n})
         self.upsert_refusal_count = self._upsert(schema.refusal_counts, lambda old, new: {"n": old.n + new.n})
         self.upsert_snapshot = self._upsert(schema.snapshots, _merged)

@@ -5,7 +5,9 @@ Promises: exact for an hour whose rows are all there. Does not promise: hours ol
 one again would lose what was trimmed), nor who was refused in a flood: its shared rows name one user for many.
 """
 
-from sqlalchemy import Connection, func, select, text
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, text
 
 from limiter.store.schema import ended_sessions, usage_hours
 from limiter.units import HOUR_MS
@@ -33,9 +35,17 @@ def due(connection: Connection, now: int) -> range:
     return range(max(first - first % HOUR_MS, current - CATCH_UP_HOURS * HOUR_MS), current, HOUR_MS)
 
 
-_ROLL = text("""
-INSERT INTO usage_hours (at, user_id, starts, slot_ms, trades, refusals)
-SELECT :begins, user_id, sum(starts), sum(slot_ms), sum(trades), sum(refusals) FROM (
+def running(connection: Connection, now: int, since: int = 0) -> list[Row[Any]]:
+    """What no finished hour has yet, up to now: user_id, starts, slot_ms, trades, refusals; not before `since`."""
+    last = connection.execute(select(func.max(usage_hours.c.at))).scalar()
+    begins = now - now % HOUR_MS if last is None else last + HOUR_MS
+    if last is None and (hours := due(connection, now)):
+        begins = hours[0]
+    return list(connection.execute(text(f"SELECT {_USES}"), {"begins": max(since, begins), "ends": now}))
+
+
+_USES = """
+user_id, sum(starts) AS starts, sum(slot_ms) AS slot_ms, sum(trades) AS trades, sum(refusals) AS refusals FROM (
     SELECT user_id, CASE WHEN started_at >= :begins THEN 1 ELSE 0 END AS starts,
         CASE WHEN until < :ends THEN until ELSE :ends END
         - CASE WHEN started_at > :begins THEN started_at ELSE :begins END AS slot_ms,
@@ -52,6 +62,10 @@ SELECT :begins, user_id, sum(starts), sum(slot_ms), sum(trades), sum(refusals) F
     WHERE at >= :begins AND at < :ends AND user_id IS NOT NULL GROUP BY user_id
 ) AS uses
 WHERE TRUE GROUP BY user_id
+"""
+_ROLL = text(f"""
+INSERT INTO usage_hours (at, user_id, starts, slot_ms, trades, refusals)
+SELECT :begins, {_USES}
 ON CONFLICT (at, user_id) DO UPDATE SET
     starts = excluded.starts, slot_ms = excluded.slot_ms, trades = excluded.trades, refusals = excluded.refusals
 """)

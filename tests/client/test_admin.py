@@ -63,6 +63,7 @@ def test_every_admin_endpoint_has_its_method(server: Limiter, asked: tuple[Admin
     assert 1 <= len(admin.state().sessions) == admin.stats().sessions.active
     assert (admin.health().status, admin.forecast(7).days, admin.sizing(0.02).refused) == ("ok", 7, 0.02)
     assert admin.lease_evidence().rows
+    assert admin.who(7, idle_seconds=60).days == 7
     assert (admin.advice().recommended_max_bots > 0, admin.box().running_bots >= 1) == (True, True)
     assert admin.usage(user).bots.used == 1
 

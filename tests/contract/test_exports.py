@@ -25,6 +25,7 @@ PATHS = {  # endpoint: its command, and each table of it as a field of the JSON;
     "lease-evidence": ("lease", ("rows",)),
     "state": ("state", ("sessions",)),
     "explain/{}": ("explain {}", ("holders",)),
+    "usage": ("who", ("uses", "totals", "closing", "idle", "asked")),
 }
 CASES = [(path, table) for path, (_, tables) in PATHS.items() for table in tables]
 

@@ -211,3 +211,29 @@ def test_overview_says_that_nobody_would_be_told_and_joins_what_repeats(open_pag
     assert "Nothing asks for you." not in said, "not beside what asks"
     latest = [line for line in said.splitlines() if " refused: " in line]
     assert len(set(latest)) == len(latest)
+
+
+@pytest.mark.parametrize(
+    ("locale", "half", "tries", "idle", "columns"),
+    [
+        (
+            "en-US",
+            "users hold half of the slot-hours.",
+            "distinct demands",
+            "slots are held without",
+            {"user", "share"},
+        ),
+        ("fr-FR", "tiennent la moitié des heures", "demandes distinctes", "sont tenues sans", {"utilisateur", "part"}),
+    ],
+)
+def test_who_does_what(
+    open_page: Open, busy: World, locale: str, half: str, tries: str, idle: str, columns: set[str]
+) -> None:
+    app = open_page(busy, "usage", locale=locale)
+    said = text_of(app)
+    assert half in said and tries in said and idle in said
+    assert any(columns <= set(one.value.columns) for one in app.dataframe)
+    assert "could not be drawn" not in said
+    listed = open_page(busy, "sessions", locale=locale, view="idle")
+    assert not listed.exception and "could not be drawn" not in text_of(listed)
+    assert idle in text_of(listed) or not listed.dataframe

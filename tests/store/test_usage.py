@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, select, text
 
-from limiter.store import schema, usage
+from limiter.store import read, schema, usage
 from limiter.store.engine import open_writer
 from limiter.store.usage import CATCH_UP_HOURS, due, roll
 from limiter.units import HOUR_MS
@@ -132,3 +132,27 @@ def test_reads_by_index_alone(connection: Connection) -> None:
     )
     whole = {row.detail for row in plan if row.detail.startswith("SCAN")}
     assert whole == {"SCAN active_sessions", "SCAN stays", "SCAN uses"}  # the last two are the statement's own
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_running_hour_is_what_the_rollup_will_say_of_it(connection: Connection, seed: int) -> None:
+    fill(connection, Random(seed))
+    for number in range(HOURS - 1):
+        roll(connection, FIRST + number * HOUR_MS)
+    last = FIRST + (HOURS - 1) * HOUR_MS
+    so_far = [(last, *row) for row in usage.running(connection, last + HOUR_MS)]
+    assert sorted(so_far) == by_hand(connection, last)
+    stays = read.usage.top_users(connection, FIRST, last + HOUR_MS, most=None)
+    roll(connection, last)
+    assert stays == read.usage.top_users(connection, FIRST, last + HOUR_MS, most=None)
+    held = {one.user_id: one.slot_ms for one in stays}
+    rows = connection.execute(select(schema.usage_hours)).all()
+    assert held == {user: sum(row.slot_ms for row in rows if row.user_id == user) for user in held}
+
+
+def test_the_first_hour_of_a_limiter_has_users_already(connection: Connection) -> None:
+    connection.execute(schema.active_sessions.insert(), session(1, "u1", FIRST + 60_000))
+    (found,) = read.usage.top_users(connection, FIRST, FIRST + 600_000)
+    assert (found.user_id, found.starts, found.slot_ms) == ("u1", 1, 540_000)
+    assert read.usage.top_users(connection, FIRST, FIRST + 600_000, within=[FIRST]) == [found]
+    assert read.usage.top_users(connection, FIRST, FIRST + 600_000, within=[FIRST - HOUR_MS]) == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,8 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Reap
 from limiter.rules.snapshots import TakeSnapshot, Trim
 from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
-from limiter.store import flood, schema, sqlite_writer
+from limiter.rules.windows import day_of
+from limiter.store import flood, read, schema, sqlite_writer
 from limiter.store.retention import Retention, trims
 from limiter.store.rows import link
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
@@ -687,3 +689,27 @@ def test_counts_that_drifted_are_repaired_and_said(book: Book) -> None:
     assert book.ask(NOW, Recount()) == [4] and book.state.user_active("u2") == 1
     book.restart(NOW)
     assert sorted(book.state.users) == ["u2", "u3"]
+
+
+def test_what_each_session_and_each_trade_day_used_is_kept(book: Book) -> None:
+    book.zone = ZoneInfo("Asia/Kathmandu")
+    book.restart(NOW)
+    book.ask(NOW, change(BOT_LEASE_SECONDS=86_400))
+    book.start("quiet")
+    busy = book.start("busy")
+    midnight = book.state.day(NOW).ends
+    last = midnight - SECOND
+    book.ask(last, Take("r", "signals", 3, busy.number, busy.secret), Take("r", "tokens", 4))
+    book.ask(last, Take("r", "tokens", 5, busy.number, busy.secret), SAMPLE)
+    book.ask(midnight, Take("r", "signals", 2, busy.number, busy.secret), SAMPLE)
+    book.restart(midnight + SECOND)
+    assert [one.used_at for one in book.state.sessions.values()] == [None, midnight]
+    with book.writer.connection.begin():
+        connection = book.writer.connection
+        found = [read.usage.rates_of_day(connection, f"{day_of(at, book.zone).name}") for at in (last, midnight)]
+        idle = [[row.user_id for row in read.sessions.idle(connection, at)] for at in (NOW - 1, NOW, midnight)]
+    busy_day = {("signals", "busy"): 3, ("signals", ""): 3, ("tokens", "busy"): 5, ("tokens", ""): 9}
+    assert found == [busy_day, {("signals", "busy"): 2, ("signals", ""): 2}]
+    assert idle == [[], ["quiet"], ["quiet", "busy"]]
+    book.ask(midnight + 2 * SECOND, stop(busy))
+    assert [row.used_at for row in book.rows(schema.ended_sessions)] == [midnight]

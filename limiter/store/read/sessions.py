@@ -23,6 +23,16 @@ def active(tx: Connection, user: str = "", most: int = 5000) -> Sequence[Row[Any
     return tx.execute(query).all()
 
 
+def idle(tx: Connection, before: int, user: str = "", most: int = 5000) -> Sequence[Row[Any]]:
+    """Those of `active` that have had no trade, signal or token since that instant, the longest idle first."""
+    table = schema.active_sessions
+    last = func.coalesce(table.c.used_at, table.c.started_at)
+    query = select(table).where(last <= before).order_by(last, table.c.number).limit(most)
+    if user:
+        query = query.where(func.substr(table.c.user_id, 1, len(user)) == user)
+    return tx.execute(query).all()
+
+
 def ended(
     tx: Connection, user_id: str | None = None, before: int | None = None, limit: int = 50, offset: int = 0
 ) -> Sequence[Row[Any]]:

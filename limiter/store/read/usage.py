@@ -1,32 +1,84 @@
-"""Who used how much: by hour (store/usage.py writes the rollup) and by trade day."""
+"""Who used how much: by hour (store/usage.py writes the rollup) and of the running one, by trade day, by minute."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
-from limiter.store import schema
+from limiter.rules.windows import MINUTE_SECONDS
+from limiter.store import schema, usage
+from limiter.units import HOUR_MS
 
 
-def top_users(tx: Connection, since: int, within: Sequence[int] | None = None, most: int = 20) -> Sequence[Any]:
-    """Who held slots longest since then: user_id, starts, slot_ms, trades, refusals; only in those hours if given."""
+class Stays(NamedTuple):
+    """What one user did: starts, ms of slots held, trades, refusals."""
+
+    user_id: str
+    starts: int
+    slot_ms: int
+    trades: int
+    refusals: int
+
+
+class Traded(NamedTuple):
+    """Trades of one user on a trade day, and how many of them were marked as closing."""
+
+    user_id: str
+    trades: int
+    closing: int
+
+
+def top_users(
+    tx: Connection, since: int, now: int, within: Sequence[int] | None = None, most: int | None = 20
+) -> list[Stays]:
+    """Who held slots longest in the hours from `since` on, up to now; only `within` those hours; all if most None."""
     columns = schema.usage_hours.c
     inside = columns.at >= since if within is None else columns.at.in_(within)
-    total = func.sum(columns.slot_ms).label("slot_ms")
-    query = (
-        select(
-            columns.user_id,
-            func.sum(columns.starts).label("starts"),
-            total,
-            func.sum(columns.trades).label("trades"),
-            func.sum(columns.refusals).label("refusals"),
-        )
-        .where(inside)
-        .group_by(columns.user_id)
-        .order_by(total.desc())
-        .limit(most)
+    totals = (func.sum(columns[name]) for name in Stays._fields[1:])
+    query = select(columns.user_id, *totals).where(inside).group_by(columns.user_id)
+    found = {row.user_id: Stays(row.user_id, *map(int, tuple(row)[1:])) for row in tx.execute(query)}
+    hour = now - now % HOUR_MS
+    if within is None or hour in within:
+        for row in usage.running(tx, now, since=since if within is None else hour):
+            before = found.get(row.user_id, Stays(row.user_id, 0, 0, 0, 0))
+            sums = (int(old + new) for old, new in zip(before[1:], tuple(row)[1:], strict=True))
+            found[row.user_id] = Stays(row.user_id, *sums)
+    return sorted(found.values(), key=lambda one: (-one.slot_ms, one.user_id))[:most]
+
+
+def rates(tx: Connection, second: int) -> Mapping[tuple[str, str], int]:
+    """By rate and user what was taken in the minute before that second; "" is all of it."""
+    columns = schema.rate_seconds.c
+    query = select(columns.kind, columns.user_id, func.sum(columns.n)).where(
+        columns.second >= second - MINUTE_SECONDS, columns.second <= second
     )
-    return tx.execute(query).all()
+    return {(kind, user): int(n) for kind, user, n in tx.execute(query.group_by(columns.kind, columns.user_id))}
+
+
+def rates_of_day(tx: Connection, day: str) -> Mapping[tuple[str, str], int]:
+    """The same, taken on that trade day."""
+    columns = schema.rate_days.c
+    query = select(columns.kind, columns.user_id, columns.n).where(columns.day == day)
+    return {(kind, user): n for kind, user, n in tx.execute(query)}
+
+
+def trades_by_user(tx: Connection, day: str, begins: int, ends: int) -> list[Traded]:
+    """Who traded on that trade day, which lasted from `begins` to `ends`."""
+    trades, days = schema.trades.c, schema.trade_days.c
+    closing = select(trades.user_id, func.count()).where(
+        trades.at >= begins, trades.at < ends, trades.day == day, trades.closes == 1
+    )
+    closed = Counter({user: int(n) for user, n in tx.execute(closing.group_by(trades.user_id))})
+    used = select(days.user_id, days.used).where(days.day == day).order_by(days.used.desc(), days.user_id)
+    return [Traded(user, n, closed[user]) for user, n in tx.execute(used)]
+
+
+def is_told(tx: Connection) -> bool:
+    """Whether any bot ever told of a trade, a signal or a token of its own."""
+    days, rate_days = schema.trade_days.c, schema.rate_days.c
+    known = (select(days.user_id), select(rate_days.user_id).where(rate_days.user_id != ""))
+    return any(tx.execute(query.limit(1)).first() is not None for query in known)
 
 
 def trade_days(tx: Connection, since_day: str) -> Sequence[Row[Any]]:

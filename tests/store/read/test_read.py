@@ -120,7 +120,11 @@ def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -
             and not read.history.hours(tx, START, START + HOUR).rows
         )
         assert read.sessions.count_ended(tx) == 0 and read.refusals.count(tx) == 0
-        assert not read.usage.top_users(tx, 0) and not read.usage.trade_days(tx, "") and not read.limits.overrides(tx)
+        assert (
+            not read.usage.top_users(tx, 0, START)
+            and not read.usage.trade_days(tx, "")
+            and not read.limits.overrides(tx)
+        )
         assert (
             read.history.last_token(tx) is None
             and read.history.last_full(tx) is None
@@ -145,7 +149,10 @@ def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -
         assert lasted == [(360, 1), (420, 1), (480, 1), (180, 2)]  # 200 s is 3 minutes
         assert not read.sessions.durations(tx, 0, [START + 20 * HOUR]) and not read.sessions.durations(tx, 0, [])
         assert sum(row.n for row in read.sessions.durations(tx, 0)) == 7
-        assert [(row.user_id, row.slot_ms) for row in read.usage.top_users(tx, 0, within)] == [("a", 40), ("b", 20)]
+        assert [(row.user_id, row.slot_ms) for row in read.usage.top_users(tx, 0, START + 99 * HOUR, within)] == [
+            ("a", 40),
+            ("b", 20),
+        ]
 
 
 def ended_session(tx: Connection, number: int, at: int, seconds: int) -> None:

@@ -10,10 +10,11 @@ from limiter.console import data
 from limiter.console.kit import times, url_widgets
 from limiter.console.kit.cards import timeline
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import lasting, memory, number, t, tn
+from limiter.console.kit.words import language, lasting, memory, number, t, tn
 from limiter.console.parts.sessions import drawer, lists, stopping
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.records import Drain
+from limiter.rules.usage import IDLE_SECONDS, UNTOLD, said_of_idle
 from limiter.rules.windows import day_of
 from limiter.store import read
 from limiter.units import MIB
@@ -24,22 +25,22 @@ def silent(row: Row[Any], now: int) -> bool:
     return bool(now - row.last_heartbeat_at > 2 * row.lease_ms // 3 + 5_000)
 
 
-def holding(sign_in: SignIn, user: str, *, suspects: bool) -> None:
-    """Sessions that hold a slot; `suspects`: the silent ones alone."""
+def holding(sign_in: SignIn, user: str, wanted: str) -> None:
+    """Sessions that hold a slot: the `active`, or of them the `suspect` or the `idle` alone."""
     now = times.now()
     every = data.read(read.sessions.active, user)
     quiet = [row for row in every if silent(row, now)]
-    rows = quiet if suspects else list(every)
-    release(sign_in, quiet)
+    rows = quiet if wanted == "suspect" else list(every)
+    if wanted == "idle":
+        rows = idle_of(every, now, user)
+    else:
+        release(sign_in, quiet)
     if not rows:
-        st.info(
-            t("No bot is silent: every slot belongs to a bot that beats.")
-            if suspects
-            else t("No session holds a slot.")
-        )
+        if wanted != "idle" or data.read(read.usage.is_told) or not every:
+            st.info(nobody(wanted if every else "active"))
         return
-    order = order_of(rows)
-    if order != "newest":
+    order = order_of(rows) if wanted != "idle" else "idle"
+    if order in ("memory", "cpu"):
         column = "memory_bytes" if order == "memory" else "cpu_percent"
         rows.sort(key=lambda row: -1 if (figure := getattr(row, column)) is None else figure, reverse=True)
     bar, place = st.container(), st.container()
@@ -47,7 +48,7 @@ def holding(sign_in: SignIn, user: str, *, suspects: bool) -> None:
     shown = rows[first : first + lists.PAGE]
     day = day_of(now, data.settings().timezone).name
     trades, drain = data.read(read.usage.trades_of, [row.user_id for row in shown], day), data.read(read.limits.drain)
-    cells = [active_row(row, now, drain, trades.get(row.user_id, 0), heavy=order != "newest") for row in shown]
+    cells = [active_row(row, now, drain, trades.get(row.user_id, 0), heavy=order in ("memory", "cpu")) for row in shown]
     unused = () if any(row[t("ends")] is not None for row in cells) else (t("ends"),)
     with place:
         picked = lists.draw(
@@ -59,6 +60,26 @@ def holding(sign_in: SignIn, user: str, *, suspects: bool) -> None:
             stop_ticked(sign_in, [by_id[one] for one in picked.ticked], picked.clear)
     if picked.opened is not None:
         drawer.details(sign_in, by_id[picked.opened], picked.close, living=True)
+
+
+def nobody(wanted: str) -> str:
+    """What an empty list says."""
+    return {
+        "active": t("No session holds a slot."),
+        "suspect": t("No bot is silent: every slot belongs to a bot that beats."),
+        "idle": t("Every bot has traded, or taken a signal or a token, within the last hour."),
+    }[wanted]
+
+
+def idle_of(every: Sequence[Row[Any]], now: int, user: str) -> list[Row[Any]]:
+    """Those that have done nothing for an hour, the longest first, and what is to be said of them."""
+    if not data.read(read.usage.is_told):
+        st.info(UNTOLD.told(language()))
+        return []
+    rows = list(data.read(read.sessions.idle, now - 1000 * IDLE_SECONDS, user))
+    if rows:
+        st.caption(said_of_idle(len(rows), len(every), IDLE_SECONDS, language()))
+    return rows
 
 
 def order_of(rows: Sequence[Row[Any]]) -> str:
@@ -89,6 +110,7 @@ def active_row(row: Row[Any], now: int, drain: Drain | None, trades: int, *, hea
         t("started"): times.instant(row.started_at),
         t("age"): lasting((now - row.started_at) / 1000),
         t("last heartbeat"): lasting((now - row.last_heartbeat_at) / 1000),
+        t("last use"): lasting((now - row.used_at) / 1000) if row.used_at is not None else t("never"),
     }
     first, then = (cost(row), state | times_of) if heavy else (state | times_of, cost(row))
     return who | first | then | {t("trades today"): trades, t("because"): why}
