@@ -1,6 +1,6 @@
 """The faults, declared: name, what it is, what runs it, how often in the tests and in `make drill`."""
 
-from faults import beside, callers, clocks, disks, files, inside, power, processes, several, waiting
+from faults import beside, callers, clocks, disks, files, inside, overwriting, power, processes, several, waiting
 from faults.figures import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -12,6 +12,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("tiny-disk", "the database fills its disk of some MiB, and the limiter starts again", disks.tiny_disk, 2, 6),
     Fault("room", "history fills the disk, and a shorter one cures it", disks.cured_by_a_setting, 1, 10),
     Fault("files", "the database file is removed, moved and replaced under a running limiter", files.files, 2, 40),
+    Fault("overwriting", "another program writes into the files of a running limiter", overwriting.overwriting, 1, 30),
     Fault("lock", "another process holds the write lock, or stands still with it", disks.foreign_lock, 3, 30),
     Fault("clock", "the wall clock is moved by an hour and by a day, forward and back", clocks.steps, 2, 20),
     Fault("late-clock", "the wall clock is set by a day, and stays there", clocks.late, 0, 4),

@@ -25,7 +25,7 @@ from limiter.store import read, schema
 from limiter.store.audit_head import ACCEPTED, AuditHead, broken_at, head_of, restore_into
 from limiter.store.backup import copy, sync
 from limiter.store.engine import open_reader, open_writer, reading
-from limiter.store.location import StoreError, refuse_lost, sqlite_path
+from limiter.store.location import StoreError, refuse_lost, spoiled_mark, sqlite_path
 from limiter.store.lock import Lock
 from limiter.store.open import writer_of
 from limiter.store.schema import MIGRATIONS
@@ -219,6 +219,7 @@ def restore(config: Config, source: Path) -> Path | None:
             if (part := path.with_name(path.name + suffix)).exists():
                 part.rename(aside.with_name(aside.name + suffix))
         fresh.replace(path)
+        spoiled_mark(path).unlink(missing_ok=True)
         sync(path.parent)
         head.keep(end, force=True)
         return aside if found else None

@@ -195,14 +195,21 @@ async def run(config: Config, writer: Writer, lock: Lock | None, ballast: Ballas
         await asyncio.gather(*tasks, return_exceptions=True)
         await sampler.sample()  # what happened since the last one
         await committer.submit(Reap())
-        services.reads.shutdown()
-        engine.dispose()  # before the writer, whose close as the last one folds the -wal file into the database
-        if file is not None:
-            file.file.close()
-        await committer.close()
+        await _close(services)
         log.info("stopped")
     if committer.fault is not None:
         sys.exit(1)  # whoever started it starts it again, on what the database has
+
+
+async def _close(services: Services) -> None:
+    """The readers before the writer, whose close as the last one folds the -wal file into the database."""
+    services.reads.shutdown()
+    services.engine.dispose()
+    if services.file is not None:
+        services.file.file.close()
+    await services.committer.close()
+    if services.file is not None:
+        services.file.file.release()
 
 
 def _restored(writer: Writer, config: Config, clock: Clock, channels: Iterable[str]) -> State:
@@ -240,7 +247,10 @@ def _file_watch(config: Config, writer: Writer, lock: Lock | None, sampler: Samp
     named = named_path(config.database_url)
     if named is None or lock is None or lock.inode is None or not isinstance(writer, SqliteWriter):
         return None
-    return FileWatch(WatchedFile(named, lock.inode), writer, sampler.sample)
+    writer.fold_log()  # what a crash left: only then can be told who wrote
+    watched = WatchedFile(named, lock.inode)
+    writer.written_over = watched.written_over
+    return FileWatch(watched, writer, sampler.sample)
 
 
 def _led(writer: Writer, **jobs: Callable[[], Awaitable[None]]) -> Iterator[Job]:

@@ -3,7 +3,8 @@ it is not.
 
 Promises: within two seconds nothing more is acknowledged that the next process would not find; what was acknowledged is
 then folded into the file, and saved beside its old place where the file was deleted; all is well again without a
-restart where the file comes back. Not promised: that there is room for the copy; the try is made again each minute.
+restart where the file comes back. One that others wrote into is left as it is, and the next start refuses it: its
+content is gone. Not promised: that there is room for the copy; the try is made again each minute.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from limiter.rules.alerts import FILE, FILE_UNSAVED, Alert
+from limiter.rules.alerts import FILE, FILE_SPOILED, FILE_UNSAVED, Alert
 from limiter.store.location import StoreError
 from limiter.store.sqlite_writer import SqliteWriter
 from limiter.store.watched_file import WatchedFile
@@ -32,11 +33,14 @@ class FileWatch:
         self.file, self.writer, self.sample = file, writer, sample
         self.saved: Path | None = None
         """Where all that was acknowledged lies; None while it is not lost, or not saved yet."""
+        self._found: str | None = None
         self._tried_at = -math.inf
 
     def alert(self) -> tuple[Alert, dict[str, str]] | None:
         """What operators are told, once it was tried to save what is there; None while there is nothing to tell."""
-        if self.writer.lost is None or self._tried_at == -math.inf:
+        if self._found is not None and self.file.spoiled is not None:
+            return FILE_SPOILED, {}
+        if self._found is None or self._tried_at == -math.inf:
             return None
         return (FILE_UNSAVED, {}) if self.saved is None else (FILE, {"saved": str(self.saved)})
 
@@ -47,6 +51,8 @@ class FileWatch:
         lost = self.writer.lost
         if lost is None:
             return None
+        if self.file.spoiled is not None:
+            return f"{lost}: stop the limiter and restore a backup (limiter restore)"
         if self.saved == self.file.named:
             return f"{lost}: all that was acknowledged is in the file; restart the limiter"
         if self.saved is not None:
@@ -61,10 +67,10 @@ class FileWatch:
 
     async def look(self) -> None:
         """One look; the first that finds the file lost, or back again, says so."""
-        found, before = self.file.trouble(), self.writer.lost
+        found, before = self.file.trouble(), self._found
         if found is None and before is None:
             return
-        self.writer.lost = found
+        self.writer.lost = self._found = found
         if found is None:
             self.saved, self._tried_at = None, -math.inf
             log.warning("database_file_back")
@@ -73,8 +79,15 @@ class FileWatch:
         if before is None:
             log.critical("database_file_lost file=%s: %s", self.file.named, found)
             await self.sample()
-        if self.saved is None and time.monotonic() - self._tried_at >= RETRY_SECONDS:
+        if self.file.spoiled is not None:
+            self._mark()
+        elif self.saved is None and time.monotonic() - self._tried_at >= RETRY_SECONDS:
             await asyncio.to_thread(self._save)
+
+    def _mark(self) -> None:
+        """For the next start; again and again, for the disk may be full."""
+        with contextlib.suppress(OSError):
+            self.file.mark_spoiled()
 
     def _save(self) -> None:
         if not self.writer.fold_log():

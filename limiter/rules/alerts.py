@@ -87,6 +87,13 @@ FILE_UNSAVED = Alert(
     "⛔ Database deleted: starts are refused. What was acknowledged lives in this process alone: do not stop it, make"
     " room on the disk",
 )  # fmt: skip
+FILE_SPOILED = Alert(
+    "file_spoiled", "failure",
+    "⛔ Base de données écrasée par un autre programme : démarrages refusés. Arrête le limiteur et remets une"
+    " sauvegarde (limiter restore)",
+    "⛔ Database written over by another program: starts are refused. Stop the limiter and restore a backup"
+    " (limiter restore)",
+)  # fmt: skip
 UNCONFIRMED = Alert(
     "unconfirmed", "warning",
     "↩️ {name} {before} → {after} : changement à l'essai, non confirmé à temps",
@@ -102,7 +109,8 @@ RESOLVED = Alert(
 )
 TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 Test message of the limiter")
 ALERTS = {
-    alert.name: alert for alert in (*LEVELS, *RULES, OUTAGE, FILE, FILE_UNSAVED, UNCONFIRMED, TRIPPED, RESOLVED, TEST)
+    alert.name: alert
+    for alert in (*LEVELS, *RULES, OUTAGE, FILE, FILE_UNSAVED, FILE_SPOILED, UNCONFIRMED, TRIPPED, RESOLVED, TEST)
 }
 
 

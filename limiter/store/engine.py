@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insp
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from limiter.store.location import StoreError, sqlite_path
+from limiter.store.location import StoreError, spoiled_mark, sqlite_path
 from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
 from limiter.units import MIB
 
@@ -73,6 +73,7 @@ def open_writer(url: str) -> Engine:
         return _open_server(url)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_network(path)
+    _refuse_spoiled(path)
     _refuse_empty(path)
     pragmas = (
         "auto_vacuum=INCREMENTAL",  # of a new file; one that has tables keeps what it has until it is made anew
@@ -138,6 +139,15 @@ def reading(engine: Engine, seconds: float = READ_SECONDS) -> Iterator[Connectio
             yield connection
         finally:
             raw.set_progress_handler(None, 0)
+
+
+def _refuse_spoiled(path: Path) -> None:
+    """What is in the file and what is in its log may be of two databases: SQLite would make one of them."""
+    if (mark := spoiled_mark(path)).exists():
+        raise StoreError(
+            f"{path} or its -wal file was written over in place while a limiter had it open ({mark} says when), and may"
+            f" hold half of what it held: `limiter restore BACKUP`, or remove {mark} to go on with the file as it is"
+        )
 
 
 def _refuse_empty(path: Path) -> None:

@@ -62,6 +62,11 @@ def log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
+def spoiled_mark(path: Path) -> Path:
+    """What a limiter leaves beside a SQLite file whose content others have written over while it ran."""
+    return path.with_name(path.name + ".spoiled")
+
+
 def log_bytes(path: Path) -> int:
     """Bytes of the write-ahead log of a SQLite file. Raises OSError."""
     log = log_of(path)

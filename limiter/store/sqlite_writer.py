@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from functools import partial
 from typing import Any
@@ -45,6 +45,8 @@ class SqliteWriter:
         self.engine, self.head = engine, head
         self.lost: str | None = None
         """Why nothing may be written: no later process would find it (store/watched_file.py)."""
+        self.written_over: Callable[[], str | None] = lambda: None
+        """Asked after each commit: what is wrong where others wrote into the file."""
         self._driver = Driver(engine)
         self._saver = Saver(self._driver, Statements(engine.dialect), retention, head)
 
@@ -132,8 +134,12 @@ class SqliteWriter:
         self.connection.rollback()
 
     def commit(self) -> None:
-        """Make it durable, and write down outside of the database where the audit ends."""
+        """Make it durable, and write down outside of the database where the audit ends. Raises OSError where others
+        wrote into the file, so that nobody may find it again."""
         self._driver.commit()
+        if (others := self.written_over()) is not None:
+            self.lost = others
+            raise OSError(others)
         self._saver.keep_head()
 
     def committed(self, state: State) -> None:

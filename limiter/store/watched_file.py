@@ -2,9 +2,11 @@
 
 A file can be removed, moved, or have another one put in its place while it is open: what is then written goes to a
 file that no later process will find. Device, inode and link count tell, of the database and of its write-ahead log.
+Or it is written over in place (`cp` onto it, `>` into it): of SQLite's own writes only a checkpoint goes to the
+database, and leaves its trace in the index of the log; a database that changed without one was changed by others.
 
-Promises: `trouble` looks at names only and opens nothing, so SQLite's locks stay. Not promised: that a file which is
-overwritten in place is noticed; SQLite finds that malformed.
+Promises: `trouble` opens nothing that SQLite locks, for closing it would take the locks with it. Not promised: that
+what others write is noticed where it falls into the milliseconds of a checkpoint.
 """
 
 import os
@@ -12,10 +14,14 @@ import sqlite3
 import time
 from pathlib import Path
 
+from limiter.store import wal_index
 from limiter.store.backup import copy_from
-from limiter.store.location import log_of
+from limiter.store.location import log_of, spoiled_mark
+from limiter.store.wal_index import Progress
 
 Identity = tuple[int, int]
+Stamp = tuple[int, int]
+"""When the file was last written to (ns), and its bytes."""
 
 
 class WatchedFile:
@@ -31,11 +37,23 @@ class WatchedFile:
             f"{self.named.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
         self._reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log too
-        self._log = _identity(log_of(self.named.resolve()))
+        real = self.named.resolve()
+        self._log = _identity(log_of(real))
+        self._index = os.open(real.with_name(real.name + "-shm"), os.O_RDONLY)
+        self._seen: tuple[Stamp, Progress] | None = None
+        self.spoiled: str | None = None
+        """Who wrote into the files beside SQLite, once that was seen: what they hold belongs together no more."""
+        self.written_over()
 
     def close(self) -> None:
-        """Before the writer, so that the writer is the last one and folds the log."""
-        self._reader.close()
+        """Before the writer, so that the writer is the last one and folds the log: but not into what others wrote, for
+        that might be a good backup."""
+        if self.spoiled is None:
+            self._reader.close()
+
+    def release(self) -> None:
+        """After the writer."""
+        os.close(self._index)
 
     @property
     def names(self) -> int:
@@ -52,7 +70,47 @@ class WatchedFile:
             return f"{self.named.name} is another file than the one that is open"
         if _identity(log_of(self.named.resolve())) != self._log:
             return f"the -wal file of {self.named.name} is gone or another one"
-        return None
+        return self.written_over() or self._log_cut()
+
+    def written_over(self) -> str | None:
+        """What is wrong where others wrote into the database since it was asked last; a microsecond where nobody did.
+        From any thread."""
+        seen = self._seen
+        if self.spoiled is not None or (seen is not None and seen[0] == self._stamp()):
+            return self.spoiled
+        before, stamp, after = wal_index.progress(self._index), self._stamp(), wal_index.progress(self._index)
+        if before is None or after is None or not after.rests or before.checkpoint != after.checkpoint:
+            return None  # a checkpoint is under way: when it is done
+        self._seen = stamp, after
+        if seen is not None and seen[0] != stamp and seen[1].checkpoint == after.checkpoint:
+            self.spoiled = f"{self.named.name} was written over in place by another program"
+        return self.spoiled
+
+    def _log_cut(self) -> str | None:
+        """What is wrong where the log is shorter than it has to be, or begins as none that SQLite wrote."""
+        progress = wal_index.progress(self._index)
+        if progress is None or not progress.frames:
+            return None
+        try:
+            with log_of(self.named.resolve()).open("rb") as log:  # SQLite has no lock on it
+                begins, size = log.read(wal_index.LOG_HEADER), os.fstat(log.fileno()).st_size
+        except OSError:
+            return None  # by the next look its name is gone
+        if size >= progress.log_bytes and begins[16:24] == progress.salts:
+            return None
+        if progress == wal_index.progress(self._index):
+            self.spoiled = f"the -wal file of {self.named.name} was cut or written over in place by another program"
+        return self.spoiled
+
+    def _stamp(self) -> Stamp:
+        opened = os.fstat(self._inode)
+        return opened.st_mtime_ns, opened.st_size
+
+    def mark_spoiled(self) -> None:
+        """Have the next start refuse the file, and say why. Raises OSError."""
+        spoiled_mark(self.named.resolve()).write_text(
+            f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}: {self.spoiled}\n"
+        )
 
     def save(self) -> Path:
         """Where all that was committed can be found: where the file was moved to, else a copy made now. Call it when

@@ -3,17 +3,23 @@
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from limiter.store import schema
 from limiter.store.engine import open_writer
-from limiter.store.location import StoreError, key_file, named_path, refuse_lost, sqlite_path
+from limiter.store.location import StoreError, key_file, log_of, named_path, refuse_lost, sqlite_path
 from limiter.store.lock import Lock
 from limiter.store.watched_file import WatchedFile
+
+TICK_SECONDS = 0.02  # by which the kernel counts when a file was written to, and more
 
 
 @pytest.fixture
@@ -40,6 +46,7 @@ def file(path: Path, writer: Engine) -> Iterator[WatchedFile]:
     yield file
     file.close()
     writer.dispose()
+    file.release()
     lock.release()
 
 
@@ -49,6 +56,18 @@ def next_number(path: Path) -> int:
     (found,) = connection.execute("SELECT next_number FROM fleet").fetchone()
     connection.close()
     return int(found)
+
+
+def fold(writer: Engine, how: str = "TRUNCATE") -> None:
+    with writer.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.rollback()
+        driver.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+
+
+def count_up(writer: Engine) -> None:
+    with writer.begin() as tx:
+        tx.execute(schema.fleet.update().values(next_number=schema.fleet.c.next_number + 1))
 
 
 def put_another(path: Path) -> None:
@@ -96,6 +115,117 @@ def test_a_second_name_is_counted(file: WatchedFile, path: Path) -> None:
     os.link(path, path.with_name("other.db"))
     assert file.names == 2
     assert file.trouble() is None
+
+
+def put_old_content(path: Path) -> None:
+    """`cp old.db limiter.db`: the same inode, what it held some pages ago."""
+    shutil.copyfile(path.with_name("old.db"), path)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def empty_log(path: Path) -> None:
+    os.truncate(log_of(path), 0)
+
+
+def cut_log(path: Path) -> None:
+    os.truncate(log_of(path), log_of(path).stat().st_size - 1)
+
+
+def put_another_log(path: Path) -> None:
+    log_of(path).write_bytes(os.urandom(log_of(path).stat().st_size))
+
+
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (put_old_content, "limiter.db was written"), (empty, "limiter.db was written"), (empty_log, "-wal"),
+        (cut_log, "-wal"), (put_another_log, "-wal"),
+    ],
+)  # fmt: skip
+def test_what_others_write_into_the_files_is_noticed_whatever_was_folded_before(
+    file: WatchedFile, path: Path, writer: Engine, spoil: Callable[[Path], None], what: str, folded: bool
+) -> None:
+    shutil.copyfile(path, path.with_name("old.db"))
+    if folded:
+        fold(writer)
+    count_up(writer)  # what the log has then
+    assert file.trouble() is None
+    time.sleep(TICK_SECONDS)
+    spoil(path)
+    assert what in (file.trouble() or "")
+    assert file.spoiled is not None
+    if what != "-wal":
+        assert file.written_over() == file.spoiled
+
+
+def test_after_the_limiter_the_log_is_not_folded_into_what_others_wrote(
+    file: WatchedFile, path: Path, writer: Engine
+) -> None:
+    shutil.copyfile(path, path.with_name("old.db"))
+    fold(writer)
+    count_up(writer)
+    assert file.trouble() is None
+    time.sleep(TICK_SECONDS)
+    put_old_content(path)
+    assert file.trouble() is not None
+    file.close()
+    writer.dispose()
+    assert path.read_bytes() == path.with_name("old.db").read_bytes()
+
+
+def test_the_next_start_refuses_what_others_wrote_into(file: WatchedFile, path: Path, writer: Engine) -> None:
+    file.spoiled = "limiter.db was written over"
+    file.mark_spoiled()
+    file.spoiled = None
+    writer.dispose()
+    with pytest.raises(StoreError, match=r"limiter.db.spoiled says when.*limiter restore BACKUP"):
+        open_writer(f"sqlite:///{path}")
+    path.with_name("limiter.db.spoiled").unlink()
+    open_writer(f"sqlite:///{path}").dispose()
+
+
+STEPS = st.sampled_from(["commit", "many", "fold", "passive", "look", "read", "cut"])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, min_size=5, max_size=30))
+def test_what_sqlite_does_by_itself_is_never_taken_for_others(
+    file: WatchedFile, path: Path, writer: Engine, steps: list[str]
+) -> None:
+    """Commits, checkpoints of every kind, with readers that hold them up, a file that shrinks: in any order."""
+    readers = []
+    for step in steps:
+        if step == "read":
+            reader = sqlite3.connect(path)
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM fleet").fetchall()
+            readers.append(reader)
+        elif step == "look":
+            assert file.trouble() is None
+        elif step == "cut":
+            for reader in readers:
+                reader.close()
+            readers.clear()
+            with writer.begin() as tx:
+                for _ in range(50):  # a page each
+                    tx.exec_driver_sql("PRAGMA incremental_vacuum(1)")
+        elif step == "many":
+            with writer.begin() as tx:  # and back: pages that are free then
+                rows = [{"id": f"n{n}", "at": n, "text": "x" * 3000, "author": "a", "created_at": n} for n in range(99)]
+                tx.execute(schema.notes.insert(), rows)
+                tx.execute(schema.notes.delete())
+        elif step == "commit":
+            count_up(writer)
+            assert file.written_over() is None
+        else:
+            fold(writer, "TRUNCATE" if step == "fold" else "PASSIVE")
+    assert file.trouble() is None
+    for reader in readers:
+        reader.close()
 
 
 @pytest.mark.parametrize("how", ["link", "hard link", "lock file removed"])
