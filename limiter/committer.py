@@ -226,8 +226,7 @@ class Committer:
         """Whatever is wrong with the log, decisions go on."""
         if self.events is not None:
             with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full
-                decided = zip((request for request, _, _ in batch), answers, strict=True)
-                self.events.write(decided, self.state.changes, refused, now)
+                self.events.write([row[0] for row in batch], answers, self.state.changes, refused, now)
 
     def _answer(self, batch: list[tuple[Request, asyncio.Future[Any], float]], answers: list[Any]) -> None:
         at = time.monotonic()
@@ -252,8 +251,13 @@ class Committer:
             return error
 
     def _decide_and_watch(self, request: Request, now: int) -> Any:
+        """The occupancy is looked at wherever it, or a limit, has changed: so no crossing hides in a batch."""
+        state = self.state
+        course = state.course
+        points = len(course)
         answer = self._decide(request, now)
-        self._watch(now)
+        if len(course) != points or course is not state.course:
+            self._watch(now)
         return answer
 
     def _watch(self, now: int) -> None:

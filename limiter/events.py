@@ -12,25 +12,36 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from msgspec.json import encode
 
-from limiter.rules.records import Changes, RefusalRecord
+from limiter.rules.records import Changes, RefusalRecord, Session
 from limiter.rules.sessions import Admission, Stop
 
 FIELD = re.compile(r" ([a-z_]+)=(\S+)")
 PARTED = re.compile(r"[\s\"]")
 SINGLE_REFUSALS = 20  # a second
 
-START = {
-    "text": " start request_id={} session={} user={} bot={} active={} version={}",
-    "json": '"event":"start","request_id":"{}","session":"{}","user":"{}","bot":"{}","active":{},"version":{}}}',
-}
-"""What happens most is written in one go; the grammar of identifiers needs no quotes."""
-
 Event = tuple[str, dict[str, Any]]
+
+
+# What happens most is written in one go; the grammar of identifiers needs no quotes.
+
+
+def _start_text(request_id: str, of: Session) -> str:
+    return (
+        f" start request_id={request_id} session=s{of.number} user={of.user_id} bot={of.bot_id}"
+        f" active={of.facts.active} version={of.facts.version}"
+    )
+
+
+def _start_json(request_id: str, of: Session) -> str:
+    return (
+        f'"event":"start","request_id":"{request_id}","session":"s{of.number}","user":"{of.user_id}",'
+        f'"bot":"{of.bot_id}","active":{of.facts.active},"version":{of.facts.version}}}'
+    )
 
 
 class JsonLines(logging.Formatter):
@@ -52,22 +63,26 @@ class EventLog:
 
     def __init__(self, form: str = "text", stream: TextIO | None = None) -> None:
         self.form, self.stream = form, stream
-        self._start = START[form]
+        self._start = _start_json if form == "json" else _start_text
         self._second = 0
         self._refused = 0
         self._joined: Counter[str] = Counter()
 
     def write(
-        self, decided: Iterable[tuple[Any, Any]], changes: Changes, refused: Sequence[RefusalRecord], now: int
+        self,
+        requests: Sequence[Any],
+        answers: Sequence[Any],
+        changes: Changes,
+        refused: Sequence[RefusalRecord],
+        now: int,
     ) -> None:
         """The lines of one batch of this instant (UTC ms), which is durable: requests with answers, and refusals."""
         lines, starts, asked = self._joined_lines(now), list[str](), dict[int, str]()
         told: dict[str, Any]
-        for request, answer in decided if changes.started or changes.ended else ():
-            if isinstance(answer, Admission) and answer.created:
-                one, facts = answer.session, answer.session.facts
-                values = request.request_id, one.public_id, one.user_id, one.bot_id, facts.active, facts.version
-                starts.append(self._start.format(*values))
+        for request, answer in zip(requests, answers, strict=True) if changes.started or changes.ended else ():
+            if isinstance(answer, Admission):
+                if answer.created:
+                    starts.append(self._start(request.request_id, answer.session))
             elif isinstance(request, Stop):
                 asked[request.number] = request.request_id
         for over in changes.ended:

@@ -63,9 +63,9 @@ def test_a_flood_of_refusals_is_joined(form: str) -> None:
     stream = StringIO()
     log, nothing = EventLog(form, stream), Changes()
     for batch in range(5):
-        log.write([], nothing, [refusal(10 * batch + n) for n in range(10)], NOW)
-    log.write([], nothing, [], NOW + SECOND)
-    log.write([], nothing, [], NOW + 2 * SECOND)
+        log.write([], [], nothing, [refusal(10 * batch + n) for n in range(10)], NOW)
+    log.write([], [], nothing, [], NOW + SECOND)
+    log.write([], [], nothing, [], NOW + 2 * SECOND)
     lines = stream.getvalue().splitlines()
     assert len(lines) == SINGLE_REFUSALS + 1
     assert ("count=30" if form == "text" else '"count":30') in lines[-1] and "refused_more" in lines[-1]
@@ -82,7 +82,7 @@ def test_every_event_is_in_the_guide_and_every_one_of_the_guide_is_logged() -> N
     logged |= set(re.findall(r'lines\.append\(\(\s*"([a-z_]+)"', code)) | set(
         re.findall(r'\[\("([a-z_]+)", \{"reason"', code)
     )
-    logged |= set(re.findall(r'"text": " ([a-z_]+) ', code))
+    logged |= set(re.findall(r'f" ([a-z_]+) request_id=', code))
     guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     section = guide.partition("### The log")[2].partition("\n## ")[0]
     told = {

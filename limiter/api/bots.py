@@ -7,11 +7,13 @@ from functools import partial
 
 from limiter.answers import bots as s
 from limiter.answers.limits import LimitsAnswer
+from limiter.answers.parts import LimitValues
 from limiter.answers.users import UsageAnswer
 from limiter.answers.users import Use as UseShown
 from limiter.api.capacity import shown
 from limiter.http.call import Ask, Call, good
-from limiter.http.wire import Answer, decimal, identifier, iso, ok
+from limiter.http.wire import Answer, Once, decimal, identifier, iso, ok
+from limiter.rules.limits import Limits
 from limiter.rules.quotas import SIGNALS, TOKENS, RecordTrade, Take, TradeCounted, Use, uses_of
 from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal
@@ -40,6 +42,16 @@ def notice_of(of: Session, drain: Drain | None) -> s.Notice | None:
     if drain is not None and first:
         return s.Notice("drain", iso(drain.stop_at), drain.reason)
     return None if own is None else s.Notice("stop", iso(own.at), own.reason)
+
+
+_of_all = Once()
+
+
+def _limits(limits: Limits, user_id: str, now: int) -> LimitValues:
+    """What holds for the user: a new dictionary only where it is his own."""
+    values = limits.of(user_id, now)
+    told: LimitValues = _of_all(values) if values is limits.values else dict(values)
+    return told
 
 
 def credentials(session_id: str) -> tuple[int, str]:
@@ -78,7 +90,7 @@ def _admitted(call: Call, admission: Admission) -> Answer:
     state, now = call.services.committer.state, call.now()
     answer = s.StartAnswer(
         session=session(admission.session),
-        limits=dict(state.limits.of(admission.session.user_id, now)),
+        limits=_limits(state.limits, admission.session.user_id, now),
         limits_version=state.limits.version,
         capacity=shown(state.capacity(now)),
     )
@@ -98,7 +110,7 @@ def _beat(of: s.HeartbeatBody | s.Beat) -> Heartbeat:
 def _renewed(call: Call, renewed: Session) -> Answer:
     state = call.services.committer.state
     limits, notice = state.limits, notice_of(renewed, state.drain)
-    values = dict(limits.of(renewed.user_id, call.now()))
+    values = _limits(limits, renewed.user_id, call.now())
     return ok(s.HeartbeatAnswer(session(renewed), values, limits.version, notice))
 
 
@@ -113,7 +125,9 @@ def _all_renewed(call: Call, results: list[Session | Refusal]) -> Answer:
     limits = state.limits
     every = heartbeat_seconds(limits.whole("BOT_LEASE_SECONDS"))
     return ok(
-        s.HeartbeatsAnswer([_result(one, state.drain) for one in results], dict(limits.values), limits.version, every)
+        s.HeartbeatsAnswer(
+            [_result(one, state.drain) for one in results], _of_all(limits.values), limits.version, every
+        )
     )
 
 

@@ -220,26 +220,26 @@ class HttpConnection(asyncio.Protocol):
             headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
 
     def on_headers_complete(self) -> None:
-        self._upgrades = self.parser.should_upgrade()
-        self._offered = self._upgrades and self.parser.get_method() != b"CONNECT"
-        if self._offered:
+        parser, headers = self.parser, self._headers
+        self._upgrades = parser.should_upgrade()
+        if self._upgrades and parser.get_method() != b"CONNECT":
+            self._offered = True
             return
         self._in_head, self._in_body, self._taken = False, True, False
         self._parts, self._body_bytes = [], 0
         self._deadline = self.loop.time() + BODY_SECONDS
         if self._head_bytes + self._chunk > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._refuse(_HEAD_TOO_LARGE)
-        version = self.parser.get_http_version()  # which the parser writes out anew for each that asks
+        version = parser.get_http_version()  # which the parser writes out anew for each that asks
         self._old = version == "1.0"
-        coding = self._headers.get(b"transfer-encoding")
         if version != "1.1" and not self._old:
             self._refuse(_NOT_HTTP)
-        elif coding is not None and (self._old or coding.strip().lower() != b"chunked"):
+        elif b"transfer-encoding" in headers and (self._old or not _is_chunked(headers)):
             self._refuse(_CODED)
-        length = self._headers.get(b"content-length", b"")
-        if len(length) > 4 and length.isdigit() and int(length) > MAX_BODY:
+        length = headers.get(b"content-length")
+        if length is not None and len(length) > 4 and length.isdigit() and int(length) > MAX_BODY:
             self._take(None)
-        elif b"expect" in self._headers and self._answering is None and not self._ending:
+        elif b"expect" in headers and self._answering is None and not self._ending:
             self.transport.write(_CONTINUE)
 
     def _head_size(self) -> int:
@@ -322,6 +322,10 @@ class HttpConnection(asyncio.Protocol):
             _lines((*self.server.default_headers, *answer.headers)), _KEPT if keeps_alive else _CLOSED,
         )  # fmt: skip
         self.transport.write(head if head_only else head + answer.body)
+
+
+def _is_chunked(headers: dict[bytes, bytes]) -> bool:
+    return headers[b"transfer-encoding"].strip().lower() == b"chunked"
 
 
 @lru_cache(maxsize=64)  # most answers of one second, which the date is of, have the same

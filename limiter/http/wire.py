@@ -38,6 +38,20 @@ class Answer(msgspec.Struct):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class Once:
+    """JSON of a value that many answers carry: written out when another object comes, and not for each."""
+
+    def __init__(self) -> None:
+        self._of: object = None
+        self._json = msgspec.Raw(b"null")
+
+    def __call__(self, of: object) -> Any:
+        """Its JSON, for a field of an answer."""
+        if of is not self._of:
+            self._of, self._json = of, msgspec.Raw(encode(of))
+        return self._json
+
+
 def ok(payload: msgspec.Struct, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
     """A 2xx answer: `success` first, then the payload's fields."""
     body = encode(payload)

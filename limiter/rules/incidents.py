@@ -65,9 +65,8 @@ def rank(bots: int, maximum: int, threshold: int, before: int) -> int:
 
 def watch(state: State, now: int) -> None:
     """Look at the occupancy after every decision, so that no crossing hides between two samples or in a batch."""
-    limits, bots = state.limits.values, len(state.sessions)
-    maximum, threshold = limits["MAX_CONCURRENT_BOTS"], limits["ALERT_THRESHOLD"]
-    assert isinstance(maximum, int) and isinstance(threshold, int)
+    limits, bots = state.limits, len(state.sessions)
+    maximum, threshold = limits.max_bots, limits.alert_threshold
     incident = state.incidents.get(CAPACITY)
     if incident is None and 100 * bots < threshold * maximum:
         return  # no level opens below the threshold: what nearly every decision comes to

@@ -7,6 +7,8 @@ from typing import Literal
 from limiter.system_limits import CATALOGUE, LIMITS, Value
 
 Source = Literal["live", "window", "environment", "env_file", "default"]
+BARS = ("MAX_STARTS_PER_MINUTE", "MAX_CPU_PERCENT", "MAX_RAM_PERCENT")
+"""What may keep a start out while there is room (door.py)."""
 USER_LIMITS = tuple(limit.name for limit in CATALOGUE if limit.scope == "user")
 
 
@@ -49,6 +51,10 @@ class Limits:
     reserve: tuple[str, ...] = field(init=False)
     room_since: int = field(init=False)
     """When what makes room for starts was changed last: the cap, the reserve, or who is of it."""
+    max_bots: int = field(init=False)
+    alert_threshold: int = field(init=False)
+    bars: bool = field(init=False)
+    """Whether one of BARS is set."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reserve", tuple(user for user, own in self.overrides.items() if own.reserve))
@@ -56,6 +62,10 @@ class Limits:
         room = [self.settings[name].changed_at or 0 for name in ("MAX_CONCURRENT_BOTS", "RESERVED_SLOTS")]
         object.__setattr__(self, "room_since", max(room + kept))
         object.__setattr__(self, "values", {limit.name: self.settings[limit.name].value for limit in CATALOGUE})
+        # What every decision looks at.
+        object.__setattr__(self, "max_bots", self.whole("MAX_CONCURRENT_BOTS"))
+        object.__setattr__(self, "alert_threshold", self.whole("ALERT_THRESHOLD"))
+        object.__setattr__(self, "bars", any(self.values[name] is not None for name in BARS))
 
     def of(self, user_id: str, now: int) -> Mapping[str, Value]:
         """All values in force for one user. The same object each time where the user has no override."""

@@ -94,8 +94,8 @@ class Start(Struct, frozen=True):
     def _refuse(self, state: State, now: int, facts: Facts, replaces: bool) -> Refusal | None:
         if self.ticket is not None and self._holds_ticket(state):
             self._ask_with(state, now)
-        if (closed := _closed(state)) is not None:
-            return self._record(state, now, facts, closed)
+        if state.is_shut():
+            return self._record(state, now, facts, _closed(state))
         if facts.user_max == 0 or (not replaces and facts.user_active >= facts.user_max):
             told = {"active": facts.user_active, "limit": facts.user_max}
             refusal = Refusal("user_limit", told, USER_LIMIT_RETRY_SECONDS)
@@ -108,7 +108,7 @@ class Start(Struct, frozen=True):
         if not replaces and (facts.active >= facts.max_bots or self._is_anothers_turn(state, facts.active, now)):
             place = self._place(state, now)
             refusal = _server_full(state.capacity(now), state.retry_after(), place)
-            most = state.limits.whole("MAX_CONCURRENT_BOTS")
+            most = state.limits.max_bots
             if facts.active < facts.max_bots:  # what is free is another's turn
                 facts = replace(facts, max_bots=facts.active)
             return self._record(state, now, facts, refusal, "MAX_CONCURRENT_BOTS", most, facts.active)
@@ -158,13 +158,13 @@ class Start(Struct, frozen=True):
         return state.refuse(refusal, refused)
 
 
-def _closed(state: State) -> Refusal | None:
+def _closed(state: State) -> Refusal:
     """Why nobody is let in, whoever asks."""
     if state.draining:
         return Refusal("draining", {}, DRAINING_RETRY_SECONDS)
     if state.drain is not None:
         return Refusal("draining", {}, PAUSED_RETRY_SECONDS, words=DRAINED)
-    return Refusal("paused", {}, PAUSED_RETRY_SECONDS) if state.paused else None
+    return Refusal("paused", {}, PAUSED_RETRY_SECONDS)
 
 
 def _suspended(state: State, user_id: str, now: int) -> Refusal:

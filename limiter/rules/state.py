@@ -134,22 +134,28 @@ class State:
 
     def capacity(self, now: int) -> Capacity:
         """Slots taken at `now`: a session counts until its lease or its notice ends it and not after, reaped or not."""
-        active = len(self.sessions)
-        if self.drained(now) or (self._due and self._due[0][0] <= now):
+        active, due = len(self.sessions), self._due
+        if (due and due[0][0] <= now) or self.drained(now):
             active -= sum(not self.holds(session, now) for session in self.sessions.values())
-        most = self.limits.whole("MAX_CONCURRENT_BOTS")
+        most = self.limits.max_bots
         return Capacity(active, most, active < most and self._is_open(active, now))
 
     def _is_open(self, active: int, now: int) -> bool:
         """Whether a new user would be let in, were a slot free."""
-        if self.paused or self.draining or self.drain is not None or not self.limits.whole("MAX_BOTS_PER_USER"):
+        if self.is_shut() or not self.limits.values["MAX_BOTS_PER_USER"]:
             return False
         if self.barred(now) is not None or active >= self.slots_for(None, now):
             return False
         return not self.tickets or self.turns(None, active, now)[1] > 0
 
+    def is_shut(self) -> bool:
+        """Whether nobody is let in, whoever asks."""
+        return self.paused or self.draining or self.drain is not None
+
     def barred(self, now: int) -> Barred | None:
         """Why no start that needs a slot is admitted now, whatever is free."""
+        if not self.limits.bars:
+            return None
         values, found = self.limits.values, None
         starts, cpu, ram = values["MAX_STARTS_PER_MINUTE"], values["MAX_CPU_PERCENT"], values["MAX_RAM_PERCENT"]
         if starts is not None:
@@ -161,7 +167,7 @@ class State:
     def slots_for(self, user_id: str | None, now: int) -> int:
         """How many slots all together may hold once this user (None: a new one) has started: the reserve's free ones
         are for its own users. May be below 0."""
-        limits, most = self.limits, self.limits.whole("MAX_CONCURRENT_BOTS")
+        limits, most = self.limits, self.limits.max_bots
         if not limits.values["RESERVED_SLOTS"] or (user_id is not None and limits.in_reserve(user_id, now)):
             return most
         return most - self.kept(now)
@@ -185,7 +191,7 @@ class State:
         slots are nobody's. While reserved slots are free, the reserve and the others wait apart."""
         limits, kept = self.limits, self.kept(now) if self.limits.values["RESERVED_SLOTS"] else 0
         reserve = user_id is not None and limits.in_reserve(user_id, now)
-        slots, tickets = limits.whole("MAX_CONCURRENT_BOTS") - active, self.queue(now)
+        slots, tickets = limits.max_bots - active, self.queue(now)
         if kept:
             slots = min(slots, kept) if reserve else slots - kept
             tickets = [one for one in tickets if limits.in_reserve(one.user_id, now) == reserve]
@@ -553,7 +559,7 @@ class State:
         self.unbooked[key] -= n
 
     def _point(self, at: int) -> Point:
-        return Point(at, len(self.sessions), self.limits.whole("MAX_CONCURRENT_BOTS"))
+        return Point(at, len(self.sessions), self.limits.max_bots)
 
     def _note(self, at: int) -> None:
         self.course.append(self._point(at))

@@ -21,13 +21,14 @@ class Window:
 
     def add(self, second: int, n: int) -> list[int]:
         """Count n in this second, or in the newest one where that is later; what `take_back` needs."""
-        if self.seconds and self.seconds[-1][0] >= second:
-            self.seconds[-1][1] += n
-        else:
+        seconds = self.seconds
+        if not seconds or seconds[-1][0] < second:
             self.used(second)  # what is over goes, so that a window nobody looks at does not grow
-            self.seconds.append([second, n])
+            seconds.append([second, 0])
+        newest = seconds[-1]
+        newest[1] += n
         self.total += n
-        return self.seconds[-1]
+        return newest
 
     def take_back(self, counted: list[int], n: int) -> None:
         """Uncount n of what `add` counted, where it has not left the window."""
