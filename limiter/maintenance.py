@@ -27,8 +27,8 @@ from limiter.store.backup import copy, sync
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.location import StoreError, refuse_lost, spoiled_mark, sqlite_path
 from limiter.store.lock import Lock
+from limiter.store.migrations import MIGRATIONS
 from limiter.store.open import writer_of
-from limiter.store.schema import MIGRATIONS
 
 
 def _file(config: Config) -> Path:

@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 from limiter.store.location import StoreError, sqlite_path
-from limiter.store.schema import APPLICATION_ID, MIGRATIONS
+from limiter.store.migrations import MIGRATIONS
+from limiter.store.schema import APPLICATION_ID
 
 log = logging.getLogger("limiter")
 STEPS = 100_000  # of SQLite's virtual machine, some milliseconds, between two looks at whether to go on

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Table, func, select
 from limiter.store import schema
 from limiter.store.engine import reading
 from limiter.store.location import StoreError
+from limiter.store.migrations import MIGRATIONS
 
 OWN = (schema.migrations, schema.journal)  # each database has its own
 READ_SECONDS = 3600.0
@@ -41,10 +42,9 @@ def move(source: Engine, target: Engine) -> dict[str, int]:
 
 def _refuse_old(origin: Connection) -> None:
     step = origin.execute(select(func.max(schema.migrations.c.step))).scalar_one()
-    if step != len(schema.MIGRATIONS):
+    if step != len(MIGRATIONS):
         raise StoreError(
-            f"the source has schema {step}, this program's is {len(schema.MIGRATIONS)}:"
-            " run `python -m limiter migrate` first"
+            f"the source has schema {step}, this program's is {len(MIGRATIONS)}: run `python -m limiter migrate` first"
         )
 
 

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from limiter.store.location import StoreError, spoiled_mark, sqlite_path
-from limiter.store.schema import APPLICATION_ID, MIGRATIONS, migrations
+from limiter.store.migrations import MIGRATIONS
+from limiter.store.schema import APPLICATION_ID, migrations
 from limiter.units import MIB
 
 READ_SECONDS = 5.0  # a read that takes longer is cut off
@@ -233,7 +234,7 @@ def migrate(engine: Engine) -> int:
             if done == len(MIGRATIONS):
                 return taken
             name, run = MIGRATIONS[done]
-            run(tx)
+            run(tx, done + 1)
             tx.execute(migrations.insert().values(step=done + 1, name=name, at=int(time.time() * 1000)))
             if tx.dialect.name == "sqlite":
                 tx.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")

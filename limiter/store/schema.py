@@ -1,14 +1,13 @@
-"""The tables, and the migration steps in order. All instants (`*_at`, `at`, `until`) are UTC milliseconds.
+"""The tables. All instants (`*_at`, `at`, `until`) are UTC milliseconds.
 
 A live session is a row of `active_sessions`, a narrow table that heartbeats rewrite; when it ends the row moves to
 `ended_sessions`, which only grows. The view `sessions` shows both. Snapshots of three resolutions share one table:
 a raw snapshot is a rollup of one.
 
-A table, column or index says by `_since(n)` which step brought it (1 where it says nothing), and that step makes it: a
-new database and one from years ago have been through the same steps.
+A table, column or index says by `_since(n)` which step of migrations.py brought it (1 where it says nothing), and that
+step makes it: a new database and one from years ago have been through the same steps.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +15,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Connection,
     Double,
     Index,
     Integer,
@@ -25,8 +23,6 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import CreateColumn, CreateTable
 from sqlalchemy.types import TypeEngine
 
 APPLICATION_ID = 0x4C494D31  # "LIM1", in the header of a SQLite file that is ours
@@ -49,20 +45,13 @@ def _since(step: int) -> dict[str, Any]:
     return {"info": {"step": step}}
 
 
-def _step(item: Table | Column[Any] | Index) -> int:
+def step_of(item: Table | Column[Any] | Index) -> int:
+    """The migration step that brings it."""
     own: int = item.info.get("step", 1)
     if isinstance(item, Index):
         assert item.table is not None
-        return max(own, _step(item.table), *(_step(column) for column in item.columns))
+        return max(own, step_of(item.table), *(step_of(column) for column in item.columns))
     return own
-
-
-@compiles(CreateColumn)
-def _create_column(element: CreateColumn, compiler: Any, **options: Any) -> Any:
-    """A table is made as its own step made it; what later steps brought is added by them."""
-    column: Column[Any] = element.element
-    later = _step(column) > _step(column.table)
-    return None if later else compiler.visit_create_column(element, **options)
 
 
 def _session_columns() -> list[Column[Any]]:
@@ -385,145 +374,3 @@ migrations = _table(
     _needed("name", Text),
     _needed("at"),
 )
-
-
-def _make(tx: Connection, step: int) -> None:
-    """The tables, columns and indexes that this step brought."""
-    compiler: Any = tx.dialect.ddl_compiler(tx.dialect, None)  # type: ignore[arg-type]  # as Alembic makes one
-    for table in metadata.sorted_tables:
-        if _step(table) == step:
-            tx.execute(CreateTable(table))
-        for column in table.c:
-            if _step(table) < _step(column) == step:
-                described = compiler.get_column_specification(column)
-                tx.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {described}"))
-        for index in sorted(table.indexes, key=lambda one: str(one.name)):
-            if _step(index) == step:
-                index.create(tx)
-
-
-def _show_sessions(tx: Connection, step: int) -> None:
-    """The view of live and ended sessions, with the columns that there are after this step."""
-    names = ", ".join(column.name for column in active_sessions.c if _step(column) <= step)
-    tx.execute(text("DROP VIEW IF EXISTS sessions"))
-    tx.execute(
-        text(
-            f"CREATE VIEW sessions AS SELECT {names}, NULL AS ended_at, NULL AS ended_reason FROM active_sessions"
-            f" UNION ALL SELECT {names}, ended_at, ended_reason FROM ended_sessions"
-        )
-    )
-
-
-def _first(tx: Connection) -> None:
-    _make(tx, 1)
-    _show_sessions(tx, 1)
-    tx.execute(fleet.insert().values(id=1, active=0, next_number=1, paused=0))
-    for statement in _AUDIT_ONLY_GROWS[tx.dialect.name]:
-        tx.execute(text(statement))
-
-
-_AUDIT_ONLY_GROWS = {
-    "sqlite": [
-        f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit"
-        " BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END"
-        for verb in ("UPDATE", "DELETE")
-    ],
-    "postgresql": [
-        "CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'the audit only grows'; END $$",
-        "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
-        " FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows()",
-    ],
-}
-
-
-def _second(tx: Connection) -> None:
-    _make(tx, 2)
-    _show_sessions(tx, 2)
-
-
-def _third(tx: Connection) -> None:
-    _make(tx, 3)
-    tx.execute(plan_steps.update().values(held_by=None))  # sentences: the job decides a held step anew within seconds
-
-
-def _fourth(tx: Connection) -> None:
-    _make(tx, 4)
-    _show_sessions(tx, 4)
-
-
-def _fifth(tx: Connection) -> None:
-    _make(tx, 5)
-
-
-def _sixth(tx: Connection) -> None:
-    _make(tx, 6)
-
-
-def _seventh(tx: Connection) -> None:
-    _make(tx, 7)
-
-
-def _eighth(tx: Connection) -> None:
-    """Of old snapshots only the bots at the samples are known: the mean of them tells the status of all of their 5 s
-    each, and of hours the minutes tell it where all of them are kept."""
-    _make(tx, 8)
-    used, of = "100 * bots_sum", "limit_last * n"
-    tx.execute(
-        text(
-            f"UPDATE snapshots SET peak_at = at,"
-            f" low_ms = CASE WHEN {used} < 50 * {of} THEN {_SAMPLED_MS} ELSE 0 END,"
-            f" healthy_ms = CASE WHEN {used} >= 50 * {of} AND {used} < 80 * {of} THEN {_SAMPLED_MS} ELSE 0 END,"
-            f" warning_ms = CASE WHEN {used} >= 80 * {of} AND {used} < 100 * {of} THEN {_SAMPLED_MS} ELSE 0 END,"
-            f" full_ms = CASE WHEN {used} >= 100 * {of} THEN {_SAMPLED_MS} ELSE 0 END"
-        )
-    )
-    for narrow, wide in ((RAW_STEP, MINUTE_STEP), (MINUTE_STEP, HOUR_STEP)):
-        tx.execute(text(_FROM_NARROWER.format(narrow=narrow, wide=wide)))
-        tx.execute(text(_PEAK_FROM_NARROWER.format(narrow=narrow, wide=wide)))
-
-
-def _tenth(tx: Connection) -> None:
-    _make(tx, 10)
-
-
-_SAMPLED_MS = f"(CASE WHEN n * {RAW_STEP} < step THEN n * {RAW_STEP * 1000} ELSE step * 1000 END)"
-_FROM_NARROWER = (
-    "UPDATE snapshots SET low_ms = f.low, healthy_ms = f.healthy, warning_ms = f.warning, full_ms = f.filled FROM"
-    " (SELECT at - at % ({wide} * 1000) AS first, sum(n) AS n, sum(low_ms) AS low, sum(healthy_ms) AS healthy,"
-    " sum(warning_ms) AS warning, sum(full_ms) AS filled FROM snapshots WHERE step = {narrow}"
-    " GROUP BY at - at % ({wide} * 1000)) AS f"
-    " WHERE snapshots.step = {wide} AND snapshots.at = f.first AND snapshots.n = f.n"
-)
-_PEAK_FROM_NARROWER = (
-    "UPDATE snapshots SET peak_at = coalesce((SELECT max(f.peak_at) FROM snapshots AS f WHERE f.step = {narrow}"
-    " AND f.at >= snapshots.at AND f.at < snapshots.at + {wide} * 1000 AND f.bots_max = snapshots.bots_max), peak_at)"
-    " WHERE step = {wide}"
-)
-
-
-def _ninth(tx: Connection) -> None:
-    _make(tx, 9)
-
-
-def _eleventh(tx: Connection) -> None:
-    """What a session did before nobody noted: as if it had just done something, so that none is called idle for it."""
-    _make(tx, 11)
-    _show_sessions(tx, 11)
-    tx.execute(active_sessions.update().values(used_at=active_sessions.c.last_heartbeat_at))
-
-
-MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
-    ("first", _first),
-    ("what bots cost", _second),
-    ("facts of incidents", _third),
-    ("announced stops", _fourth),
-    ("users of the reserve", _fifth),
-    ("tickets of who waits", _sixth),
-    ("drains", _seventh),
-    ("time in each status", _eighth),
-    ("windows and probation", _ninth),
-    ("gaps between beats", _tenth),
-    ("who uses what", _eleventh),
-)
-"""Step n is MIGRATIONS[n - 1]. A step is never changed once it has been released; a new one goes behind it."""

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from limiter.store import backup, engine, schema
+from limiter.store import backup, engine
 from limiter.store.backup import copy, copy_before_migration
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError
+from limiter.store.migrations import MIGRATIONS
 from limiter.store.open import writer_of
 
 
@@ -22,7 +23,7 @@ def old(tmp_path: Path) -> Path:
 @pytest.fixture
 def later(old: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of that database, seen by a program that has one migration more."""
-    more = (*schema.MIGRATIONS, ("later", lambda tx: tx.exec_driver_sql("CREATE TABLE fruit (id INTEGER)")))
+    more = (*MIGRATIONS, ("later", lambda tx, _: tx.exec_driver_sql("CREATE TABLE fruit (id INTEGER)")))
     for module in (engine, backup):
         monkeypatch.setattr(module, "MIGRATIONS", more)
     return f"sqlite:///{old}"
@@ -32,7 +33,7 @@ def test_the_copy_has_the_old_schema_and_the_program_before_opens_it(
     later: str, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer_of(later).close()
-    made = old.with_name(f"limiter.db.schema-{len(schema.MIGRATIONS)}")
+    made = old.with_name(f"limiter.db.schema-{len(MIGRATIONS)}")
     monkeypatch.undo()
     with pytest.raises(StoreError, match="newer than this program"):
         open_writer(later)
@@ -48,7 +49,7 @@ def test_a_database_that_is_new_or_up_to_date_or_of_others_is_not_copied(old: Pa
 
 def test_without_a_copy_nothing_is_migrated(later: str, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = size(old)
-    old.with_name(f"limiter.db.schema-{len(schema.MIGRATIONS)}").mkdir()  # stands in the copy's way
+    old.with_name(f"limiter.db.schema-{len(MIGRATIONS)}").mkdir()  # stands in the copy's way
     with pytest.raises(StoreError, match="nothing is migrated"):
         writer_of(later)
     monkeypatch.undo()

@@ -20,6 +20,7 @@ from limiter.store import schema
 from limiter.store.engine import is_busy, migrate, open_reader, open_writer, reading
 from limiter.store.location import StoreError, sqlite_path
 from limiter.store.lock import Lock
+from limiter.store.migrations import MIGRATIONS
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def pragma(engine: Engine, name: str) -> Any:
         ("journal_size_limit", 67108864),
         ("trusted_schema", 0),
         ("application_id", schema.APPLICATION_ID),
-        ("user_version", len(schema.MIGRATIONS)),
+        ("user_version", len(MIGRATIONS)),
     ],
 )
 def test_the_writer_is_durable_and_the_file_is_ours(opened: Callable[..., Engine], name: str, value: Any) -> None:
@@ -255,7 +256,7 @@ def test_opening_again_migrates_nothing_and_keeps_everything(url: str, opened: C
     with writer.connect() as connection:
         assert connection.execute(schema.fleet.select()).one().next_number == 7
         steps = connection.execute(schema.migrations.select()).all()
-    assert [(row.step, row.name) for row in steps] == [(n, name) for n, (name, _) in enumerate(schema.MIGRATIONS, 1)]
+    assert [(row.step, row.name) for row in steps] == [(n, name) for n, (name, _) in enumerate(MIGRATIONS, 1)]
 
 
 def tables(path: Path) -> dict[str, Any]:
@@ -274,8 +275,8 @@ def test_a_migration_that_is_cut_at_any_statement_is_rolled_back(
     make(url)
     before = tables(path)
 
-    def second(cut_before: int) -> Callable[[Any], None]:
-        def step(tx: Any) -> None:
+    def second(cut_before: int) -> Callable[[Any, int], None]:
+        def step(tx: Any, _: int) -> None:
             statements = (
                 "CREATE TABLE fruit (id INTEGER PRIMARY KEY)",
                 "ALTER TABLE notes ADD COLUMN colour TEXT",
@@ -290,11 +291,11 @@ def test_a_migration_that_is_cut_at_any_statement_is_rolled_back(
         return step
 
     for n in range(4):
-        monkeypatch.setattr(store, "MIGRATIONS", (*schema.MIGRATIONS, ("second", second(n))))
+        monkeypatch.setattr(store, "MIGRATIONS", (*MIGRATIONS, ("second", second(n))))
         with pytest.raises(InterruptedError):
             open_writer(url)
         assert tables(path) == before
-    monkeypatch.setattr(store, "MIGRATIONS", (*schema.MIGRATIONS, ("second", second(9))))
+    monkeypatch.setattr(store, "MIGRATIONS", (*MIGRATIONS, ("second", second(9))))
     open_writer(url).dispose()
     after = tables(path)
     assert "fruit" in after and "usage_hours" not in after
@@ -307,10 +308,10 @@ def test_the_first_migration_killed_in_the_middle_leaves_a_file_that_opens(url: 
     """A real process that ends without a word half-way through step 1."""
     program = f"""
 import os
-from limiter.store import engine, schema
-name, first = schema.MIGRATIONS[0]
-def half(tx):
-    first(tx)
+from limiter.store import engine
+name, first = engine.MIGRATIONS[0]
+def half(tx, step):
+    first(tx, step)
     os._exit(9)
 engine.MIGRATIONS = ((name, half),)
 engine.open_writer({url!r})

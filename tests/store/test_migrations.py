@@ -20,6 +20,7 @@ from limiter.rules.sessions import Heartbeat
 from limiter.store import engine, read, restore, schema
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError
+from limiter.store.migrations import MIGRATIONS
 from tests.conftest import new_database
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND
 from tests.store.book import SAMPLE, Book, stop
@@ -89,7 +90,7 @@ def test_step_1_makes_what_it_made_when_it_was_released(
     make: Callable[[str, str], str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = new_database() if database == "postgres" else f"sqlite:///{tmp_path}/new.db"
-    monkeypatch.setattr(engine, "MIGRATIONS", schema.MIGRATIONS[:1])
+    monkeypatch.setattr(engine, "MIGRATIONS", MIGRATIONS[:1])
     open_writer(fresh).dispose()
     assert described(make(database, "")) == described(fresh)
 
