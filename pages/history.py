@@ -12,7 +12,7 @@ from limiter.console.kit import tables, time_range, times
 from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.receipts import receipt
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, view
-from limiter.console.parts import happenings, then
+from limiter.console.parts import happenings, moment, then
 from limiter.console.parts.limits import ahead
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import Span
@@ -45,12 +45,12 @@ def draw(sign_in: SignIn, span: Span) -> None:
     )
     with st.container(border=True):
         alt = t("Bots against the limit of each time")
-        st.altair_chart(chart, key="bots", on_select=zoom, selection_mode="span", alt=alt)
+        moment.chart(chart, "bots", alt, width, zoom)
         if not history.refused.empty:
             chart = capacity.refusals(history.refused, drawn, view(), width_ms=width)
-            st.altair_chart(chart, key="refusals", alt=t("Refusals by reason"))
+            moment.chart(chart, "refusals", t("Refusals by reason"), width)
         chart = capacity.box(history.bots, drawn, view(), width_ms=width, guards=GUARDS)
-        st.altair_chart(chart, key="box", alt=t("CPU and RAM in percent"))
+        moment.chart(chart, "box", t("CPU and RAM in percent"), width)
         if limits is not None:
             st.markdown(" · ".join(filter(None, (ahead.in_force(limits), ahead.coming(limits)))))
         st.caption(legend(history, span, shown, bool(course)))
@@ -63,10 +63,9 @@ def known_part(span: Span) -> Span:
     return span.since(known[0]) if known and known[0] < span.end else span
 
 
-def zoom() -> None:
+def zoom(selection: moment.Selection) -> None:
     """Stand on the range that was drawn."""
-    selection = st.session_state["bots"]["selection"].get("span", {})
-    if ends := selection.get("at"):
+    if ends := selection.get("span", {}).get("at"):
         now = times.now()  # of what is to come there are no samples
         time_range.choose(*(min(one, now) for one in ends))
         st.session_state["zoomed"] = True
@@ -84,7 +83,7 @@ def legend(history: History, span: Span, shown: Span, foretold: bool) -> str:
             source=source,
         ),
         t("Dashed: the limit of that time. Dotted: comfortable for this box, and the guards. Gaps: no data."),
-        t("Drag over the bots to zoom."),
+        t("Drag over the bots to zoom; click to see who held which slot then."),
     ]
     if foretold:
         parts.append(t("Right of now: the limit as windows, plan and probation will have it."))
@@ -239,6 +238,7 @@ with st.container(border=True):
     if (known := data.read(read.history.bounds)) is None:
         st.caption(t("Nothing is known yet."))
     else:
-        moment = then.pick(span.since(known[0]) if known[0] < span.end else span)
-        frame.live(height=420)(then.show)(sign_in, moment)
+        at = then.pick(span.since(known[0]) if known[0] < span.end else span)
+        frame.live(height=420)(then.show)(sign_in, at)
 notes(span)
+moment.drawer(sign_in)

@@ -11,7 +11,7 @@ from limiter.console.charts import capacity, statuses
 from limiter.console.kit import times
 from limiter.console.kit.cards import Card, Tone, cards, timeline
 from limiter.console.kit.words import number, percent, t, tn, view
-from limiter.console.parts import drain, happenings, to_do
+from limiter.console.parts import drain, happenings, moment, to_do
 from limiter.console.parts.limits import ahead, probation
 from limiter.console.parts.sessions import waiting
 from limiter.console.sign_in.sign_ins import SignIn
@@ -127,9 +127,11 @@ def last_hour(_: SignIn) -> None:
     chart = capacity.capacity(
         history.bots, span, view(), width_ms=history.width_ms, marks=marks, comfort=comfort, height=300
     )
-    st.altair_chart(chart, key="hour", alt=t("Bots against the limit in the last hour"))
+    moment.chart(chart, "hour", t("Bots against the limit in the last hour"), history.width_ms)
     st.caption(
         t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL.")
+        + " "
+        + t("Click: who held which slot then.")
     )
 
 
@@ -213,3 +215,4 @@ with left, st.container(border=True):
     frame.live(frame.ticking(30), height=380)(last_hour)(sign_in)
 with right, st.container(border=True):
     frame.live(frame.ticking(10), height=380)(latest)(sign_in)
+moment.drawer(sign_in)

@@ -10,7 +10,7 @@ from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.kit import url_widgets
 from limiter.console.kit.words import number, percent, t
-from limiter.console.parts import box, forecast, lease, sizing
+from limiter.console.parts import box, forecast, lease, moment, sizing
 from limiter.store import read
 
 sign_in = frame.begin()
@@ -61,3 +61,4 @@ with st.container(border=True):
 with st.container(border=True):
     st.header(t("How long should a lease be?"), anchor=False)
     frame.live(height=320)(unless_refused(lease.show))(sign_in)
+moment.drawer(sign_in)

@@ -12,7 +12,7 @@ from limiter.console.charts.axes import milliseconds
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.words import lasting, number, percent, t, tn, view
-from limiter.console.parts import forecast, heat_map, who
+from limiter.console.parts import forecast, heat_map, moment, who
 from limiter.console.view import DAY, HOUR, Span
 from limiter.rules.refusals import refusing
 from limiter.store import read
@@ -54,9 +54,14 @@ def starts(hours: pd.DataFrame, refused: pd.DataFrame, span: Span, dated: bool) 
     if not sums["n"].any():
         st.caption(t("No start in this period."))
         return
+    if dated:
+        sums["at"] = sums["x"].map(dict(zip(known["x"], known["at"], strict=True)))
     seen = sums[(sums["n"] > 0) | (sums["what"] == usage.ADMITTED_NAME)]
     chart = usage.starts(seen, view(), order, where=where, unit=unit)
-    st.altair_chart(chart, key="starts", alt=title)
+    if dated:
+        moment.chart(chart, "starts-dated", title, HOUR)
+    else:
+        st.altair_chart(chart, key="starts", alt=title)
 
 
 def heavy(since: int, within: Sequence[int] | None) -> None:
@@ -167,3 +172,4 @@ with st.container(border=True):
     frame.live(height=480)(heavy)(span.start, within)
 with st.container(border=True):
     frame.live(height=300)(trades)(span.start)
+moment.drawer(sign_in)

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import TimeoutError as BrowserTimeout
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
@@ -353,6 +354,47 @@ def test_a_drag_zooms_and_back_undoes_it(chromium: Browser, console: Console) ->
     page.go_back()
     expect(page).to_have_url(re.compile(r"range=1h$"), timeout=15_000)
     expect(page.get_by_role("button", name="Back to now")).to_have_count(0, timeout=15_000)
+    page.context.close()
+
+
+def click_on_a_chart(page: Page, place: int, x: float, y: float) -> Locator:
+    """On that chart of the page, at these shares of its width and height; the drawer that opens."""
+    chart = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").nth(place)
+    drawer = page.get_by_role("dialog")
+    for _ in range(4):  # a click on a chart that is being drawn anew is nobody's
+        expect(chart).to_be_visible(timeout=20_000)
+        settle(page)
+        with contextlib.suppress(AssertionError, BrowserError):
+            area = chart.bounding_box()
+            assert area is not None
+            chart.click(position={"x": x * area["width"], "y": y * area["height"]}, timeout=5_000)
+            expect(drawer).to_be_visible(timeout=8_000)
+            break
+    expect(drawer.get_by_text(re.compile("slots were held"))).to_be_visible(timeout=15_000)
+    return drawer
+
+
+def test_a_click_on_a_chart_opens_who_held_which_slot_and_why_one_was_refused(
+    chromium: Browser, console: Console
+) -> None:
+    told = console.http.post("/api/bots/start", json={"user_id": "u0", "bot_id": "second"}).json()["request_id"]
+    page = open_browser(chromium, console)
+    visit(page, console, "history?range=1h&live=false")
+    for closed in (lambda: page.keyboard.press("Escape"), page.go_back):  # the same click counts again after each
+        drawer = click_on_a_chart(page, 0, 0.95, 0.5)
+        expect(drawer.get_by_text("150 of 200 slots were held")).to_be_visible()
+        asked = re.search(r"then=(\d+)", page.url)
+        assert asked is not None and time.time() * 1000 - int(asked[1]) < 3_600_000
+        closed()
+        expect(drawer).to_have_count(0, timeout=15_000)
+        expect(page).to_have_url(re.compile(r"live=false$"))
+    drawer = click_on_a_chart(page, 1, 0.95, 0.7)
+    expect(drawer.get_by_text("Limit reached: 1/1 active bot for this user.")).to_be_visible(timeout=15_000)
+    assert f"why={told}" in page.url
+    drawer.get_by_role("button", name="Capacity history around it").click()
+    page.wait_for_url(re.compile(r"from=.*at=\d+"), timeout=15_000)
+    visit(page, console, "?live=false")
+    expect(click_on_a_chart(page, 1, 0.95, 0.5).get_by_text("150 of 200 slots were held")).to_be_visible()
     page.context.close()
 
 

@@ -15,6 +15,7 @@ from limiter.console.theme import tones
 from limiter.console.view import Span, View
 
 EXTENT = 46  # px kept left of every chart, so that charts below each other share their x
+MOMENT = "moment"  # the name of what a click selects
 CHARACTER_PX = 6.4  # of a text of 12 px, on average
 SYMBOL_PX = 30  # of a legend: a name's symbol and the room around both
 NARROW = 560  # px of a plot under which texts inside it would stand on each other
@@ -63,6 +64,12 @@ def legend(names: Sequence[str], **more: Any) -> alt.Legend:
         columns = f"width >= {round(CHARACTER_PX * sum(widest)) + SYMBOL_PX * n} ? {n} : {columns}"
     look: dict[str, Any] = {"title": None, "orient": "top", "symbolOpacity": 1, "labelLimit": 0}
     return alt.Legend(**look | {"columns": alt.ExprRef(columns)} | more)
+
+
+def clickable(marks: alt.Chart, *fields: str, nearest: bool = True) -> alt.Chart:
+    """Marks of which a click selects one, the nearest wherever it is clicked, as MOMENT: its `at` and these fields."""
+    look: dict[str, Any] = {"on": "click", "clear": False, "toggle": False, "empty": False, "nearest": nearest}
+    return marks.add_params(alt.selection_point(name=MOMENT, fields=["at", *fields], **look))
 
 
 def tips(**titles: str) -> list[alt.Tooltip]:

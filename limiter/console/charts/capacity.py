@@ -14,6 +14,7 @@ import pandas as pd
 from limiter.console.charts.axes import (
     CHARACTER_PX,
     NARROW,
+    clickable,
     coloured,
     finished,
     legend,
@@ -104,7 +105,7 @@ def capacity(
         layers += marked(marks, span, view, x)
     told = tips(when=t("time"), bots=title, limit=t("limit"), used=t("used"), refused=t("refused"))
     hover = bots.mark_rule(strokeWidth=7, opacity=0, clip=True).encode(x=x, tooltip=told)
-    layers.append(hover.transform_filter("isValid(datum.mean)"))  # of gaps there is nothing to say
+    layers.append(clickable(hover.transform_filter("isValid(datum.mean)")))  # of gaps there is nothing to say
     return finished(layers, view, height)
 
 
@@ -176,7 +177,7 @@ def refusals(rows: pd.DataFrame, span: Span, view: View, *, width_ms: int, heigh
     present = set(rows["reason"])
     colours = {view.reason(name): colour for name, colour in REASONS.items() if name in present}
     drawn = milliseconds(rows)
-    drawn = drawn.assign(reason=drawn["reason"].map(view.reason), when=drawn["at"].map(view.stamp))
+    drawn = drawn.assign(why=drawn["reason"], reason=drawn["reason"].map(view.reason), when=drawn["at"].map(view.stamp))
     bars = alt.Chart(drawn).mark_bar(clip=True, width=max(2.0, min(16.0, 560 * width_ms / max(1, span.length))))
     bars = bars.encode(
         x=time_x(span, view),
@@ -185,7 +186,7 @@ def refusals(rows: pd.DataFrame, span: Span, view: View, *, width_ms: int, heigh
         tooltip=tips(when=t("time"), reason=t("reason"), n=t("refused")),
     )
     room = 12 * len(colours)  # for the names, one below the other on a phone
-    return finished([bars], view, height + room)
+    return finished([clickable(bars, "why")], view, height + room)
 
 
 def box(
@@ -197,14 +198,16 @@ def box(
         "what", {"CPU": look.cpu, "RAM": look.ram}, legend(["CPU", "RAM"], symbolType="stroke", symbolStrokeWidth=3)
     )
     y, short = value_y("value", "%", 100), {"cpu": "CPU", "ram": "RAM"}
-    drawn = with_gaps(rows[["at", *short]], width_ms).rename(columns=short)
-    drawn = drawn.melt(id_vars="at", var_name="what").assign(when=lambda found: found["at"].map(view.stamp))
-    told = [*tips(when=view.t("time"), what=" "), alt.Tooltip("value:Q", title="%", format=".0f")]
-    lines = (
-        alt.Chart(drawn)
-        .mark_line(strokeWidth=1.6, clip=True)
-        .encode(x=time_x(span, view), y=y, color=colour, tooltip=told)
-    )
+    x, wide = time_x(span, view), with_gaps(rows[["at", *short]], width_ms).rename(columns=short)
+    drawn = wide.melt(id_vars="at", var_name="what")
+    lines = alt.Chart(drawn).mark_line(strokeWidth=1.6, clip=True).encode(x=x, y=y, color=colour)
+    seen = wide.dropna(subset=list(short.values()), how="all")
+    told = [
+        *tips(when=view.t("time")),
+        *(alt.Tooltip(f"{name}:Q", title=f"{name} %", format=".0f") for name in short.values()),
+    ]
+    hover = alt.Chart(seen.assign(when=seen["at"].map(view.stamp)))
+    hover = hover.mark_rule(strokeWidth=7, opacity=0, clip=True).encode(x=x, tooltip=told)
     levels = alt.Chart(pd.DataFrame({"what": list(guards), "value": list(guards.values())}))
     rules = levels.mark_rule(strokeDash=[1, 4], strokeWidth=1.4).encode(y=y, color=colour)
-    return finished([lines, rules], view, height)
+    return finished([lines, rules, clickable(hover)], view, height)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import finished, milliseconds, time_x, tips, value_y
+from limiter.console.charts.axes import clickable, finished, milliseconds, time_x, tips, value_y
 from limiter.console.theme import BLUE, tones
 from limiter.console.view import Span, View
 
@@ -27,16 +27,18 @@ def ahead(
     to_come = alt.Chart(drawn)
     course = [*limits, (span.end, limits[-1][1])]
     levels = [{"at": at, "level": share * limit, "of": str(share)} for share in (1, 0.8) for at, limit in course]
+    known = milliseconds(past)
+    known = known.assign(when=known["at"].map(view.stamp))
+    hover = alt.Chart(known).mark_rule(strokeWidth=7, opacity=0).encode(x=x, tooltip=tips(when=t("time"), high=title))
     layers = [
         to_come.mark_area(opacity=0.22, color=BLUE).encode(x=x, y=value_y("low", title, top), y2="high:Q"),
-        alt.Chart(milliseconds(past))
-        .mark_line(color=look.ink, strokeWidth=1.6)
-        .encode(x=x, y=value_y("high", title, top)),
+        alt.Chart(known).mark_line(color=look.ink, strokeWidth=1.6).encode(x=x, y=value_y("high", title, top)),
         to_come.mark_line(color=BLUE, strokeWidth=1.8).encode(
             x=x, y=value_y("middle", title, top), tooltip=tips(when=t("time"), said=title)
         ),
         alt.Chart(pd.DataFrame(levels))
         .mark_line(interpolate="step-after", clip=True, strokeDash=[6, 4], strokeWidth=1, color=look.quiet)
         .encode(x=x, y=value_y("level", title, top), detail="of:N"),
+        clickable(hover, nearest=False),  # of hours to come there is nothing to open
     ]
     return finished(layers, view, 260)

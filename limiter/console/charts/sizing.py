@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import coloured, day_axis, finished, legend, tips, value_y
+from limiter.console.charts.axes import clickable, coloured, day_axis, finished, legend, tips, value_y
 from limiter.console.theme import BLUE, ORANGE, VERMILION, tones
 from limiter.console.view import View
 
@@ -49,18 +49,18 @@ def _whole() -> alt.Axis:
 
 
 def by_day(rows: pd.DataFrame, view: View) -> alt.LayerChart:
-    """Demands a day (day, later, lost): refused at first and served later, and never served."""
+    """Demands a day (at, day, later, lost): refused at first and served later, and never served; a click opens it."""
     t = view.t
     texts = {"later": t("served later"), "lost": t("never served")}
-    long = rows.melt(id_vars="day", value_vars=list(texts), var_name="what", value_name="n")
-    bars = alt.Chart(long.assign(what=long["what"].map(texts))).mark_bar()
+    long = rows.melt(id_vars=["at", "day"], value_vars=list(texts), var_name="what", value_name="n")
+    bars = alt.Chart(long.assign(what=long["what"].map(texts), why="server_full")).mark_bar()
     bars = bars.encode(
         x=alt.X("day:N", title=None, sort=list(rows["day"]), axis=day_axis()),
         y=value_y("n", t("demands"), format="d", tickMinStep=1),
         color=coloured("what", {texts["later"]: ORANGE, texts["lost"]: VERMILION}, legend(list(texts.values()))),
         tooltip=tips(day=t("day"), what=" ", n=t("demands")),
     )
-    return finished([bars], view, 220)
+    return finished([clickable(bars, "why", nearest=False)], view, 220)
 
 
 def by_lease(rows: pd.DataFrame, view: View, field: str, title: str, current: str) -> alt.LayerChart:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import NARROW, coloured, day_axis, finished, legend, tips, value_y
+from limiter.console.charts.axes import NARROW, clickable, coloured, day_axis, finished, legend, tips, value_y
 from limiter.console.theme import ADMITTED, BLUE, REASONS, VERMILION, tones
 from limiter.console.view import DAYS, View
 
@@ -87,19 +87,23 @@ def lengths(rows: pd.DataFrame, view: View) -> alt.LayerChart:
 
 
 def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, unit: str) -> alt.LayerChart:
-    """Starts (x, what, n) admitted and refused by reason, stacked; x in that order, `where` and `unit` are titles."""
+    """Starts (x, what, n) admitted and refused by reason, stacked; x in that order, `where` and `unit` are titles.
+
+    A click opens a bar of rows that have an instant `at`.
+    """
     texts = {ADMITTED_NAME: view.t("admitted")} | {name: view.reason(name) for name in REASONS}
     present = set(rows["what"])
     shades = {ADMITTED_NAME: ADMITTED} | REASONS
     colours = {texts[name]: shades[name] for name in texts if name in present}
-    bars = alt.Chart(rows.assign(what=rows["what"].map(texts))).mark_bar()
+    why = rows["what"].where(rows["what"] != ADMITTED_NAME, "")
+    bars = alt.Chart(rows.assign(what=rows["what"].map(texts), why=why)).mark_bar()
     bars = bars.encode(
         x=alt.X("x:N", title=None, sort=list(order), axis=alt.Axis(labelAngle=0), scale=alt.Scale(domain=list(order))),
         y=value_y("n", unit),
         color=coloured("what", colours, legend(list(colours))),
         tooltip=tips(x=where, what=" ", n=unit),
     )
-    return finished([bars], view, 270)
+    return finished([clickable(bars, "why", nearest=False) if "at" in rows else bars], view, 270)
 
 
 def trades(rows: pd.DataFrame, view: View, limit: float | None) -> alt.LayerChart:

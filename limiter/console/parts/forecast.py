@@ -8,6 +8,7 @@ from limiter.console import data
 from limiter.console.charts.forecast import ahead
 from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, percent, t, view
+from limiter.console.parts import moment
 from limiter.console.parts.limits.ahead import outlook
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import DAY, HOUR, Span
@@ -52,7 +53,7 @@ def picture(answer: ForecastAnswer) -> None:
     if limits is not None:
         course += [(at, value) for at, value, _ in outlook(limits).changes(now, span.end)]
     chart = ahead(data.as_table(rows), data.as_table(points), span, view(), limits=course)
-    st.altair_chart(chart, key="ahead", alt=t("The next 14 days"))
+    moment.chart(chart, "ahead", t("The next 14 days"), HOUR)
 
 
 def chances(answer: ForecastAnswer) -> str:

@@ -1,14 +1,18 @@
 """How many slots, whether the limit is enough for so many users, and what the last weeks lost."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from limiter.answers.deciding import SizingAnswer
 from limiter.console import data
 from limiter.console.charts import sizing as charts
-from limiter.console.kit import tables
+from limiter.console.kit import tables, times
 from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.words import number, percent, t, tn, view
+from limiter.console.parts import moment
 from limiter.console.sign_in.sign_ins import SignIn
+from limiter.console.view import DAY
 
 
 def slots(sign_in: SignIn, share: float, users: int | None) -> None:
@@ -134,8 +138,10 @@ def lost(sign_in: SignIn) -> None:
     ]
     if first:
         shown = data.as_table(rows)
-        chart = charts.by_day(shown.assign(day=shown["day"].map(view().date)), view())
-        st.altair_chart(chart, key="lost-days", alt=t("What did the last four weeks lose?"))
+        zone = data.settings().timezone
+        begins = [datetime.fromisoformat(day).replace(tzinfo=zone) for day in shown["day"]]
+        shown = shown.assign(at=[times.millis(one.isoformat()) for one in begins], day=shown["day"].map(view().date))
+        moment.chart(charts.by_day(shown, view()), "lost-days", t("What did the last four weeks lose?"), DAY)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link(
             "sessions.py", label=t("Who was refused"), icon=":material/person_off:", query_params={"view": "refusals"}

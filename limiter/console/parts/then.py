@@ -8,7 +8,7 @@ from limiter.client import Refused
 from limiter.clock import rfc3339
 from limiter.console import data
 from limiter.console.kit import tables, times
-from limiter.console.kit.words import number, reason_text, t, tn
+from limiter.console.kit.words import number, reason_text, t, tn, value_text
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import MINUTE, Span
 from limiter.store import read
@@ -34,8 +34,8 @@ def pick(span: Span) -> int:
     return found
 
 
-def show(sign_in: SignIn, at: int) -> None:
-    """What the limiter knows of that instant."""
+def show(sign_in: SignIn, at: int, name: str = "state", why: str | None = None) -> None:
+    """What the limiter knows of that instant; `name` tells two of them on a page apart, `why` names a refusal."""
     try:
         answer = data.admin(sign_in).state(rfc3339(min(at, times.now())))
     except Refused as refused:
@@ -57,14 +57,21 @@ def show(sign_in: SignIn, at: int) -> None:
         }
         for one in answer.sessions
     ]
+    if why is not None:  # what was clicked comes first
+        refusals(sign_in, at, name, why)
     if rows:
         tables.show(rows)
-    refusals(sign_in, at)
+    if answer.limits:
+        in_force = [{t("limit"): limit, t("value"): value_text(value)} for limit, value in answer.limits.items()]
+        with st.expander(t("Limits of that time")):
+            tables.show(in_force)
+    if why is None:
+        refusals(sign_in, at, name, why)
     with st.container(horizontal=True, gap="small"):
-        tables.take_away(answer, "state")
+        tables.take_away(answer, name)
 
 
-def refusals(sign_in: SignIn, at: int) -> None:
+def refusals(sign_in: SignIn, at: int, key: str, why: str | None) -> None:
     """The refusals within five minutes, and for the one that is chosen, why and what would have helped."""
     found = data.read(read.refusals.near, at, NEAR, MOST)
     if not found:
@@ -72,7 +79,10 @@ def refusals(sign_in: SignIn, at: int) -> None:
         return
     names = {row.request_id: f"{times.when(row.at)} · {row.user_id} · {reason_text(row.reason)}" for row in found}
     label = tn("{n} refusal within 5 minutes: why?", "{n} refusals within 5 minutes: why?", len(found))
-    chosen = st.selectbox(label, list(names), None, names.__getitem__, placeholder=t("Choose one"))
+    first = list(names).index(why) if why in names else None
+    chosen = st.selectbox(
+        label, list(names), first, names.__getitem__, placeholder=t("Choose one"), key=f"why-{key}-{at}"
+    )
     if chosen is not None:
-        why = data.admin(sign_in).explain(chosen)
-        st.markdown(f"{why.sentence}  \n{why.way_out}")
+        answer = data.admin(sign_in).explain(chosen)
+        st.markdown(f"{answer.sentence}  \n{answer.way_out}")

@@ -35,9 +35,9 @@ def refusals(
     return tx.execute(query.offset(offset).limit(min(limit, MAX_PAGE + 1))).all()
 
 
-def near(tx: Connection, at: int, within: int, most: int) -> Sequence[Row[Any]]:
-    """Those within so many milliseconds of an instant, nearest first."""
-    query = select(schema.refusals).where(columns.at >= at - within, columns.at <= at + within)
+def near(tx: Connection, at: int, within: int, most: int, reason: str | None = None) -> Sequence[Row[Any]]:
+    """Those within so many milliseconds of an instant, for that reason (all where None), nearest first."""
+    query = _of(select(schema.refusals), None, reason).where(columns.at >= at - within, columns.at <= at + within)
     return tx.execute(query.order_by(func.abs(columns.at - at), columns.id).limit(most)).all()
 
 

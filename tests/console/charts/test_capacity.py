@@ -16,6 +16,7 @@ from tests.console.charts.drawn import labels, layers, of_kind
 
 VIEW = View("en", ZoneInfo("UTC"))
 NOON = 1_795_262_400_000
+SPAN = Span(NOON, NOON + HOUR)
 
 
 def rows(ats: Sequence[int], limits: Sequence[int] | None = None, **more: object) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def test_what_is_drawn_and_in_which_order() -> None:
 def test_what_is_not_there_is_not_drawn() -> None:
     flat = drawn(rows([NOON, NOON + MINUTE], low=100, high=100), comfort=10_000)
     assert [layer["kind"] for layer in layers(flat)] == ["area", "line", "line", "rule"]
-    assert "params" not in str(flat.to_dict())
+    assert [one["name"] for one in flat.to_dict()["params"]] == ["moment"]
 
 
 def test_the_limit_to_come_is_drawn_on_from_the_end_of_what_was() -> None:
@@ -154,13 +155,32 @@ def test_refusals_are_stacked_by_reason_in_its_colour() -> None:
         "domain": names, "range": [REASONS["server_full"], REASONS["user_limit"]],
     }  # fmt: skip
     assert {row["reason"]: row["n"] for row in bars["rows"]} == dict(zip(names, (3, 1), strict=True))
+    assert {row["reason"]: row["why"] for row in bars["rows"]} == dict(
+        zip(names, ("server_full", "user_limit"), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("chart", "fields"),
+    [
+        (drawn(rows([NOON])), ["at"]),
+        (refusals(as_table([{"at": NOON, "reason": "paused", "n": 3}]), SPAN, VIEW, width_ms=MINUTE), ["at", "why"]),
+        (box(rows([NOON]), SPAN, VIEW, width_ms=MINUTE, guards={}), ["at"]),
+    ],
+)
+def test_a_click_names_the_instant_of_what_is_nearest(chart: alt.LayerChart, fields: list[str]) -> None:
+    (one,) = (one for one in chart.to_dict()["params"] if one["name"] == "moment")
+    assert one["select"]["fields"] == fields and one["select"]["nearest"] is True and one["select"]["on"] == "click"
 
 
 def test_the_box_has_two_lines_and_their_guards_and_gaps_where_nothing_was_read() -> None:
     found = box(
         rows([NOON, NOON + MINUTE]), Span(NOON, NOON + HOUR), VIEW, width_ms=MINUTE, guards={"CPU": 80, "RAM": 85}
     )
-    lines, rules = layers(found)
+    lines, rules, hover = layers(found)
+    assert [(row["at"], row["CPU"], row["RAM"]) for row in hover["rows"]] == [
+        (NOON, 40.0, None), (NOON + MINUTE, 40.0, None),
+    ]  # fmt: skip
     assert [(row["what"], row["value"]) for row in lines["rows"]] == [
         ("CPU", 40.0), ("CPU", 40.0), ("RAM", None), ("RAM", None),
     ]  # fmt: skip

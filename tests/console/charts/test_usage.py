@@ -84,6 +84,14 @@ def test_starts_are_stacked_in_the_given_order() -> None:
     assert bars["encoding"]["color"]["scale"]["range"] == [ADMITTED, REASONS["server_full"]]
 
 
+def test_only_starts_of_an_hour_can_be_opened() -> None:
+    rows = as_table([{"x": "9 Nov", "what": what, "n": 1} for what in ("admitted", "server_full")])
+    plain = usage.starts(rows, VIEW, ["9 Nov"], where="day", unit="starts")
+    dated = usage.starts(rows.assign(at=7), VIEW, ["9 Nov"], where="day", unit="starts")
+    assert "params" not in plain.to_dict() and dated.to_dict()["params"][0]["name"] == "moment"
+    assert [(row["at"], row["why"]) for row in layers(dated)[0]["rows"]] == [(7, ""), (7, "server_full")]
+
+
 def test_trades_have_a_line_only_where_there_is_a_limit() -> None:
     rows = as_table([{"day": "2026-11-24", "total": 9, "most": 5, "users": 2}])
     assert [row["most"] for row in of_kind(usage.trades(rows, VIEW, 500), "rule")[0]["rows"]] == [500]
