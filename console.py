@@ -36,10 +36,10 @@ log = logging.getLogger("limiter.console")
 try:
     SETTINGS = config.read()
 except config.ConfigError as error:
-    print(error, file=sys.stderr)
+    print(error.told(config.language()), file=sys.stderr)
     sys.exit(2)
 for warning in SETTINGS.warnings:
-    print(warning, file=sys.stderr)
+    print(warning.told(SETTINGS.lang), file=sys.stderr)
 
 
 def link_key() -> str:

@@ -119,7 +119,7 @@ def known(path: Path) -> dict[str, set[Any]]:
                 return set(connection.exec_driver_sql(sql).scalars())
 
             if connection.exec_driver_sql("PRAGMA integrity_check").scalar() != "ok":
-                raise StoreError("integrity_check")
+                raise StoreError(fr="integrity_check", en="integrity_check")
             return {
                 "start": column("SELECT number FROM sessions"),
                 "stop": column("SELECT number FROM ended_sessions"),

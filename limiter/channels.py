@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from limiter.bilingual import Unreadable
+
 TRY_SECONDS = 30.0  # a try that takes longer counts as failed
 SECRET_LENGTH = 6  # parts of an address from that length on are not repeated
 MAX_ANSWER = 300  # characters
@@ -48,7 +50,11 @@ def _names(addresses: Sequence[str]) -> list[str]:
     for place, address in enumerate(addresses, 1):
         apprise = _open(address)
         if apprise is None:
-            raise ValueError(f"address {place} of {len(addresses)} is not one that Apprise knows")
+            of = len(addresses)
+            raise Unreadable(
+                fr=f"l'adresse {place} sur {of} n'est pas connue d'Apprise",
+                en=f"address {place} of {of} is not one that Apprise knows",
+            )
         base = re.sub(r"[^a-z0-9]+", "-", str(apprise[0].service_name).lower()).strip("-")
         same = sum(re.fullmatch(rf"{base}(-\d+)?", name) is not None for name in names)
         names.append(f"{base}-{same + 1}" if same else base)

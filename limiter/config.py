@@ -7,21 +7,23 @@ the last line wins. What cannot be read stops the start: ConfigError names the v
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from limiter.bilingual import Bilingual, in_both
 from limiter.env_file import EnvFileError, Line, bare, lookalike, read_env_file
 from limiter.rules.limits import Setting, Source, defaults
+from limiter.rules.words import Words
 from limiter.settings import SETTINGS, Config
 from limiter.system_limits import CATALOGUE
 
-__all__ = ["DATABASE_URL", "SETTINGS", "Config", "ConfigError", "of_a_client", "read"]
+__all__ = ["DATABASE_URL", "SETTINGS", "Config", "ConfigError", "language", "of_a_client", "read"]
 
 
 DATABASE_URL = next(one.default for one in SETTINGS if one.name == "LIMITER_DATABASE_URL")
 
 
-class ConfigError(Exception):
-    """A setting that cannot be read; the text names the variable and says why."""
+class ConfigError(Bilingual):
+    """A setting that cannot be read; the sentence names the variable and says why."""
 
 
 OF_A_CLIENT = ("LIMITER_URL", "LIMITER_KEY", "LIMITER_LANG", "LIMITER_DATABASE_URL")  # the last for the local key
@@ -61,27 +63,38 @@ def read(environment: Mapping[str, str] | None = None, **given: object) -> Confi
         try:
             values[setting.field] = setting.read(text)
         except ValueError as error:
-            raise ConfigError(f"{setting.name}: {error}") from error
+            raise _wrong(setting.name, error) from error
     limits = dict(defaults())
     for limit in CATALOGUE:
         try:
             limit.checked_default()
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"limiter/system_limits.py: {error}") from error
+            fr = f"{limit.name} demande {limit.accepted_in('fr')}, pas {limit.default!r}"
+            raise ConfigError(fr=f"limiter/system_limits.py : {fr}", en=f"limiter/system_limits.py: {error}") from error
         if found := find(limit.name):
             try:
                 limits[limit.name] = Setting(limit.accept(found[0]), found[1])
             except ValueError as error:
-                raise ConfigError(str(error)) from error
+                fr = f"{limit.name} demande {limit.accepted_in('fr')}, pas {found[0][:40]!r}"
+                raise ConfigError(fr=fr, en=str(error)) from error
     return Config(**values, sources=sources, limits=limits, warnings=tuple(_unknown(environ, path, lines)))
 
 
-def _unknown(environ: Mapping[str, str], path: Path, lines: Mapping[str, Line]) -> Iterator[str]:
+def _wrong(name: str, error: Exception) -> ConfigError:
+    fr, en = in_both(error)
+    return ConfigError(fr=f"{name} : {fr}", en=f"{name}: {en}")
+
+
+def _unknown(environ: Mapping[str, str], path: Path, lines: Mapping[str, Line]) -> Iterator[Words]:
     """A sentence for each name that is set and only looks like a setting."""
     for name in sorted({*environ, *lines} - {*OF_OTHERS}):
         if alike := lookalike(name, KNOWN):
-            place = f"{path}, line {lines[name].number}" if name in lines else "environment"
-            yield f"{place}: {name} is no setting (is {alike} meant?)"
+            line = lines[name].number if name in lines else None
+            yield Words(
+                (f"{path}, ligne {line}" if line else "environnement")
+                + f" : {name} n'est pas un réglage (est-ce {alike} ?)",
+                (f"{path}, line {line}" if line else "environment") + f": {name} is no setting (is {alike} meant?)",
+            )
 
 
 def of_a_client(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -103,14 +116,25 @@ def of_a_client(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
+def language(environment: Mapping[str, str] | None = None) -> Literal["fr", "en"]:
+    """The language of who runs this, by LIMITER_LANG; French also where the settings cannot be read."""
+    try:
+        chosen = of_a_client(environment).get("LIMITER_LANG", "")
+    except ConfigError:  # which is about to be said in French
+        chosen = (os.environ if environment is None else environment).get("LIMITER_LANG", "")
+    return "en" if chosen.strip().lower().startswith("en") else "fr"
+
+
 def _env_file(environ: Mapping[str, str], strict: bool = True) -> tuple[Path, dict[str, Line]]:
     named = environ.get("LIMITER_ENV_FILE")
     path = Path(named or ".env")
     if not path.exists():
         if named:
-            raise ConfigError(f"LIMITER_ENV_FILE: there is no {named}")
+            raise ConfigError(
+                fr=f"LIMITER_ENV_FILE : {named} n'existe pas", en=f"LIMITER_ENV_FILE: there is no {named}"
+            )
         return path, {}
     try:
         return path, read_env_file(path, strict)
     except EnvFileError as error:
-        raise ConfigError(f"LIMITER_ENV_FILE: {error}" if named else str(error)) from error
+        raise (_wrong("LIMITER_ENV_FILE", error) if named else ConfigError(fr=error.fr, en=error.en)) from error

@@ -14,6 +14,7 @@ import httpx
 from limiter import __version__, config, maintenance
 from limiter.agent import address
 from limiter.agent.words import Unable
+from limiter.bilingual import in_both
 from limiter.channels import open_channels
 from limiter.client.wire import Connection, Refused
 from limiter.commands.local import local_key
@@ -44,9 +45,9 @@ def examine(text: Text) -> Iterator[Finding]:
     try:
         settings = config.read()
     except config.ConfigError as error:
-        yield Finding("settings", False, str(error))
+        yield Finding("settings", False, text(fr=error.fr, en=error.en))
         return
-    yield from (Finding("settings", False, warning) for warning in settings.warnings)
+    yield from (Finding("settings", False, text(fr=warning.fr, en=warning.en)) for warning in settings.warnings)
     if not settings.warnings:
         yield Finding("settings", True, text(fr="Les réglages se lisent.", en="The settings can be read."))
     yield from _channels(settings, text)
@@ -54,7 +55,8 @@ def examine(text: Text) -> Iterator[Finding]:
         yield from _files(settings, text)
         yield from _keys(settings, text)
     except (StoreError, OSError) as error:
-        yield Finding("database", False, str(error))
+        fr, en = in_both(error)
+        yield Finding("database", False, text(fr=fr, en=en))
     yield from _limiter(settings, text)
     yield from _agent(text)
 
@@ -63,7 +65,8 @@ def _channels(settings: Config, text: Text) -> Iterator[Finding]:
     try:
         channels = open_channels(settings.alert_urls, None)
     except ValueError as error:
-        yield Finding("channels", False, f"LIMITER_ALERT_URLS: {error}")
+        fr, en = in_both(error)
+        yield Finding("channels", False, text(fr=f"LIMITER_ALERT_URLS : {fr}", en=f"LIMITER_ALERT_URLS: {en}"))
         return
     none = text(
         fr="Aucun canal : nul n'est alerté (LIMITER_ALERT_URLS).", en="None: nobody is alerted (LIMITER_ALERT_URLS)."
@@ -95,7 +98,7 @@ def _files(settings: Config, text: Text) -> Iterator[Finding]:
     if path is None or path.exists():
         faults = maintenance.check(settings)
         sound = text(fr="intègre : compte et chaîne d'audit aussi", en="sound: integrity, count and audit chain")
-        yield Finding("database", not faults, "; ".join(faults) or sound)
+        yield Finding("database", not faults, "; ".join(text(fr=one.fr, en=one.en) for one in faults) or sound)
 
 
 def _keys(settings: Config, text: Text) -> Iterator[Finding]:

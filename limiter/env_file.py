@@ -14,6 +14,8 @@ from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
 
+from limiter.bilingual import Bilingual
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 _QUOTED = re.compile(r"(?P<quote>['\"])(?P<text>.*)(?P=quote)(\s+#.*)?", re.DOTALL)
 _COMMENT = re.compile(r"(^|\s)#.*", re.DOTALL)
@@ -22,7 +24,7 @@ _OURS = re.compile(r"^\s*(?:export\s+)?((?:LIMITER|MAX|ALERT|BOT|WEBSOCKET|RESER
 _CLOSE = 0.75  # of difflib's ratio, where 1 is the same: one or two letters of a name
 
 
-class EnvFileError(Exception):
+class EnvFileError(Bilingual):
     """The file cannot be read, or not all of it; the text names it and the line."""
 
 
@@ -43,29 +45,38 @@ def read_env_file(path: Path, strict: bool = True) -> dict[str, Line]:
     for one in parse_stream(StringIO(_text(path))):
         before = one.original.string[: len(one.original.string) - len(one.original.string.lstrip())]
         number = one.original.line + len(_BREAK.findall(before))
-        if wrong := _wrong(one):
+        if (wrong := _wrong(one)) is not None:
             if strict:
-                raise EnvFileError(f"{path}, line {number}: {wrong}")
+                fr, en = wrong
+                raise EnvFileError(fr=f"{path}, ligne {number} : {fr}", en=f"{path}, line {number}: {en}")
         elif one.key is not None:
             found[one.key] = Line(one.value or "", number)
     return found
 
 
-def _wrong(one: Binding) -> str:
-    """What is wrong with a line, or several where a quote goes over them; empty where nothing is."""
+def _wrong(one: Binding) -> tuple[str, str] | None:
+    """What is wrong with a line, or several where a quote goes over them, in French and English."""
     if one.error or (one.key is not None and (one.value is None or not _NAME.fullmatch(one.key))):
-        return "not an assignment such as NAME=VALUE (is a quote left open?)"
+        return (
+            "ce n'est pas une affectation comme NOM=VALEUR (un guillemet resté ouvert ?)",
+            "not an assignment such as NAME=VALUE (is a quote left open?)",
+        )
     swallowed = _OURS.search(one.value or "")
-    return f"the quote is not closed before {swallowed[1]}" if swallowed else ""
+    if swallowed is None:
+        return None
+    return f"le guillemet n'est pas fermé avant {swallowed[1]}", f"the quote is not closed before {swallowed[1]}"
 
 
 def _text(path: Path) -> str:
     if path.is_dir():
-        raise EnvFileError(f"{path} is a folder; it has to be a file of lines such as NAME=VALUE")
+        raise EnvFileError(
+            fr=f"{path} est un dossier ; il faut un fichier de lignes comme NOM=VALEUR",
+            en=f"{path} is a folder; it has to be a file of lines such as NAME=VALUE",
+        )
     try:
         return path.read_text(encoding="utf-8-sig") if path.is_file() else _poured(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise EnvFileError(f"{path}: cannot be read ({error})") from error
+        raise EnvFileError(fr=f"{path} : illisible ({error})", en=f"{path}: cannot be read ({error})") from error
 
 
 @functools.cache

@@ -3,10 +3,13 @@
 What a setting cannot mean raises ValueError, whose text says what to write instead.
 """
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
+
+from limiter.bilingual import Unreadable, in_both
 
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.ASCII)
 _WITH_PORT = re.compile(r"(\[.*\]|[^\[\]:]*):([0-9]{1,5})", re.DOTALL)
@@ -24,9 +27,12 @@ def canonical(host: str) -> str:
     except ValueError:
         name = text.lower().removesuffix(".")
     if not name.isascii():
-        name = name.encode("idna").decode()  # UnicodeError, which is a ValueError
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("idna").decode()
     if text != host or not _NAME.fullmatch(name):
-        raise ValueError(f"{host!r} is neither a host name nor an address")
+        raise Unreadable(
+            fr=f"{host!r} n'est ni un nom d'hôte ni une adresse", en=f"{host!r} is neither a host name nor an address"
+        )
     return name
 
 
@@ -51,11 +57,17 @@ def web_address(host: str, port: int) -> str:
 def listening_host(text: str) -> str:
     """What to listen on: a name or an address, in brackets or not."""
     if text == "*":
-        raise ValueError("must be an address: 0.0.0.0 is every IPv4 address, :: every address")
+        raise Unreadable(
+            fr="doit être une adresse : 0.0.0.0 est toute adresse IPv4, :: toute adresse",
+            en="must be an address: 0.0.0.0 is every IPv4 address, :: every address",
+        )
     try:
         return canonical(text)
     except ValueError as error:
-        raise ValueError(f"{error}; a port goes into the setting of the port") from error
+        fr, en = in_both(error)
+        raise Unreadable(
+            fr=f"{fr} ; un port va dans le réglage du port", en=f"{en}; a port goes into the setting of the port"
+        ) from error
 
 
 def allowed_hosts(text: str) -> tuple[str, ...]:
@@ -65,16 +77,21 @@ def allowed_hosts(text: str) -> tuple[str, ...]:
 
 def _allowed(text: str) -> str:
     if "://" in text or "/" in text:
-        raise ValueError(f"{text!r} must be a host alone, without http:// and without a path")
+        raise Unreadable(
+            fr=f"{text!r} doit être un hôte seul, sans http:// et sans chemin",
+            en=f"{text!r} must be a host alone, without http:// and without a path",
+        )
     with_port = _WITH_PORT.fullmatch(text)
     host, port = (with_port[1], with_port[2]) if with_port else (text, "")
     if port and int(port) > 65535:
-        raise ValueError(f"{text!r} has no port from 0 to 65535")
+        raise Unreadable(fr=f"{text!r} n'a pas un port de 0 à 65535", en=f"{text!r} has no port from 0 to 65535")
     stars, name = ("*.", host[2:]) if host.startswith("*.") else ("", host)
     try:
         name = canonical(name)
     except ValueError as error:
-        raise ValueError(f"{text!r} must be name, name:port or *.name") from error
+        raise Unreadable(
+            fr=f"{text!r} doit être name, name:port ou *.name", en=f"{text!r} must be name, name:port or *.name"
+        ) from error
     if ":" in name:
         name = f"[{name}]"
     return f"{stars}{name}:{port}" if port else f"{stars}{name}"
@@ -119,20 +136,32 @@ def console_url(text: str) -> str:
     if not text:
         return ""
     if _parts(text).path.rstrip("/") not in ("", "/admin"):
-        raise ValueError("must end with /admin or have no path: the console is under /admin and nowhere else")
+        raise Unreadable(
+            fr="doit finir par /admin ou n'avoir pas de chemin : la console est sous /admin et nulle part ailleurs",
+            en="must end with /admin or have no path: the console is under /admin and nowhere else",
+        )
     return text.rstrip("/").removesuffix("/admin") + "/admin"
 
 
 def _parts(text: str) -> SplitResult:
-    example = "http://127.0.0.1:5001 or https://bots.example.com"
+    here, there = "http://127.0.0.1:5001", "https://bots.example.com"
     if not re.match(r"https?://", text, re.IGNORECASE):
-        raise ValueError(f"must begin with http:// or https://, as {example} does, not {text[:60]!r}")
+        raise Unreadable(
+            fr=f"doit commencer par http:// ou https://, comme {here} ou {there}, pas {text[:60]!r}",
+            en=f"must begin with http:// or https://, as {here} or {there} does, not {text[:60]!r}",
+        )
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
         canonical(f"[{host}]" if host and ":" in host else host or "")
     except ValueError as error:
-        raise ValueError(f"has no host and port, as {example} has (IPv6: http://[::1]:5001)") from error
+        raise Unreadable(
+            fr=f"n'a pas d'hôte et de port, comme en a {here} ou {there} (IPv6 : http://[::1]:5001)",
+            en=f"has no host and port, as {here} or {there} has (IPv6: http://[::1]:5001)",
+        ) from error
     if parts.username is not None or parts.query or parts.fragment or re.search(r"\s", text):
-        raise ValueError(f"must be an address alone, as {example} is: no user, no ?, no #, no spaces")
+        raise Unreadable(
+            fr=f"doit être une adresse seule, comme {here} ou {there} : ni utilisateur, ni ?, ni #, ni espaces",
+            en=f"must be an address alone, as {here} or {there} is: no user, no ?, no #, no spaces",
+        )
     return parts

@@ -17,10 +17,11 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DatabaseError
 
 from limiter.access import make_key
-from limiter.config import Config
+from limiter.config import Config, language
 from limiter.rules.changes import Write
 from limiter.rules.records import AuditEntry, Key, Scope
 from limiter.rules.state import State
+from limiter.rules.words import Words
 from limiter.store import read, schema
 from limiter.store.audit_head import ACCEPTED, AuditHead, broken_at, head_of, restore_into
 from limiter.store.backup import copy, sync
@@ -34,7 +35,10 @@ from limiter.store.open import writer_of
 def _file(config: Config) -> Path:
     path = sqlite_path(config.database_url)
     if path is None:
-        raise StoreError("this command is for a SQLite file: PostgreSQL has pg_dump and pg_restore (docs/operating.md)")
+        raise StoreError(
+            fr="cette commande est pour un fichier SQLite : PostgreSQL a pg_dump et pg_restore (docs/operating.md)",
+            en="this command is for a SQLite file: PostgreSQL has pg_dump and pg_restore (docs/operating.md)",
+        )
     return path
 
 
@@ -47,16 +51,18 @@ def _owner(config: Config) -> dict[str, str]:
 def _ask(owner: dict[str, str], method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """The running limiter's answer, or StoreError with its sentence."""
     try:
-        headers = {"Authorization": f"Bearer {owner['key']}", "Accept-Language": "en"}
+        headers = {"Authorization": f"Bearer {owner['key']}", "Accept-Language": language()}
         answer = httpx.request(method, owner["url"] + path, json=body, headers=headers, timeout=5, trust_env=False)
         told: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError, KeyError) as error:
         pid = owner.get("pid", "?")
         raise StoreError(
-            f"the limiter (pid {pid}) holds the database but does not answer ({error!r}): try again"
+            fr=f"le limiteur (pid {pid}) tient la base mais ne répond pas ({error!r}) : réessaie",
+            en=f"the limiter (pid {pid}) holds the database but does not answer ({error!r}): try again",
         ) from error
     if answer.is_error:
-        raise StoreError(told.get("error", f"HTTP {answer.status_code}"))
+        sentence = str(told.get("error", f"HTTP {answer.status_code}"))
+        raise StoreError(fr=sentence, en=sentence)  # in the language that was asked for
     return told
 
 
@@ -106,13 +112,16 @@ def list_keys(config: Config) -> list[Key]:
         with reading(engine) as connection:
             return read.keys.keys(connection)
     except DatabaseError as error:
-        raise StoreError(f"the database cannot be read ({error.orig}): limiter check") from error
+        raise StoreError(
+            fr=f"la base ne peut être lue ({error.orig}) : limiter check",
+            en=f"the database cannot be read ({error.orig}): limiter check",
+        ) from error
 
 
 def revoke_key(config: Config, key_id: str) -> None:
     """End a key. Raises StoreError where there is none of that id."""
     if key_id not in {key.id for key in list_keys(config)}:
-        raise StoreError(f"no key has the id {key_id}")
+        raise StoreError(fr=f"aucune clé n'a l'id {key_id}", en=f"no key has the id {key_id}")
     if owner := _owner(config):
         _ask(owner, "DELETE", f"/api/admin/keys/{key_id}")
         return
@@ -133,7 +142,7 @@ def migrate(config: Config) -> int:
     return len(MIGRATIONS)
 
 
-def check(config: Config) -> list[str]:
+def check(config: Config) -> list[Words]:
     """What is wrong with the database: damage, a count that drifted, an audit that was changed or whose newest rows are
     gone. Empty where it is sound."""
     engine = open_reader(config.database_url)
@@ -141,24 +150,30 @@ def check(config: Config) -> list[str]:
         with reading(engine, seconds=600) as connection:
             return list(_faults(connection, head_of(config.database_url)))
     except DatabaseError as error:
-        return [f"integrity: {error.orig}"]
+        return [Words(f"intégrité : {error.orig}", f"integrity: {error.orig}")]
     finally:
         engine.dispose()
 
 
-def _faults(connection: Connection, head: AuditHead | None) -> Iterator[str]:
+def _faults(connection: Connection, head: AuditHead | None) -> Iterator[Words]:
     cut = head.gap(connection) if head is not None else None
     if connection.dialect.name == "sqlite":
         integrity = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
-        yield from (f"integrity: {line}" for line in integrity if line != "ok")
+        yield from (Words(f"intégrité : {line}", f"integrity: {line}") for line in integrity if line != "ok")
     counted = connection.execute(select(func.count()).select_from(schema.active_sessions)).scalar_one()
     kept = connection.execute(select(schema.fleet.c.active)).scalar_one()
     if counted != kept:
-        yield f"count: {counted} live sessions, but the counter says {kept}"
+        yield Words(
+            f"compte : {counted} sessions en cours, mais le compteur dit {kept}",
+            f"count: {counted} live sessions, but the counter says {kept}",
+        )
     if (broken := broken_at(connection)) is not None:
-        yield f"audit: {broken}"
+        yield Words(f"audit : {broken.fr}", f"audit: {broken.en}")
     elif cut is not None:
-        yield f"audit: {cut.sentence} (you know why? limiter check --accept REASON)"
+        yield Words(
+            f"audit : {cut.sentence.fr} (tu sais pourquoi ? limiter check --accept MOTIF)",
+            f"audit: {cut.sentence.en} (you know why? limiter check --accept REASON)",
+        )
 
 
 def has_head(config: Config) -> bool:
@@ -185,14 +200,23 @@ def backup(config: Config, target: Path) -> None:
     """A compact copy in one file, verified, put in place at once; while the limiter runs or not."""
     try:
         if target.exists():
-            raise StoreError(f"{target} exists already: name a new file")
+            raise StoreError(
+                fr=f"{target} existe déjà : nomme un nouveau fichier", en=f"{target} exists already: name a new file"
+            )
         if not target.parent.is_dir():
-            raise StoreError(f"{target.parent} is no folder: make it first")
+            raise StoreError(
+                fr=f"{target.parent} n'est pas un dossier : crée-le d'abord",
+                en=f"{target.parent} is no folder: make it first",
+            )
         may_write = os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
     except PermissionError:
         may_write = False
     if not may_write:
-        raise StoreError(f"{getpass.getuser()} may not write into {target.parent}: name another folder")
+        who = getpass.getuser()
+        raise StoreError(
+            fr=f"{who} ne peut pas écrire dans {target.parent} : nomme un autre dossier",
+            en=f"{who} may not write into {target.parent}: name another folder",
+        )
     copy(_file(config), target)
 
 
@@ -238,7 +262,8 @@ def _give_to_owner(path: Path, *files: Path) -> None:
             os.chmod(files[0], found.st_mode & 0o7777)
     except PermissionError as error:
         raise StoreError(
-            f"{path} belongs to another user, who would lose it: restore as that one, or as root"
+            fr=f"{path} est à un autre utilisateur, qui le perdrait : restaure sous son nom, ou en root",
+            en=f"{path} belongs to another user, who would lose it: restore as that one, or as root",
         ) from error
 
 
@@ -249,7 +274,10 @@ def move(config: Config, target: str) -> dict[str, int]:
     """
     _file(config)
     if sqlite_path(target) is not None:
-        raise StoreError("the target is a PostgreSQL database: postgresql+psycopg://user@host/name")
+        raise StoreError(
+            fr="la cible est une base PostgreSQL : postgresql+psycopg://user@host/name",
+            en="the target is a PostgreSQL database: postgresql+psycopg://user@host/name",
+        )
     from limiter.store.copy_to_postgres import move
 
     with _alone(config):
@@ -258,7 +286,8 @@ def move(config: Config, target: str) -> dict[str, int]:
             moved = move(source, made)
             with reading(made, seconds=600) as connection:
                 if faults := list(_faults(connection, None)):
-                    raise StoreError(f"the copy is not sound: {'; '.join(faults)}")
+                    fr, en = ("; ".join(one.told(language) for one in faults) for language in ("fr", "en"))
+                    raise StoreError(fr=f"la copie n'est pas saine : {fr}", en=f"the copy is not sound: {en}")
         finally:
             source.dispose()
             made.dispose()

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DatabaseError
 
 from limiter import __version__
 from limiter.access import Access, make_key
+from limiter.bilingual import in_both
 from limiter.channels import Channel, open_channels
 from limiter.clock import Clock
 from limiter.committer import Committer, settle_memory
@@ -92,7 +93,7 @@ def serve(config: Config, new: bool = False) -> None:
     """
     set_up_logging(config.log_format)
     for warning in config.warnings:
-        log.warning("setting_unknown %s", warning)
+        log.warning("setting_unknown %s", warning.en)
     url = config.database_url
     path = sqlite_path(url)
     lock, ballast = (Lock(path), Ballast(path)) if path is not None else (None, None)
@@ -220,14 +221,15 @@ def _restored(writer: Writer, config: Config, clock: Clock, channels: Iterable[s
     except DatabaseError as error:
         if path is None:
             raise
-        raise StoreError(what_is_wrong(error, path)) from error
+        raise what_is_wrong(error, path) from error
 
 
 def _open_channels(config: Config) -> dict[str, Channel]:
     try:
         return open_channels(config.alert_urls, beside(config.database_url, "channels.json"))
     except ValueError as error:
-        raise ConfigError(f"LIMITER_ALERT_URLS: {error}") from error
+        fr, en = in_both(error)
+        raise ConfigError(fr=f"LIMITER_ALERT_URLS : {fr}", en=f"LIMITER_ALERT_URLS: {en}") from error
 
 
 def _manners(config: Config) -> ReminderPolicy:
@@ -288,7 +290,9 @@ def _addresses(host: str) -> list[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise ConfigError(f"LIMITER_HOST: {host} has no address ({error})") from error
+        raise ConfigError(
+            fr=f"LIMITER_HOST : {host} n'a pas d'adresse ({error})", en=f"LIMITER_HOST: {host} has no address ({error})"
+        ) from error
     return sorted({str(address[0]) for *_, address in found}, key=lambda address: ":" in address)
 
 
@@ -308,7 +312,10 @@ def _listen(addresses: list[str], port: int) -> list[socket.socket]:
         return sockets
     for one in sockets:
         one.close()
-    raise ConfigError(f"LIMITER_HOST, LIMITER_PORT: cannot listen on {addresses[0]} port {port} ({wrong[-1]})")
+    raise ConfigError(
+        fr=f"LIMITER_HOST, LIMITER_PORT : impossible d'écouter sur {addresses[0]} port {port} ({wrong[-1]})",
+        en=f"LIMITER_HOST, LIMITER_PORT: cannot listen on {addresses[0]} port {port} ({wrong[-1]})",
+    )
 
 
 def _listen_on(address: str, port: int) -> socket.socket:
@@ -358,16 +365,20 @@ async def _open_access(config: Config, committer: Committer, read_keys: Callable
         row = {name: getattr(key, name) for name in ("id", "name", "scope", "digest", "created_at", "revoked_at")}
         made = await committer.submit(Write("keys", row, "start", "key", f"{key.id} {key.scope}"))
         if isinstance(made, Refusal):
-            raise StoreError("the first key could not be saved: is the database writable?")
+            raise StoreError(
+                fr="la première clé n'a pu être gardée : la base peut-elle être écrite ?",
+                en="the first key could not be saved: is the database writable?",
+            )
         log.info("first_key file=%s", path)
         found = read_keys()
     access.load(found)
     if access.open and (hosts := config.allowed_hosts):
         log.warning("open_door hosts=%s: behind a proxy anybody can ask, for no bots key was made", ",".join(hosts))
     if not access.local and not any(key.scope == "bots" and key.revoked_at is None for key in found):
+        make = "`python -m limiter keys create --scope bots`"
         raise ConfigError(
-            f"LIMITER_HOST: {config.host} is not loopback, so bots need a key: "
-            "make one with `python -m limiter keys create --scope bots`"
+            fr=f"LIMITER_HOST : {config.host} n'est pas la boucle locale, il faut donc une clé aux bots : {make}",
+            en=f"LIMITER_HOST: {config.host} is not loopback, so bots need a key: make one with {make}",
         )
     return access
 

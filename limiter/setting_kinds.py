@@ -5,22 +5,34 @@ import re
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from limiter.bilingual import Unreadable
 from limiter.rules.hours import Hours
+
+
+def _integer(text: str, least: int, most: float, *, fr: str, en: str) -> int:
+    """A whole number from `least` to `most`; else Unreadable, with that sentence and the text."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise Unreadable(fr=f"{fr}, pas {text!r}", en=f"{en}, not {text!r}")
+    return number
 
 
 def port(text: str) -> int:
     """A port, 0 to 65535."""
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError("must be a port, 0 to 65535")
-    return port
+    return _integer(text, 0, 65535, fr="doit être un port, de 0 à 65535", en="must be a port, 0 to 65535")
 
 
 def positive(text: str) -> float:
     """A number above 0."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not math.isfinite(number) or number <= 0:
-        raise ValueError("must be a positive number")
+        raise Unreadable(fr=f"doit être un nombre positif, pas {text!r}", en=f"must be a positive number, not {text!r}")
     return number
 
 
@@ -31,33 +43,31 @@ def ram(text: str) -> float | None:
 
 def whole(text: str) -> int:
     """A whole number of 1 or more."""
-    number = int(text)
-    if number < 1:
-        raise ValueError("must be 1 or more")
-    return number
+    return _integer(text, 1, math.inf, fr="doit être un entier, 1 ou plus", en="must be a whole number, 1 or more")
 
 
 def web(text: str) -> str:
     """An address of the web, or an empty text."""
     if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
-        raise ValueError("must be an address that begins with http:// or https://")
+        raise Unreadable(
+            fr="doit être une adresse qui commence par http:// ou https://",
+            en="must be an address that begins with http:// or https://",
+        )
     return text
 
 
 def hours_of_a_day(text: str) -> int:
     """Hours, 1 to 24."""
-    hours = int(text)
-    if not 1 <= hours <= 24:
-        raise ValueError("must be 1 to 24")
-    return hours
+    return _integer(text, 1, 24, fr="doit être un entier de 1 à 24", en="must be a whole number, 1 to 24")
 
 
 def minutes(text: str) -> int:
     """Minutes, 0 to a week."""
-    minutes = int(text)
-    if not 0 <= minutes <= 10_080:
-        raise ValueError("must be 0 to 10080, which is a week")
-    return minutes
+    return _integer(
+        text, 0, 10_080,
+        fr="doit être un entier de 0 à 10080, soit une semaine",
+        en="must be a whole number, 0 to 10080, which is a week",
+    )  # fmt: skip
 
 
 def hours(text: str) -> Hours | None:
@@ -70,7 +80,10 @@ def choice(*choices: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
+            raise Unreadable(
+                fr=f"doit être l'un de {', '.join(choices)}, pas {text!r}",
+                en=f"must be one of {', '.join(choices)}, not {text!r}",
+            )
         return text
 
     return read
@@ -81,7 +94,9 @@ def zone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except Exception as error:  # zoneinfo raises KeyError, ValueError, OSError for what is not a zone
-        raise ValueError(f"{text!r} is not an IANA time zone") from error
+        raise Unreadable(
+            fr=f"{text!r} n'est pas un fuseau horaire de l'IANA", en=f"{text!r} is not an IANA time zone"
+        ) from error
 
 
 def pattern(text: str) -> re.Pattern[str] | None:
@@ -91,9 +106,13 @@ def pattern(text: str) -> re.Pattern[str] | None:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from error
+        at = (error.pos or 0) + 1
+        raise Unreadable(
+            fr=f"n'est pas une expression rationnelle : vois le caractère {at}",
+            en=f"is no regular expression: {error.msg} at character {at}",
+        ) from error
     if pattern.search(""):
-        raise ValueError("matches everything, an empty text too")
+        raise Unreadable(fr="convient à tout, même à un texte vide", en="matches everything, an empty text too")
     return pattern
 
 

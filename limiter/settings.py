@@ -13,6 +13,7 @@ from limiter import setting_kinds as kinds
 from limiter.hosts import allowed_hosts, console_url, listening_host, reachable, web_address, web_url
 from limiter.rules.hours import Hours
 from limiter.rules.limits import Setting, Source
+from limiter.rules.words import Words
 
 
 def setting(
@@ -115,7 +116,7 @@ class Config:
     # fmt: on
     sources: Mapping[str, Source]
     limits: Mapping[str, Setting]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Words, ...] = ()
 
     @property
     def own_console_url(self) -> str:

@@ -103,10 +103,10 @@ class Limit:
             if self.suffix:
                 text = text.removesuffix(self.suffix).rstrip()
             if not NUMBER.fullmatch(text):
-                raise ValueError(f"{self.name} must be {self.accepted}, not {value[:40]!r}")
+                raise ValueError(f"{self.name} must be {self.accepted_in('en')}, not {value[:40]!r}")
             number = float(text) if "." in text else int(text)
         if not self.minimum <= number <= self.maximum or (self.whole and number != int(number)):
-            raise ValueError(f"{self.name} must be {self.accepted}")
+            raise ValueError(f"{self.name} must be {self.accepted_in('en')}")
         return int(number) if number == int(number) else float(number)
 
     def holds(self, value: Value) -> bool:
@@ -121,14 +121,17 @@ class Limit:
         """Its unit, in `fr` or `en`."""
         return (self.unit_fr if language == "fr" else "") or self.unit
 
-    @property
-    def accepted(self) -> str:
-        """The bounds in words, for error messages and the docs table."""
-        kind = "a whole number" if self.whole else "a number"
-        words = f"{kind} from {self.minimum} to {self.maximum}"
+    def accepted_in(self, language: str) -> str:
+        """The bounds in words, in `fr` or `en`, for error messages and the docs table."""
+        if language == "fr":
+            words = f"un {'entier' if self.whole else 'nombre'} de {self.minimum} à {self.maximum}"
+            fine, none = "convient", "`none` ou"
+        else:
+            words = f"a {'whole ' if self.whole else ''}number from {self.minimum} to {self.maximum}"
+            fine, none = "is fine", "`none` or"
         if self.suffix:
-            words += f" (`{self.default}{self.suffix}` is fine)"
-        return f"`none` or {words}" if self.optional else words
+            words += f" (`{self.default}{self.suffix}` {fine})"
+        return f"{none} {words}" if self.optional else words
 
 
 CATALOGUE: tuple[Limit, ...] = (

@@ -246,7 +246,7 @@ def run(names: Sequence[str]) -> None:
         except Busy:
             st.error(t("Somebody else runs a drill: try again in a minute."))
         except (StoreError, OSError) as error:
-            st.error(str(error))
+            st.error(error.told(language()) if isinstance(error, StoreError) else str(error))
         status.update(label=t("Done"), state="complete", expanded=False)
 
 

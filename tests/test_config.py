@@ -194,9 +194,13 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_a_name_that_begins_like_ours_and_is_none_is_a_warning(folder: Path, name: str) -> None:
-    assert read({name: "1"}).warnings == (f"environment: {name} is no setting (is {UNKNOWN[name]} meant?)",)
+    meant = UNKNOWN[name]
+    (told,) = read({name: "1"}).warnings
+    assert told.en == f"environment: {name} is no setting (is {meant} meant?)"
+    assert told.fr == f"environnement : {name} n'est pas un réglage (est-ce {meant} ?)"
     (folder / ".env").write_text(f"\n{name}=1\n")
-    assert read({}).warnings == (f".env, line 2: {name} is no setting (is {UNKNOWN[name]} meant?)",)
+    (told,) = read({}).warnings
+    assert told.en == f".env, line 2: {name} is no setting (is {meant} meant?)"
 
 
 def test_what_is_for_other_programs_is_no_warning(folder: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from limiter.store.location import StoreError
 from tests.conftest import Limiter, granted, refused, wait_until
 
 Start = Callable[..., Limiter]
+
+
+@pytest.fixture
+def limiter(limiter: Start) -> Start:
+    """One whose commands speak English; French is the default, and tests/test_command_line.py's matter."""
+    return partial(limiter, LIMITER_LANG="en")
 
 
 def done(one: Limiter, *arguments: str) -> str:
@@ -75,7 +82,7 @@ def test_keys_are_made_and_revoked_while_no_limiter_runs(limiter: Start) -> None
     one.serve()
     granted(one.start(**bearer(key)), 201)
     refused(one.start(**bearer(other)), 401, "unauthorized")
-    assert "sain" in done(one, "check")
+    assert "sound" in done(one, "check")
 
 
 def test_a_limiter_that_holds_the_file_and_does_not_answer_is_said(limiter: Start) -> None:
@@ -113,7 +120,7 @@ def test_a_backup_under_load_holds_all_that_was_acknowledged_before_and_fails_no
     wait_until(lambda: len(started) > 200, 30, "load")
     before = list(started)
     target = tmp_path / "backup.db"
-    assert "vérifié" in done(one, "backup", str(target))
+    assert "checked" in done(one, "backup", str(target))
     stop.set()
     for thread in threads:
         thread.join()
@@ -149,7 +156,7 @@ def test_restore_drill(limiter: Start, tmp_path: Path) -> None:
     began = time.monotonic()
     aside = done(one, "restore", str(target)).strip().rpartition(" ")[2]
     assert Path(aside).read_bytes() == b"\xff" * 8192, "what was there is kept"
-    assert "sain" in done(one, "check")
+    assert "sound" in done(one, "check")
     one.client = one.new_client()
     one.serve()
     print(f"restored and serving after {time.monotonic() - began:.1f} s")
@@ -235,9 +242,9 @@ def test_check_is_quiet_on_a_sound_database_running_or_not(limiter: Start) -> No
     one = limiter()
     one.fill(3)
     one.set_limits(MAX_BOTS_PER_USER=2)
-    assert "sain" in done(one, "check")
+    assert "sound" in done(one, "check")
     assert one.stop() == 0
-    assert "sain" in done(one, "check")
+    assert "sound" in done(one, "check")
 
 
 def test_check_names_a_changed_row_of_the_audit(limiter: Start) -> None:

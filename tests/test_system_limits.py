@@ -165,5 +165,5 @@ def test_a_default_can_be_edited_in_its_place(tmp_path: Path, value: str) -> Non
 @pytest.mark.parametrize("value", ["-1", "200.5", "None", '"many"', "5_000_000", "True"])
 def test_a_default_that_no_limit_can_be_stops_the_start(tmp_path: Path, value: str) -> None:
     ran = edited(tmp_path, value)
-    assert ran.returncode == 2 and "system_limits.py: MAX_CONCURRENT_BOTS must be a" in ran.stderr, ran.stderr
+    assert ran.returncode == 2 and "system_limits.py : MAX_CONCURRENT_BOTS demande un" in ran.stderr, ran.stderr
     assert "Traceback" not in ran.stderr

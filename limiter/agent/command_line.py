@@ -11,8 +11,11 @@ FURTHER = FIRST | frozenset("._:@/-")
 LONGEST_IDENTIFIER = 64
 TAKE_A_VALUE = ("--user", "--bot", "--wait", "--on-lost", "--url", "--adopt")
 
-USAGE = """Usage: python -m limiter run --user USER [OPTIONS] [--] COMMAND...
+USAGE_EN = """Usage: python -m limiter run --user USER [OPTIONS] [--] COMMAND...
        python -m limiter run --user USER [OPTIONS] --adopt PID
+"""
+USAGE_FR = """Usage : python -m limiter run --user UTILISATEUR [OPTIONS] [--] COMMANDE...
+        python -m limiter run --user UTILISATEUR [OPTIONS] --adopt PID
 """
 HELP_EN = """
   Take a slot and become COMMAND: same pid, terminal, signals and exit status.
@@ -35,23 +38,23 @@ refused. 78: a setting cannot be read. 126, 127: COMMAND cannot be run, or is
 not found. 2: a wrong command line.
 """
 HELP_FR = """
-  Prend une place et devient COMMAND : même pid, terminal, signaux et statut de
+  Prend une place et devient COMMANDE : même pid, terminal, signaux et statut de
   sortie. Le bot est tout ce qui en descend ; la place est tenue jusqu'à la fin
   du dernier de ces processus.
 
 Options :
-  --user TEXT            À qui est le bot.  [obligatoire]
-  --bot TEXT             Son nom ; un nouveau départ du même reprend sa place.
-  --wait SECONDS         Redemander pendant ce temps s'il n'y a pas de place.
+  --user TEXTE           À qui est le bot.  [obligatoire]
+  --bot TEXTE            Son nom ; un nouveau départ du même reprend sa place.
+  --wait SECONDES        Redemander pendant ce temps s'il n'y a pas de place.
   --on-lost [stop|keep]  Si la place est perdue : arrêter le bot, ou le laisser.
                          [par défaut : stop]
-  --url TEXT             Où est le limiteur ; sinon LIMITER_URL.
+  --url TEXTE            Où est le limiteur ; sinon LIMITER_URL.
   --direct               Sans l'agent : un petit parent reste à côté du bot.
   --adopt PID            Prendre une place pour un processus qui tourne déjà.
   -h, --help             Afficher cette aide.
 
-Statut de sortie : celui de COMMAND. 75 : pas de place, réessayer plus tard.
-77 : clé refusée. 78 : réglage illisible. 126, 127 : COMMAND ne peut pas être
+Statut de sortie : celui de COMMANDE. 75 : pas de place, réessayer plus tard.
+77 : clé refusée. 78 : réglage illisible. 126, 127 : COMMANDE ne peut pas être
 exécutée, ou est introuvable. 2 : ligne de commande fausse.
 """
 
@@ -82,7 +85,7 @@ def read(arguments: list[str]) -> Wanted | None:
         if word == "--":
             break
         if word in ("-h", "--help"):
-            print(USAGE + text(fr=HELP_FR, en=HELP_EN), end="")
+            print(text(fr=USAGE_FR + HELP_FR, en=USAGE_EN + HELP_EN), end="")
             return None
         name, equals, value = word.partition("=")
         if name == "--direct" and not equals:
@@ -113,13 +116,13 @@ def _fill(wanted: Wanted, given: dict[str, str]) -> None:
     if "--adopt" in given:
         if not given["--adopt"].isdecimal() or wanted.command or wanted.direct:
             told = text(
-                fr="--adopt demande le pid d'un processus, sans COMMAND ni --direct",
+                fr="--adopt demande le pid d'un processus, sans COMMANDE ni --direct",
                 en="--adopt takes the pid of a process, and neither COMMAND nor --direct",
             )
             raise wrong(told)
         wanted.adopt = int(given["--adopt"])
     elif not wanted.command:
-        raise wrong(text(fr="COMMAND manque", en="COMMAND is missing"))
+        raise wrong(text(fr="COMMANDE manque", en="COMMAND is missing"))
     if "--url" in given:
         if why := _wrong_address(given["--url"].strip()):
             raise wrong(f"--url: {why}")
@@ -178,4 +181,4 @@ def _wrong_address(url: str) -> str:
 
 def wrong(why: str) -> Unable:
     """A wrong command line."""
-    return Unable(WRONG_COMMAND_LINE, f"{why}.\n{USAGE.rstrip()}")
+    return Unable(WRONG_COMMAND_LINE, f"{why}.\n{text(fr=USAGE_FR, en=USAGE_EN).rstrip()}")

@@ -55,7 +55,7 @@ def checks(services: Services) -> tuple[dict[str, s.Check], bool]:
         sound = "sound" if integrity.checked else "not read yet: it waits for a quiet minute"
         found["integrity"] = s.Check(integrity.damage is None, integrity.damage or sound)
     if (audit := services.audit) is not None:
-        cut = audit.gap.sentence if audit.gap is not None else None
+        cut = audit.gap.sentence.en if audit.gap is not None else None
         behind = "its end cannot be written down outside of the database: see the log" if audit.head.failure else None
         found["audit"] = s.Check(not (cut or behind), cut or behind or "its newest rows are there")
     if (backups := services.backups) is not None:

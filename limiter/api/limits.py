@@ -67,8 +67,7 @@ def accept(
         except TypeError as error:
             raise Refused(invalid(f"{inside}.{name}", str(error), "nombre attendu", 400)) from error
         except ValueError as error:
-            limit = LIMITS[name]
-            french = f"valeur attendue de {limit.minimum} à {limit.maximum} {limit.unit}"
+            french = f"valeur attendue : {LIMITS[name].accepted_in('fr')}"
             raise Refused(invalid(f"{inside}.{name}", str(error), french)) from error
     return accepted
 

@@ -12,12 +12,13 @@ from limiter.cli.database import backup, check, copy, migrate, restore
 from limiter.cli.installation import console, doctor, serve
 from limiter.cli.keys import keys
 from limiter.cli.trials import demo, drill, simulate
+from limiter.commands.declaring import Option, group
 
 HERE = (run, agent, simulate, demo, drill, serve, doctor, console, keys, backup, restore, copy, migrate, check)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="limiter")
+@group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="limiter", cls=Option)
 def main() -> None:
     """The bot-capacity limiter: every trading bot asks it before it starts."""
 

@@ -10,11 +10,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from limiter.agent.command_line import TAKE_A_VALUE
+from limiter.commands.declaring import Command, argument, command
 
 AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-class AsItIs(click.Command):
+class AsItIs(Command):
     """A command that reads its command line itself; a shell completes these options."""
 
     def __init__(self, *given: Any, options: tuple[str, ...], **named: Any) -> None:
@@ -26,13 +27,13 @@ class AsItIs(click.Command):
         return [CompletionItem(option) for option in self.options if option.startswith(incomplete)]
 
 
-@click.command(
+@command(
     cls=AsItIs,
     options=(*TAKE_A_VALUE, "--direct", "--help"),
     context_settings=AS_IT_IS,
     add_help_option=False,
 )
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(arguments: tuple[str, ...]) -> None:
     """Run a command as a bot: take a slot and become it."""
     from limiter.agent.run import main
@@ -40,13 +41,13 @@ def run(arguments: tuple[str, ...]) -> None:
     sys.exit(main(list(arguments)))
 
 
-@click.command(
+@command(
     cls=AsItIs,
     options=("--status", "--json", "--stop", "--force", "--help"),
     context_settings=AS_IT_IS,
     add_help_option=False,
 )
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent(arguments: tuple[str, ...]) -> None:
     """Look after the bots of this OS user; --status shows them."""
     from limiter.agent.agent_command import main

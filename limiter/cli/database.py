@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from limiter.cli.errors import sentences, with_config
+from limiter.commands.declaring import argument, command, option
 from limiter.commands.text import told
 
 
-@click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@command()
+@argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
     """Write a verified copy of the database to FILE, while the limiter runs or not."""
     from limiter import maintenance
@@ -21,8 +22,8 @@ def backup(file: Path) -> None:
     click.echo(told(fr=f"{file} : {size} Mio, vérifié", en=f"{file}: {size} MiB, checked"))
 
 
-@click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@command()
+@argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def restore(file: Path) -> None:
     """Put a backup in the database's place; the limiter must be stopped."""
     from limiter import maintenance
@@ -33,8 +34,8 @@ def restore(file: Path) -> None:
     click.echo(told(fr=f"restauré depuis {file}", en=f"restored from {file}") + was)
 
 
-@click.command()
-@click.argument("target", metavar="URL")
+@command()
+@argument("target", metavar="URL")
 def copy(target: str) -> None:
     """Copy the SQLite database to an empty PostgreSQL database, all of it; stop the limiter first."""
     from limiter import maintenance
@@ -51,7 +52,7 @@ def copy(target: str) -> None:
     )
 
 
-@click.command()
+@command()
 def migrate() -> None:
     """Bring the database to this program's schema."""
     from limiter import maintenance
@@ -61,8 +62,8 @@ def migrate() -> None:
     click.echo(told(fr=f"schéma {number}", en=f"schema {number}"))
 
 
-@click.command()
-@click.option("--accept", metavar="REASON", help="Newest audit rows are gone, and you know why.")
+@command()
+@option("--accept", metavar="REASON", help="Newest audit rows are gone, and you know why.")
 def check(accept: str | None) -> None:
     """Look for damage, a count that drifted, an audit that was changed or cut off. Status 1 where one is found."""
     from limiter import maintenance
@@ -78,5 +79,6 @@ def check(accept: str | None) -> None:
         fr=" ; rien à côté de cette base ne dit où finissait l'audit",
         en="; nothing beside this database says where the audit ended",
     )
-    click.echo("\n".join(found) or sound + ("" if whole else unknown))
+    faults = [told(fr=one.fr, en=one.en) for one in found]
+    click.echo("\n".join(faults) or sound + ("" if whole else unknown))
     sys.exit(1 if found else 0)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from limiter import config
-from limiter.commands.text import Failed
+from limiter.commands.text import Failed, language
 
 
 def with_config(**given: Any) -> config.Config:
@@ -15,7 +15,7 @@ def with_config(**given: Any) -> config.Config:
     try:
         return config.read(**given)
     except config.ConfigError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(error.told(language())) from error
 
 
 @contextmanager
@@ -26,6 +26,6 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except config.ConfigError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(error.told(language())) from error
     except StoreError as error:
-        raise Failed(str(error)) from error
+        raise Failed(error.told(language())) from error

@@ -1,22 +1,21 @@
 """The limiter and the console of this machine: start them, and say what is wrong with them."""
 
-import functools
 import json
 import os
 import sys
 
 import click
 
-from limiter import config
 from limiter.cli.errors import sentences, with_config
-from limiter.commands.text import word
+from limiter.commands.declaring import command, option
+from limiter.commands.text import told, word
 
 
-@click.command()
-@click.option("--host", help="Address to listen on; else LIMITER_HOST.")
-@click.option("--port", type=int, help="Port; else LIMITER_PORT. 0: any free one.")
-@click.option("--database-url", help="Where everything is kept; else LIMITER_DATABASE_URL.")
-@click.option("--new", is_flag=True, help="Begin anew, without sessions, though the database that was here is gone.")
+@command()
+@option("--host", help="Address to listen on; else LIMITER_HOST.")
+@option("--port", type=int, help="Port; else LIMITER_PORT. 0: any free one.")
+@option("--database-url", help="Where everything is kept; else LIMITER_DATABASE_URL.")
+@option("--new", is_flag=True, help="Begin anew, without sessions, though the database that was here is gone.")
 def serve(host: str | None, port: int | None, database_url: str | None, new: bool) -> None:
     """Run the limiter until SIGTERM."""
     from limiter.serve import serve
@@ -26,21 +25,16 @@ def serve(host: str | None, port: int | None, database_url: str | None, new: boo
         serve(settings, new)
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@command()
+@option("--json", "as_json", is_flag=True, help="As JSON.")
 def doctor(as_json: bool) -> None:
     """Say what is wrong with this installation, and what to do. Exit status 1 where something is."""
     from limiter import doctor
-    from limiter.agent.words import text
 
-    try:
-        language = config.read().lang
-    except config.ConfigError:
-        language = None  # LIMITER_LANG of the environment
-    findings = list(doctor.examine(functools.partial(text, language=language)))
+    findings = list(doctor.examine(told))
     if as_json:
-        told = {"success": True, "findings": [one.as_json() for one in findings]}
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        answer = {"success": True, "findings": [one.as_json() for one in findings]}
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
         click.echo("\n".join(f"{'✓' if one.ok else '✗'} {part(one.part)}: {one.message}" for one in findings))
     sys.exit(0 if all(one.ok for one in findings) else 1)
@@ -51,7 +45,7 @@ def part(name: str) -> str:
     return ": ".join(word(one) for one in name.split(": "))
 
 
-@click.command()
+@command()
 def console() -> None:
     """Start the console, and a limiter where none answers: what `python console.py` does in a checkout."""
     from limiter.layout import CONSOLE

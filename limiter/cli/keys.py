@@ -6,18 +6,19 @@ from typing import get_args
 import click
 
 from limiter.cli.errors import sentences, with_config
+from limiter.commands.declaring import argument, group, option
 from limiter.commands.text import table, told
 from limiter.rules.records import Scope
 
 
-@click.group()
+@group()
 def keys() -> None:
     """Make, list and revoke keys."""
 
 
 @keys.command("create")
-@click.option("--scope", type=click.Choice(get_args(Scope)), required=True, help="What the key may do.")
-@click.option("--name", default="", help="Whose key it is; shown in histories.")
+@option("--scope", type=click.Choice(get_args(Scope)), required=True, help="What the key may do.")
+@option("--name", default="", help="Whose key it is; shown in histories.")
 def create_key(scope: Scope, name: str) -> None:
     """Make a key and print it: it is told only here."""
     from limiter import maintenance
@@ -27,7 +28,7 @@ def create_key(scope: Scope, name: str) -> None:
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_keys(as_json: bool) -> None:
     """Every key, revoked ones too; never a secret."""
     from limiter import maintenance
@@ -44,7 +45,7 @@ def list_keys(as_json: bool) -> None:
 
 
 @keys.command("revoke")
-@click.argument("key_id", metavar="ID")
+@argument("key_id", metavar="ID")
 def revoke_key(key_id: str) -> None:
     """End a key, at once and for good."""
     from limiter import maintenance

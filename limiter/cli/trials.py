@@ -9,21 +9,22 @@ from typing import Any
 import click
 
 from limiter.cli.errors import sentences, with_config
+from limiter.commands.declaring import argument, command, option
 from limiter.commands.over_http import connection
 from limiter.commands.text import table, told
 
 
-@click.command()
-@click.option(
+@command()
+@option(
     "--bots",
     type=click.IntRange(1, 10_000),
     default=250,
     show_default=True,
     help="How many bots, each of its own user.",
 )
-@click.option("--seconds", type=click.FloatRange(1), default=30.0, show_default=True, help="How long it all takes.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed does the same things.")
-@click.option("--url", help="Where the limiter is; else LIMITER_URL.")
+@option("--seconds", type=click.FloatRange(1), default=30.0, show_default=True, help="How long it all takes.")
+@option("--seed", type=int, default=1, show_default=True, help="The same seed does the same things.")
+@option("--url", help="Where the limiter is; else LIMITER_URL.")
 def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
     """Drive a running limiter with bots that start, trade, signal, stop, crash and fall silent.
 
@@ -45,13 +46,13 @@ def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
     sys.exit(1 if tally.over else 0)
 
 
-@click.command()
-@click.option("--database-url", help="The scratch database; else sqlite:///data/demo/limiter.db.")
-@click.option("--weeks", type=click.IntRange(1, 13), default=4, show_default=True, help="How much history.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed and end make the same history.")
-@click.option("--until", help="Where it ends, RFC 3339; else now.")
-@click.option("--bots", type=click.IntRange(0, 195), default=158, show_default=True, help="How many run at the end.")
-@click.option("--open", "show", is_flag=True, help="Open the console on it, its bots going on.")
+@command()
+@option("--database-url", help="The scratch database; else sqlite:///data/demo/limiter.db.")
+@option("--weeks", type=click.IntRange(1, 13), default=4, show_default=True, help="How much history.")
+@option("--seed", type=int, default=1, show_default=True, help="The same seed and end make the same history.")
+@option("--until", help="Where it ends, RFC 3339; else now.")
+@option("--bots", type=click.IntRange(0, 195), default=158, show_default=True, help="How many run at the end.")
+@option("--open", "show", is_flag=True, help="Open the console on it, its bots going on.")
 def demo(database_url: str | None, show: bool, **story: Any) -> None:
     """Fill a scratch database with weeks of plausible history, decided by the real rules."""
     from limiter import demo
@@ -59,9 +60,11 @@ def demo(database_url: str | None, show: bool, **story: Any) -> None:
     sys.exit(demo.main(database_url or demo.DEFAULT_URL, show=show, **story))
 
 
-@click.command()
-@click.argument("names", metavar="[NAME…]", nargs=-1)
-@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results there.")
+@command()
+@argument("names", metavar="[NAME…]", nargs=-1)
+@option(
+    "--json", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the results there."
+)
 def drill(names: tuple[str, ...], file: Path | None) -> None:
     """Try what the limiter promises, on a scratch copy: ten, full, silent, restart, alert; or those NAMEd alone.
 
@@ -72,7 +75,9 @@ def drill(names: tuple[str, ...], file: Path | None) -> None:
     from limiter.drills import report
 
     if unknown := [name for name in names if name not in drills.NAMES]:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(drills.NAMES)}", param_hint="NAME")
+        names_ = ", ".join(drills.NAMES)
+        said = told(fr=f"{unknown[0]!r} n'est pas l'un de {names_}", en=f"{unknown[0]!r} is none of {names_}")
+        raise click.BadParameter(said, param_hint=told(fr="NOM", en="NAME"))
     settings, results = with_config(), list[report.Result]()
     with sentences(), closing(drills.perform(settings, names or drills.NAMES, settings.lang)) as all_:
         for result in all_:

@@ -50,10 +50,12 @@ class Connection:
         self.url = (url or os.environ.get("LIMITER_URL") or DEFAULT_URL).rstrip("/")
         self.key = (os.environ.get("LIMITER_KEY", "") if key is None else key).strip()
         self.language = language or os.environ.get("LIMITER_LANG", "")
-        try:
-            httpx.URL(self.url)
-        except httpx.InvalidURL as error:
-            raise self._own("out_of_reach", 0, str(error)) from None
+        if not _is_web_address(self.url):
+            sentence = self.text(
+                fr=f"{self.url!r} n'est pas une adresse comme {DEFAULT_URL} (LIMITER_URL).",
+                en=f"{self.url!r} is no address such as {DEFAULT_URL} (LIMITER_URL).",
+            )
+            raise Refused("out_of_reach", 0, sentence)
         if not re.fullmatch(r"[!-~]*", self.key):  # a header carries no other characters: this was never sent
             sentence = self.text(
                 fr="La clé contient un caractère qu'aucune clé n'a (LIMITER_KEY).",
@@ -133,3 +135,12 @@ class Connection:
                 fr=f"Ce qui répond à {self.url} n'est pas le limiteur", en=f"What answers at {self.url} is no limiter"
             )
         return Refused(reason, status, f"{sentence} ({detail}).")
+
+
+def _is_web_address(url: str) -> bool:
+    """Whether it has a scheme that is spoken, and a host."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.host)

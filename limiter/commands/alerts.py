@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limiter.commands.declaring import argument, group, option
 from limiter.commands.over_http import over_http
 from limiter.commands.text import more, table, told, word
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from limiter.client import Admin
 
 
-@click.group()
+@group()
 def alerts() -> None:
     """Incidents and the channels that tell of them."""
 
@@ -61,9 +62,9 @@ def show_acknowledged(answer: "AlertAnswer") -> str:
 
 
 @alerts.command("list")
-@click.option("--state", type=click.Choice(["open", "acknowledged", "resolved"]))
-@click.option("--limit", type=int, help="At most so many; 50 where not given.")
-@click.option("--cursor", help="Go on from there.")
+@option("--state", type=click.Choice(["open", "acknowledged", "resolved"]), help="Which incidents; else all.")
+@option("--limit", type=int, help="At most so many; 50 where not given.")
+@option("--cursor", help="Go on from there.")
 @over_http(show_alerts)
 def alerts_list(admin: "Admin", **query: Any) -> "AlertsAnswer":
     """Incidents, newest first, and how the channels fare."""
@@ -71,8 +72,8 @@ def alerts_list(admin: "Admin", **query: Any) -> "AlertsAnswer":
 
 
 @alerts.command("ack")
-@click.argument("alert_id", metavar="ID")
-@click.option("--reason", help="What is being done; kept with the incident.")
+@argument("alert_id", metavar="ID")
+@option("--reason", help="What is being done; kept with the incident.")
 @over_http(show_acknowledged)
 def alerts_ack(admin: "Admin", alert_id: str, reason: str | None) -> "AlertAnswer":
     """Say that somebody looks after it."""

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import click
-
+from limiter.commands.declaring import command
 from limiter.commands.over_http import over_http
 from limiter.commands.text import table, told
 
@@ -33,7 +32,7 @@ def show_box(answer: "BoxAnswer") -> str:
     return "\n".join(lines)
 
 
-@click.command()
+@command()
 @over_http(show_box, ("figures", "strangers"))
 def box(admin: "Admin") -> "BoxAnswer":
     """What this box carries of the bots that run on it, and the bots without a slot."""

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import click
-
+from limiter.commands.declaring import command
 from limiter.commands.over_http import over_http
 from limiter.commands.text import table, told
 
@@ -18,7 +17,7 @@ def show_capacity(answer: "CapacityAnswer") -> str:
     return f"{slots}\n{now.status}, {told(fr=f'{now.available_slots} libres', en=f'{now.available_slots} free')}"
 
 
-@click.command()
+@command()
 @over_http(show_capacity)
 def capacity(admin: "Admin") -> "CapacityAnswer":
     """Bots against the limit, now."""
@@ -73,7 +72,7 @@ def show_stats(answer: "StatsAnswer") -> str:
     return table(["WHAT", answer.at], rows)
 
 
-@click.command()
+@command()
 @over_http(show_stats)
 def stats(admin: "Admin") -> "StatsAnswer":
     """Everything of one instant."""
@@ -93,7 +92,7 @@ def show_advice(answer: "AdviceAnswer") -> str:
     return "\n".join([first, *([soon[one.strong] + one.message for one in answer.advice] or [nothing])])
 
 
-@click.command()
+@command()
 @over_http(show_advice)
 def advice(admin: "Admin") -> "AdviceAnswer":
     """What this machine's memory is good for, and whether it is time for a larger one."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limiter.commands.declaring import command, option
 from limiter.commands.over_http import over_http
 from limiter.commands.text import table, told, word, written
 
@@ -25,8 +26,8 @@ def show_forecast(answer: "ForecastAnswer") -> str:
     return "\n".join(lines)
 
 
-@click.command()
-@click.option("--days", type=click.IntRange(1, 28), default=14, show_default=True, help="How far to look ahead.")
+@command()
+@option("--days", type=click.IntRange(1, 28), default=14, show_default=True, help="How far to look ahead.")
 @over_http(show_forecast, ("points",))
 def forecast(admin: "Admin", days: int) -> "ForecastAnswer":
     """The bots of the next days, and the chance that the limit is reached."""
@@ -57,9 +58,15 @@ def show_sizing(answer: "SizingAnswer") -> str:
     return "\n".join(lines)
 
 
-@click.command()
-@click.option("--refused", type=click.FloatRange(0, 1, True, True), default=0.01, show_default=True, help="Share.")
-@click.option("--users", type=click.IntRange(1, 1_000_000), help="For so many users; else those seen in 28 days.")
+@command()
+@option(
+    "--refused",
+    type=click.FloatRange(0, 1, True, True),
+    default=0.01,
+    show_default=True,
+    help="The share of demands that may be refused, 0 to 1.",
+)
+@option("--users", type=click.IntRange(1, 1_000_000), help="For so many users; else those seen in 28 days.")
 @over_http(show_sizing, ("figures", "days"))
 def sizing(admin: "Admin", refused: float, users: int | None) -> "SizingAnswer":
     """How many slots are enough: so that at most that share of demands is refused at first, or lost for good."""
@@ -74,7 +81,7 @@ def show_lease(answer: "LeaseAnswer") -> str:
     return f"{said}\n{table(['LEASE', 'LIVING ENDED', 'SLOT HOURS OF THE DEAD'], rows)}"
 
 
-@click.command()
+@command()
 @over_http(show_lease, ("rows",))
 def lease(admin: "Admin") -> "LeaseAnswer":
     """How long a lease should be: what each would have done in the last 7 days."""
@@ -99,8 +106,8 @@ def show_state(answer: "StateAnswer") -> str:
     return "\n".join([*lines, *([table(["SESSION", "USER", "BOT", "SINCE"], rows)] if rows else [])])
 
 
-@click.command()
-@click.option("--at", help="The instant, RFC 3339; else now.")
+@command()
+@option("--at", help="The instant, RFC 3339; else now.")
 @over_http(show_state, ("sessions",))
 def state(admin: "Admin", at: str | None) -> "StateAnswer":
     """Who held which slot at an instant of the past, under which limits."""

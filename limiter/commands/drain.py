@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limiter.commands.over_http import over_http
+from limiter.commands.declaring import command, option
+from limiter.commands.over_http import no_reason, over_http
 from limiter.commands.text import told
 
 if TYPE_CHECKING:
@@ -28,23 +29,28 @@ def show_drain(answer: "DrainAnswer") -> str:
     )
 
 
-@click.command()
-@click.option("--reason", help="Why; kept with the change, told to the bots.")
-@click.option("--stop-in", type=click.IntRange(0, 86_400), metavar="S", help="End those left in so many seconds.")
-@click.option("--cancel", is_flag=True, help="Admit starts again.")
-@click.option("--status", is_flag=True, help="Say how far it is, and change nothing.")
-@click.option("--wait", is_flag=True, help="Say each second how many are left, until none is.")
+@command()
+@option("--reason", help="Why; kept with the change, told to the bots.")
+@option("--stop-in", type=click.IntRange(0, 86_400), metavar="S", help="End those left in so many seconds.")
+@option("--cancel", is_flag=True, help="Admit starts again.")
+@option("--status", is_flag=True, help="Say how far it is, and change nothing.")
+@option("--wait", is_flag=True, help="Say each second how many are left, until none is.")
 @over_http(show_drain)
 def drain(
     admin: "Admin", reason: str | None, stop_in: int | None, cancel: bool, status: bool, wait: bool
 ) -> "DrainAnswer":
     """Refuse every start and tell the bots to go, over a restart too."""
     if cancel + status + (stop_in is not None) > 1:
-        raise click.UsageError("--stop-in, --cancel and --status go one by one")
+        raise click.UsageError(
+            told(
+                fr="--stop-in, --cancel et --status ne vont pas ensemble",
+                en="--stop-in, --cancel and --status go one by one",
+            )
+        )
     if status:
         answer = admin.drain()
     elif reason is None:
-        raise click.UsageError("Missing option '--reason'.")
+        raise no_reason()
     else:
         answer = admin.cancel_drain(reason) if cancel else admin.start_drain(reason, stop_in_seconds=stop_in)
     shown = -1

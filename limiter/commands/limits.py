@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limiter.commands.declaring import argument, group
 from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option
 from limiter.commands.text import table, told, word, written
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from limiter.client import Admin
 
 
-@click.group()
+@group()
 def limits() -> None:
     """The limits in force: read, set, go back."""
 
@@ -100,7 +101,7 @@ def assignments(context: click.Context, parameter: click.Parameter, given: Seque
     """`NAME=VALUE …` as a change of limits."""
     wrong = [text for text in given if "=" not in text]
     if wrong:
-        raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE")
+        raise click.BadParameter(told(fr=f"{wrong[0]!r} n'est pas NOM=VALEUR", en=f"{wrong[0]!r} is not NAME=VALUE"))
     return {name: value(text) for name, _, text in (text.partition("=") for text in given)}
 
 
@@ -112,7 +113,7 @@ def limits_get(admin: "Admin") -> "LimitRowsAnswer":
 
 
 @limits.command("set")
-@click.argument("changes", metavar="NAME=VALUE…", nargs=-1, required=True, callback=assignments)
+@argument("changes", metavar="NAME=VALUE…", nargs=-1, required=True, callback=assignments)
 @reason_option
 @override_option
 @confirm_option
@@ -125,7 +126,7 @@ def limits_set(
 
 
 @limits.command("confirm")
-@click.argument("version", type=int)
+@argument("version", type=int)
 @reason_option
 @over_http(show_confirmed)
 def limits_confirm(admin: "Admin", version: int, reason: str) -> "ChangeAnswer":
@@ -141,7 +142,7 @@ def limits_history(admin: "Admin") -> "VersionsAnswer":
 
 
 @limits.command("rollback")
-@click.argument("version", type=int)
+@argument("version", type=int)
 @reason_option
 @override_option
 @confirm_option

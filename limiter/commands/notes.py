@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.over_http import over_http
 from limiter.commands.text import more, table, told
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from limiter.client import Admin
 
 
-@click.group()
+@group()
 def notes() -> None:
     """Notes of operators beside the history."""
 
@@ -27,8 +26,8 @@ def show_note(answer: "NoteAnswer") -> str:
 
 
 @notes.command("list")
-@click.option("--from", "start", help="From that instant on, RFC 3339.")
-@click.option("--to", "end", help="Up to that instant.")
+@option("--from", "start", help="From that instant on, RFC 3339.")
+@option("--to", "end", help="Up to that instant.")
 @over_http(show_notes)
 def notes_list(admin: "Admin", **query: Any) -> "NotesAnswer":
     """The notes of a time."""
@@ -36,8 +35,8 @@ def notes_list(admin: "Admin", **query: Any) -> "NotesAnswer":
 
 
 @notes.command("add")
-@click.argument("text")
-@click.option("--at", help="The instant that it is about, RFC 3339; else now.")
+@argument("text")
+@option("--at", help="The instant that it is about, RFC 3339; else now.")
 @over_http(show_note)
 def notes_add(admin: "Admin", text: str, at: str | None) -> "NoteAnswer":
     """Write one."""
@@ -49,9 +48,9 @@ def show_audit(answer: "AuditAnswer") -> str:
     return "\n".join([table(["ID", "AT", "BY", "ACTION", "WHAT", "REASON"], rows), *more(answer.next_cursor)])
 
 
-@click.command()
-@click.option("--limit", type=int, help="At most so many; 50 where not given.")
-@click.option("--cursor", help="Go on from there.")
+@command()
+@option("--limit", type=int, help="At most so many; 50 where not given.")
+@option("--cursor", help="Go on from there.")
 @over_http(show_audit)
 def audit(admin: "Admin", **query: Any) -> "AuditAnswer":
     """Who changed what, and why, newest first."""

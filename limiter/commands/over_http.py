@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from limiter import config
+from limiter.commands.declaring import option
 from limiter.commands.local import key_file, local_key
 from limiter.commands.text import Failed, language, told
 
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 Ask = Callable[..., Answer]
 
-reason_option = click.option("--reason", required=True, help="Why; kept with the change.")
-override_option = click.option("--override-guard", is_flag=True, help="Raise it even where a guard holds it back.")
+reason_option = option("--reason", required=True, help="Why; kept with the change.")
+override_option = option("--override-guard", is_flag=True, help="Raise it even where a guard holds it back.")
 
-confirm_option = click.option(
+
+def no_reason() -> click.UsageError:
+    """Where a reason is needed for some of what a command does."""
+    return click.UsageError(told(fr="Il manque l'option '--reason'.", en="Missing option '--reason'."))
+
+
+confirm_option = option(
     "--confirm-within",
     type=click.IntRange(60, 86_400),
     metavar="S",
@@ -39,7 +46,7 @@ def connection(url: str | None) -> dict[str, str | None]:
     try:
         chosen = config.of_a_client()
     except config.ConfigError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(error.told(language())) from error
     options = {
         "url": url or chosen.get("LIMITER_URL"),
         "key": chosen.get("LIMITER_KEY", "") or local_key(_database(), url or chosen.get("LIMITER_URL") or DEFAULT_URL),
@@ -61,8 +68,8 @@ def over_http(
     """
 
     def decorate(ask: Ask[Answer]) -> Callable[..., None]:
-        @click.option("--json", "as_json", is_flag=True, help="The API's answer as JSON.")
-        @click.option("--url", help="Where the limiter is; else LIMITER_URL.")
+        @option("--json", "as_json", is_flag=True, help="The API's answer as JSON.")
+        @option("--url", help="Where the limiter is; else LIMITER_URL.")
         @functools.wraps(ask)
         def command(*, as_json: bool, url: str | None, table: str | None = None, **options: Any) -> None:
             from limiter.client import Admin, Refused
@@ -88,9 +95,9 @@ def over_http(
 def with_csv(command: Callable[..., None], tables: Sequence[str]) -> Callable[..., None]:
     """The command with `--csv` and, of several tables, `--table`."""
     if len(tables) > 1:
-        choose = click.option("--table", type=click.Choice(tables), help=f"Another table as CSV; else {tables[0]}.")
+        choose = option("--table", type=click.Choice(tables), help="Another table as CSV; else the first of these.")
         command = choose(command)
-    csv = click.option("--csv", "as_csv", is_flag=True, help="A table of it as CSV, as ?format=csv gives it.")
+    csv = option("--csv", "as_csv", is_flag=True, help="A table of it as CSV, as ?format=csv gives it.")
     return csv(command) if tables else command
 
 

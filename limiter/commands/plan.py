@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limiter.commands.declaring import argument, group
 from limiter.commands.over_http import confirm_option, over_http, reason_option, says
 from limiter.commands.text import table, told, word
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from limiter.client import Admin
 
 
-@click.group()
+@group()
 def plan() -> None:
     """The launch plan: raise MAX_CONCURRENT_BOTS step by step."""
 
@@ -31,7 +32,10 @@ def steps_of(context: click.Context, parameter: click.Parameter, given: Sequence
     for text in given:
         at, _, bots = text.rpartition("=")
         if not at or not bots.isdecimal():
-            raise click.BadParameter(f"{text!r} is not AT=BOTS, as in 2027-01-04T08:00:00Z=100")
+            as_in = "2027-01-04T08:00:00Z=100"
+            raise click.BadParameter(
+                told(fr=f"{text!r} n'est pas QUAND=BOTS, comme {as_in}", en=f"{text!r} is not AT=BOTS, as in {as_in}")
+            )
         steps.append({"at": at, "MAX_CONCURRENT_BOTS": int(bots)})
     return steps
 
@@ -44,7 +48,7 @@ def plan_show(admin: "Admin") -> "PlanAnswer":
 
 
 @plan.command("set")
-@click.argument("steps", metavar="AT=BOTS…", nargs=-1, required=True, callback=steps_of)
+@argument("steps", metavar="AT=BOTS…", nargs=-1, required=True, callback=steps_of)
 @reason_option
 @confirm_option
 @over_http(show_plan)

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import click
-
+from limiter.commands.declaring import argument, command
 from limiter.commands.over_http import over_http
 from limiter.commands.text import table, told, written
 
@@ -38,8 +37,8 @@ def show_refusal(answer: "ExplainAnswer") -> str:
     return "\n".join(lines)
 
 
-@click.command()
-@click.argument("request_id")
+@command()
+@argument("request_id")
 @over_http(show_refusal, ("holders",))
 def explain(admin: "Admin", request_id: str) -> "ExplainAnswer":
     """Why that request was refused, who held the slots then, and what would have admitted it."""

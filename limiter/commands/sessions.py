@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.over_http import over_http, reason_option, says
 from limiter.commands.text import more, table, told, word
 
@@ -12,15 +13,15 @@ if TYPE_CHECKING:
     from limiter.client import Admin
 
 
-@click.group()
+@group()
 def sessions() -> None:
     """The bots' sessions: list, stop, reap."""
 
 
-in_option = click.option(
+in_option = option(
     "--in", "in_seconds", type=click.IntRange(0, 86_400), metavar="S", help="In so many seconds; the bots are told now."
 )
-back_option = click.option("--back", is_flag=True, help="Take back a stop that was announced with --in.")
+back_option = option("--back", is_flag=True, help="Take back a stop that was announced with --in.")
 
 
 def show_stopped(answer: "StoppedAnswer") -> str:
@@ -57,11 +58,17 @@ def show_sessions(answer: "SessionsAnswer") -> str:
 
 
 @sessions.command("list")
-@click.option("--status", type=click.Choice(["active", "suspect", "ended", "all"]), default="active", show_default=True)
-@click.option("--order", type=click.Choice(["memory", "cpu"]), help="The heaviest first.")
-@click.option("--user", "user_id", help="Only this user's.")
-@click.option("--limit", type=int, help="At most so many; 50 where not given.")
-@click.option("--cursor", help="Go on from there.")
+@option(
+    "--status",
+    type=click.Choice(["active", "suspect", "ended", "all"]),
+    default="active",
+    show_default=True,
+    help="Which sessions: that hold a slot, missed two beats, or are over.",
+)
+@option("--order", type=click.Choice(["memory", "cpu"]), help="The heaviest first.")
+@option("--user", "user_id", help="Only this user's.")
+@option("--limit", type=int, help="At most so many; 50 where not given.")
+@option("--cursor", help="Go on from there.")
 @over_http(show_sessions)
 def sessions_list(admin: "Admin", status: str, **query: Any) -> "SessionsAnswer":
     """Who holds a slot, newest first: last heartbeat, memory, CPU of one core over the last minute."""
@@ -69,7 +76,7 @@ def sessions_list(admin: "Admin", status: str, **query: Any) -> "SessionsAnswer"
 
 
 @sessions.command("stop")
-@click.argument("public_ids", metavar="PUBLIC_ID…", nargs=-1, required=True)
+@argument("public_ids", metavar="PUBLIC_ID…", nargs=-1, required=True)
 @reason_option
 @in_option
 @back_option
@@ -96,7 +103,7 @@ def sessions_reap(admin: "Admin", reason: str) -> "ReapAnswer":
     return admin.reap(reason)
 
 
-@click.command()
+@command()
 @reason_option
 @over_http(
     says(
@@ -109,7 +116,7 @@ def pause(admin: "Admin", reason: str) -> "PauseAnswer":
     return admin.pause(reason)
 
 
-@click.command()
+@command()
 @reason_option
 @over_http(says(fr="Les démarrages sont de nouveau admis.", en="Starts are admitted again."))
 def resume(admin: "Admin", reason: str) -> "PauseAnswer":

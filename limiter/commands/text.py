@@ -56,11 +56,7 @@ def language() -> str:
     context = click.get_current_context(silent=True)
     kept = {} if context is None else context.meta
     if LANGUAGE not in kept:
-        try:
-            chosen = config.of_a_client().get("LIMITER_LANG", "")
-        except config.ConfigError:  # which the command itself will say
-            chosen = ""
-        kept[LANGUAGE] = "en" if chosen.lower().startswith("en") else "fr"
+        kept[LANGUAGE] = config.language()
     return str(kept[LANGUAGE])
 
 
@@ -93,8 +89,4 @@ def more(cursor: str | None) -> list[str]:
 
 
 class Failed(click.ClickException):
-    """What went wrong, as one sentence behind a word of the same language; exit status 1."""
-
-    def show(self, file: object = None) -> None:
-        """Write it to stderr."""
-        click.echo(told(fr=f"Erreur : {self.message}", en=f"Error: {self.message}"), err=True)
+    """What went wrong, as one sentence; exit status 1."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limiter.commands.declaring import command, option
 from limiter.commands.over_http import over_http
 from limiter.commands.text import table, told, word
 
@@ -54,9 +55,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-@click.command()
-@click.option("--days", type=click.IntRange(1, 28), default=28, show_default=True, help="Of slot-hours and demands.")
-@click.option(
+@command()
+@option("--days", type=click.IntRange(1, 28), default=28, show_default=True, help="Of slot-hours and demands.")
+@option(
     "--idle-seconds", type=click.IntRange(60, 2_592_000), default=3600, show_default=True, help="Idle from here on."
 )
 @over_http(show_who, ("uses", "totals", "closing", "idle", "asked"))

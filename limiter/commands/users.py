@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.limits import assignments
-from limiter.commands.over_http import over_http, reason_option
+from limiter.commands.over_http import no_reason, over_http, reason_option
 from limiter.commands.sessions import back_option, in_option, show_stopped
 from limiter.commands.text import table, told, written
 
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from limiter.client import Admin
 
 
-@click.group()
+@group()
 def users() -> None:
     """One user: limits of their own, and the end of their bots."""
 
 
 @users.command("stop")
-@click.argument("user_id", metavar="USER")
+@argument("user_id", metavar="USER")
 @reason_option
 @in_option
 @back_option
@@ -48,11 +49,11 @@ def show_user_limits(answer: "UserLimitsAnswer") -> str:
 
 
 @users.command("limits")
-@click.argument("user_id", metavar="USER")
-@click.argument("changes", metavar="[NAME=VALUE…]", nargs=-1, callback=assignments)
-@click.option("--until", help="Where they end, RFC 3339; else never.")
-@click.option("--reason", help="Why; needed for a change.")
-@click.option("--clear", is_flag=True, help="The system's limits hold for that user again.")
+@argument("user_id", metavar="USER")
+@argument("changes", metavar="[NAME=VALUE…]", nargs=-1, callback=assignments)
+@option("--until", help="Where they end, RFC 3339; else never.")
+@option("--reason", help="Why; needed for a change.")
+@option("--clear", is_flag=True, help="The system's limits hold for that user again.")
 @over_http(show_user_limits)
 def users_limits(
     admin: "Admin", user_id: str, changes: dict[str, Any], until: str | None, reason: str | None, clear: bool
@@ -60,12 +61,17 @@ def users_limits(
     """Show that user's own limits, or replace them by those given, all of them."""
     if not changes and not clear:
         if until is not None or reason is not None:
-            raise click.UsageError("NAME=VALUE is missing; to take the limits back: --clear")
+            raise click.UsageError(
+                told(
+                    fr="Il manque NOM=VALEUR ; pour reprendre les limites : --clear",
+                    en="NAME=VALUE is missing; to take the limits back: --clear",
+                )
+            )
         return admin.user_limits(user_id)
     if changes and clear:
-        raise click.UsageError("either NAME=VALUE or --clear")
+        raise click.UsageError(told(fr="NOM=VALEUR ou --clear, pas les deux", en="either NAME=VALUE or --clear"))
     if reason is None:
-        raise click.UsageError("Missing option '--reason'.")
+        raise no_reason()
     if clear:
         return admin.clear_user_limits(user_id, reason)
     return admin.set_user_limits(user_id, changes, reason, until=until)
@@ -83,8 +89,8 @@ def show_usage(answer: "UsageAnswer") -> str:
     return table(["WHAT", "USED", "LIMIT", "LEFT"], rows)
 
 
-@click.command()
-@click.argument("user_id", metavar="USER")
+@command()
+@argument("user_id", metavar="USER")
 @over_http(show_usage)
 def usage(admin: "Admin", user_id: str) -> "UsageAnswer":
     """What one user uses, and may use."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limiter.commands.declaring import argument, group
 from limiter.commands.over_http import over_http, reason_option, says
 from limiter.commands.text import table, told, word
 
@@ -17,7 +18,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FORM = re.compile(r"([a-z,-]+)@(\d\d:\d\d)-(\d\d:\d\d)=(\d+)")
 
 
-@click.group()
+@group()
 def windows() -> None:
     """Peak windows: another MAX_CONCURRENT_BOTS at set times of the wall clock."""
 
@@ -63,7 +64,13 @@ def windows_of(context: click.Context, parameter: click.Parameter, given: Sequen
         match = FORM.fullmatch(text)
         days = days_of(match[1]) if match else None
         if match is None or days is None:
-            raise click.BadParameter(f"{text!r} is not DAYS@FROM-TO=BOTS, as in mon-fri@18:00-22:00=200")
+            as_in = "mon-fri@18:00-22:00=200"
+            raise click.BadParameter(
+                told(
+                    fr=f"{text!r} n'est pas JOURS@DE-À=BOTS, comme {as_in}",
+                    en=f"{text!r} is not DAYS@FROM-TO=BOTS, as in {as_in}",
+                )
+            )
         found.append({"days": days, "from": match[2], "to": match[3], "MAX_CONCURRENT_BOTS": int(match[4])})
     return found
 
@@ -76,7 +83,7 @@ def windows_show(admin: "Admin") -> "WindowsAnswer":
 
 
 @windows.command("set")
-@click.argument("chosen", metavar="DAYS@FROM-TO=BOTS…", nargs=-1, required=True, callback=windows_of)
+@argument("chosen", metavar="DAYS@FROM-TO=BOTS…", nargs=-1, required=True, callback=windows_of)
 @reason_option
 @over_http(show_windows)
 def windows_set(admin: "Admin", chosen: list[dict[str, Any]], reason: str) -> "WindowsAnswer":

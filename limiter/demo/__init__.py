@@ -23,6 +23,8 @@ from typing import Any
 import click
 
 from limiter import config
+from limiter.bilingual import in_both
+from limiter.commands.text import Failed, told
 from limiter.demo.alarm import CHANNELS
 from limiter.demo.history import MARK, History
 from limiter.demo.live import Left, go_on
@@ -59,9 +61,13 @@ def main(
         ends = datetime.fromisoformat(until) if until else datetime.now(UTC)
         path = sqlite_path(database_url)
     except (config.ConfigError, StoreError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+        fr, en = in_both(error)
+        raise click.UsageError(told(fr=fr, en=en)) from error
     if path is None:
-        raise click.UsageError("a demo fills a SQLite file: --database-url sqlite:///data/demo/limiter.db")
+        file = "--database-url sqlite:///data/demo/limiter.db"
+        raise click.UsageError(
+            told(fr=f"une démo remplit un fichier SQLite : {file}", en=f"a demo fills a SQLite file: {file}")
+        )
     instant = int((ends if ends.tzinfo else ends.replace(tzinfo=UTC)).timestamp() * 1000)
     began = time.monotonic()
     lock = Lock(path)
@@ -69,7 +75,7 @@ def main(
         lock.acquire()
         make_room(path)
         hours = weeks * 7 * 24
-        with click.progressbar(length=hours, label=f"{weeks} weeks of history") as bar:
+        with click.progressbar(length=hours, label=told(fr=f"{weeks} semaines", en=f"{weeks} weeks")) as bar:
             history = fill(
                 f"sqlite:///{path}",
                 settings,
@@ -80,7 +86,7 @@ def main(
                 tick=lambda: bar.update(1),
             )
     except StoreError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failed(told(fr=error.fr, en=error.en)) from error
     finally:
         lock.release()
     click.echo(summary(history, path, time.monotonic() - began))
@@ -90,7 +96,12 @@ def main(
 def make_room(path: Path) -> None:
     """Remove the demo that is there. Raises click.UsageError where something else is."""
     if path.exists() and path.stat().st_size and not is_demo(path):
-        raise click.UsageError(f"{path} exists and is not a demo's database: it is left alone; name another file")
+        raise click.UsageError(
+            told(
+                fr=f"{path} existe et n'est pas la base d'une démo : il n'y est pas touché ; nomme un autre fichier",
+                en=f"{path} exists and is not a demo's database: it is left alone; name another file",
+            )
+        )
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
@@ -136,16 +147,22 @@ def fill(
 
 def summary(history: History, path: Path, seconds: float) -> str:
     """What is in the database, for a person."""
-    state, until = history.agenda.state, history.agenda.until
-    totals = state.totals
-    refused = {name.removeprefix("refused:"): n for name, n in totals.items() if name.startswith("refused:")}
-    return "\n".join([
-        f"{path}: {path.stat().st_size / 1e6:.0f} MB in {seconds:.0f} s",
-        f"  {len(history.crowd.everyone)} users, {totals['starts']} starts, {totals['trades']} trades",
-        f"  refused: {', '.join(f'{name} {n}' for name, n in sorted(refused.items(), key=lambda row: -row[1]))}",
-        f"  now: {len(state.sessions)} bots of {state.limits.values['MAX_CONCURRENT_BOTS']},"
-        f" {len(state.suspects(until))} of them suspect",
-    ])  # fmt: skip
+    state, everyone, totals = history.agenda.state, history.crowd.everyone, history.agenda.state.totals
+    refusals = {name.removeprefix("refused:"): n for name, n in totals.items() if name.startswith("refused:")}
+    refused = ", ".join(f"{name} {n}" for name, n in sorted(refusals.items(), key=lambda row: -row[1]))
+    megabytes, users, starts, trades = path.stat().st_size / 1e6, len(everyone), totals["starts"], totals["trades"]
+    bots, most = len(state.sessions), state.limits.values["MAX_CONCURRENT_BOTS"]
+    suspects = len(state.suspects(history.agenda.until))
+    return told(
+        fr=f"{path} : {megabytes:.0f} Mo en {seconds:.0f} s\n"
+        f"  {users} utilisateurs, {starts} démarrages, {trades} trades\n"
+        f"  refus : {refused}\n"
+        f"  maintenant : {bots} bots sur {most}, dont {suspects} suspects",
+        en=f"{path}: {megabytes:.0f} MB in {seconds:.0f} s\n"
+        f"  {users} users, {starts} starts, {trades} trades\n"
+        f"  refused: {refused}\n"
+        f"  now: {bots} bots of {most}, {suspects} of them suspect",
+    )
 
 
 def open_console(path: Path, history: History) -> int:

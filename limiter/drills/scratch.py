@@ -77,9 +77,12 @@ class Scratch:
             return
         wanted, free = source.stat().st_size + ROOM_BYTES, free_bytes(self.folder)
         if free < wanted:
+            place = self.folder.parent
             raise StoreError(
-                f"{self.folder.parent}: {free >> 20} MiB are free, and a scratch copy needs {wanted >> 20} MiB: "
-                "make room, or name another folder in TMPDIR"
+                fr=f"{place} : {free >> 20} Mio sont libres, et une copie d'essai en demande {wanted >> 20} : fais "
+                "de la place, ou nomme un autre dossier dans TMPDIR",
+                en=f"{place}: {free >> 20} MiB are free, and a scratch copy needs {wanted >> 20} MiB: make room, or "
+                "name another folder in TMPDIR",
             )
         size = copy(source, self.database)
         self.database_text = self.text(fr="copie de", en="copy of") + f" {source.name}, {size / 1024**2:.1f} MiB"
@@ -96,7 +99,10 @@ class Scratch:
             )
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > began + START_SECONDS:
-                raise StoreError(f"the scratch limiter did not start: {self._last_words()}")
+                last = self._last_words()
+                raise StoreError(
+                    fr=f"le limiteur d'essai n'a pas démarré : {last}", en=f"the scratch limiter did not start: {last}"
+                )
             time.sleep(0.01)
         return time.monotonic() - began
 

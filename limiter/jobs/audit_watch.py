@@ -37,5 +37,5 @@ class AuditWatch:
             log.warning("audit_not_looked_at error=%s", getattr(error, "orig", None) or error)
             return
         if found is not None and found != self.gap:
-            log.critical("audit_cut file=%s: %s", self.head.path, found.sentence)
+            log.critical("audit_cut file=%s: %s", self.head.path, found.sentence.en)
         self.gap = found

@@ -76,7 +76,10 @@ class Backups:
         free = free_bytes(self.folder)
         wanted = self.database.stat().st_size + log_bytes(self.database) + DISK_BYTES
         if free < wanted:
-            raise StoreError(f"{free >> 20} MiB are free, and a backup that leaves room needs {wanted >> 20} MiB")
+            raise StoreError(
+                fr=f"{free >> 20} Mio sont libres, et une sauvegarde qui laisse de la place en demande {wanted >> 20}",
+                en=f"{free >> 20} MiB are free, and a backup that leaves room needs {wanted >> 20} MiB",
+            )
 
     def _kept(self) -> list[tuple[int, Path]]:
         """Backups with the instant that their name says, the oldest first: a copied file has another time of change."""

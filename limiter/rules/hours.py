@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from limiter.bilingual import Unreadable
+
 DAY_MINUTES = 24 * 60
 
 
@@ -19,7 +21,9 @@ class Hours:
         """Raises ValueError where the text is not two times of the day."""
         found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d) *- *([01]\d|2[0-3]):([0-5]\d)", text, re.ASCII)
         if found is None:
-            raise ValueError("must be two times of the day, as 22:00-07:00")
+            raise Unreadable(
+                fr="doit être deux heures du jour, comme 22:00-07:00", en="must be two times of the day, as 22:00-07:00"
+            )
         hours, minutes, end_hours, end_minutes = map(int, found.groups())
         return cls(hours * 60 + minutes, end_hours * 60 + end_minutes)
 

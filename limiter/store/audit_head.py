@@ -26,6 +26,7 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import make_url
 
+from limiter.rules.words import Words
 from limiter.store import schema
 from limiter.store.backup import sync
 from limiter.store.location import StoreError, beside, sqlite_path
@@ -49,7 +50,7 @@ class End(msgspec.Struct, frozen=True):
 class Gap:
     """The audit has not the row that the file says was its newest, or nobody can say."""
 
-    sentence: str
+    sentence: Words
 
 
 def head_of(url: str) -> "AuditHead":
@@ -73,7 +74,10 @@ class AuditHead:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError) as error:
-            raise StoreError(f"{self.path} cannot be read ({error}): see docs/operating.md") from error
+            raise StoreError(
+                fr=f"{self.path} est illisible ({error}) : vois docs/operating.md",
+                en=f"{self.path} cannot be read ({error}): see docs/operating.md",
+            ) from error
 
     def is_new(self) -> bool:
         """Whether there is none yet."""
@@ -85,14 +89,27 @@ class AuditHead:
         try:
             known = self.read()
         except StoreError:
-            return Gap("the file that keeps its end cannot be read")  # who asks for health reads this: no path
+            unread = Words("le fichier qui garde sa fin est illisible", "the file that keeps its end cannot be read")
+            return Gap(unread)  # who asks for health reads this: no path
         if known is None or _has(connection, known) or (known.then is not None and _has(connection, known.then)):
             return None
         last = end_of(connection).row
         if last >= known.row:
-            return Gap(f"row {known.row} is not the one that was written: rows were cut off or changed")
-        rows = f"rows {last + 1} to {known.row} are" if last + 1 < known.row else f"row {known.row} is"
-        return Gap(f"{rows} missing at the end: cut off, or an older copy was put in place by hand")
+            return Gap(
+                Words(
+                    f"la ligne {known.row} n'est pas celle qui fut écrite : des lignes ont été coupées ou changées",
+                    f"row {known.row} is not the one that was written: rows were cut off or changed",
+                )
+            )
+        several, first = last + 1 < known.row, last + 1
+        lignes = f"les lignes {first} à {known.row} manquent" if several else f"la ligne {known.row} manque"
+        rows = f"rows {first} to {known.row} are" if several else f"row {known.row} is"
+        return Gap(
+            Words(
+                f"{lignes} à la fin : coupées, ou une copie plus ancienne a été mise en place à la main",
+                f"{rows} missing at the end: cut off, or an older copy was put in place by hand",
+            )
+        )
 
     def keep(self, end: End, *, force: bool = False) -> None:
         """Write it, durably and at once, unless it is ahead already. One writer at a time, of whatever process."""
@@ -149,16 +166,21 @@ def _has(connection: Connection, end: End) -> bool:
     return bool(connection.execute(select(COLUMNS.hash).where(COLUMNS.id == end.row)).scalar() == end.hash)
 
 
-def broken_at(connection: Connection) -> str | None:
+def broken_at(connection: Connection) -> Words | None:
     """What is wrong with the chain itself: the first row that does not follow from the one before it."""
     head, number = "", 0
     for row in connection.execute(select(schema.audit).order_by(COLUMNS.id)):
         *columns, hash_ = row
         if row.id != number + 1:
-            return f"row {row.id} does not follow row {number}: rows between them were taken out"
+            return Words(
+                f"la ligne {row.id} ne suit pas la ligne {number} : des lignes entre elles ont été retirées",
+                f"row {row.id} does not follow row {number}: rows between them were taken out",
+            )
         head, number = link(head, tuple(columns)), row.id
         if head != hash_:
-            return f"row {row.id} or the one before it was changed"
+            return Words(
+                f"la ligne {row.id} ou celle d'avant a été changée", f"row {row.id} or the one before it was changed"
+            )
     return None
 
 
@@ -177,5 +199,8 @@ def restore_into(copy: Path, kept: AuditHead, actor: str, source: Path) -> End:
     if was is not None:
         kept.keep(End(was.row, was.hash, end), force=True)
         if kept.failure is not None:
-            raise StoreError(f"{kept.path} cannot be written ({kept.failure})")
+            raise StoreError(
+                fr=f"{kept.path} ne peut être écrit ({kept.failure})",
+                en=f"{kept.path} cannot be written ({kept.failure})",
+            )
     return end

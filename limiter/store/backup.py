@@ -25,12 +25,12 @@ def copy(source: Path, target: Path, stopped: Callable[[], bool] = lambda: False
     Raises StoreError where the source is not a sound database of ours, the disk is full, or it was stopped.
     """
     if not source.exists():
-        raise StoreError(f"{source} does not exist")
+        raise StoreError(fr=f"{source} n'existe pas", en=f"{source} does not exist")
     try:
         with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             return copy_from(connection, source, target, stopped)
     except sqlite3.Error as error:
-        raise StoreError(f"{source}: {error}") from error
+        raise StoreError(fr=f"{source} : {error}", en=f"{source}: {error}") from error
 
 
 def copy_from(
@@ -49,7 +49,9 @@ def copy_from(
 
         try:
             if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                raise StoreError(f"{source} is not a database of the limiter")
+                raise StoreError(
+                    fr=f"{source} n'est pas une base du limiteur", en=f"{source} is not a database of the limiter"
+                )
             if not connection.execute("PRAGMA auto_vacuum").fetchone()[0]:  # of an earlier program: its copy can shrink
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.set_progress_handler(flush, STEPS)
@@ -62,12 +64,15 @@ def copy_from(
             problem = made.execute("PRAGMA quick_check(1)").fetchone()[0]
             version = made.execute("PRAGMA user_version").fetchone()[0]
         if problem != "ok" or not 1 <= version <= len(MIGRATIONS):
-            raise StoreError(f"{source}: the copy is not sound ({problem}, schema {version})")
+            raise StoreError(
+                fr=f"{source} : la copie n'est pas saine ({problem}, schéma {version})",
+                en=f"{source}: the copy is not sound ({problem}, schema {version})",
+            )
         sync(partial)
         partial.rename(target)
         sync(target.parent)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{source}: {error}") from error
+        raise StoreError(fr=f"{source} : {error}", en=f"{source}: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
     return target.stat().st_size
@@ -102,6 +107,9 @@ def copy_before_migration(url: str) -> Path | None:
     try:
         size = copy(path, made)
     except StoreError as error:
-        raise StoreError(f"nothing is migrated, for no copy can be kept: {error}") from error
+        raise StoreError(
+            fr=f"rien n'est migré, car aucune copie ne peut être gardée : {error.fr}",
+            en=f"nothing is migrated, for no copy can be kept: {error.en}",
+        ) from error
     log.info("copied_before_migration file=%s bytes=%d", made, size)
     return made

@@ -34,8 +34,10 @@ def move(source: Engine, target: Engine) -> dict[str, int]:
         )
         for table in tables:
             if (found := _count(tx, table)) != moved[table.name] or found != _count(origin, table):
+                read = moved[table.name]
                 raise StoreError(
-                    f"{table.name}: {moved[table.name]} rows were read and {found} written: nothing is kept"
+                    fr=f"{table.name} : {read} lignes lues et {found} écrites : rien n'est gardé",
+                    en=f"{table.name}: {read} rows were read and {found} written: nothing is kept",
                 )
     return moved
 
@@ -43,15 +45,21 @@ def move(source: Engine, target: Engine) -> dict[str, int]:
 def _refuse_old(origin: Connection) -> None:
     step = origin.execute(select(func.max(schema.migrations.c.step))).scalar_one()
     if step != len(MIGRATIONS):
+        own = len(MIGRATIONS)
         raise StoreError(
-            f"the source has schema {step}, this program's is {len(MIGRATIONS)}: run `python -m limiter migrate` first"
+            fr=f"la source a le schéma {step}, ce programme le {own} : lance d'abord `python -m limiter migrate`",
+            en=f"the source has schema {step}, this program's is {own}: run `python -m limiter migrate` first",
         )
 
 
 def _refuse_used(tx: Connection) -> None:
     used = [table.name for table in (schema.limits, schema.keys, schema.active_sessions) if _count(tx, table)]
     if used:
-        raise StoreError(f"the target has rows in {', '.join(used)}: name an empty database")
+        names = ", ".join(used)
+        raise StoreError(
+            fr=f"la cible a des lignes dans {names} : nomme une base vide",
+            en=f"the target has rows in {names}: name an empty database",
+        )
 
 
 def _count(connection: Connection, table: Table) -> int:

@@ -52,16 +52,25 @@ def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, 
     return engine
 
 
-def what_is_wrong(error: Exception, path: Path) -> str:
+def what_is_wrong(error: Exception, path: Path) -> StoreError:
     """What an error of SQLite means for who runs the limiter."""
     text = str(getattr(error, "orig", None) or error)
     if "not a database" in text or "malformed" in text or "disk image" in text:
-        return f"{path} is damaged or not a SQLite database ({text}): restore a backup, do not delete its -wal file"
+        return StoreError(
+            fr=f"{path} est abîmé ou n'est pas une base SQLite ({text}) : restaure une sauvegarde, garde son -wal",
+            en=f"{path} is damaged or not a SQLite database ({text}): restore a backup, do not delete its -wal file",
+        )
     if "readonly" in text or "unable to open" in text:
-        return f"{path} cannot be opened for writing ({text}): check the folder, its owner and the file system"
+        return StoreError(
+            fr=f"{path} ne peut être ouvert en écriture ({text}) : vois le dossier, son propriétaire, son disque",
+            en=f"{path} cannot be opened for writing ({text}): check the folder, its owner and the file system",
+        )
     if "disk I/O" in text or "is full" in text:
-        return f"{path} cannot be written ({text}): is the disk full?"
-    return f"{path}: {text}"
+        return StoreError(
+            fr=f"{path} ne peut être écrit ({text}) : le disque est-il plein ?",
+            en=f"{path} cannot be written ({text}): is the disk full?",
+        )
+    return StoreError(fr=f"{path} : {text}", en=f"{path}: {text}")
 
 
 def open_writer(url: str) -> Engine:
@@ -89,7 +98,7 @@ def open_writer(url: str) -> Engine:
             _check_file(connection, path)
         migrate(engine)
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        raise StoreError(what_is_wrong(error, path)) from error
+        raise what_is_wrong(error, path) from error
     finally:
         os.umask(old_mask)
     return engine
@@ -102,11 +111,17 @@ def _open_server(url: str) -> Engine:
     try:
         with engine.connect() as connection:
             if not postgres.is_ours(connection):
-                raise StoreError(f"{engine.url!r} has tables of another program: name another database")
+                raise StoreError(
+                    fr=f"{engine.url!r} a les tables d'un autre programme : nomme une autre base",
+                    en=f"{engine.url!r} has tables of another program: name another database",
+                )
         migrate(engine)
     except DatabaseError as error:
         text = str(error.orig).strip().partition("\n")[0]
-        raise StoreError(f"the database at {engine.url!r} cannot be used: {text}") from error
+        raise StoreError(
+            fr=f"la base {engine.url!r} est inutilisable : {text}",
+            en=f"the database at {engine.url!r} cannot be used: {text}",
+        ) from error
     return engine
 
 
@@ -118,7 +133,10 @@ def open_reader(url: str) -> Engine:
 
         return postgres.open_reader(url)
     if not path.exists():
-        raise StoreError(f"{path} does not exist: start the limiter first")
+        raise StoreError(
+            fr=f"{path} n'existe pas : démarre d'abord le limiteur",
+            en=f"{path} does not exist: start the limiter first",
+        )
     pragmas = ("query_only=ON", "wal_autocheckpoint=0", "busy_timeout=2000", "cache_size=-4096")
     return _sqlite_engine(
         path, "ro", pragmas, "BEGIN", poolclass=QueuePool, pool_size=4, max_overflow=0, pool_timeout=2
@@ -146,8 +164,11 @@ def _refuse_spoiled(path: Path) -> None:
     """What is in the file and what is in its log may be of two databases: SQLite would make one of them."""
     if (mark := spoiled_mark(path)).exists():
         raise StoreError(
-            f"{path} or its -wal file was written over in place while a limiter had it open ({mark} says when), and may"
-            f" hold half of what it held: `limiter restore BACKUP`, or remove {mark} to go on with the file as it is"
+            fr=f"{path} ou son -wal a été réécrit sur place pendant qu'un limiteur l'avait ouvert ({mark} dit quand), "
+            f"et n'a peut-être que la moitié de ce qu'il avait : `limiter restore FICHIER`, ou supprime {mark} pour "
+            "continuer avec le fichier tel qu'il est",
+            en=f"{path} or its -wal file was written over in place while a limiter had it open ({mark} says when), and "
+            f"may hold half of what it held: `limiter restore BACKUP`, or remove {mark} to go on with it as it is",
         )
 
 
@@ -155,25 +176,41 @@ def _refuse_empty(path: Path) -> None:
     """SQLite takes a file that is gone or was emptied for a new database: every slot would look free."""
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and not (path.exists() and path.stat().st_size):
-        said = "empty" if path.exists() else "gone"
-        raise StoreError(f"{path} is {said} but its -wal file is there: restore a backup, do not delete the -wal file")
+        there = path.exists()
+        raise StoreError(
+            fr=f"{path} {'est vide' if there else 'a disparu'} mais son -wal est là : restaure une sauvegarde, "
+            "garde le -wal",
+            en=f"{path} is {'empty' if there else 'gone'} but its -wal file is there: restore a backup, do not delete "
+            "the -wal file",
+        )
     if path.exists() and not path.stat().st_size:
-        raise StoreError(f"{path} is empty: restore a backup, or delete the file to begin anew")
+        raise StoreError(
+            fr=f"{path} est vide : restaure une sauvegarde, ou supprime le fichier pour recommencer à neuf",
+            en=f"{path} is empty: restore a backup, or delete the file to begin anew",
+        )
 
 
 def _refuse_foreign(path: Path) -> None:
     """Before the first PRAGMA of the writer: journal_mode=WAL would already change another program's file."""
     if path.is_dir():
-        raise StoreError(f"{path} is a folder: name a file in it")
+        raise StoreError(
+            fr=f"{path} est un dossier : nomme un fichier dedans", en=f"{path} is a folder: name a file in it"
+        )
     if not path.exists():
         return
     with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
     if application != APPLICATION_ID and not (application == 0 and empty):
-        raise StoreError(f"{path} is a SQLite database of another program: name another file")
+        raise StoreError(
+            fr=f"{path} est la base SQLite d'un autre programme : nomme un autre fichier",
+            en=f"{path} is a SQLite database of another program: name another file",
+        )
     if application == APPLICATION_ID and empty:
-        raise StoreError(f"{path} has lost its tables: restore a backup")
+        raise StoreError(
+            fr=f"{path} a perdu ses tables : restaure une sauvegarde",
+            en=f"{path} has lost its tables: restore a backup",
+        )
 
 
 def _refuse_network(path: Path) -> None:
@@ -185,7 +222,19 @@ def _refuse_network(path: Path) -> None:
     folder = str(path.parent.resolve())
     under = [(point, kind) for point, kind in mounts if folder == point or folder.startswith(point.rstrip("/") + "/")]
     if under and (kind := max(under, key=lambda mount: len(mount[0]))[1]) in NETWORK_FILE_SYSTEMS:
-        raise StoreError(f"{path} is on a network file system ({kind}): put the database on a local disk")
+        raise StoreError(
+            fr=f"{path} est sur un système de fichiers réseau ({kind}) : mets la base sur un disque local",
+            en=f"{path} is on a network file system ({kind}): put the database on a local disk",
+        )
+
+
+def _too_new(schema: int, path: Path | None = None) -> StoreError:
+    own = len(MIGRATIONS)
+    fr, en = (f"{path} : ", f"{path}: ") if path else ("", "")
+    return StoreError(
+        fr=f"{fr}le schéma {schema} est plus récent que celui de ce programme, {own} : mets le programme à jour",
+        en=f"{en}schema {schema} is newer than this program's {own}: upgrade the program",
+    )
 
 
 def _check_file(connection: Connection, path: Path) -> None:
@@ -195,17 +244,19 @@ def _check_file(connection: Connection, path: Path) -> None:
     for name, wanted in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
         if (found := pragma(name)) != wanted:
             raise StoreError(
-                f"{path}: {name} is {found}, not {wanted}: this file system or SQLite build cannot be used"
+                fr=f"{path} : {name} vaut {found}, pas {wanted} : ce système de fichiers ou ce SQLite ne convient pas",
+                en=f"{path}: {name} is {found}, not {wanted}: this file system or SQLite build cannot be used",
             )
     version = pragma("user_version")
     if version > len(MIGRATIONS):
-        raise StoreError(
-            f"{path} has schema {version}, newer than this program's {len(MIGRATIONS)}: upgrade the program"
-        )
+        raise _too_new(version, path)
     raw: Any = connection.connection.dbapi_connection
     whole = path.stat().st_size <= WHOLE_BYTES
     if (problem := quick_check(raw) if whole else quick_check(raw, without=HISTORY)) is not None:
-        raise StoreError(f"{path} is damaged ({problem}): restore a backup, do not delete its -wal file")
+        raise StoreError(
+            fr=f"{path} est abîmé ({problem}) : restaure une sauvegarde, garde son -wal",
+            en=f"{path} is damaged ({problem}): restore a backup, do not delete its -wal file",
+        )
 
 
 def quick_check(connection: sqlite3.Connection, without: frozenset[str] = frozenset()) -> str | None:
@@ -230,7 +281,7 @@ def migrate(engine: Engine) -> int:
             if inspect(tx).has_table(migrations.name):
                 done = tx.execute(select(func.coalesce(func.max(migrations.c.step), 0))).scalar_one()
             if done > len(MIGRATIONS):
-                raise StoreError(f"schema {done} is newer than this program's {len(MIGRATIONS)}: upgrade the program")
+                raise _too_new(done)
             if done == len(MIGRATIONS):
                 return taken
             name, run = MIGRATIONS[done]

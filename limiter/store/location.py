@@ -6,11 +6,13 @@ import psutil
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-NEITHER = "it is sqlite:///data/limiter.db or postgresql+psycopg://user@host/name"
+from limiter.bilingual import Bilingual
+
+FILE, SERVER = "sqlite:///data/limiter.db", "postgresql+psycopg://user@host/name"
 
 
-class StoreError(Exception):
-    """The database cannot be used as it is; the text says why and what to do."""
+class StoreError(Bilingual):
+    """The database cannot be used as it is; the sentence says why and what to do."""
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -28,13 +30,18 @@ def named_path(url: str) -> Path | None:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StoreError(f"LIMITER_DATABASE_URL is not a URL: {NEITHER}") from error
+        raise StoreError(
+            fr=f"LIMITER_DATABASE_URL n'est pas une URL : c'est {FILE} ou {SERVER}",
+            en=f"LIMITER_DATABASE_URL is not a URL: it is {FILE} or {SERVER}",
+        ) from error
     if parsed.get_backend_name() == "postgresql":
         return None
     if parsed.get_backend_name() != "sqlite":
-        raise StoreError(f"LIMITER_DATABASE_URL: {NEITHER}")
+        raise StoreError(
+            fr=f"LIMITER_DATABASE_URL : c'est {FILE} ou {SERVER}", en=f"LIMITER_DATABASE_URL: it is {FILE} or {SERVER}"
+        )
     if not parsed.database or parsed.database == ":memory:":
-        raise StoreError("the database must be a file: sqlite:///data/limiter.db")
+        raise StoreError(fr=f"la base doit être un fichier : {FILE}", en=f"the database must be a file: {FILE}")
     return Path(parsed.database)
 
 
@@ -96,8 +103,10 @@ def refuse_lost(url: str, backups: str) -> None:
         traces.append(key)
     found = next((trace for trace in traces if trace.exists()), None)
     if found is not None:
-        again = f"`limiter restore {found}`" if copies else "put the file back"
+        restore = f"`limiter restore {found}`"
         raise StoreError(
-            f"{path} does not exist, but {found} says that there was a database: is its disk there? {again}, or begin "
-            "without sessions by `limiter serve --new`"
+            fr=f"{path} n'existe pas, mais {found} dit qu'il y avait une base : son disque est-il là ? "
+            f"{restore if copies else 'remets le fichier'}, ou recommence sans sessions par `limiter serve --new`",
+            en=f"{path} does not exist, but {found} says that there was a database: is its disk there? "
+            f"{restore if copies else 'put the file back'}, or begin without sessions by `limiter serve --new`",
         )

@@ -19,6 +19,7 @@ from limiter.store.location import StoreError
 
 LOCK_BYTES = 1024  # more than any owner's description
 FAR_BYTE = 1 << 62  # beyond any database: SQLite locks at 1 GiB
+UN_SEUL = "une base SQLite n'a qu'un écrivain ; arrête-le, ou prends PostgreSQL pour plusieurs processus"
 ONE_WRITER = "a SQLite database has one writer; stop it, or use PostgreSQL for several processes"
 
 
@@ -43,13 +44,19 @@ class Lock:
         if not self._locks(handle):
             handle.close()
             pid = self.owner().get("pid", "?")
-            raise StoreError(f"another process (pid {pid}) writes to {self.database}: {ONE_WRITER}") from None
+            raise StoreError(
+                fr=f"un autre processus (pid {pid}) écrit dans {self.database} : {UN_SEUL}",
+                en=f"another process (pid {pid}) writes to {self.database}: {ONE_WRITER}",
+            ) from None
         self._file = handle
         try:
             self.describe(**owner)
             self.lock_database()
         except OSError as error:
-            raise StoreError(f"{self.path} cannot be written ({error.strerror})") from error
+            raise StoreError(
+                fr=f"{self.path} ne peut être écrit ({error.strerror})",
+                en=f"{self.path} cannot be written ({error.strerror})",
+            ) from error
 
     def lock_database(self) -> None:
         """Lock the database's own file, once there is one. Raises StoreError where another process has it locked."""
@@ -65,8 +72,10 @@ class Lock:
             os.close(handle)
             self.release()
             raise StoreError(
-                f"another process writes to {self.database}, which it knows by another name, or whose lock file was "
-                f"removed: {ONE_WRITER}"
+                fr=f"un autre processus écrit dans {self.database}, qu'il connaît par un autre nom, ou dont le verrou "
+                f"a été supprimé : {UN_SEUL}",
+                en=f"another process writes to {self.database}, which it knows by another name, or whose lock file was "
+                f"removed: {ONE_WRITER}",
             ) from error
         self.inode = handle
 

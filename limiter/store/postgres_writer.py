@@ -320,7 +320,10 @@ class PostgresWriter:
         self._revision = None  # memory holds nothing yet
         self.begin()
         if not self.catch_up(state):
-            raise StoreError("the database's count of live sessions is wrong: see `python -m limiter check`")
+            raise StoreError(
+                fr="le compte des sessions en cours est faux dans la base : vois `python -m limiter check`",
+                en="the database's count of live sessions is wrong: see `python -m limiter check`",
+            )
         self._news.away = True
         state.follow_renewal(self.now)
         state.follow_course(self.now)

@@ -58,7 +58,7 @@ def test_a_loopback_address_is_open_in_any_spelling(
 
 
 def test_every_address_is_every_address_of_both_kinds(limiter: Start) -> None:
-    one = limiter(serve=False, LIMITER_HOST="::")
+    one = limiter(serve=False, LIMITER_HOST="::", LIMITER_LANG="en")
     assert one.exit_status() == 2, "not without a bots key"
     assert "make one with" in one.log
     one.new_key("bots")
@@ -72,7 +72,7 @@ def test_every_address_is_every_address_of_both_kinds(limiter: Start) -> None:
 
 
 def test_both_kinds_of_localhost_are_on_one_port(limiter: Start) -> None:
-    one = limiter(serve=False, LIMITER_HOST="localhost")
+    one = limiter(serve=False, LIMITER_HOST="localhost", LIMITER_LANG="en")
     with socket.create_server(("::1", one.port), family=socket.AF_INET6):
         assert one.exit_status() == 2
     assert "LIMITER_HOST, LIMITER_PORT: cannot listen on" in one.log
@@ -91,7 +91,7 @@ def test_both_kinds_of_localhost_are_on_one_port(limiter: Start) -> None:
 def test_what_is_no_address_stops_the_start_with_a_sentence(limiter: Start, name: str, value: str) -> None:
     one = limiter(serve=False, **{name: value})
     assert one.exit_status() == 2
-    assert one.log.startswith(f"{name}: ") or f"Error: {name}: " in one.log, one.log
+    assert f"Erreur : {name} : " in one.log, one.log
     assert "Traceback" not in one.log
 
 

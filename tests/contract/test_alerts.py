@@ -189,7 +189,7 @@ def test_without_channels_incidents_are_kept_all_the_same(limiter: Start) -> Non
 def test_an_address_that_cannot_be_read_stops_the_start_and_is_not_repeated(limiter: Start) -> None:
     one = limiter(serve=False, LIMITER_ALERT_URLS="json://127.0.0.1/ok,nonsense://hush-hush")
     assert one.exit_status() == 2
-    assert "LIMITER_ALERT_URLS" in one.log and "address 2" in one.log and "hush" not in one.log
+    assert "LIMITER_ALERT_URLS" in one.log and "adresse 2" in one.log and "hush" not in one.log
 
 
 def test_a_stop_waits_for_no_silent_channel(limiter: Start, webhook: Webhook) -> None:

@@ -33,7 +33,8 @@ def spelled(value: Value) -> str:
 def tables() -> dict[str, str]:
     """Each table by the name of its place."""
     limits = [
-        (f"`{one.name}`", spelled(one.default), one.unit, one.scope, one.accepted, one.meaning) for one in CATALOGUE
+        (f"`{one.name}`", spelled(one.default), one.unit, one.scope, one.accepted_in("en"), one.meaning)
+        for one in CATALOGUE
     ]
     refusals = [(f"`{one.name}`", one.status, one.fr, one.en) for one in REFUSALS]
     settings = [

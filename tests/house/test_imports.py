@@ -17,6 +17,8 @@ CONSOLE = {
 # layer: the layers of ours that it may import
 ALLOWED = {
     "limiter.units": set(),
+    "limiter.bilingual": set(),
+    "limiter.po_file": set(),
     "limiter.clock": set(),
     "limiter.layout": set(),
     "limiter.system_limits": set[str](),
@@ -84,7 +86,7 @@ ALLOWED = {
     },
 }  # fmt: skip
 WRITER_CLASSES = {"limiter.store.sqlite_writer.SqliteWriter", "limiter.store.postgres_writer.PostgresWriter"}
-ANYBODYS = {"limiter.units", "limiter.clock", "limiter.layout"}
+ANYBODYS = {"limiter.units", "limiter.clock", "limiter.layout", "limiter.bilingual", "limiter.po_file"}
 WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.maintenance", "limiter.demo"}
 
 

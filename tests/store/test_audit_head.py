@@ -38,7 +38,7 @@ def end(book: Book) -> End:
 def gap(book: Book) -> str | None:
     found = head_of(book.url).follow(book.writer.connection)
     book.writer.connection.rollback()
-    return found.sentence if found else None
+    return found.sentence.en if found else None
 
 
 def cut(book: Book, after: int) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from limiter.console.catalog import catalog, read
+from limiter.console.catalog import catalog
 from limiter.console.kit.words import lasting, number, percent, t, tn
+from limiter.po_file import read
 from tests.console.conftest import Speak
 from tests.console.texts import plurals, said
 
