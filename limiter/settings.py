@@ -112,7 +112,8 @@ class Config:
     keep_trades_days: int = field(metadata=setting("400", kinds.whole,
         "days that trades are kept", "jours de garde des trades"))
     keep_usage_days: int = field(metadata=setting("800", kinds.whole,
-        "days that hours of use by user are kept", "jours de garde des heures d'usage par utilisateur"))
+        "days that use by user is kept, by hour and by day",
+        "jours de garde de l'usage par utilisateur, par heure et par jour"))
     # fmt: on
     sources: Mapping[str, Source]
     limits: Mapping[str, Setting]

@@ -49,7 +49,7 @@ class Retention:
         return (
             raw, minutes, raw, minutes, refusals, next_refusal - self.refusals_rows, now - self.sessions_days * DAY_MS,
             now - self.trades_days * DAY_MS, now // 1000 - 2 * MINUTE_SECONDS, refusals,
-            usage, f"{datetime.fromtimestamp(usage / 1000, UTC):%Y-%m-%d}",
+            usage, _day(usage), _day(usage),
         )  # fmt: skip
 
 
@@ -69,14 +69,19 @@ def trims() -> Iterator[Delete]:
     yield _oldest(schema.deliveries, (schema.deliveries.c.number,), schema.deliveries.c.at, sent)
     used = schema.usage_hours
     yield _oldest(used, (used.c.at, used.c.user_id), used.c.at)
-    days = schema.rate_days
-    yield _oldest(days, tuple(days.primary_key.columns), days.c.day)
+    for days in (schema.rate_days, schema.trade_days):
+        yield _oldest(days, tuple(days.primary_key.columns), days.c.day)
 
 
 def _oldest(table: Table, key: tuple[Column[Any], ...], age: Column[Any], *where: ColumnElement[bool]) -> Delete:
     inside = select(*key).where(*where, age < bindparam("before")).order_by(age)
     inside = inside.limit(bindparam("most")).offset(literal_column("0"))  # SQLite's would be a parameter
     return table.delete().where(tuple_(*key).in_(inside) if len(key) > 1 else key[0].in_(inside))
+
+
+def _day(at: int) -> str:
+    """The day that holds this instant (UTC ms), as trade days are named."""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}"
 
 
 def _of_step(step: int) -> tuple[str, ...]:
@@ -91,7 +96,11 @@ _AGED = {
     "refusals_rows": ("SELECT 1 FROM refusals WHERE id < (SELECT max(id) + 1 FROM refusals) - :keep",),
     "sessions_days": ("SELECT 1 FROM ended_sessions WHERE ended_at < :before",),
     "trades_days": ("SELECT 1 FROM trades WHERE at < :before",),
-    "usage_days": ("SELECT 1 FROM usage_hours WHERE at < :before",),
+    "usage_days": (
+        "SELECT 1 FROM usage_hours WHERE at < :before",
+        "SELECT 1 FROM rate_days WHERE day < :day",
+        "SELECT 1 FROM trade_days WHERE day < :day",
+    ),
 }
 
 
@@ -99,5 +108,5 @@ def count(tx: Connection, kept: str, keep: int, now: int) -> int:
     """Rows that go if `kept`, a field of Retention, were `keep` (hours, days or rows); MOST means that many or more."""
     before = now - keep * (HOUR_MS if kept == "raw_hours" else DAY_MS)
     queries = (text(f"SELECT count(*) FROM ({query} LIMIT {MOST}) AS rows") for query in _AGED[kept])
-    values = {"keep": keep} if kept == "refusals_rows" else {"before": before}
+    values = {"keep": keep, "before": before, "day": _day(before)}
     return min(MOST, sum(int(tx.execute(query, values).scalar_one()) for query in queries))

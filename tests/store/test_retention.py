@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,16 @@ from limiter.store.retention import Retention, trims
 from limiter.units import DAY_MS
 
 NOW = 1_790_000_000_000
-TABLES = ("snapshots", "refusal_counts", "refusals", "ended_sessions", "trades", "usage_hours")
+TABLES = (
+    "snapshots",
+    "refusal_counts",
+    "refusals",
+    "ended_sessions",
+    "trades",
+    "usage_hours",
+    "trade_days",
+    "rate_days",
+)
 ROWS = 40  # of each table: one a day, the newest today
 
 
@@ -31,6 +41,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
                 "ended_sessions": {"number": n, "ended_at": at},
                 "trades": {"id": n, "trade_id": str(n), "at": at},
                 "usage_hours": {"at": at},
+                "trade_days": {"day": f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}"},
+                "rate_days": {"day": f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}"},
             }
             for table, values in aged.items():
                 asked = [row.name for row in tx.execute(text(f"PRAGMA table_info({table})")) if row.notnull]

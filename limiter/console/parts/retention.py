@@ -21,7 +21,7 @@ def texts() -> dict[str, str]:
         "LIMITER_KEEP_REFUSALS_ROWS": t("single refusals, at most"),
         "LIMITER_KEEP_SESSIONS_DAYS": t("ended sessions, days"),
         "LIMITER_KEEP_TRADES_DAYS": t("trades, days"),
-        "LIMITER_KEEP_USAGE_DAYS": t("hours of use by user, days"),
+        "LIMITER_KEEP_USAGE_DAYS": t("use by user, by hour and day, days"),
     }
 
 
