@@ -67,10 +67,11 @@ def ready(limits: Limits) -> None:
 def plan(_: Limits) -> None:
     """The steps, and the form that replaces them."""
     try:
-        steps = data.admin(sign_in).plan().steps
+        answer = data.admin(sign_in).plan()
     except Refused as refused:
         st.error(str(refused))
         return
+    steps = answer.steps
     st.markdown(t("A step is applied at its time if no guard holds it; else it is held, shown here and tried again."))
     if steps:
         shown = [
@@ -86,7 +87,7 @@ def plan(_: Limits) -> None:
     else:
         st.info(t("No step is planned. Start from the guide's: 50, 100, 150, 200 on days 1, 3, 7 and 14."))
     if sign_in.may_change:
-        edit(steps)
+        edit(steps, answer.version)
 
 
 def state_text(status: str) -> str:
@@ -101,12 +102,13 @@ def detail(step: PlanStep) -> str:
     return step.held_by or ""
 
 
-def edit(steps: Sequence[PlanStep]) -> None:
-    """Times and limits, typed in the zone of the run."""
+def edit(steps: Sequence[PlanStep], version: int) -> None:
+    """Times and limits, typed in the zone of the run; saved where the plan is still of the version begun with."""
     import pandas as pd  # only who edits the plan needs a table of its own here
 
     to_come = [(times.millis(step.at), step.max_bots) for step in steps if step.status != "applied"]
     draft = st.session_state.setdefault("plan-draft", to_come)
+    begun = st.session_state.setdefault("plan-version", version)
     if (asked := st.query_params.get("step", "")).isascii() and asked.isdigit():  # what another page proposes, once
         del st.query_params["step"]
         draft = st.session_state["plan-draft"] = [*draft, (tomorrow(), int(asked[:7]))]
@@ -135,7 +137,9 @@ def edit(steps: Sequence[PlanStep]) -> None:
     ]
     reason_field("plan-reason")
     with st.container(horizontal=True):
-        st.button(t("Save the plan"), type="primary", key="plan-save", on_click=save, args=(rows,), disabled=not rows)
+        st.button(
+            t("Save the plan"), type="primary", key="plan-save", on_click=save, args=(rows, begun), disabled=not rows
+        )
         for name, label in (
             ("guide", t("Start from the guide's")),
             ("month", t("A week, a month: 100 · 150 · 200")),
@@ -159,8 +163,8 @@ def template(name: str) -> None:
     st.session_state["plan-n"] = st.session_state.get("plan-n", 0) + 1
 
 
-def save(rows: Sequence[tuple[datetime, int]]) -> None:
-    """Replace the plan."""
+def save(rows: Sequence[tuple[datetime, int]], version: int) -> None:
+    """Replace the plan, unless somebody else has since; who has heard that, and sees theirs above, may save again."""
     steps: list[Mapping[str, Any]] = [
         {
             "at": rfc3339(round(at.replace(tzinfo=times.zone()).timestamp() * 1000)),
@@ -169,11 +173,13 @@ def save(rows: Sequence[tuple[datetime, int]]) -> None:
         for at, bots in rows
     ]
     if act(
-        lambda why: data.admin(sign_in).set_plan(steps, why),
+        lambda why: data.admin(sign_in).set_plan(steps, why, version=version),
         "plan-reason",
         tn("{n} step planned.", "{n} steps planned.", len(steps)),
     ):
         st.session_state.pop("plan-draft", None)
+    if str(st.session_state["plan-reason"]).strip():
+        st.session_state.pop("plan-version", None)
 
 
 def clear() -> None:
@@ -184,6 +190,7 @@ def clear() -> None:
         t("Nothing is planned any more; what was applied stays."),
     ):
         st.session_state.pop("plan-draft", None)
+        st.session_state.pop("plan-version", None)
 
 
 # -- drills

@@ -17,7 +17,7 @@ from limiter.commands.limits import value
 from limiter.commands.local import local_key
 from limiter.commands.text import HEADS, table
 from limiter.store.lock import Lock
-from tests.conftest import ROOT, Limiter, granted, new_user, refused
+from tests.conftest import ROOT, Limiter, granted, new_user, refused, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +295,19 @@ def test_windows_are_set_shown_and_cleared(one: Limiter) -> None:
         assert "DAYS@FROM-TO=BOTS" in failed(one, "windows", "set", wrong, "--reason", "x", status=2)
     said(one, "windows", "clear", "--reason", "no peak")
     assert answered(one, "windows", "show")["windows"] == []
+
+
+def test_a_value_is_explained_by_its_source_and_what_comes(one: Limiter) -> None:
+    assert said(one, "limits", "explain", "MAX_TRADES_PER_DAY").startswith("MAX_TRADES_PER_DAY 500: default")
+    assert said(one, "limits", "explain").startswith("MAX_CONCURRENT_BOTS 4: environment")
+    said(one, "windows", "set", "daily@00:00-00:00=4", "--reason", "all day")
+    wait_until(lambda: answered(one, "limits", "explain")["window"], 30, "the window opens")
+    first, opened, *_ = said(one, "limits", "explain").splitlines()
+    assert first.startswith("MAX_CONCURRENT_BOTS 4: window, by window at 20")
+    assert opened.startswith("Open until 20") and opened.endswith(": 4 (applied), then 4")
+    said(one, "windows", "clear", "--reason", "over")
+    wait_until(lambda: not answered(one, "limits", "explain")["window"], 30, "the window ends")
+    assert "MAX_STARTS" in failed(one, "limits", "explain", "MAX", status=2)
 
 
 def test_a_change_is_put_on_probation_and_confirmed(one: Limiter) -> None:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from limiter.answers.capacity import Capacity, Guard
 from limiter.answers.parts import Changes, LimitValues, Ok, Reason
+from limiter.answers.windows import OpenWindow
 from limiter.system_limits import Value
 
 ConfirmWithin = Annotated[int, msgspec.Meta(ge=60, le=86_400)]
@@ -73,6 +74,7 @@ class LimitRowsAnswer(Ok):
     version: int
     limits: list[LimitRow]
     probation: Probation | None = None
+    window: OpenWindow | None = None
     coming: list[Coming] = msgspec.field(default_factory=list)
 
 

@@ -18,6 +18,7 @@ class WantedStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
 class PlanBody(Struct):
     steps: Annotated[list[WantedStep], msgspec.Meta(max_length=100)]
     reason: Reason
+    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class PlanStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
@@ -31,3 +32,4 @@ class PlanStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
 
 class PlanAnswer(Ok):
     steps: list[PlanStep]
+    version: int = 0

@@ -28,6 +28,7 @@ class WantedWindow(Struct, rename=RENAMED):
 class WindowsBody(Struct):
     windows: Annotated[list[WantedWindow], msgspec.Meta(max_length=50)]
     reason: Reason
+    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Window(Struct, rename=RENAMED):
@@ -50,3 +51,4 @@ class WindowsAnswer(Ok):
     windows: list[Window]
     zone: str
     open: OpenWindow | None
+    version: int = 0

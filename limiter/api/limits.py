@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from limiter.answers import limits as s
 from limiter.answers.capacity import Guard
+from limiter.answers.windows import OpenWindow
 from limiter.api import paging
 from limiter.api.capacity import shown
 from limiter.api.refusals import waiting
@@ -16,7 +17,7 @@ from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules import reasons, replay
 from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, warn
-from limiter.rules.guards import check
+from limiter.rules.guards import check, said
 from limiter.rules.limits import Limits
 from limiter.rules.probation import Confirm
 from limiter.rules.refusals import invalid
@@ -45,13 +46,26 @@ async def limits(call: Call) -> Answer:
         )  # fmt: skip
     ahead = islice(state.outlook().changes(now, now + AHEAD_DAYS * DAY_MS), AHEAD)
     coming = [s.Coming(str(iso(at)), value, cause) for at, value, cause in ahead]
-    return ok(s.LimitRowsAnswer(held.version, rows, trial(state), coming))
+    return ok(s.LimitRowsAnswer(held.version, rows, trial(state), opened(state, call.language), coming))
 
 
 def trial(state: State) -> s.Probation | None:
     """The change on probation."""
     one = state.schedule.probation
     return None if one is None else s.Probation(one.version, str(iso(one.ends_at)), one.back_to)
+
+
+def opened(state: State, language: str) -> OpenWindow | None:
+    """The window that is open."""
+    one = state.schedule.open
+    if one is None:
+        return None
+    assert isinstance(one.base.value, int)
+    return OpenWindow(
+        str(iso(one.of.begins)), str(iso(one.of.ends)), one.of.max_bots,
+        "held" if one.held_by else "by_hand" if one.by_hand else "applied",
+        said(one.held_by).told(language) if one.held_by else None, one.base.value,
+    )  # fmt: skip
 
 
 def accept(
@@ -75,7 +89,7 @@ def accept(
 def change_answer(changed: Changed, state: State, language: str) -> Answer:
     """The receipt of a change."""
     moved = [s.Moved(*row) for row in changed.changed]
-    warnings = [said.told(language) for said in changed.warnings]
+    warnings = [warning.told(language) for warning in changed.warnings]
     return ok(s.ChangeAnswer(changed.limits.version, moved, warnings, trial(state)))
 
 
@@ -132,7 +146,7 @@ async def preview(call: Call) -> Answer:
         capacity=shown(would),
         over_by=max(0, held.current - would.maximum),
         guards=[Guard(**told(guard.as_dict(), call.language)) for guard in guards],
-        warnings=[said.told(call.language) for said in warnings],
+        warnings=[warning.told(call.language) for warning in warnings],
         replay=s.Replay(**await call.read(decide_again)),
     )
     return ok(answer)

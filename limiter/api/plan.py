@@ -19,7 +19,7 @@ def _answer(call: Call, steps: tuple[Step, ...]) -> Answer:
         )
         for step in steps
     ]  # fmt: skip
-    return ok(s.PlanAnswer(rows))
+    return ok(s.PlanAnswer(rows, call.services.committer.state.schedule.version))
 
 
 async def plan(call: Call) -> Answer:
@@ -39,7 +39,7 @@ async def set_plan(call: Call) -> Answer:
         assert isinstance(value, int)
         at = good(instant(f"steps[{number}].at", wanted.at))
         steps.append(Step(at, value, confirm_within=wanted.confirm_within))
-    return _answer(call, await call.decide(SetPlan(tuple(steps), body.reason, call.actor.name)))
+    return _answer(call, await call.decide(SetPlan(tuple(steps), body.reason, call.actor.name, body.version)))
 
 
 async def clear_plan(call: Call) -> Answer:

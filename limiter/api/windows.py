@@ -4,13 +4,12 @@ from datetime import time
 from typing import cast
 
 from limiter.answers import windows as s
-from limiter.api.limits import accept
+from limiter.api.limits import accept, opened
 from limiter.http.call import Call, Refused
-from limiter.http.wire import Answer, iso, ok
-from limiter.rules.guards import said
+from limiter.http.wire import Answer, ok
 from limiter.rules.peaks import SetWindows
 from limiter.rules.refusals import invalid
-from limiter.rules.schedule import DAYS, MAX, OpenWindow, PeakWindow, Schedule
+from limiter.rules.schedule import DAYS, MAX, PeakWindow, Schedule
 
 
 def _answer(call: Call, schedule: Schedule) -> Answer:
@@ -18,17 +17,8 @@ def _answer(call: Call, schedule: Schedule) -> Answer:
         s.Window(cast("list[s.Day]", list(one.days)), f"{one.begins:%H:%M}", f"{one.ends:%H:%M}", one.max_bots)
         for one in schedule.windows
     ]
-    opened = None if schedule.open is None else _open(schedule.open, call.language)
-    return ok(s.WindowsAnswer(rows, str(call.services.config.timezone), opened))
-
-
-def _open(one: OpenWindow, language: str) -> s.OpenWindow:
-    assert isinstance(one.base.value, int)
-    return s.OpenWindow(
-        str(iso(one.of.begins)), str(iso(one.of.ends)), one.of.max_bots,
-        "held" if one.held_by else "by_hand" if one.by_hand else "applied",
-        said(one.held_by).told(language) if one.held_by else None, one.base.value,
-    )  # fmt: skip
+    now_open = opened(call.services.committer.state, call.language)
+    return ok(s.WindowsAnswer(rows, str(call.services.config.timezone), now_open, schedule.version))
 
 
 async def windows(call: Call) -> Answer:
@@ -50,7 +40,7 @@ async def set_windows(call: Call) -> Answer:
         assert isinstance(value, int)
         days = tuple(sorted(wanted.days, key=DAYS.index))
         kept.append(PeakWindow(days, time.fromisoformat(wanted.begins), time.fromisoformat(wanted.ends), value))
-    return _answer(call, await call.decide(SetWindows(tuple(kept), body.reason, call.actor.name)))
+    return _answer(call, await call.decide(SetWindows(tuple(kept), body.reason, call.actor.name, body.version)))
 
 
 async def clear_windows(call: Call) -> Answer:

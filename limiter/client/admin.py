@@ -293,9 +293,11 @@ class Admin:
         """The steps of the launch plan, each planned, applied or held."""
         return self._get(PlanAnswer, "plan")
 
-    def set_plan(self, steps: Sequence[Mapping[str, Any]], reason: str) -> PlanAnswer:
-        """Replace the plan: `at` (RFC 3339), `MAX_CONCURRENT_BOTS` and, for a probation, `confirm_within` a step."""
-        return self._send(PlanAnswer, "PUT", "plan", {"steps": [dict(step) for step in steps], "reason": reason})
+    def set_plan(self, steps: Sequence[Mapping[str, Any]], reason: str, *, version: int | None = None) -> PlanAnswer:
+        """Replace the plan: `at` (RFC 3339), `MAX_CONCURRENT_BOTS` and, for a probation, `confirm_within` a step; only
+        where nobody has set plan or windows since `version`."""
+        body = {"steps": [dict(step) for step in steps], "reason": reason, "version": version}
+        return self._send(PlanAnswer, "PUT", "plan", body)
 
     def clear_plan(self, reason: str) -> PlanAnswer:
         """Plan nothing."""
@@ -305,9 +307,12 @@ class Admin:
         """The peak windows, in the order in which they are looked at, and the one that is open."""
         return self._get(WindowsAnswer, "windows")
 
-    def set_windows(self, windows: Sequence[Mapping[str, Any]], reason: str) -> WindowsAnswer:
-        """Replace them: `days` (mon … sun), `from`, `to` (HH:MM) and `MAX_CONCURRENT_BOTS` a window."""
-        body = {"windows": [dict(window) for window in windows], "reason": reason}
+    def set_windows(
+        self, windows: Sequence[Mapping[str, Any]], reason: str, *, version: int | None = None
+    ) -> WindowsAnswer:
+        """Replace them: `days` (mon … sun), `from`, `to` (HH:MM) and `MAX_CONCURRENT_BOTS` a window; only where nobody
+        has set plan or windows since `version`."""
+        body = {"windows": [dict(window) for window in windows], "reason": reason, "version": version}
         return self._send(WindowsAnswer, "PUT", "windows", body)
 
     def clear_windows(self, reason: str) -> WindowsAnswer:

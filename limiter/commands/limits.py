@@ -9,10 +9,13 @@ import click
 from limiter.commands.declaring import argument, group
 from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option
 from limiter.commands.text import table, told, word, written
+from limiter.commands.windows import show_open
 
 if TYPE_CHECKING:
     from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, Probation, VersionsAnswer
     from limiter.client import Admin
+
+MAX = "MAX_CONCURRENT_BOTS"
 
 
 @group()
@@ -39,6 +42,22 @@ def show_limits(answer: "LimitRowsAnswer") -> str:
             f"{told(fr='Ensuite', en='Next')}: {one.at} MAX_CONCURRENT_BOTS {one.max_bots} ({word(one.source)})"
         )
     return "\n".join(parts)
+
+
+def show_why(asked: "tuple[LimitRowsAnswer, str]") -> str:
+    """Where the value of one limit comes from, until when it holds, and what then."""
+    answer, name = asked
+    row = next(one for one in answer.limits if one.name == name)
+    by = told(fr=f", de {row.changed_by} le {row.changed_at}", en=f", by {row.changed_by} at {row.changed_at}")
+    hides = hidden(row.configured) if row.hidden else ""
+    lines = [f"{name} {written(row.value)}: {word(row.source)}{by if row.changed_at else ''}{hides}"]
+    if answer.probation is not None:
+        lines.append(on_probation(answer.probation))
+    if name == MAX:
+        lines += [show_open(answer.window)] if answer.window is not None else []
+        lines += [told(fr="Ensuite :", en="Then:")] if answer.coming else []
+        lines += [f"{one.at}  {one.max_bots} ({word(one.source)})" for one in answer.coming]
+    return "\n".join(lines)
 
 
 def on_probation(one: "Probation") -> str:
@@ -110,6 +129,17 @@ def assignments(context: click.Context, parameter: click.Parameter, given: Seque
 def limits_get(admin: "Admin") -> "LimitRowsAnswer":
     """Every limit, with where its value comes from."""
     return admin.limits()
+
+
+@limits.command("explain")
+@click.argument("name", default=MAX)
+@over_http(show_why)
+def limits_explain(admin: "Admin", name: str) -> "tuple[LimitRowsAnswer, str]":
+    """Why a limit has its value, until when, and what comes then: window, probation, plan."""
+    answer = admin.limits()
+    if name not in (known := [one.name for one in answer.limits]):
+        raise click.BadParameter(told(fr=f"{name!r} n'est pas de {known}", en=f"{name!r} is none of {known}"))
+    return answer, name
 
 
 @limits.command("set")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from limiter.rules.changes import held_guards, next_version
 from limiter.rules.guards import Readings
 from limiter.rules.limits import Setting
-from limiter.rules.plan import ApplyPlan, due
+from limiter.rules.plan import ApplyPlan, changed_since, due
 from limiter.rules.probation import end_probation
 from limiter.rules.records import AuditEntry
 from limiter.rules.refusals import Refusal, invalid
@@ -23,18 +23,23 @@ MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class SetWindows:
-    """Windows in place of those before; none takes them all back, and one that is open ends."""
+    """Windows in place of those before; none takes them all back, and one that is open ends. `version` is the
+    schedule's that the caller saw; None: whatever stands."""
 
     windows: tuple[PeakWindow, ...]
     reason: str
     actor: str
+    version: int | None = None
 
     def decide(self, state: State, now: int) -> Schedule | Refusal:
         """The schedule after it; the limit follows within a second."""
+        if (stale := changed_since(state.schedule, self.version)) is not None:
+            return stale
         if len(set(self.windows)) < len(self.windows):
             return invalid("windows", "the same window stands there twice", "la même plage y est deux fois")
         if self.windows != state.schedule.windows:
-            state.set_schedule(replace(state.schedule, windows=self.windows))
+            version = state.schedule.version + 1
+            state.set_schedule(replace(state.schedule, windows=self.windows, version=version))
             detail = {
                 "windows": [
                     [",".join(one.days), f"{one.begins:%H:%M}", f"{one.ends:%H:%M}", one.max_bots]

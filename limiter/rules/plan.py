@@ -12,22 +12,40 @@ from limiter.rules.records import AuditEntry, Step
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.schedule import Schedule
 from limiter.rules.state import State
+from limiter.rules.words import Words
 from limiter.units import MINUTE_MS
 
 GRACE_MS = MINUTE_MS  # a step so little in the past is due now; one further back is a mistake
 ACTOR = "plan"
 
 
+CHANGED = Words(
+    "Les plages ou le plan ont changé entre-temps (version {version}). Recharge et recommence.",
+    "Windows or plan have changed meanwhile (version {version}). Reload and try again.",
+)
+
+
+def changed_since(schedule: Schedule, version: int | None) -> Refusal | None:
+    """The conflict where somebody has set windows or plan since that version of them."""
+    if version is None or version == schedule.version:
+        return None
+    return Refusal("version_conflict", {"version": schedule.version}, words=CHANGED)
+
+
 @dataclass(frozen=True, slots=True)
 class SetPlan:
-    """A plan in place of the one before; no steps take it back. Applied steps that stand in it stay applied."""
+    """A plan in place of the one before; no steps take it back. Applied steps that stand in it stay applied.
+    `version` is the schedule's that the caller saw; None: whatever stands."""
 
     steps: tuple[Step, ...]
     reason: str
     actor: str
+    version: int | None = None
 
     def decide(self, state: State, now: int) -> tuple[Step, ...] | Refusal:
         """The plan as it is kept, by time."""
+        if (stale := changed_since(state.schedule, self.version)) is not None:
+            return stale
         known = {(step.at, step.max_bots, step.confirm_within): step for step in state.plan if step.status != "planned"}
         kept: list[Step] = []
         for step in sorted(self.steps, key=lambda one: one.at):
@@ -39,6 +57,7 @@ class SetPlan:
             kept.append(before or step)
         if tuple(kept) != state.plan:
             state.set_plan(tuple(kept))
+            state.set_schedule(replace(state.schedule, version=state.schedule.version + 1))
             detail = {"steps": [[step.at, step.max_bots] for step in kept]}
             state.audit(AuditEntry(now, self.actor, "plan", f"{len(kept)} steps", self.reason, detail))
         return tuple(kept)

@@ -15,7 +15,7 @@ from limiter.rules.incidents import record
 from limiter.rules.limits import Limits, Setting
 from limiter.rules.records import AuditEntry
 from limiter.rules.refusals import Refusal
-from limiter.rules.schedule import MAX, Probation, Schedule
+from limiter.rules.schedule import MAX, Probation
 from limiter.rules.state import State
 from limiter.units import MINUTE_MS
 
@@ -96,7 +96,7 @@ def _take_back(
     if opened is not None and MAX in probation.back:
         base = opened.base if probation.base is None else probation.base
         opened = replace(opened, base=base, by_hand=settings[MAX].source != "window")
-    state.set_schedule(Schedule(state.schedule.windows, opened, None))
+    state.set_schedule(replace(state.schedule, open=opened, probation=None))
     _forget(state)
     kind = "tripped" if tripped else "unconfirmed"
     facts: dict[str, Any] = {"held_by": [guard.as_facts() for guard in tripped]} if tripped else {}

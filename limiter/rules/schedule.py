@@ -65,11 +65,13 @@ class Probation:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All windows, first come first; the open one; the probation."""
+    """All windows, first come first; the open one; the probation. `version` grows with each set of windows or steps
+    of the plan that somebody puts in place of those before."""
 
     windows: tuple[PeakWindow, ...] = ()
     open: OpenWindow | None = None
     probation: Probation | None = None
+    version: int = 0
 
     @property
     def cap_on_probation(self) -> bool:
@@ -98,7 +100,7 @@ def after_change(
         base_before = schedule.open.base if schedule.open is not None and opened is not None else None
         ends_at = now + 1000 * confirm_within
         probation = Probation(before.version + 1, ends_at, before.version, moved, raised, base_before)
-    return Schedule(schedule.windows, opened, probation)
+    return replace(schedule, open=opened, probation=probation)
 
 
 # -- the wall clock

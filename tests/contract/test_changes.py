@@ -323,6 +323,24 @@ def test_two_admins_do_not_overwrite_each_other(limiter: Start) -> None:
     assert one.limits(new_user())["MAX_TRADES_PER_DAY"] == 100
 
 
+def test_of_two_who_set_windows_or_plan_at_once_the_second_hears_of_it(limiter: Start) -> None:
+    one = limiter()
+    at_night = window(**{"from": "03:00", "to": "03:01"})
+    step = {"at": "2099-01-01T00:00:00Z", "MAX_CONCURRENT_BOTS": 1}
+    for path, field, item in (("/api/admin/windows", "windows", at_night), ("/api/admin/plan", "steps", step)):
+        bodies: list[dict[str, Any]] = [{field: [item]}, {field: []}]
+        seen = granted(one.admin("GET", path))["version"]
+        first, second = (one.admin("PUT", path, body | {"reason": "test", "version": seen}) for body in bodies)
+        assert granted(first)["version"] == seen + 1
+        problem = refused(second, 409, "version_conflict")
+        assert problem["version"] == seen + 1 and "le plan ont changé" in problem["detail"]
+        one.restart(kill=True)
+        assert granted(one.admin("GET", path)) == granted(first)
+        assert granted(one.admin("PUT", path, bodies[1] | {"reason": "test"}))["version"] == seen + 2, (
+            "without: as ever"
+        )
+
+
 # -- probation and windows -------------------------------------------------------------------------------------------
 def test_a_change_on_probation_is_told_confirmed_and_kept_over_a_kill(limiter: Start) -> None:
     one = limiter()
@@ -363,7 +381,9 @@ def window(**fields: Any) -> dict[str, Any]:
 
 def test_a_window_gives_the_limit_while_it_is_open(limiter: Start) -> None:
     one, path = limiter(), "/api/admin/windows"
-    assert granted(one.admin("GET", path)) == {"success": True, "windows": [], "zone": "UTC", "open": None}
+    assert granted(one.admin("GET", path)) == {
+        "success": True, "windows": [], "zone": "UTC", "open": None, "version": 0,
+    }  # fmt: skip
     peak = window(MAX_CONCURRENT_BOTS=1)
     body = granted(one.admin("PUT", path, {"windows": [peak], "reason": "test"}))
     assert body["windows"] == [peak]

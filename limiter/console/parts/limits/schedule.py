@@ -74,7 +74,7 @@ def one(sign_in: SignIn, schedule: Schedule, place: int, window: PeakWindow) -> 
                     key=f"window-remove-{place}",
                     type="primary",
                     on_click=send,
-                    args=(sign_in, left, f"window-reason-{place}"),
+                    args=(sign_in, left, schedule.version, f"window-reason-{place}"),
                 )
 
 
@@ -96,10 +96,10 @@ def form(sign_in: SignIn, schedule: Schedule) -> None:
             st.time_input(t("To"), time(22), step=900, key="window-to", width=140)
             st.number_input(MAX, 0, 1_000_000, 200, key="window-bots", width=180)
         reason_field("window-reason")
-        st.button(t("Add the window"), type="primary", key="window-add", on_click=add, args=(sign_in, schedule.windows))
+        st.button(t("Add the window"), type="primary", key="window-add", on_click=add, args=(sign_in, schedule))
 
 
-def add(sign_in: SignIn, windows: Sequence[PeakWindow]) -> None:
+def add(sign_in: SignIn, schedule: Schedule) -> None:
     """Put it before the others: what somebody adds is meant to hold."""
     typed = st.session_state
     chosen = tuple(sorted(typed["window-days"], key=DAYS.index))
@@ -107,11 +107,11 @@ def add(sign_in: SignIn, windows: Sequence[PeakWindow]) -> None:
         receipt(t("Choose at least one day."), good=False)
         return
     new = PeakWindow(chosen, typed["window-from"], typed["window-to"], int(typed["window-bots"]))
-    send(sign_in, [new, *windows], "window-reason")
+    send(sign_in, [new, *schedule.windows], schedule.version, "window-reason")
 
 
-def send(sign_in: SignIn, windows: Sequence[PeakWindow], reason_key: str) -> None:
-    """Replace the windows."""
+def send(sign_in: SignIn, windows: Sequence[PeakWindow], version: int, reason_key: str) -> None:
+    """Replace the windows, unless somebody else has since they were drawn."""
     body = [
         {
             "days": list(one.days),
@@ -122,4 +122,4 @@ def send(sign_in: SignIn, windows: Sequence[PeakWindow], reason_key: str) -> Non
         for one in windows
     ]
     count = tn("{n} window in place.", "{n} windows in place.", len(body))
-    act(lambda why: data.admin(sign_in).set_windows(body, why), reason_key, count)
+    act(lambda why: data.admin(sign_in).set_windows(body, why, version=version), reason_key, count)
