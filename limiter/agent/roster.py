@@ -12,18 +12,17 @@ from contextlib import suppress
 from typing import Any
 
 from limiter.agent import cgroups, processes
+from limiter.agent.adopting import living, refuse_what_is_no_bot, tree
+from limiter.agent.asking import entry_of, given_back, taken, undone
 from limiter.agent.book import Book, Entry
 from limiter.agent.bot import Bot
-from limiter.agent.limiter_api import Answer, Channel, Refused
+from limiter.agent.limiter_api import Channel, Refused
 from limiter.agent.line import Line
 from limiter.agent.members import Look, Members, Watcher, now_in_ticks
 from limiter.agent.message import Fields
 from limiter.agent.pacing import Pacing
 from limiter.agent.run import NETWORK
-from limiter.agent.words import REFUSED, WRONG_COMMAND_LINE, Unable, text, waiting
-from limiter.calling import GONE, delays
-from limiter.calling.start import SlotRequest
-from limiter.processes import identity
+from limiter.agent.words import REFUSED, Unable, text
 
 YOUNG_SECONDS = 10.0
 LOOK_SECONDS, LOOK_AT_THE_YOUNG_SECONDS, LOOK_BESIDE_GROUPS_SECONDS = 1.0, 0.25, 5.0
@@ -56,27 +55,24 @@ class Roster:
         adopted, language = "pid" in question, question.get("language", "")
         if adopted:
             pid = int(question["pid"])
-        process = processes.read(pid)
-        if process is None or not process.lives:
-            told = text(fr=f"Aucun processus {pid}.", en=f"There is no process {pid}.", language=language)
-            raise Unable(WRONG_COMMAND_LINE, told)
+        process = living(pid, language)
         if adopted:
-            self._may_be_adopted(process, language)
+            refuse_what_is_no_bot(process, {pid for bot in self.bots.values() for pid in bot.members.pids()}, language)
         network = {name: question[name] for name in NETWORK if name in question}
         line = self.line(question["url"], question["key"], network, language)
-        asking = asyncio.create_task(self._taken(line, question, pid))
+        asking = asyncio.create_task(taken(line, question, pid))
         try:
             answer, asked_at = await asyncio.shield(asking)
         except asyncio.CancelledError:  # `run` was ended while it waited: what was on its way is given back
-            self.background(self._undo(line, asking))
+            self.background(undone(line, asking))
             raise
-        entry = _entry(question, answer["session"], network, process, asked_at)
+        entry = entry_of(question, answer["session"], network, process, asked_at)
         entry.since = 0 if adopted else now_in_ticks()
         try:
             bot = self._hold(entry, line, make=True)
             self._book.write(entry)
         except OSError as error:
-            self.background(self._stopped(line, entry.session_id, time.monotonic() + entry.lease_seconds))
+            self.background(given_back(line, entry.session_id, time.monotonic() + entry.lease_seconds))
             told = text(
                 fr="Le registre de l'agent ne peut pas être écrit",
                 en="The agent's book cannot be written",
@@ -88,67 +84,8 @@ class Roster:
             await self.pacing.turn(bot.members.cpu_seconds)
         return self._admitted(bot)
 
-    def _may_be_adopted(self, process: processes.Process, language: str) -> None:
-        """Raises Unable."""
-        pid, held = process.pid, {pid for bot in self.bots.values() for pid in bot.members.pids()}
-        if pid == 1:
-            told = text(
-                fr="Le processus 1 est le premier de sa machine ou de son conteneur : il ne pourrait pas être arrêté.",
-                en="Process 1 is the first of its machine or container: it could not be ended.",
-                language=language,
-            )
-        elif pid in held:
-            told = text(
-                fr=f"Le processus {pid} a déjà une place.",
-                en=f"Process {pid} has a slot already.",
-                language=language,
-            )
-        elif os.getpid() in _tree(pid):  # our guardian, ourselves
-            told = text(
-                fr=f"Du processus {pid} descend l'agent lui-même : ce n'est pas un bot.",
-                en=f"The agent itself descends from process {pid}: it is no bot.",
-                language=language,
-            )
-        elif not _may_be_signalled(process):
-            told = text(
-                fr=f"Le processus {pid} est à quelqu'un d'autre : il ne pourrait pas être arrêté.",
-                en=f"Process {pid} is somebody else's: it could not be ended.",
-                language=language,
-            )
-        else:
-            return
-        raise Unable(WRONG_COMMAND_LINE, told)
-
     def _admitted(self, bot: Bot) -> Fields:
         return {"session_id": bot.entry.session_id, "public_id": bot.entry.public_id}
-
-    async def _taken(self, line: Line, question: Fields, pid: int) -> tuple[Answer, float]:
-        """The answer to a start, and since when its lease may run. Raises Refused."""
-        options = {"again": question["again"], "language": question.get("language", "")}
-        clock, process = time.monotonic, {"process": known} if (known := identity(pid)) else {}
-        request = SlotRequest(
-            question["user"], question.get("bot"), process, wait_seconds=float(question["wait"]), now=clock()
-        )
-        while True:
-            timeout = request.attempt(clock())
-            try:
-                answer = await line.call("/api/bots/start", request.body, timeout=timeout, **options)
-                return answer, request.held_since(float(answer["session"]["lease_seconds"]))
-            except Refused as refused:
-                pause = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
-                if pause is None:
-                    raise
-            if request.place:
-                question["told"] = waiting(*request.place, options["language"] or None)
-            await asyncio.sleep(pause)
-
-    async def _undo(self, line: Line, asking: "asyncio.Task[tuple[Answer, float]]") -> None:
-        try:
-            answer, asked_at = await asking
-        except Refused:
-            return
-        session = answer["session"]
-        await self._stopped(line, session["session_id"], asked_at + session["lease_seconds"])
 
     def line(self, url: str, key: str, network: dict[str, str], language: str) -> Line:
         """The line to that limiter. Raises Refused, in that language, where a setting cannot be read."""
@@ -161,7 +98,7 @@ class Roster:
         """The bot of that entry, watched and beaten for."""
         group = cgroups.Cgroup(entry.group) if entry.group else None
         if make and self._groups:
-            pids = [entry.pid] if entry.since else _tree(entry.pid)
+            pids = [entry.pid] if entry.since else tree(entry.pid)
             group = cgroups.made_for(pids, f"{entry.public_id}-{entry.again[:8]}")
             entry.group = group.folder if group else None
         elif group is not None and not group.exists():
@@ -300,22 +237,11 @@ class Roster:
         line = next(line for line in self.lines.values() if bot in line.bots)
         line.remove(bot)
         if not bot.entry.gone:
-            await self._stopped(line, bot.entry.session_id, bot.entry.asked_at + bot.entry.lease_seconds)
+            await given_back(line, bot.entry.session_id, bot.entry.asked_at + bot.entry.lease_seconds)
         bot.members.close()
         del self.bots[bot.entry.again]
         self._book.remove(bot.entry)
         self.log("bot_ended", bot=bot.name, pid=bot.entry.pid, session=bot.entry.public_id)
-
-    async def _stopped(self, line: Line, session_id: str, until: float) -> None:
-        """Tell the limiter of the end; a stop that cannot be told ends with the lease."""
-        for pause in delays():
-            try:
-                await line.call("/api/bots/stop", {"session_id": session_id})
-                return
-            except Refused as refused:
-                if refused.reason in GONE or time.monotonic() > until:
-                    return
-            await asyncio.sleep(pause)
 
     def move_to(self, book: Book) -> None:
         """Write everything into another book. Raises OSError."""
@@ -347,34 +273,3 @@ class Roster:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _tree(pid: int) -> list[int]:
-    """The process and all that descends from it now."""
-    table, found = processes.everything(), [pid]
-    for parent in found:
-        found += [process.pid for process in table.values() if process.parent == parent]
-    return found
-
-
-def _may_be_signalled(process: processes.Process) -> bool:
-    descriptor = processes.opened(process.pid, process.start)
-    if descriptor is None:
-        return False
-    try:
-        return processes.send(descriptor, 0)
-    finally:
-        os.close(descriptor)
-
-
-def _entry(
-    question: Fields, session: Answer, network: dict[str, str], process: processes.Process, asked_at: float
-) -> Entry:
-    return Entry(
-        again=question["again"], session_id=session["session_id"], public_id=session["public_id"],
-        user_id=session["user_id"], bot_id=session["bot_id"], url=question["url"], key=question["key"],
-        network=network, language=question.get("language", ""), lease_seconds=float(session["lease_seconds"]),
-        heartbeat_seconds=float(session["heartbeat_seconds"]), pid=process.pid, start=process.start,
-        command=question.get("command", ""), on_lost=question["on_lost"], asked_at=asked_at, started_at=time.time(),
-        since=0, notice_signal=int(question.get("notice_signal", "0")),
-    )  # fmt: skip

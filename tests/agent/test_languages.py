@@ -8,7 +8,7 @@ from tests.agent.conftest import Bots
 from tests.conftest import ROOT, new_user, wait_until
 
 FOLDER = ROOT / "limiter" / "agent"
-OF_THE_AGENT = ("roster.py", "service.py", "limiter_api.py", "line.py")
+OF_THE_AGENT = ("roster.py", "adopting.py", "asking.py", "service.py", "limiter_api.py", "line.py")
 """Files whose sentences are made in the agent, for somebody who asks it."""
 
 
