@@ -21,7 +21,6 @@ from limiter.console.kit.receipts import receipt
 from limiter.console.kit.words import language, lasting, number, t, verbatim
 from limiter.console.parts import box as carried
 from limiter.console.parts import retention
-from limiter.console.parts.advising import advice_text
 from limiter.rules.capacity import Box
 from limiter.store import read
 from limiter.store.location import sqlite_path
@@ -172,11 +171,11 @@ def vps(advice: AdviceAnswer | None) -> None:
         for size in VPS_SIZES
     ]
     tables.show(sizes)
+    if advice is not None and advice.decision is not None:
+        st.markdown(f"**{advice.decision.what}** · {advice.decision.because}")
     found = advice.advice if advice else []
     if found:
-        st.markdown(
-            "  \n".join(f":material/{'error' if one.strong else 'warning'}: {advice_text(one)}" for one in found)
-        )
+        st.markdown("  \n".join(f":material/{'error' if one.strong else 'warning'}: {one.message}" for one in found))
     elif advice:
         st.caption(t("Nothing speaks for a larger box now."))
 

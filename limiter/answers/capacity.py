@@ -91,9 +91,23 @@ class AdviceRow(Struct):
     message: str
 
 
+class AdviceDecision(Struct):
+    """`larger` or `smaller`: the size of VPS that the measured use asks for (null: none of the guide's is enough), and
+    the bots that it carries; `limit`: this box is enough, and `bots` the limit to set. `sentence` is both texts."""
+
+    kind: Literal["larger", "smaller", "limit"]
+    ram_gb: int | None
+    bots: int | None
+    price_usd_month: int | None
+    what: str
+    because: str
+    sentence: str
+
+
 class AdviceAnswer(Ok):
     detected_ram_gb: float
     counts_as_gb: int | float
     recommended_max_bots: int
     price_usd_month: int | None
     advice: list[AdviceRow]
+    decision: AdviceDecision | None = None

@@ -5,14 +5,13 @@ from dataclasses import astuple
 from limiter import processes
 from limiter.answers import box as s
 from limiter.api.exports import exported
+from limiter.api.measured import measured
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer, iso
-from limiter.jobs.sampler import cores, ram_bytes
 from limiter.rules import box as rules
-from limiter.rules.box import Bot, Machine, Spread
+from limiter.rules.box import Spread
 from limiter.rules.words import Words
-from limiter.store import read
-from limiter.units import GIB, MIB
+from limiter.units import MIB
 
 OLD_SECONDS = 5.0  # strangers are looked for again where the last look is older
 NO_PATTERN = Words(
@@ -28,18 +27,10 @@ HIDDEN = Words(
 
 async def box(call: Call) -> Answer:
     """What this box carries of the bots that run on it, what they cost, and the bots without a slot."""
-    services, now = call.services, call.now()
-    state = services.committer.state
-    bots = [
-        Bot(session.memory_bytes, session.cpu_percent, session.start_cpu_seconds)
-        for session in state.sessions.values()
-        if state.holds(session, now)
-    ]
+    services = call.services
     if services.strangers is not None:
         await services.strangers.refresh(OLD_SECONDS)
-    ram = int(services.box.detected_ram_gb * GIB)
-    machine = Machine(ram, ram_bytes()[1], cores(), await call.read(read.history.cpu_of_a_day, now))
-    found = rules.figures(machine, bots)
+    found = await measured(call)
     size = services.box
     answer = s.BoxAnswer(
         ram_mb=round(found.ram_mb, 1),

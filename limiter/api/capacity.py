@@ -4,15 +4,19 @@ import time
 from functools import lru_cache
 
 from limiter.answers import capacity as s
+from limiter.api.measured import measured
 from limiter.http.call import Call
 from limiter.http.wire import Answer, iso, ok
-from limiter.rules.capacity import Capacity, advise
-from limiter.rules.guards import check
+from limiter.rules.advice import BotCost, Decision, Use, advise, decide
+from limiter.rules.capacity import Capacity
+from limiter.rules.guards import check, fed
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.words import told
 from limiter.store import read
+from limiter.units import DAY_MS
 
 TOP_USERS = 10
+AHEAD_MS = 28 * DAY_MS  # launch steps and windows that a smaller box would have to carry
 
 
 @lru_cache(maxsize=8)  # the answers of a batch have the same
@@ -68,14 +72,40 @@ async def stats(call: Call) -> Answer:
 
 
 async def advice(call: Call) -> Answer:
-    """What the box carries, and whether to take a bigger one."""
-    services, now = call.services, call.now()
+    """What the box carries, and which box the measured use asks for."""
+    services, now, language = call.services, call.now(), call.language
+    state, box = services.committer.state, services.box
     cpu, ram = services.sampler.mean(300)
-    bots = services.committer.state.capacity(now).current
-    found = advise(services.box, bots, cpu, ram, await call.read(read.history.busy_days, now))
-    box = services.box
-    rows = [s.AdviceRow(**one.as_dict()) for one in found]
+    days = await call.read(read.history.days_of_use, now)
+    lag = await call.read(read.history.lag, now, fed=fed(state.last_token_at, now))
+    figures = await measured(call)
+    memory = figures.memory_mb
+    use = Use(
+        box=box,
+        limit=state.limits.whole("MAX_CONCURRENT_BOTS"),
+        bots=state.capacity(now).current,
+        cpu=cpu,
+        ram=ram,
+        busy_days=await call.read(read.history.busy_days, now),
+        days=days,
+        lag=lag,
+        cost=None if memory is None else BotCost(memory.mean, figures.rest_mb or 0.0, figures.measured_bots),
+        planned=max((limit for _, limit, _ in state.outlook().changes(now, now + AHEAD_MS)), default=0),
+    )
+    reasons = advise(use)
+    found = decide(use, reasons)
     answer = s.AdviceAnswer(
-        round(box.detected_ram_gb, 2), box.counts_as_gb, box.recommended_max_bots, box.price_usd_month, rows
+        round(box.detected_ram_gb, 2),
+        box.counts_as_gb,
+        box.recommended_max_bots,
+        box.price_usd_month,
+        [s.AdviceRow(one.name, one.strong, one.value, one.threshold, one.message.told(language)) for one in reasons],
+        _decision(found, language) if found is not None else None,
     )
     return ok(answer)
+
+
+def _decision(found: Decision, language: str) -> s.AdviceDecision:
+    ram, price = (found.size.ram_gb, found.size.price_usd_month) if found.size is not None else (None, None)
+    said = (words.told(language) for words in (found.what, found.why, found.sentence))
+    return s.AdviceDecision(found.kind, ram, found.bots, price, *said)

@@ -88,8 +88,10 @@ def show_advice(answer: "AdviceAnswer") -> str:
         + (f", about {usd} USD a month." if usd is not None else "."),
     )
     soon = {False: told(fr="Bientôt : ", en="Soon: "), True: told(fr="Maintenant : ", en="Now: ")}
-    nothing = told(fr="Rien n'appelle une machine plus grande.", en="Nothing speaks for a larger machine.")
-    return "\n".join([first, *([soon[one.strong] + one.message for one in answer.advice] or [nothing])])
+    nothing = told(fr="Rien n'appelle une autre machine.", en="Nothing speaks for another machine.")
+    decided = [answer.decision.sentence] if answer.decision is not None else []
+    reasons = [soon[one.strong] + one.message for one in answer.advice]
+    return "\n".join([first, *decided, *(reasons or ([] if decided else [nothing]))])
 
 
 @command()

@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median, quantiles, stdev
 from typing import Literal
 
-from limiter.rules.capacity import CPU_ADVICE_PERCENT, Box
+from limiter.rules.advice import CPU_ADVICE_PERCENT
+from limiter.rules.capacity import Box
 from limiter.rules.words import Words
 from limiter.system_limits import VPS_SIZES, Vps
 from limiter.units import MIB

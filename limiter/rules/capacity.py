@@ -1,4 +1,4 @@
-"""Occupancy → percent, status, free slots; what a VPS of a size carries; when to scale up.
+"""Occupancy → percent, status, free slots; what a VPS of a size carries.
 
 Statuses come from exact integer arithmetic: LOW below 50 %, HEALTHY from 50, WARNING from 80, FULL from 100.
 """
@@ -81,43 +81,3 @@ class Box:
     def price_usd_month(self) -> int | None:
         """US dollars a month for the size; None below the smallest."""
         return next((size.price_usd_month for size in VPS_SIZES if size.ram_gb == self.counts_as_gb), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """One reason to take a bigger box; `strong` where waiting is a risk."""
-
-    name: str
-    strong: bool
-    value: float
-    threshold: float
-    message: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields of the contract."""
-        return {name: getattr(self, name) for name in ("name", "strong", "value", "threshold", "message")}
-
-
-CPU_ADVICE_PERCENT = 70
-RAM_ADVICE_PERCENT = 80
-BUSY_DAYS = 3  # of the last 7
-BUSY_SHARE_PERCENT = 5  # of a day's minutes at 80 % of the limit or more
-
-
-def advise(box: Box, bots: int, cpu_5m: float | None, ram_5m: float | None, busy_days: int) -> list[Advice]:
-    """When to scale up: CPU or RAM of the last 5 minutes, days often at 80 %, bots far over what the box carries."""
-    found = []
-    if cpu_5m is not None and cpu_5m > CPU_ADVICE_PERCENT:
-        found.append(Advice("cpu", False, cpu_5m, CPU_ADVICE_PERCENT, f"CPU {cpu_5m:.0f} % > {CPU_ADVICE_PERCENT} %"))
-    if ram_5m is not None and ram_5m > RAM_ADVICE_PERCENT:
-        found.append(Advice("ram", False, ram_5m, RAM_ADVICE_PERCENT, f"RAM {ram_5m:.0f} % > {RAM_ADVICE_PERCENT} %"))
-    if busy_days >= BUSY_DAYS:
-        message = (
-            f"80 % of the limit or more in {BUSY_SHARE_PERCENT} % of the minutes of {busy_days} of the last 7 days"
-        )
-        found.append(Advice("occupancy", False, busy_days, BUSY_DAYS, message))
-    recommended = box.recommended_max_bots
-    if 100 * bots >= 120 * recommended:
-        message = f"{bots} bots on a box that carries {recommended} comfortably"
-        found.append(Advice("box", True, bots, recommended * 1.2, message))
-    return found

@@ -87,10 +87,14 @@ def _above(name: str, value: float | None, threshold: float) -> Guard:
     return Guard(name, round(value, 1), threshold, held=value > threshold)  # before it is rounded for the eye
 
 
+def fed(last_token_at: int | None, now: int) -> bool:
+    """Whether there is a feed at all: tokens came in the last 24 h."""
+    return last_token_at is not None and now - last_token_at <= FEED_SEEN_MS
+
+
 def _feed(readings: Readings, now: int) -> Guard:
     name, tokens, threshold = "feed_lag", readings.tokens_per_minute, FEED_TOKENS_PER_MINUTE
-    seen = readings.last_token_at is not None and now - readings.last_token_at <= FEED_SEEN_MS
-    if not seen or not readings.bots:
+    if not fed(readings.last_token_at, now) or not readings.bots:
         return Guard(name, None, threshold, False)
     return Guard(name, tokens, threshold, held=tokens < threshold)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.rules.capacity import Box, Capacity, advise
+from limiter.rules.capacity import Box, Capacity
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,3 @@ def test_detected_ram_counts_as_a_size_from_90_percent_of_it(
 ) -> None:
     box = Box(detected)
     assert (box.counts_as_gb, box.recommended_max_bots, box.price_usd_month) == (counts_as, bots, price)
-
-
-def test_nothing_is_advised_at_every_threshold_but_the_strong_one() -> None:
-    assert advise(Box(4), bots=179, cpu_5m=70.0, ram_5m=80.0, busy_days=2) == []
-    assert advise(Box(4), bots=0, cpu_5m=None, ram_5m=None, busy_days=0) == []
-
-
-def test_each_advice() -> None:
-    found = advise(Box(4), bots=180, cpu_5m=70.1, ram_5m=80.1, busy_days=3)
-    assert [(one.name, one.strong, one.value, one.threshold) for one in found] == [
-        ("cpu", False, 70.1, 70),
-        ("ram", False, 80.1, 80),
-        ("occupancy", False, 3, 3),
-        ("box", True, 180, 180),
-    ]
-    assert found[0].as_dict().keys() == {"name", "strong", "value", "threshold", "message"}

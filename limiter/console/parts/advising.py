@@ -8,14 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-from limiter.answers.capacity import AdviceAnswer, AdviceRow, StatsAnswer
+from limiter.answers.capacity import StatsAnswer
 from limiter.client import Refused
 from limiter.console import data
-from limiter.console.kit.words import language, number, percent, t
+from limiter.console.kit.words import language, percent, t
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.system_limits import VPS_SIZES
 
 DAYS = 7
+LAGS = {"decision_lag", "feed_lag"}
+PRESSING = {"cpu", "ram", "decision_lag"}  # reasons for a larger box that bots feel now
 LIKELY = 0.5  # the chance from which on the forecast is told
 SHOWN_AS_ALERTS = (
     "snapshots", "disk", "clock", "backup", "count", "integrity", "audit", "database", "decisions", "accepting",
@@ -46,10 +47,13 @@ def advising(sign_in: SignIn, stats: StatsAnswer) -> list[tuple[str, str, str, b
         for name, check in health.checks.items()
         if not check.ok and name not in SHOWN_AS_ALERTS and (text := check_text(name))
     ]
-    if advice.advice:
-        now = any(one.strong or one.name in ("cpu", "ram") for one in advice.advice)  # out of breath, or far too small
-        found.append((f":material/memory: {decision(advice)}", "settings.py", t("See the advice"), now))
-    if slow := [guard for guard in stats.guards if guard.held and guard.name in ("decision_lag", "feed_lag")]:
+    named = {one.name for one in advice.advice}
+    if (decided := advice.decision) is not None:
+        text = f":material/memory: **{decided.what}** · {decided.because}"
+        now = any(one.strong or one.name in PRESSING for one in advice.advice)
+        place = "limits.py" if decided.kind == "limit" else "settings.py"
+        found.append((text, place, t("Open Limits") if decided.kind == "limit" else t("See the advice"), now))
+    if slow := [guard for guard in stats.guards if guard.held and guard.name in LAGS - named]:
         said = " · ".join(guard.message for guard in slow)
         if stats.capacity.status != "FULL":
             said = t("Slow although not full: {why} (last minute)", why=said)
@@ -63,30 +67,6 @@ def advising(sign_in: SignIn, stats: StatsAnswer) -> list[tuple[str, str, str, b
         )
         found.append((f":material/trending_up: {text}", "sizing.py", t("See the forecast"), False))
     return found
-
-
-def decision(advice: AdviceAnswer) -> str:
-    """What to take, what it costs, and why, with the figures."""
-    why = " · ".join(advice_text(one) for one in advice.advice)
-    larger = next((size for size in VPS_SIZES if size.ram_gb > advice.counts_as_gb), None)
-    if larger is None:
-        return t("**A larger machine**: because {why}", why=why)
-    return t(
-        "**{ram} GB, {bots} bots, ${price} a month**: because {why}",
-        ram=number(larger.ram_gb), bots=number(larger.bots), price=number(larger.price_usd_month), why=why,
-    )  # fmt: skip
-
-
-def advice_text(advice: AdviceRow) -> str:
-    """One reason to take a bigger box."""
-    found, bound = number(advice.value), number(advice.threshold)
-    texts = {
-        "cpu": t("CPU {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
-        "ram": t("RAM {n}% over 5 minutes, above {bound}%", n=found, bound=bound),
-        "occupancy": t("often at 80% of the limit or more on {n} of the last 7 days", n=found),
-        "box": t("{n} bots, 120% or more of what this box carries comfortably", n=found),
-    }
-    return texts.get(advice.name, str(advice.message))
 
 
 def check_text(name: str) -> str:

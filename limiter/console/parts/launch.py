@@ -7,7 +7,6 @@ from limiter.answers.capacity import AdviceAnswer, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import number, percent, t, tn
-from limiter.console.parts.advising import advice_text
 from limiter.console.view import DAY
 from limiter.drills import report
 from limiter.rules.limits import Limits
@@ -167,7 +166,7 @@ def after(limits: Limits, advice: AdviceAnswer | None) -> Sequence[Item]:
         Item(
             t("Scale up if often above 80%"),
             not reasons if advice else None,
-            " · ".join(advice_text(one) for one in reasons) or t("nothing speaks for a larger box now"),
+            " · ".join(one.message for one in reasons) or t("nothing speaks for a larger box now"),
             "settings.py",
         ),
         Item(

@@ -25,11 +25,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, case, func, literal, select
 
+from limiter.rules.advice import DayOfUse, Lag
+from limiter.rules.guards import DECISION_P99_MS, FEED_TOKENS_PER_MINUTE
 from limiter.store import schema
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
-from limiter.units import DAY_MS, MIB
+from limiter.units import DAY_MS, HOUR_MS, MIB
 
 POINTS = 600  # of a series; beyond about 2 000 marks a browser draws slowly and readers of screens lose them
 MAX_BUCKETS = 1000
@@ -270,6 +272,37 @@ def last_token(tx: Connection) -> int | None:
     """When tokens last came, to the minute."""
     newest = select(shots.at).where(shots.step == MINUTE_STEP, shots.tokens > 0).order_by(shots.at.desc()).limit(1)
     return tx.execute(newest).scalar()
+
+
+def days_of_use(tx: Connection, now: int) -> list[DayOfUse]:
+    """The last 7 days, the latest first, as far as something is known of them."""
+    number = ((now - shots.at) // DAY_MS).label("number")
+    query = (
+        select(
+            func.max(shots.bots_max),
+            func.max(shots.cpu_sum / func.nullif(shots.cpu_n, 0)),
+            func.max(shots.ram_sum / func.nullif(shots.ram_n, 0)),
+            func.sum(shots.low_ms + shots.healthy_ms + shots.warning_ms + shots.full_ms),
+        )
+        .where(shots.step == HOUR_STEP, shots.at > now - 7 * DAY_MS)
+        .group_by(number)
+        .order_by(number)
+    )
+    return [DayOfUse(bots, cpu, ram, int(ms) / DAY_MS) for bots, cpu, ram, ms in tx.execute(query)]
+
+
+def lag(tx: Connection, now: int, fed: bool) -> Lag:
+    """Of the last 60 whole minutes those that were slow and not full; by the feed only where there is one."""
+    end = now - now % (MINUTE_STEP * 1000)
+    slow, flat = shots.p99_max > DECISION_P99_MS, shots.tokens < FEED_TOKENS_PER_MINUTE
+    whole = shots.n >= MINUTE_STEP // RAW_STEP - 1  # in half a minute half as many tokens come
+    flat = flat & whole & (shots.bots_min > 0) & (literal(fed))
+    query = select(
+        func.count(case((slow, 1))), func.max(case((slow, shots.p99_max))), func.count(case((flat, 1))),
+        func.max(case((slow | flat, shots.bots_max))),
+    ).where(shots.step == MINUTE_STEP, shots.at >= end - HOUR_MS, shots.at < end, shots.full_ms == 0)  # fmt: skip
+    decisions, p99, feed, bots = tx.execute(query).one()
+    return Lag(decisions, p99 or 0.0, feed, bots or 0)
 
 
 def busy_days(tx: Connection, now: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from limiter.rules.advice import Lag
 from limiter.rules.capacity import Capacity
 from limiter.rules.limits import defaults
 from limiter.rules.records import Drain
@@ -180,3 +181,46 @@ def test_who_waits_a_drain_and_how_many_have_left(database: tuple[Engine, Engine
         tx.execute(schema.fleet.update(), {"drain_since": START, "drain_stop_at": None, "drain_reason": "reboot"})
     with reading(reader) as tx:
         assert read.limits.drain(tx) == Drain(START, None, "reboot")
+
+
+def test_the_week_that_advice_is_given_on(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    now = START + 7 * 24 * HOUR
+    with writer.begin() as tx:
+        for hour in range(7 * 24):
+            snapshot(tx, 3600, START + hour * HOUR, 30 + hour % 24, n=720)
+        heavy = schema.snapshots.c.at == START + 30 * HOUR
+        ram = {"ram_n": 720, "ram_sum": 720 * 81.0, "cpu_sum": 720 * 93.0}
+        tx.execute(schema.snapshots.update().where(heavy).values(**ram))
+    with reading(reader) as tx:
+        days = read.history.days_of_use(tx, now)
+        assert [day.bots for day in days] == [53] * 7
+        assert {round(day.known, 3) for day in days} <= {1.0, 0.958}  # the window's first instant is not in it
+        assert [day.cpu for day in days] == [40.0] * 5 + [93.0] + [40.0]
+        assert [day.ram for day in days] == [None] * 5 + [81.0] + [None]
+        assert read.history.days_of_use(tx, now + 8 * 24 * HOUR) == []
+
+
+def test_minutes_that_were_slow_and_not_full(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    now = START + 2 * HOUR + 30_000
+    with writer.begin() as tx:
+        for minute in range(-70, 1):  # the last one runs
+            snapshot(tx, 60, START + 2 * HOUR + minute * MINUTE, 100, limit=200, n=12)
+        tx.execute(schema.snapshots.update().values(tokens=390))
+
+        def change(minute: int, **values: Any) -> None:
+            at = schema.snapshots.c.at == START + 2 * HOUR + minute * MINUTE
+            tx.execute(schema.snapshots.update().where(at).values(**values))
+
+        for minute in (-70, -61, -60, -30, -1, 0):
+            change(minute, p99_max=251.0 + minute, tokens=4)
+        change(-30, p99_max=900.0, bots_max=120)
+        change(-29, p99_max=950.0, full_ms=1)  # full: no wonder
+        change(-28, tokens=0, n=5)  # the limiter had just started
+        change(-27, tokens=0, bots_min=0)
+        change(-26, tokens=5)
+    with reading(reader) as tx:
+        assert read.history.lag(tx, now, fed=True) == Lag(1, 900.0, 3, 120)
+        assert read.history.lag(tx, now, fed=False) == Lag(1, 900.0, 0, 120)
+        assert read.history.lag(tx, now + 5 * HOUR, fed=True) == Lag()

@@ -1,0 +1,20 @@
+"""What the bots that run were measured to cost, and how many the box carries: for the answers that tell of it."""
+
+from limiter.http.call import Call
+from limiter.jobs.sampler import cores, ram_bytes
+from limiter.rules.box import Bot, Figures, Machine, figures
+from limiter.store import read
+from limiter.units import GIB
+
+
+async def measured(call: Call) -> Figures:
+    """The figures of this box with the bots that hold a slot now."""
+    services, now = call.services, call.now()
+    state = services.committer.state
+    bots = [
+        Bot(session.memory_bytes, session.cpu_percent, session.start_cpu_seconds)
+        for session in state.sessions.values()
+        if state.holds(session, now)
+    ]
+    cpu = await call.read(read.history.cpu_of_a_day, now)
+    return figures(Machine(int(services.box.detected_ram_gb * GIB), ram_bytes()[1], cores(), cpu), bots)
