@@ -17,7 +17,7 @@ TOLD_SECONDS = 600.0  # a step that was followed is told for so long
 
 class Clock:
     """UTC milliseconds that go on with monotonic time, and follow the wall clock where that was moved: with `step`,
-    and not before it has settled. Whoever counts a duration in it has to move with the step too (State.shift)."""
+    and not before it has settled. Whoever counts a duration in it has to move with the step too (clock_step.py)."""
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wall, self._monotonic = wall, monotonic

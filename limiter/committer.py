@@ -33,6 +33,7 @@ from sqlalchemy.exc import (
 from limiter.clock import Clock
 from limiter.events import EventLog
 from limiter.onethread import OneThread
+from limiter.rules.clock_step import shift
 from limiter.rules.incidents import watch
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import RefusalRecord
@@ -198,7 +199,7 @@ class Committer:
 
     def _shift(self, by: int, now: int) -> None:
         log.warning("clock_followed by=%+.1fs: the wall clock was moved", by / 1000)
-        self.state.shift(by, now - by)
+        shift(self.state, by, now - by)
         self.writer.read_day(self.state, now)
 
     async def _prepare(self, requests: list[Request], now: int) -> int:

@@ -49,6 +49,7 @@ from limiter.rules.changes import Write
 from limiter.rules.records import Key
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import ReminderPolicy
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Reap
 from limiter.rules.state import State
 from limiter.store import read
@@ -393,7 +394,7 @@ def _log_start(config: Config, committer: Committer, host: str, port: int) -> No
             )
     if not state.channels:
         log.warning("no_alert_channel: LIMITER_ALERT_URLS is not set, so nobody is told when the server is full")
-    held = state.capacity(committer.clock.now())
+    held = capacity(state, committer.clock.now())
     log.info(
         "serving url=%s bots=%d/%d limits_version=%d zone=%s",
         web_address(host, port), held.current, held.maximum, state.limits.version, config.timezone,

@@ -21,6 +21,7 @@ from limiter.rules.limits import defaults
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import Ended, Session
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
@@ -432,7 +433,7 @@ def test_no_lease_ends_in_an_outage_and_everyone_has_a_full_one_after_it(
         for _ in range(4):
             limiter.time.pass_(HOUR)
             await limiter.ask(Reap())
-            assert limiter.state.capacity(limiter.committer.clock.now()).current == 1
+            assert capacity(limiter.state, limiter.committer.clock.now()).current == 1
         release()
         assert reasons(await limiter.ask(asked("u3"), asked("u4"))) == ["ok", "server_full"]
         now = limiter.committer.clock.now()

@@ -17,6 +17,7 @@ from limiter.rules.headlines import Reader, headline
 from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.records import Delivery, Incident
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Reap
 from limiter.store import read
 
@@ -64,7 +65,7 @@ def _rows(
 
 def _reader(call: Call) -> Reader:
     state, now = call.services.committer.state, call.now()
-    return Reader(call.language, state.zone, now, state.capacity(now))
+    return Reader(call.language, state.zone, now, capacity(state, now))
 
 
 def _complete(connection: Connection, found: list[Incident], reader: Reader) -> list[s.IncidentRow]:

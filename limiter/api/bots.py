@@ -17,6 +17,7 @@ from limiter.rules.limits import Limits
 from limiter.rules.quotas import SIGNALS, TOKENS, RecordTrade, Take, TradeCounted, Use, uses_of
 from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Start, Stop
 
 
@@ -92,7 +93,7 @@ def _admitted(call: Call, admission: Admission) -> Answer:
         session=session(admission.session),
         limits=_limits(state.limits, admission.session.user_id, now),
         limits_version=state.limits.version,
-        capacity=shown(state.capacity(now)),
+        capacity=shown(capacity(state, now)),
     )
     return ok(answer, 201 if admission.created else 200)
 

@@ -11,6 +11,7 @@ from limiter.rules.advice import BotCost, Decision, Use, advise, decide
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import check, fed
 from limiter.rules.refusals import REFUSALS
+from limiter.rules.room import capacity, queue
 from limiter.rules.words import told
 from limiter.store import read
 from limiter.units import DAY_MS
@@ -29,7 +30,7 @@ def shown(of: Capacity) -> s.Capacity:
 
 async def current(call: Call) -> Answer:
     """The closed capacity object."""
-    return ok(s.CapacityAnswer(shown(call.services.committer.state.capacity(call.now()))))
+    return ok(s.CapacityAnswer(shown(capacity(call.services.committer.state, call.now()))))
 
 
 async def stats(call: Call) -> Answer:
@@ -37,7 +38,7 @@ async def stats(call: Call) -> Answer:
     services, now = call.services, call.now()
     state, latency = services.committer.state, services.committer.latency
     second, today = now // 1000, state.day(now).name
-    held = state.capacity(now)
+    held = capacity(state, now)
     cpu, ram = services.sampler.mean(60)
     p50, p99 = latency.percentile_ms(0.5, 0.99)
     trades = {user: used for (user, day), used in state.trade_days.items() if day == today and used}
@@ -58,7 +59,7 @@ async def stats(call: Call) -> Answer:
             sum(trades.values()),
         ),
         sessions=s.SessionFigures(held.current, len(state.suspects(now)), state.last_hour("ended:lease_expired", now)),
-        queue=s.QueueFigures(len(state.queue(now))),
+        queue=s.QueueFigures(len(queue(state, now))),
         top_users=[s.TopUser(user, state.user_active(user), trades.get(user, 0)) for user in users[:TOP_USERS]],
         decisions=s.Decisions(p50, p99, latency.count),
         guards=[s.Guard(**told(guard.as_dict(), call.language)) for guard in check(services.sampler.readings(), now)],
@@ -83,7 +84,7 @@ async def advice(call: Call) -> Answer:
     use = Use(
         box=box,
         limit=state.limits.whole("MAX_CONCURRENT_BOTS"),
-        bots=state.capacity(now).current,
+        bots=capacity(state, now).current,
         cpu=cpu,
         ram=ram,
         busy_days=await call.read(read.history.busy_days, now),

@@ -11,6 +11,7 @@ from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules.capacity import Status
 from limiter.rules.deliveries import failing_channels
 from limiter.rules.incidents import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
+from limiter.rules.room import capacity
 from limiter.store.location import free_bytes, log_bytes, sqlite_path
 from limiter.units import GIB, MIB
 
@@ -81,7 +82,7 @@ def files(path: Path) -> dict[str, s.Check]:
 async def health(call: Call) -> Answer:
     """For an outside monitor: 503 where no decision can be made, or from `fail_at` percent on where it is asked for."""
     fail_at = call.wanted_number("fail_at", 1, 100)
-    held = call.services.committer.state.capacity(call.now())
+    held = capacity(call.services.committer.state, call.now())
     found, alive = checks(call.services)
     status = "down" if not alive else "ok" if all(check.ok for check in found.values()) else "degraded"
     alert = held.status is Status.FULL or 100 * held.current >= ALERT_PERCENT * held.maximum

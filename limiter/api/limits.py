@@ -21,6 +21,7 @@ from limiter.rules.guards import check, said
 from limiter.rules.limits import Limits
 from limiter.rules.probation import Confirm
 from limiter.rules.refusals import invalid
+from limiter.rules.room import capacity
 from limiter.rules.state import State
 from limiter.rules.words import told
 from limiter.store import read
@@ -129,10 +130,10 @@ async def preview(call: Call) -> Answer:
     state = services.committer.state
     changes = accept(call.body.changes)
     settings = apply(state.limits, changes, call.actor.name, now)
-    held = state.capacity(now)
+    held = capacity(state, now)
     after = copy(state)  # shares all that it holds, and only looks at it
     after.limits = Limits(state.limits.version, settings, state.limits.configured, state.limits.overrides)
-    would = after.capacity(now)
+    would = capacity(after, now)
     instead = replay.takes_the_place(state.schedule, state.limits, settings, changes, now)
     wait = waiting(call)
 

@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer
 from limiter.rules.refusals import REFUSALS
+from limiter.rules.room import capacity, queue
 from limiter.store.location import free_bytes, log_bytes, sqlite_path
 
 
@@ -31,7 +32,7 @@ class _Scrape:
     def collect(self) -> list[Metric]:
         """Every family. No user is a label."""
         services, state = self.services, self.services.committer.state
-        committer, held, costs = services.committer, state.capacity(self.now), state.costs(self.now)
+        committer, held, costs = services.committer, capacity(state, self.now), state.costs(self.now)
         refused = CounterMetricFamily("limiter_refusals", "Refused requests by reason.", labels=["reason"])
         for reason in REFUSALS:
             refused.add_metric([reason.name], state.totals.get(f"refused:{reason.name}", 0))
@@ -64,7 +65,7 @@ class _Scrape:
             "limiter_bots_memory_measured": ("Bots whose heartbeats say their memory.", costs.memory_n),
             "limiter_bots_cpu_cores": ("Cores that the measured bots keep busy, last minute.", costs.cpu_percent / 100),
             "limiter_bots_cpu_measured": ("Bots whose heartbeats say their CPU time.", costs.cpu_n),
-            "limiter_tickets_waiting": ("Users that wait for a slot in turn.", len(state.queue(self.now))),
+            "limiter_tickets_waiting": ("Users that wait for a slot in turn.", len(queue(state, self.now))),
             "limiter_probation_seconds_left": (
                 "Until the change on probation is taken back; 0 where none is.",
                 max(0, trial.ends_at - self.now) / 1000 if trial is not None else 0,

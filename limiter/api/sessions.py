@@ -16,6 +16,7 @@ from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
 from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal, invalid
+from limiter.rules.room import capacity
 from limiter.rules.sessions import ReapSuspects
 from limiter.rules.stops import Chosen, StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import read
@@ -202,5 +203,5 @@ async def cancel_drain(call: Call) -> Answer:
 
 def _drain(call: Call) -> Answer:
     state = call.services.committer.state
-    of, left = state.drain, state.capacity(call.now()).current
+    of, left = state.drain, capacity(state, call.now()).current
     return ok(s.DrainAnswer(None if of is None else s.Drain(str(iso(of.since)), iso(of.stop_at), left, of.reason)))

@@ -15,6 +15,7 @@ from limiter.rules import sizing
 from limiter.rules import usage as rules
 from limiter.rules.limits import Limits
 from limiter.rules.records import KeptRefusal
+from limiter.rules.room import capacity
 from limiter.store import read
 from limiter.units import DAY_MS, HOUR_MS
 
@@ -42,7 +43,7 @@ async def who(call: Call) -> Answer:
     trades = {one.user_id: one.trades for one in traded}
     used.append(_used("trades", "day", sum(trades.values()), trades, state.limits, now))
     closing = sorted((one for one in traded if one.closing), key=lambda one: (-one.closing, one.user_id))
-    held, told = state.capacity(now).current, await call.read(read.usage.is_told)
+    held, told = capacity(state, now).current, await call.read(read.usage.is_told)
     idle = await _idle(call, now, after) if told else []
     answer = s.WhoAnswer(
         at=str(iso(now)),

@@ -18,6 +18,7 @@ from limiter.committer import Committer
 from limiter.rules.guards import Readings
 from limiter.rules.records import Snapshot
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import capacity
 from limiter.rules.snapshots import TakeSnapshot
 
 PERIOD_SECONDS = 5.0
@@ -140,4 +141,4 @@ class Sampler:
         (p99,) = self.committer.latency.percentile_ms(0.99)
         tokens = state.window("tokens").used(now // 1000)
         age = self.monotonic() - self.taken_at
-        return Readings(cpu, ram, tokens, state.last_token_at, p99, age, state.capacity(now).current)
+        return Readings(cpu, ram, tokens, state.last_token_at, p99, age, capacity(state, now).current)

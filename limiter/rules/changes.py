@@ -11,6 +11,7 @@ from limiter.rules.guards import Guard, Readings, check
 from limiter.rules.limits import Limits, Override, Setting
 from limiter.rules.records import AuditEntry, Version
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import capacity
 from limiter.rules.schedule import MAX, after_change
 from limiter.rules.state import State
 from limiter.rules.words import Words
@@ -128,7 +129,7 @@ def _change(
         return Refusal("guard_held", {"guards": [guard.as_dict() for guard in held], "held": guards.said(held)})
     moved = [name for name in settings if settings[name] is not limits.settings[name]]
     changed = tuple((name, limits.settings[name].value, settings[name].value) for name in moved)
-    warnings = warn(limits, settings, state.capacity(now).current, who.recommended)
+    warnings = warn(limits, settings, capacity(state, now).current, who.recommended)
     if held:
         warnings += tuple(OVERRIDDEN.filled(guard=guard.message) for guard in held)
     if not changed:
@@ -241,7 +242,7 @@ class SetPause:
         if state.paused != self.paused:
             state.pause(self.paused)
             state.audit(AuditEntry(now, self.actor, "pause" if self.paused else "resume", "starts", self.reason, {}))
-        return state.capacity(now)
+        return capacity(state, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
 from limiter.rules.headlines import CAPACITY, Reader, full_spells, past
 from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
+from limiter.rules.room import capacity
 from limiter.rules.state import State
 from limiter.rules.strangers import Stranger
 from limiter.units import MIB, MINUTE_MS
@@ -87,7 +88,7 @@ def watch(state: State, now: int) -> None:
 def _cross(state: State, now: int, kind: str, to: int, level: Alert, facts: Mapping[str, Any]) -> None:
     """Open an incident or let it grow, and tell. Who acknowledged the lower level has not seen this one."""
     fold(state)
-    held = state.capacity(now)
+    held = capacity(state, now)
     crossing = Crossing(now, level.name, held.current, held.maximum)
     incident = state.incidents.get(kind)
     if incident is None:
@@ -116,12 +117,12 @@ def record(state: State, now: int, name: str, facts: Mapping[str, Any]) -> None:
         number,
         name,
         ALERTS[name].sentence(state.language, facts),
-        body(state.capacity(now), state.language),
+        body(capacity(state, now), state.language),
     )
 
 
 def _over(state: State, now: int, name: str, facts: Mapping[str, Any], since: int) -> int:
-    number, held = state.numbers["incident"], state.capacity(now)
+    number, held = state.numbers["incident"], capacity(state, now)
     state.put(state.numbers, "incident", number + 1)
     crossing = Crossing(since, name, held.current, held.maximum)
     _keep(state, Incident(number, name, 0, facts, since, (crossing,), held.current, held.maximum, resolved_at=now))
@@ -137,7 +138,7 @@ def _resolve(state: State, now: int, incident: Incident, silently: bool = False)
         reader = Reader(state.language, state.zone, now)
         said = past(ended, reader) if ended.kind == CAPACITY else message(ended, state.language)
         title = RESOLVED.sentence(state.language, {"minutes": minutes, "message": said})
-        tell(state, now, ended.number, RESOLVED.name, title, body(state.capacity(now), state.language))
+        tell(state, now, ended.number, RESOLVED.name, title, body(capacity(state, now), state.language))
 
 
 def _with_peak(incident: Incident, bots: int, maximum: int) -> Incident:
@@ -282,4 +283,4 @@ class SendTest:
         """The deliveries."""
         state.audit(AuditEntry(now, self.actor, "alert_test", "channels", "", {"channels": sorted(state.channels)}))
         message = TEST.sentence(state.language, {})
-        return tell(state, now, None, TEST.name, message, body(state.capacity(now), state.language))
+        return tell(state, now, None, TEST.name, message, body(capacity(state, now), state.language))

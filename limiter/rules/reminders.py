@@ -14,6 +14,7 @@ from limiter.rules.headlines import Reader, headline
 from limiter.rules.hours import Hours
 from limiter.rules.incidents import body
 from limiter.rules.records import Delivery
+from limiter.rules.room import capacity
 from limiter.rules.state import State
 from limiter.rules.words import Words
 from limiter.units import MINUTE_MS
@@ -86,8 +87,8 @@ class Remind:
             again = (now - last.at) // period > max(0, self.since - last.at) // period
             if not again or incident.acknowledged_at is not None or self.manners.holds(last.level, now):
                 continue
-            reader = Reader(state.language, state.zone, now, state.capacity(now))
+            reader = Reader(state.language, state.zone, now, capacity(state, now))
             minutes = (now - incident.opened_at) // MINUTE_MS
             title = AGAIN[state.language].format(minutes=minutes, message=headline(incident, reader))
-            told += tell(state, now, incident.number, last.level, title, body(state.capacity(now), state.language))
+            told += tell(state, now, incident.number, last.level, title, body(capacity(state, now), state.language))
         return told

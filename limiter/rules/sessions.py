@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from limiter.rules.capacity import Capacity
 from limiter.rules.records import AuditEntry, Ended, Facts, RefusalRecord, Session
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import barred, capacity, is_shut, queue, slots_for, turns
 from limiter.rules.state import State
 from limiter.rules.turns import ASKED_MS, Place, Ticket
 from limiter.rules.words import Words
@@ -61,7 +62,7 @@ class Start(Struct, frozen=True):
         assert isinstance(user_max, int) and isinstance(lease_seconds, int)
         facts = Facts(
             active=len(state.sessions),
-            max_bots=state.slots_for(self.user_id, now),
+            max_bots=slots_for(state, self.user_id, now),
             user_active=state.user_active(self.user_id),
             user_max=user_max,
             version=state.limits.version,
@@ -94,7 +95,7 @@ class Start(Struct, frozen=True):
     def _refuse(self, state: State, now: int, facts: Facts, replaces: bool) -> Refusal | None:
         if self.ticket is not None and self._holds_ticket(state):
             self._ask_with(state, now)
-        if state.is_shut():
+        if is_shut(state):
             return self._record(state, now, facts, _closed(state))
         if facts.user_max == 0 or (not replaces and facts.user_active >= facts.user_max):
             told = {"active": facts.user_active, "limit": facts.user_max}
@@ -102,12 +103,12 @@ class Start(Struct, frozen=True):
             if facts.user_max == 0:
                 refusal = _suspended(state, self.user_id, now)
             return self._record(state, now, facts, refusal, "MAX_BOTS_PER_USER", facts.user_max, facts.user_active)
-        barred = None if replaces else state.barred(now)
-        if barred is not None:
-            return self._record(state, now, facts, *barred)
+        bar = None if replaces else barred(state, now)
+        if bar is not None:
+            return self._record(state, now, facts, *bar)
         if not replaces and (facts.active >= facts.max_bots or self._is_anothers_turn(state, facts.active, now)):
             place = self._place(state, now)
-            refusal = _server_full(state.capacity(now), state.retry_after(), place)
+            refusal = _server_full(capacity(state, now), state.retry_after(), place)
             most = state.limits.max_bots
             if facts.active < facts.max_bots:  # what is free is another's turn
                 facts = replace(facts, max_bots=facts.active)
@@ -129,7 +130,7 @@ class Start(Struct, frozen=True):
     def _is_anothers_turn(self, state: State, active: int, now: int) -> bool:
         if not state.tickets:
             return False
-        mine, nobodys = state.turns(self.user_id, active, now)
+        mine, nobodys = turns(state, self.user_id, active, now)
         return not nobodys and not (self._holds_ticket(state) and self.user_id in mine)
 
     def _place(self, state: State, now: int) -> Place | None:
@@ -139,7 +140,7 @@ class Start(Struct, frozen=True):
         if self.user_id not in state.tickets:
             number = max((one.number for one in state.tickets.values()), default=0) + 1
             state.set_ticket(self.user_id, Ticket(f"t.{self.secret}", self.user_id, number, now))
-        mine, waiting = state.tickets[self.user_id], state.queue(now)
+        mine, waiting = state.tickets[self.user_id], queue(state, now)
         return Place(mine.id, 1 + sum(one.number < mine.number for one in waiting), len(waiting), mine.expires_at)
 
     def _record(

@@ -7,6 +7,7 @@ from limiter.rules.course import Point, slices
 from limiter.rules.door import Load
 from limiter.rules.records import Snapshot
 from limiter.rules.refusals import REFUSALS
+from limiter.rules.room import capacity
 from limiter.rules.state import State
 
 FIGURES = ("tokens", "signals", "trades", "starts", "ended")
@@ -29,19 +30,19 @@ class TakeSnapshot:
         grown: Counter[str] = Counter()
         for (name, _), n in counts.items():
             grown[name] += n
-        capacity = state.capacity(now)
+        held = capacity(state, now)
         refusals = {reason.name: grown[f"refused:{reason.name}"] for reason in REFUSALS}
         snapshot = Snapshot(
             at=now,
-            bots=capacity.current,
+            bots=held.current,
             suspects=len(state.suspects(now)),
-            limit=capacity.maximum,
+            limit=held.maximum,
             cpu_percent=self.cpu_percent,
             ram_percent=self.ram_percent,
             p99_ms=self.p99_ms,
             costs=state.costs(now),
             refusals={reason: n for reason, n in refusals.items() if n},
-            slices=slices([*state.course, Point(now, capacity.current, capacity.maximum)], now, counts),
+            slices=slices([*state.course, Point(now, held.current, held.maximum)], now, counts),
             **{name: grown[name] for name in FIGURES},
         )
         state.snapshot(snapshot)

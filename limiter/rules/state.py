@@ -5,7 +5,6 @@ State holds every live session in memory; rules read it and change it through th
 `changes` is what the store has to write. All instants are UTC milliseconds of one clock.
 """
 
-import dataclasses
 import heapq
 from bisect import bisect_left
 from collections import deque
@@ -15,11 +14,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, TypeVar
 
-from msgspec.structs import replace
-
-from limiter.rules.capacity import Capacity
-from limiter.rules.course import GAP, SLICE_MS, Point
-from limiter.rules.door import Barred, Load, box_busy, too_many_starts
+from limiter.rules.course import SLICE_MS, Point
+from limiter.rules.door import Load
 from limiter.rules.lease import EDGES_MS
 from limiter.rules.limits import Limits
 from limiter.rules.records import (
@@ -41,7 +37,7 @@ from limiter.rules.records import (
 )
 from limiter.rules.refusals import REASONS, Refusal
 from limiter.rules.schedule import Outlook, Schedule
-from limiter.rules.turns import Free, Ticket, claims
+from limiter.rules.turns import Ticket
 from limiter.rules.undo import UndoJournal
 from limiter.rules.windows import HOUR_SECONDS, MINUTE_SECONDS, Day, Window, day_of
 
@@ -54,7 +50,7 @@ STARTS = "starts", ""
 SHARED = (
     "limits", "tickets", "sessions", "bots", "repeats", "users", "next_number", "paused", "drain", "plan", "schedule",
     "freed", "trade_days", "windows",
-    "last_token_at", "incidents", "deliveries", "channels", "numbers", "beaten", "_due", "_retry_after",
+    "last_token_at", "incidents", "deliveries", "channels", "numbers", "beaten", "due", "_retry_after",
 )  # fmt: skip
 """What a state has of the database; the rest is of this process."""
 
@@ -105,7 +101,7 @@ class State:
         self.past: dict[int, Incident] = {}
         self.counted: Any = None
         self.changes = Changes()
-        self._due: list[tuple[int, int]] = []
+        self.due: list[tuple[int, int]] = []  # a heap: when a session ends or did, as far as was known, and its number
         self._retry_after: int | None = None
         self._day = Day("", 0, 0)
         self.journal = UndoJournal()
@@ -130,72 +126,12 @@ class State:
         """Set an entry of a table of this state or of its changes; None takes it out."""
         self.journal.put(table, key, value)
 
+    def adopt(self, fresh: "State", names: Iterable[str] = SHARED) -> None:
+        """These parts of a state that was read anew."""
+        for name in names:
+            setattr(self, name, getattr(fresh, name))
+
     # -- sessions
-
-    def capacity(self, now: int) -> Capacity:
-        """Slots taken at `now`: a session counts until its lease or its notice ends it and not after, reaped or not."""
-        active, due = len(self.sessions), self._due
-        if (due and due[0][0] <= now) or self.drained(now):
-            active -= sum(not self.holds(session, now) for session in self.sessions.values())
-        most = self.limits.max_bots
-        return Capacity(active, most, active < most and self._is_open(active, now))
-
-    def _is_open(self, active: int, now: int) -> bool:
-        """Whether a new user would be let in, were a slot free."""
-        if self.is_shut() or not self.limits.values["MAX_BOTS_PER_USER"]:
-            return False
-        if self.barred(now) is not None or active >= self.slots_for(None, now):
-            return False
-        return not self.tickets or self.turns(None, active, now)[1] > 0
-
-    def is_shut(self) -> bool:
-        """Whether nobody is let in, whoever asks."""
-        return self.paused or self.draining or self.drain is not None
-
-    def barred(self, now: int) -> Barred | None:
-        """Why no start that needs a slot is admitted now, whatever is free."""
-        if not self.limits.bars:
-            return None
-        values, found = self.limits.values, None
-        starts, cpu, ram = values["MAX_STARTS_PER_MINUTE"], values["MAX_CPU_PERCENT"], values["MAX_RAM_PERCENT"]
-        if starts is not None:
-            found = too_many_starts(self.windows.get(STARTS), starts, now // 1000)
-        if found is None and (cpu is not None or ram is not None):
-            found = box_busy(self.load, cpu, ram, now)
-        return found
-
-    def slots_for(self, user_id: str | None, now: int) -> int:
-        """How many slots all together may hold once this user (None: a new one) has started: the reserve's free ones
-        are for its own users. May be below 0."""
-        limits, most = self.limits, self.limits.max_bots
-        if not limits.values["RESERVED_SLOTS"] or (user_id is not None and limits.in_reserve(user_id, now)):
-            return most
-        return most - self.kept(now)
-
-    def kept(self, now: int) -> int:
-        """Reserved slots that users of the reserve do not hold."""
-        limits, kept = self.limits, self.limits.whole("RESERVED_SLOTS")
-        reserve = [user for user in limits.reserve if limits.in_reserve(user, now)]
-        if self.drained(now) or (self._due and self._due[0][0] <= now):
-            held = sum(one.user_id in reserve and self.holds(one, now) for one in self.sessions.values())
-        else:
-            held = sum(self.user_active(user) for user in reserve)
-        return max(0, kept - held)
-
-    def queue(self, now: int) -> list[Ticket]:
-        """The tickets that wait, in order."""
-        return sorted((one for one in self.tickets.values() if one.expires_at > now), key=lambda one: one.number)
-
-    def turns(self, user_id: str | None, active: int, now: int) -> tuple[set[str], int]:
-        """Of those who wait for the slots that this user (None: a new one) may have: whose turn it is, and how many
-        slots are nobody's. While reserved slots are free, the reserve and the others wait apart."""
-        limits, kept = self.limits, self.kept(now) if self.limits.values["RESERVED_SLOTS"] else 0
-        reserve = user_id is not None and limits.in_reserve(user_id, now)
-        slots, tickets = limits.max_bots - active, self.queue(now)
-        if kept:
-            slots = min(slots, kept) if reserve else slots - kept
-            tickets = [one for one in tickets if limits.in_reserve(one.user_id, now) == reserve]
-        return claims(tickets, Free(slots, self.freed, min(now, limits.room_since)), now)
 
     def set_ticket(self, user_id: str, ticket: Ticket | None) -> None:
         """The user's place in the queue, or that he has none any more."""
@@ -222,7 +158,7 @@ class State:
 
     def run_out(self, now: int) -> list[Ended]:
         """The sessions whose lease or notice has ended them, and which nobody has reaped yet."""
-        if not self.drained(now) and (not self._due or self._due[0][0] > now):
+        if not self.drained(now) and (not self.due or self.due[0][0] > now):
             return []
         return [Ended(one, *self.end_of(one)) for one in self.sessions.values() if not self.holds(one, now)]
 
@@ -239,10 +175,10 @@ class State:
     def admit(self, session: Session, *, replaces: bool = False) -> None:
         """Give the session a slot: a new one, or that of the session it `replaces`."""
         at = session.started_at
-        self._hold(session)
+        self.hold(session)
         self.next_number = session.number + 1
         self.changes.started.append(session)
-        self.course.append(self._point(at))
+        self.course.append(self.point(at))
         self.journal.calls.append((self._unadmit, session))
         self.count("starts", at)
         if not replaces:
@@ -254,22 +190,22 @@ class State:
         self.course.pop()
         self.changes.started.pop()
         self.next_number = session.number
-        self._release(session)
+        self.release(session)
 
     def end(self, session: Session, at: int, reason: str) -> Ended:
         """Take the slot back. A `replaced` session hands it on instead of freeing it."""
         ended, number = Ended(session, at, reason), session.number
         if number in self.beaten:
             self.journal.put(self.beaten, number, None)
-        self._release(session)
-        self.journal.calls.append((self._hold, session))
+        self.release(session)
+        self.journal.calls.append((self.hold, session))
         self.journal.append(self.changes.ended, ended)
         self.journal.put(self.ended, number, ended)
         if reason != "replaced":
             self.journal.set(self, "freed", self.freed.copy())
             self.freed.append(at)
             self.journal.set(self, "_retry_after", None)
-            self._note(at)
+            self.note(at)
         self.count("ended", at)
         self.count(f"ended:{reason}", at)
         return ended
@@ -287,33 +223,25 @@ class State:
         Not undone with a batch that fails: a bot that is alive is alive.
         """
         self.gaps[bisect_left(EDGES_MS, now - session.last_heartbeat_at)] += 1
-        self._renew(session, now, lease_ms)
+        self.renew(session, now, lease_ms)
         if memory_bytes is not None or cpu_seconds is not None:
             session.measure(now, memory_bytes, cpu_seconds)
         self.beaten[session.number] = session
-
-    def _renew(self, session: Session, now: int, lease_ms: int) -> None:
-        shorter = now + lease_ms < session.expires_at
-        session.lease_ms = lease_ms
-        session.last_heartbeat_at = now
-        session.expires_at = now + lease_ms
-        if shorter:
-            heapq.heappush(self._due, (session.expires_at, session.number))
 
     def expired(self, now: int) -> list[Session]:
         """The sessions that a lease or a notice has ended, earliest first. Costs nothing where none is due."""
         if self.drained(now):
             return sorted(self.sessions.values(), key=lambda session: (self.end_of(session)[0], session.number))
         found: dict[int, Session] = {}
-        while self._due and self._due[0][0] <= now:
-            _, number = heapq.heappop(self._due)
+        while self.due and self.due[0][0] <= now:
+            _, number = heapq.heappop(self.due)
             session = self.sessions.get(number)
             if session is None or number in found:
                 continue
             if session.ends_at <= now:
                 found[number] = session
             else:
-                heapq.heappush(self._due, (session.ends_at, number))
+                heapq.heappush(self.due, (session.ends_at, number))
         return sorted(found.values(), key=lambda session: (session.ends_at, session.number))
 
     def announce(self, session: Session, notice: Notice | None) -> None:
@@ -321,7 +249,7 @@ class State:
         self.journal.set(session, "notice", notice)
         self.journal.put(self.changes.notices, session.number, session)
         if notice is not None:
-            heapq.heappush(self._due, (session.ends_at, session.number))
+            heapq.heappush(self.due, (session.ends_at, session.number))
 
     def use(self, session: Session, now: int) -> None:
         """It traded, or took signals or tokens. As with its beats, not undone with a batch that fails."""
@@ -330,7 +258,7 @@ class State:
 
     def renew_all(self, now: int) -> None:
         """A full lease for everyone: after a restart, or an outage in which no end could be recorded."""
-        self.follow_renewal(now)
+        self.renew_leases(now)
         self.beaten.update(self.sessions)
 
     def suspects(self, now: int) -> list[Session]:
@@ -355,94 +283,42 @@ class State:
                 cpu_percent += load
         return Costs(memory_n, memory_bytes, cpu_n, cpu_percent)
 
-    # -- what the store says: durable already, so nothing of it is undone or written
+    # -- the table of sessions, without journal or figures
 
-    def restore(self, session: Session) -> None:
-        """A session that holds a slot."""
-        self._hold(session)
-
-    def follow_end(self, number: int, at: int, reason: str) -> None:
-        """Another process ended the session."""
-        session = self.sessions.get(number)
-        if session is not None:
-            self._release(session)
-        if reason != "replaced":
-            self.freed.append(at)
-            self._retry_after = None
-
-    def follow_beat(self, number: int, at: int, lease_ms: int) -> None:
-        """Another process renewed the lease."""
-        session = self.sessions.get(number)
-        if session is not None:
-            self._renew(session, at, lease_ms)
-
-    def follow_measure(self, number: int, at: int, memory_bytes: int | None, cpu_seconds: float | None) -> None:
-        """Another process was told what a bot costs."""
-        session = self.sessions.get(number)
-        if session is not None:
-            session.measure(at, memory_bytes, cpu_seconds)
-
-    def follow_use(self, number: int, at: int) -> None:
-        """Another process saw the session trade, or take signals or tokens."""
-        session = self.sessions.get(number)
-        if session is not None:
-            session.used_at = at
-
-    def follow_notice(self, number: int, notice: Notice | None) -> None:
-        """Another process announced the session's end, or took that back."""
-        session = self.sessions.get(number)
-        if session is not None:
-            session.notice = notice
-            heapq.heappush(self._due, (session.ends_at, number))
-
-    def follow_renewal(self, at: int) -> None:
-        """Every lease was renewed in full."""
+    def renew_leases(self, at: int) -> None:
+        """Every lease is new, from that instant on."""
         for session in self.sessions.values():
             session.last_heartbeat_at = at
             session.expires_at = at + session.lease_ms
-        self._schedule()
+        self.schedule_ends()
 
-    def follow_count(self, figure: str, at: int, n: int) -> None:
-        """Another process counted n happenings of the last hour."""
-        self.windows.setdefault(("hour", figure), Window(HOUR_SECONDS)).add(at // 1000, n)
-
-    def follow_ticket(self, user_id: str, ticket: Ticket | None) -> None:
-        """Another process gave a place in the queue, or took it back."""
-        self.tickets.pop(user_id, None)
-        if ticket is not None:
-            self.tickets[user_id] = ticket
-
-    def follow_starts(self, at: int, n: int) -> None:
-        """Another process gave n slots away that were free."""
-        self.window(*STARTS).add(at // 1000, n)
-
-    def follow_course(self, at: int) -> None:
-        """Another process's batch of this instant is in."""
-        self.course.append(self._point(at))
-
-    def adopt(self, fresh: "State", names: Iterable[str] = SHARED) -> None:
-        """These parts of a state that was read anew."""
-        for name in names:
-            setattr(self, name, getattr(fresh, name))
-
-    # -- sessions, inside
-
-    def _hold(self, session: Session) -> None:
+    def hold(self, session: Session) -> None:
+        """It has a slot."""
         self.sessions[session.number] = session
         self.bots[session.user_id, session.bot_id] = session
         self.users[session.user_id] = self.users.get(session.user_id, 0) + 1
         if session.idempotency_key is not None:
             self.repeats[session.user_id, session.asked_bot, session.idempotency_key] = session
-        heapq.heappush(self._due, (session.ends_at, session.number))
-        if len(self._due) > 2 * len(self.sessions) + 1024:
-            self._schedule()
+        heapq.heappush(self.due, (session.ends_at, session.number))
+        if len(self.due) > 2 * len(self.sessions) + 1024:
+            self.schedule_ends()
 
-    def _schedule(self) -> None:
+    def renew(self, session: Session, now: int, lease_ms: int) -> None:
+        """The lease is new, of this length from now on."""
+        shorter = now + lease_ms < session.expires_at
+        session.lease_ms = lease_ms
+        session.last_heartbeat_at = now
+        session.expires_at = now + lease_ms
+        if shorter:
+            heapq.heappush(self.due, (session.expires_at, session.number))
+
+    def schedule_ends(self) -> None:
         """Drop the dates of sessions that are over: under a lease of a day they would pile up for a day."""
-        self._due = [(session.ends_at, session.number) for session in self.sessions.values()]
-        heapq.heapify(self._due)
+        self.due = [(session.ends_at, session.number) for session in self.sessions.values()]
+        heapq.heapify(self.due)
 
-    def _release(self, session: Session) -> None:
+    def release(self, session: Session) -> None:
+        """It has none any more."""
         del self.sessions[session.number]
         del self.bots[session.user_id, session.bot_id]
         self.users[session.user_id] -= 1
@@ -451,6 +327,11 @@ class State:
         if session.idempotency_key is not None:
             del self.repeats[session.user_id, session.asked_bot, session.idempotency_key]
         self.beaten.pop(session.number, None)
+
+    def free(self, at: int) -> None:
+        """A slot was freed: it counts for the advice when to try again."""
+        self.freed.append(at)
+        self._retry_after = None
 
     def retry_after(self) -> int:
         """Seconds after which a slot is likely free: the median of the last 20 gaps between freed slots, 30 to 600."""
@@ -503,43 +384,6 @@ class State:
         if not user_id:
             self.count(kind, now, n)
 
-    # -- the clock
-
-    def shift(self, by: int, before: int) -> None:
-        """The clock was moved by so many ms, and showed `before`. What means "so long ago" or "in so long" moves with
-        it: leases, announced stops, turns, rates. What happened keeps its stamp, and history has a gap or goes back.
-
-        Not undone with a batch that fails: the clock is not either.
-        """
-        self.course += [self._point(before), Point(before, GAP, GAP)]
-        for one in self.sessions.values():
-            one.last_heartbeat_at += by
-            one.expires_at += by
-            one.measured_at = None if one.measured_at is None else one.measured_at + by
-            one.used_at = None if one.used_at is None else one.used_at + by
-            one.cpu_readings = [(at + by, seconds) for at, seconds in one.cpu_readings]
-            if one.notice is not None:
-                one.notice = one.notice._replace(at=one.notice.at + by)
-                self.changes.notices[one.number] = one
-        self.beaten.update(self.sessions)
-        if self.drain is not None and self.drain.stop_at is not None:
-            self.drain, self.changes.drain = self.drain._replace(stop_at=self.drain.stop_at + by), True
-        for user, ticket in self.tickets.items():
-            self.tickets[user] = replace(ticket, asked_at=ticket.asked_at + by)
-            self.changes.tickets[user] = True
-        self.freed = deque((at + by for at in self.freed), maxlen=GAPS + 1)
-        for window in self.windows.values():
-            window.shift(-(-by // 1000))
-        self.channels = {
-            name: dataclasses.replace(one, tried_at=None if one.tried_at is None else one.tried_at + by)
-            for name, one in self.channels.items()
-        }
-        self.rising = {name: at + by for name, at in self.rising.items()}
-        self.last_token_at = None if self.last_token_at is None else self.last_token_at + by
-        self.load = None if self.load is None else self.load._replace(at=self.load.at + by)
-        self._schedule()
-        self._note(before + by)
-
     # -- figures
 
     def count(self, figure: str, now: int, n: int = 1) -> None:
@@ -558,11 +402,13 @@ class State:
         self.totals[key[0]] -= n
         self.unbooked[key] -= n
 
-    def _point(self, at: int) -> Point:
+    def point(self, at: int) -> Point:
+        """How many slots are taken, of how many, as from that instant."""
         return Point(at, len(self.sessions), self.limits.max_bots)
 
-    def _note(self, at: int) -> None:
-        self.course.append(self._point(at))
+    def note(self, at: int) -> None:
+        """The number of bots or the limit has changed."""
+        self.course.append(self.point(at))
         self.journal.calls.append((self.course.pop,))
 
     def last_hour(self, figure: str, now: int) -> int:
@@ -582,7 +428,7 @@ class State:
     def change_limits(self, limits: Limits, version: Version) -> None:
         """Put new limits in force for the next decision."""
         self.journal.set(self, "limits", limits)
-        self._note(version.at)
+        self.note(version.at)
         self.journal.put(self.versions, version.version, version)
         self.journal.append(self.changes.versions, version)
         if version.user_id is not None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from limiter.rules import elsewhere
 from limiter.rules.records import Notice, RefusalRecord, Session
 from limiter.rules.state import State
 from limiter.rules.turns import Ticket
@@ -68,7 +69,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
 def follow(state: State, at: int, entry: Entry) -> None:
     """Change the state as the batch of that instant did."""
     if entry.get("renewed"):
-        state.follow_renewal(at)
+        state.renew_leases(at)
     _follow_sessions(state, entry)
     for day, user, used in entry.get("days", ()):
         state.trade_days[user, day] = used
@@ -77,29 +78,29 @@ def follow(state: State, at: int, entry: Entry) -> None:
         if kind == "tokens":
             state.last_token_at = at
     for user, held in entry.get("tickets", ()):
-        state.follow_ticket(user, None if held is None else Ticket(held[0], user, held[1], held[2]))
+        elsewhere.ticket(state, user, None if held is None else Ticket(held[0], user, held[1], held[2]))
     if taken := entry.get("taken"):
-        state.follow_starts(at, taken)
+        elsewhere.starts(state, at, taken)
     counts = {"starts": entry.get("starts", 0), "trades": entry.get("trades", 0)}
     counts |= {f"refused:{reason}": n for reason, n in entry.get("refused", {}).items()}
     for figure, n in counts.items():
         if n:
-            state.follow_count(figure, at, n)
+            elsewhere.count(state, figure, at, n)
     if entry.get("ended") or entry.get("started") or "limits" in entry.get("parts", ()):
-        state.follow_course(at)
+        elsewhere.course(state, at)
 
 
 def _follow_sessions(state: State, entry: Entry) -> None:
     for number, ended_at, reason in entry.get("ended", ()):
-        state.follow_end(number, ended_at, reason)
-        state.follow_count(f"ended:{reason}", ended_at, 1)
+        elsewhere.end(state, number, ended_at, reason)
+        elsewhere.count(state, f"ended:{reason}", ended_at, 1)
     for row in entry.get("started", ()):
-        state.restore(as_session(row))
+        state.hold(as_session(row))
     for number, ends_at, reason in entry.get("notices", ()):
-        state.follow_notice(number, None if ends_at is None else Notice(ends_at, reason))
+        elsewhere.notice(state, number, None if ends_at is None else Notice(ends_at, reason))
     for number, beaten_at, lease_ms in entry.get("beaten", ()):
-        state.follow_beat(number, beaten_at, lease_ms)
+        elsewhere.beat(state, number, beaten_at, lease_ms)
     for number, used_at in entry.get("used", ()):
-        state.follow_use(number, used_at)
+        elsewhere.use(state, number, used_at)
     for number, measured_at, memory_bytes, cpu_seconds in entry.get("measured", ()):
-        state.follow_measure(number, measured_at, memory_bytes, cpu_seconds)
+        elsewhere.measure(state, number, measured_at, memory_bytes, cpu_seconds)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from limiter.onethread import OneThread
+from limiter.rules import elsewhere
 from limiter.rules.limits import Setting
 from limiter.rules.records import KeptRefusal
 from limiter.rules.state import SHARED, State
@@ -162,7 +163,7 @@ class PostgresWriter:
             journal.follow(state, at, entry)
         state.next_number, state.paused = news.next_number, news.paused
         if news.away:
-            state.follow_renewal(news.now)
+            state.renew_leases(news.now)
         if len(state.sessions) == news.active:
             return True
         log.error("counts_differ memory=%d database=%d", len(state.sessions), news.active)
@@ -325,8 +326,8 @@ class PostgresWriter:
                 en="the database's count of live sessions is wrong: see `python -m limiter check`",
             )
         self._news.away = True
-        state.follow_renewal(self.now)
-        state.follow_course(self.now)
+        state.renew_leases(self.now)
+        elsewhere.course(state, self.now)
         self.save(state)
         self._driver.execute(_WAIT_UP_TO.format(LOCK_MS), [()])
         self.commit()

@@ -7,6 +7,7 @@ from itertools import chain
 
 from sqlalchemy import Connection, func, select
 
+from limiter.rules import elsewhere
 from limiter.rules.course import SLICE_MS
 from limiter.rules.limits import Limits
 from limiter.rules.records import Drain, Step
@@ -26,7 +27,7 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
     fleet = connection.execute(select(schema.fleet)).one()
     state.next_number, state.paused = fleet.next_number, bool(fleet.paused)
     for row in connection.execute(select(schema.active_sessions)):
-        state.restore(as_session(row))
+        state.hold(as_session(row))
     incidents.restore(connection, state, channels)
     state.plan, state.drain = read_plan(connection), read_drain(connection)
     state.schedule = read_schedule(connection)
@@ -37,7 +38,7 @@ def read_state(connection: Connection, limits: Limits, zone: tzinfo, now: int, c
     state.freed.extend(reversed(connection.execute(freed).scalars().all()))
     read_day(connection, state, now)
     for row in connection.execute(select(schema.tickets)):
-        state.follow_ticket(row.user_id, Ticket(row.id, row.user_id, row.number, min(row.asked_at, now)))
+        elsewhere.ticket(state, row.user_id, Ticket(row.id, row.user_id, row.number, min(row.asked_at, now)))
     _read_windows(connection, state, now)
     tokens = select(func.max(schema.snapshots.c.at)).where(
         schema.snapshots.c.step == MINUTE_STEP, schema.snapshots.c.tokens > 0
@@ -72,7 +73,7 @@ def book_the_rest(connection: Connection, state: State, now: int) -> None:
         if n > 0 and at <= now:
             state.unbooked[figure, at] = n
             if figure in ("starts", "trades") or figure.startswith("refused:"):
-                state.follow_count(figure, at, n)
+                elsewhere.count(state, figure, at, n)
 
 
 def _happened(connection: Connection, begin: int) -> Iterator[tuple[str, int, int]]:
@@ -135,7 +136,7 @@ def _read_windows(connection: Connection, state: State, now: int) -> None:
     for row in rows:
         state.window(row.kind, row.user_id).add(min(row.second, second), row.n)
     for at, n in _starts(connection, (second - MINUTE_SECONDS) * 1000):
-        state.follow_starts(min(at, now), n)
+        elsewhere.starts(state, min(at, now), n)
     shots = schema.snapshots
     since = (second - HOUR_SECONDS) * 1000
     recent = select(shots).where(shots.c.step == RAW_STEP, shots.c.at >= since).order_by(shots.c.at)

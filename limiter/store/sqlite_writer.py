@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from limiter.onethread import OneThread
+from limiter.rules import elsewhere
 from limiter.rules.limits import Setting
 from limiter.rules.records import KeptRefusal
 from limiter.rules.state import State
@@ -177,7 +178,7 @@ class SqliteWriter:
         self.commit()
         state = restore.read_state(self.connection, in_force, zone, now, channels)
         restore.book_the_rest(self.connection, state, now)
-        state.follow_course(now)
+        elsewhere.course(state, now)
         state.renew_all(now)  # nobody could beat while this process was away
         self._saver.read_ends()
         self.connection.rollback()

@@ -3,6 +3,7 @@
 import pytest
 
 from limiter.rules.changes import SetPause
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
@@ -80,10 +81,10 @@ def test_the_order_user_limit_then_start_rate_then_server_full() -> None:
 
 def test_capacity_says_that_a_new_user_would_be_refused() -> None:
     state = new_state(MAX_STARTS_PER_MINUTE=1)
-    assert state.capacity(NOW).can_accept_new
+    assert capacity(state, NOW).can_accept_new
     admitted(state, "u1")
-    assert not state.capacity(NOW).can_accept_new
-    assert state.capacity(NOW + 61 * SECOND).can_accept_new
+    assert not capacity(state, NOW).can_accept_new
+    assert capacity(state, NOW + 61 * SECOND).can_accept_new
 
 
 def busy(state: State, cpu: float | None, ram: float | None, now: int = NOW) -> None:
@@ -109,7 +110,7 @@ def test_above_a_limit_new_starts_are_refused(
     refusal = refused(start(state, "u2"), "box_busy")
     assert (refusal.sentence("en"), refusal.shown("en")) == (sentence, told)
     assert refusal.retry_after_seconds == 60
-    assert not state.capacity(NOW).can_accept_new
+    assert not capacity(state, NOW).can_accept_new
     assert start(state, "u1", "b1", "k1").created is False, "a repeated request has its session"
     admitted(state, "u1", "b1", "k2")
     kept = state.refused[-1]
@@ -122,7 +123,7 @@ def test_at_the_limit_and_without_a_reading_nobody_is_refused(cpu: float | None,
     admitted(state, "u1")
     busy(state, cpu, ram)
     admitted(state, "u2")
-    assert state.capacity(NOW).can_accept_new
+    assert capacity(state, NOW).can_accept_new
 
 
 def test_a_reading_that_is_old_says_nothing() -> None:

@@ -14,6 +14,7 @@ from limiter.rules.guards import Guard
 from limiter.rules.headlines import CAPACITY, Reader, headline
 from limiter.rules.incidents import MAX_CROSSINGS, Acknowledge, Observe, SendTest, Vitals, rank, watch
 from limiter.rules.records import Channel, Incident, Step
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Reap
 from limiter.rules.state import State
 from limiter.rules.strangers import Stranger
@@ -176,7 +177,7 @@ def test_a_headline_says_now_and_the_worst() -> None:
     state = fleet(BOT_LEASE_SECONDS=86_400)
 
     def says(now: int) -> str:
-        return headline(state.incidents["capacity"], Reader("en", UTC, now, state.capacity(now)))
+        return headline(state.incidents["capacity"], Reader("en", UTC, now, capacity(state, now)))
 
     move(state, 160)
     assert says(NOW) == "⚠️ Capacity at 80 %!"
@@ -196,7 +197,7 @@ def test_a_peak_below_full_is_told_as_one() -> None:
     state = fleet(BOT_LEASE_SECONDS=86_400)
     move(state, 190)
     move(state, 161, NOW + MINUTE)
-    assert headline(state.incidents["capacity"], Reader("fr", UTC, NOW, state.capacity(NOW))) == (
+    assert headline(state.incidents["capacity"], Reader("fr", UTC, NOW, capacity(state, NOW))) == (
         "80,5 % maintenant, pic 190/200"
     )
 

@@ -17,6 +17,7 @@ from limiter.rules.changes import Changed, ChangeLimits, OverrideUser, SetPause
 from limiter.rules.quotas import RecordTrade, Take, TradeCounted, Use, uses_of
 from limiter.rules.records import Ended, Session, Trade
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop, reap
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
@@ -442,7 +443,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def one_count_everywhere(self) -> None:
         active = sum(self.ends(stay) > self.now for stay in self.live.values())
-        assert self.state.capacity(self.now).current == active
+        assert capacity(self.state, self.now).current == active
 
     @invariant()
     def the_indexes_are_the_sessions(self) -> None:
@@ -455,7 +456,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def capacity_says_whether_a_new_user_is_admitted(self) -> None:
         wanted = not self.paused and self.wanted("nobody", None, None) == "admit"
-        assert self.state.capacity(self.now).can_accept_new == wanted
+        assert capacity(self.state, self.now).can_accept_new == wanted
 
     @invariant()
     def never_more_than_the_limit_in_any_60_seconds(self) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from limiter.rules.changes import ChangeLimits, OverrideUser
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission
 from limiter.rules.state import State
 from tests.rules.world import CALM, MINUTE, NOW, SECOND, admitted, beat, decide, new_state, refused, start, stop
@@ -19,12 +20,12 @@ def reserved(slots: int, *users: str, until: int | None = None, **values: Any) -
 def test_others_are_refused_from_the_free_reserved_slots_on_with_the_real_counts() -> None:
     state = reserved(2, "vip", "boss", MAX_CONCURRENT_BOTS=4)
     admitted(state, "u1")
-    assert state.capacity(NOW).can_accept_new
+    assert capacity(state, NOW).can_accept_new
     admitted(state, "u2")
     refusal = refused(start(state, "u3"), "server_full")
     assert refusal.sentence("fr") == "Serveur complet (2/4 bots actifs). Réessaie dans quelques minutes."
-    assert refusal.shown("en")["capacity"] == state.capacity(NOW).as_dict()
-    assert not state.capacity(NOW).can_accept_new
+    assert refusal.shown("en")["capacity"] == capacity(state, NOW).as_dict()
+    assert not capacity(state, NOW).can_accept_new
     admitted(state, "vip")
     refused(start(state, "u3"), "server_full")
     admitted(state, "boss")
@@ -73,7 +74,7 @@ def test_who_is_of_the_reserve_for_a_while_only_is_like_others_after_it() -> Non
 def test_a_reserve_without_users_keeps_its_slots() -> None:
     state = reserved(1, MAX_CONCURRENT_BOTS=1)
     refused(start(state, "u1"), "server_full")
-    assert not state.capacity(NOW).can_accept_new
+    assert not capacity(state, NOW).can_accept_new
 
 
 def test_whether_a_new_user_is_admitted_is_what_capacity_says_also_between_two_batches() -> None:
@@ -82,10 +83,10 @@ def test_whether_a_new_user_is_admitted_is_what_capacity_says_also_between_two_b
     admitted(state, "vip")
     one = admitted(state, "u1")
     beat(state, one, NOW + 50 * SECOND)
-    assert not state.capacity(NOW + 50 * SECOND).can_accept_new
+    assert not capacity(state, NOW + 50 * SECOND).can_accept_new
     later = NOW + 70 * SECOND
-    assert state.capacity(later).current == 1
-    assert not state.capacity(later).can_accept_new
+    assert capacity(state, later).current == 1
+    assert not capacity(state, later).can_accept_new
     refused(start(state, "u2", now=later), "server_full")
     assert isinstance(start(state, "vip", now=later), Admission)
 

@@ -5,6 +5,7 @@ import pytest
 from limiter.rules.changes import SetPause
 from limiter.rules.limits import Override
 from limiter.rules.records import Ended, Session
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, ReapSuspects, Stop
 from limiter.rules.state import State
 from limiter.rules.stops import StopByAdmin
@@ -35,7 +36,7 @@ def test_a_start_is_given_a_slot_for_one_lease() -> None:
     assert (session.user_id, session.bot_id, session.public_id) == ("u1", "b1", "s1")
     assert session.session_id == f"s1.{session.secret}"
     assert (session.started_at, session.expires_at) == (NOW, NOW + LEASE)
-    assert state.capacity(NOW).current == 1
+    assert capacity(state, NOW).current == 1
 
 
 def test_a_bot_without_a_name_gets_a_new_one_each_time() -> None:
@@ -50,7 +51,7 @@ def test_the_slot_after_the_last_is_refused_with_the_figures() -> None:
     admitted(state, "u1"), admitted(state, "u2")
     refusal = refused(start(state, "u3"), "server_full")
     assert refusal.sentence("fr") == "Serveur complet (2/2 bots actifs). Réessaie dans quelques minutes."
-    assert refusal.shown("en")["capacity"] == state.capacity(NOW).as_dict()
+    assert refusal.shown("en")["capacity"] == capacity(state, NOW).as_dict()
     assert refusal.retry_after_seconds == 30
 
 
@@ -93,7 +94,7 @@ def test_a_users_own_limit_goes_over_the_systems() -> None:
 )
 def test_a_limit_of_0_refuses_every_new_start(state: State, reason: str) -> None:
     refused(start(state, "u1"), reason)
-    assert not state.capacity(NOW).can_accept_new
+    assert not capacity(state, NOW).can_accept_new
 
 
 def test_a_suspended_user_hears_that_and_why_and_when_it_ends() -> None:
@@ -141,7 +142,7 @@ def test_whether_the_next_start_of_a_new_user_is_admitted_is_what_capacity_says(
                 admitted(state, "u1")
                 state.limits = new_state(MAX_CONCURRENT_BOTS=maximum, MAX_BOTS_PER_USER=per_user).limits
                 state.paused = paused
-                said = state.capacity(NOW).can_accept_new
+                said = capacity(state, NOW).can_accept_new
                 assert said == isinstance(start(state, "new"), Admission), (paused, maximum, per_user)
 
 
@@ -382,8 +383,8 @@ def test_a_session_counts_until_its_lease_ends_and_not_after() -> None:
     state = new_state(MAX_CONCURRENT_BOTS=1)
     session = admitted(state, "u1")
     end = session.expires_at
-    assert state.capacity(end - 1).current == 1
-    assert state.capacity(end).current == 0, "reaped or not"
+    assert capacity(state, end - 1).current == 1
+    assert capacity(state, end).current == 0, "reaped or not"
     refused(start(state, "u2", now=end - 1), "server_full")
     admitted(state, "u2", now=end)
     assert state.ended[session.number] == Ended(session, end, "lease_expired")

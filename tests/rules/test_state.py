@@ -200,7 +200,7 @@ def test_dates_of_sessions_that_are_over_do_not_pile_up() -> None:
     alive = admitted(state, "alive")
     for n in range(5000):
         stop(state, admitted(state, "u1", now=NOW + n), NOW + n)
-    assert len(state._due) < 1100
+    assert len(state.due) < 1100
     assert state.expired(alive.expires_at) == [alive]
 
 

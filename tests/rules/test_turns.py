@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 from limiter.rules.changes import ChangeLimits, OverrideUser, SetPause
+from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission, Reap
 from limiter.rules.state import State
 from limiter.rules.turns import CLAIM_MS, LAPSE_MS, Free, Ticket, claims
@@ -44,13 +45,13 @@ def test_a_freed_slot_is_the_first_tickets_for_30_seconds_then_the_nexts_then_an
     state, (holder,) = full()
     first, second = place(state, "u1")["id"], place(state, "u2")["id"]
     stop(state, holder)
-    assert not state.capacity(NOW).can_accept_new
+    assert not capacity(state, NOW).can_accept_new
     refused(start(state, "u3"), "server_full")
     assert place(state, "u2", second, NOW + CLAIM - 1)["position"] == 2
     refused(ask(state, "u1", first, NOW + CLAIM), "server_full")
     refused(start(state, "u3", now=NOW + 2 * CLAIM - 1), "server_full")
-    assert not state.capacity(NOW + 2 * CLAIM - 1).can_accept_new
-    assert state.capacity(NOW + 2 * CLAIM).can_accept_new
+    assert not capacity(state, NOW + 2 * CLAIM - 1).can_accept_new
+    assert capacity(state, NOW + 2 * CLAIM).can_accept_new
     session = ask(state, "u2", second, NOW + 2 * CLAIM - 1).session
     assert list(state.tickets) == ["u1"]
     stop(state, session, NOW + 2 * CLAIM)
@@ -70,7 +71,7 @@ def test_more_free_slots_than_tickets_let_others_in() -> None:
     state, holders = full(3)
     ticket = place(state, "u1")["id"]
     stop(state, holders[0]), stop(state, holders[1])
-    assert state.capacity(NOW).can_accept_new
+    assert capacity(state, NOW).can_accept_new
     admitted(state, "u2")
     refused(start(state, "u3"), "server_full")
     assert isinstance(ask(state, "u1", ticket), Admission)

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from limiter.rules.changes import ChangeLimits
 from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal
+from limiter.rules.room import capacity, queue
 from limiter.rules.sessions import Admission, Reap
 from limiter.rules.turns import CLAIM_MS, LAPSE_MS
 from tests.rules.world import CALM, NOW, SECOND, asked, decide, new_state, picture, stop
@@ -108,8 +109,8 @@ class Turns(RuleBasedStateMachine):
     def never_over_the_limit_and_one_ticket_a_user(self) -> None:
         assert len(self.state.sessions) == len(self.live)
         assert len(self.free) == max(0, self.cap - len(self.live))
-        assert [one.user_id for one in self.state.queue(self.now)] == [one[0] for one in self.queue()]
-        assert self.state.capacity(self.now).can_accept_new == (bool(self.free) and self.turn()[1] > 0)
+        assert [one.user_id for one in queue(self.state, self.now)] == [one[0] for one in self.queue()]
+        assert capacity(self.state, self.now).can_accept_new == (bool(self.free) and self.turn()[1] > 0)
 
 
 Turns.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)

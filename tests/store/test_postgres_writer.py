@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
+from limiter.rules import elsewhere
 from limiter.rules.changes import OverrideUser, SetPause
 from limiter.rules.quotas import Take
 from limiter.rules.records import Notice
@@ -359,7 +360,7 @@ def test_one_process_leads_and_another_follows_it(books: Callable[..., list[Book
 def test_counts_that_differ_are_read_anew(books: Callable[..., list[Book]]) -> None:
     (one,) = books(1)
     session = one.start("u1")
-    one.state.follow_end(session.number, NOW, "lost")  # a memory that is wrong
+    elsewhere.end(one.state, session.number, NOW, "lost")  # a memory that is wrong
     writer = shared(one)
     writer.begin()
     assert not writer.catch_up(one.state)

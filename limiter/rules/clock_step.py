@@ -1,0 +1,45 @@
+"""The wall clock was moved, and this one followed it: what counts a duration moves along."""
+
+import dataclasses
+from collections import deque
+
+from msgspec.structs import replace
+
+from limiter.rules.course import GAP, Point
+from limiter.rules.state import GAPS, State
+
+
+def shift(state: State, by: int, before: int) -> None:
+    """The clock was moved by so many ms, and showed `before`. What means "so long ago" or "in so long" moves with
+    it: leases, announced stops, turns, rates. What happened keeps its stamp, and history has a gap or goes back.
+
+    Not undone with a batch that fails: the clock is not either.
+    """
+    state.course += [state.point(before), Point(before, GAP, GAP)]
+    for one in state.sessions.values():
+        one.last_heartbeat_at += by
+        one.expires_at += by
+        one.measured_at = None if one.measured_at is None else one.measured_at + by
+        one.used_at = None if one.used_at is None else one.used_at + by
+        one.cpu_readings = [(at + by, seconds) for at, seconds in one.cpu_readings]
+        if one.notice is not None:
+            one.notice = one.notice._replace(at=one.notice.at + by)
+            state.changes.notices[one.number] = one
+    state.beaten.update(state.sessions)
+    if state.drain is not None and state.drain.stop_at is not None:
+        state.drain, state.changes.drain = state.drain._replace(stop_at=state.drain.stop_at + by), True
+    for user, ticket in state.tickets.items():
+        state.tickets[user] = replace(ticket, asked_at=ticket.asked_at + by)
+        state.changes.tickets[user] = True
+    state.freed = deque((at + by for at in state.freed), maxlen=GAPS + 1)
+    for window in state.windows.values():
+        window.shift(-(-by // 1000))
+    state.channels = {
+        name: dataclasses.replace(one, tried_at=None if one.tried_at is None else one.tried_at + by)
+        for name, one in state.channels.items()
+    }
+    state.rising = {name: at + by for name, at in state.rising.items()}
+    state.last_token_at = None if state.last_token_at is None else state.last_token_at + by
+    state.load = None if state.load is None else state.load._replace(at=state.load.at + by)
+    state.schedule_ends()
+    state.note(before + by)
