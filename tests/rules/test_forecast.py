@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from statistics import fmean
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limiter.rules.forecast import forecast
-from limiter.rules.forecast.past import FADING, FOLLOWING, WEEKS, Past, known_days, usual, weighted_median
+from limiter.rules.forecast.past import FADING, FOLLOWING, WEEKS, Past, known_days, middle_third, usual
 from limiter.rules.forecast.sentences import needs
 from limiter.units import DAY_MS, HOUR_MS
 
@@ -35,10 +36,19 @@ def no_limit(at: int) -> float:
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=9))
-def test_a_weighted_median_is_the_median_of_so_many_copies(rows: list[tuple[int, int]]) -> None:
-    copies = sorted(value for value, weight in rows for _ in range(weight))
-    middle = (copies[(len(copies) - 1) // 2] + copies[len(copies) // 2]) / 2
-    assert weighted_median([(float(value), float(weight)) for value, weight in rows]) == middle
+def test_the_middle_third_is_that_of_so_many_copies_in_order(rows: list[tuple[int, int]]) -> None:
+    copies = sorted(value for value, weight in rows for _ in range(3 * weight))
+    third = len(copies) // 3
+    assert middle_third([(float(value), float(weight)) for value, weight in rows]) == pytest.approx(
+        fmean(copies[third : 2 * third])
+    )
+
+
+def test_a_holiday_or_an_outage_in_one_week_of_five_moves_the_middle_by_little() -> None:
+    weeks = [(100.0, FADING**age) for age in range(5)]
+    for gone in range(5):
+        holiday = [(0.0 if age == gone else bots, weight) for age, (bots, weight) in enumerate(weeks)]
+        assert middle_third(holiday) == pytest.approx(100)
 
 
 @settings(deadline=None, max_examples=25)
@@ -56,7 +66,7 @@ def test_what_is_usual_is_what_a_plain_look_through_all_hours_gives(seed: int, z
         known = [row for row in rows if row[0] < before and slot(row[0]) == wanted][-WEEKS:]
         ages = [(bots, (before - 1 - at) // (7 * DAY_MS)) for at, bots in known]
         fresh = [(bots, FADING**age) for bots, age in ages if age < WEEKS]
-        return weighted_median(fresh) if fresh else known[-1][1] if known else None
+        return middle_third(fresh) if fresh else known[-1][1] if known else None
 
     found = usual(Past(rows, zone), origin)
     last = [row for row in rows if origin - 7 * DAY_MS <= row[0] < origin]

@@ -2,7 +2,7 @@
 chance that a limit is reached.
 
 Pure: hours of the past in, hours to come out. The method is the one that was least wrong on real series
-(docs/forecast.md): a weighted median of the same local hour in five weeks, moved a little by the level of the last
+(docs/forecast.md): the weighted middle of the same local hour in five weeks, moved a little by the level of the last
 week; a band from its own misses in rolling back-tests; a chance from runs of daily peaks, held back by how seldom the
 highest of some weeks is passed in the next ones. It names no day on which a limit is passed, because nobody does so
 reliably, and says so where it is too early to say anything.
@@ -63,7 +63,7 @@ def forecast(hours: Hours, zone: tzinfo, limit_at: Callable[[int], float], days:
     end = past.times[-1] + HOUR_MS
     bands, error, naive_error = back_test(past)
     since = level_change(past)
-    expected = usual(past, end) if since is None else past.medians_since(end, since)
+    expected = usual(past, end) if since is None else past.middles_since(end, since)
     points = []
     for step in range(days * 24):
         at = end + step * HOUR_MS

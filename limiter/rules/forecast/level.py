@@ -14,9 +14,9 @@ WHOLE_DAY_HOURS = 12  # so many known hours make a day that can be compared
 def level_change(past: Past) -> int | None:
     """The beginning of the local day since when every day lies far to one side of the usual; None where none does."""
     days = list(past.days.values())
-    shifts = [_beside(day, past.medians(day.begins))[0] for day in days]  # of each day from what was usual just before
+    shifts = [_beside(day, past.middles(day.begins))[0] for day in days]  # of each day from what was usual just before
     for place in range(max(7, len(days) - 28), len(days) - SHIFT_DAYS + 1):
-        expected = past.medians(days[place].begins)
+        expected = past.middles(days[place].begins)
         after = [_beside(day, expected) for day in days[place:] if len(day.hours) >= WHOLE_DAY_HOURS]
         earlier = [
             abs(shifts[one]) for one in range(max(7, place - 21), place) if len(days[one].hours) >= WHOLE_DAY_HOURS
