@@ -66,6 +66,19 @@ class Tally:
             durations.append((time.perf_counter() - began) * 1000)
         return True
 
+    def figures(self) -> dict[str, Any]:
+        """The same for a program; times in milliseconds."""
+        return {
+            "admitted": self.admitted,
+            "most_held": self.most_held,
+            "limit": self.limit,
+            "over": self.over,
+            "done": dict(self.done),
+            "refused": dict(self.refused),
+            "start_ms": {"p50": percentile(self.start_ms, 50), "p99": percentile(self.start_ms, 99)},
+            "call_ms": {"p50": percentile(self.call_ms, 50), "p99": percentile(self.call_ms, 99)},
+        }
+
 
 class SimulatedBot(AsyncBotSession):
     """A bot that can vanish, and beats from a task: thousands live in one process."""

@@ -2,9 +2,13 @@
 
 import ast
 import inspect
+import json
+import os
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import click
 import pytest
@@ -15,7 +19,7 @@ from limiter.cli import main
 from limiter.commands import declaring
 from limiter.config import SETTINGS
 from limiter.system_limits import CATALOGUE
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Limiter, granted, refused, wait_until
 
 # Words that any sentence of the language has some of, and no sentence of the other.
 ENGLISH = re.compile(
@@ -40,6 +44,7 @@ def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple
 
 COMMANDS = dict(leaves(main))
 AS_THEY_ARE = {("run",), ("agent",)}  # read their command line themselves: tests/agent
+GO_ON = {("serve",), ("console",), ("demo",)}  # until they are ended, or in a bar and some lines: nothing to read
 
 
 def run(language: str, *arguments: str, **more: str | None) -> Result:
@@ -221,3 +226,88 @@ def test_no_command_fails_in_english_alone() -> None:
         and isinstance(node.args[0], ast.Constant | ast.JoinedStr)
     ]
     assert alone == []
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
+    """A limiter of 4 bots that are all there, so that an alert is open; it is asked with its own key."""
+    shared = Limiter(tmp_path_factory.mktemp("limiter"), {"MAX_CONCURRENT_BOTS": 4})
+    try:
+        shared.serve()
+        shared.set_env({"LIMITER_KEY": shared.admin_key})
+        shared.fill(4)
+        wait_until(lambda: shared.admin("GET", "/api/admin/alerts").json()["items"], 20, "an alert")
+        yield shared
+        shared.close()
+    finally:
+        shared.kill()
+
+
+def on_probation(one: Limiter) -> str:
+    body = {"changes": {"MAX_TRADES_PER_DAY": random.randint(1, 400)}, "reason": "x", "confirm_within": 600}
+    return f"{granted(one.admin('PATCH', '/api/admin/limits', body))['version']} --reason x"
+
+
+def asked(one: Limiter, *arguments: str) -> Result:
+    """A command with that limiter's settings alone, in this process."""
+    scrubbed: dict[str, str | None] = {key: None for key in os.environ if key not in one.env}
+    return CliRunner().invoke(main, arguments, prog_name="limiter", env=scrubbed | one.env)
+
+
+def elsewhere(one: Limiter) -> str:
+    """A backup to put in the place of a database that nobody uses."""
+    there = one.folder / uuid4().hex
+    there.mkdir()
+    assert asked(one, "backup", str(there / "copy")).exit_code == 0
+    one.set_env({"LIMITER_DATABASE_URL": f"sqlite:///{there}/other.db"})
+    return str(there / "copy")
+
+
+ARGUMENTS: dict[str, str | Callable[[Limiter], str]] = {
+    "advice": "", "audit": "", "box": "", "capacity": "", "forecast": "", "lease": "", "sizing": "", "state": "",
+    "stats": "", "who": "", "usage": "u1", "doctor": "", "check": "", "migrate": "",
+    "explain": lambda one: refused(one.start(), 503, "server_full")["request_id"],
+    "alerts ack": lambda one: f"{one.admin('GET', '/api/admin/alerts').json()['items'][0]['id']} --reason x",
+    "alerts list": "", "alerts test": "", "notes add": "x", "notes list": "",
+    "limits get": "", "limits explain": "", "limits history": "", "limits set": "MAX_TRADES_PER_DAY=400 --reason x",
+    "limits confirm": on_probation, "limits rollback": "1 --reason x --override-guard",
+    "plan show": "", "plan set": "2099-01-01T08:00:00Z=50 --reason x", "plan clear": "--reason x",
+    "windows show": "", "windows set": "daily@04:00-04:30=90 --reason x", "windows clear": "--reason x",
+    "sessions list": "", "sessions stop": lambda one: f"{one.listed()[0]['public_id']} --in 600 --reason x",
+    "sessions reap": "--reason x", "users limits": "u1 MAX_BOTS_PER_USER=2 --reason x", "users stop": "u1 --reason x",
+    "pause": "--reason x", "resume": "--reason x", "drain": "--status",
+    "keys create": "--scope bots --name x", "keys list": "",
+    "keys revoke": lambda one: granted(one.admin("POST", "/api/admin/keys", {"scope": "bots"}), 201)["id"],
+    "backup": lambda one: str(one.folder / uuid4().hex), "restore": elsewhere,
+    "simulate": "--bots 1 --seconds 1",
+}  # fmt: skip
+WITHOUT = {"drill", "copy"}  # tests/drills; tests/store/test_copy_to_postgres.py
+
+
+def test_every_command_is_run_below() -> None:
+    every = {" ".join(path) for path, one in COMMANDS.items() if not isinstance(one, click.Group)}
+    assert every == ARGUMENTS.keys() | WITHOUT | {" ".join(path) for path in AS_THEY_ARE | GO_ON}
+    for path, command in COMMANDS.items():
+        if not isinstance(command, click.Group) and path not in AS_THEY_ARE | GO_ON:
+            assert "--json" in [name for one in command.params for name in one.opts], path
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_every_command_answers_in_french_alone_and_as_json(
+    one: Limiter, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(one.folder)
+    before = dict(one.env)
+    try:
+        for more in ((), ("--json",)):
+            chosen = ARGUMENTS[name]
+            arguments = (*name.split(), *(chosen if isinstance(chosen, str) else chosen(one)).split(), *more)
+            done = asked(one, *arguments)
+            assert done.exit_code == 0 or name == "doctor", done.output
+            if more:
+                answer = json.loads(done.stdout)
+                assert name == "keys list" or answer["success"] is True
+            else:
+                assert done.stdout.strip() and not foreign(done.stdout, "fr"), done.stdout
+    finally:
+        one.set_env(before)

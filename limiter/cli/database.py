@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import argument, command, option
 from limiter.commands.text import told
@@ -12,59 +13,64 @@ from limiter.commands.text import told
 
 @command()
 @argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def backup(file: Path) -> None:
+@json_option
+def backup(file: Path, as_json: bool) -> None:
     """Write a verified copy of the database to FILE, while the limiter runs or not."""
     from limiter import maintenance
 
     with sentences():
         maintenance.backup(with_config(), file)
-    size = f"{file.stat().st_size / 1024**2:.1f}"
-    click.echo(told(fr=f"{file} : {size} Mio, vérifié", en=f"{file}: {size} MiB, checked"))
+    size = file.stat().st_size
+    mebibytes = f"{size / 1024**2:.1f}"
+    text = told(fr=f"{file} : {mebibytes} Mio, vérifié", en=f"{file}: {mebibytes} MiB, checked")
+    answer(as_json, text, file=str(file), bytes=size)
 
 
 @command()
 @argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def restore(file: Path) -> None:
+@json_option
+def restore(file: Path, as_json: bool) -> None:
     """Put a backup in the database's place; the limiter must be stopped."""
     from limiter import maintenance
 
     with sentences():
         aside = maintenance.restore(with_config(), file)
     was = told(fr=f" ; ce qu'il y avait est {aside}", en=f"; what was there is {aside}") if aside else ""
-    click.echo(told(fr=f"restauré depuis {file}", en=f"restored from {file}") + was)
+    text = told(fr=f"restauré depuis {file}", en=f"restored from {file}") + was
+    answer(as_json, text, file=str(file), aside=None if aside is None else str(aside))
 
 
 @command()
 @argument("target", metavar="URL")
-def copy(target: str) -> None:
+@json_option
+def copy(target: str, as_json: bool) -> None:
     """Copy the SQLite database to an empty PostgreSQL database, all of it; stop the limiter first."""
     from limiter import maintenance
 
     with sentences():
         moved = maintenance.move(with_config(), target)
-    for name, rows in moved.items():
-        click.echo(f"{name:16} {rows}")
-    click.echo(
-        told(
-            fr="Chaque ligne y est, comptée des deux côtés. Donne cette base à LIMITER_DATABASE_URL et démarre.",
-            en="Every row is there, counted on both sides. Set LIMITER_DATABASE_URL to the new database and start.",
-        )
+    done = told(
+        fr="Chaque ligne y est, comptée des deux côtés. Donne cette base à LIMITER_DATABASE_URL et démarre.",
+        en="Every row is there, counted on both sides. Set LIMITER_DATABASE_URL to the new database and start.",
     )
+    answer(as_json, "\n".join([*(f"{name:16} {rows}" for name, rows in moved.items()), done]), rows=moved)
 
 
 @command()
-def migrate() -> None:
+@json_option
+def migrate(as_json: bool) -> None:
     """Bring the database to this program's schema."""
     from limiter import maintenance
 
     with sentences():
         number = maintenance.migrate(with_config())
-    click.echo(told(fr=f"schéma {number}", en=f"schema {number}"))
+    answer(as_json, told(fr=f"schéma {number}", en=f"schema {number}"), schema=number)
 
 
 @command()
 @option("--accept", metavar="REASON", help="Newest audit rows are gone, and you know why.")
-def check(accept: str | None) -> None:
+@json_option
+def check(accept: str | None, as_json: bool) -> None:
     """Look for damage, a count that drifted, an audit that was changed or cut off. Status 1 where one is found."""
     from limiter import maintenance
 
@@ -80,5 +86,6 @@ def check(accept: str | None) -> None:
         en="; nothing beside this database says where the audit ended",
     )
     faults = [told(fr=one.fr, en=one.en) for one in found]
-    click.echo("\n".join(faults) or sound + ("" if whole else unknown))
+    text = "\n".join(faults) or sound + ("" if whole else unknown)
+    answer(as_json, text, success=not faults, faults=faults, audit_end_known=whole)
     sys.exit(1 if found else 0)

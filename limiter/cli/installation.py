@@ -1,11 +1,9 @@
 """The limiter and the console of this machine: start them, and say what is wrong with them."""
 
-import json
 import os
 import sys
 
-import click
-
+from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import command, option
 from limiter.commands.text import told, word
@@ -26,17 +24,14 @@ def serve(host: str | None, port: int | None, database_url: str | None, new: boo
 
 
 @command()
-@option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def doctor(as_json: bool) -> None:
     """Say what is wrong with this installation, and what to do. Exit status 1 where something is."""
     from limiter import doctor
 
     findings = list(doctor.examine(told))
-    if as_json:
-        answer = {"success": True, "findings": [one.as_json() for one in findings]}
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-    else:
-        click.echo("\n".join(f"{'✓' if one.ok else '✗'} {part(one.part)}: {one.message}" for one in findings))
+    text = "\n".join(f"{'✓' if one.ok else '✗'} {part(one.part)}: {one.message}" for one in findings)
+    answer(as_json, text, findings=[one.as_json() for one in findings])
     sys.exit(0 if all(one.ok for one in findings) else 1)
 
 

@@ -5,6 +5,7 @@ from typing import get_args
 
 import click
 
+from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import argument, group, option
 from limiter.commands.text import table, told
@@ -19,16 +20,18 @@ def keys() -> None:
 @keys.command("create")
 @option("--scope", type=click.Choice(get_args(Scope)), required=True, help="What the key may do.")
 @option("--name", default="", help="Whose key it is; shown in histories.")
-def create_key(scope: Scope, name: str) -> None:
+@json_option
+def create_key(scope: Scope, name: str, as_json: bool) -> None:
     """Make a key and print it: it is told only here."""
     from limiter import maintenance
 
     with sentences():
-        click.echo(maintenance.create_key(with_config(), scope, name))
+        key = maintenance.create_key(with_config(), scope, name)
+    answer(as_json, key, key=key, id=key.split("_")[1], scope=scope, name=name)
 
 
 @keys.command("list")
-@option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def list_keys(as_json: bool) -> None:
     """Every key, revoked ones too; never a secret."""
     from limiter import maintenance
@@ -46,10 +49,11 @@ def list_keys(as_json: bool) -> None:
 
 @keys.command("revoke")
 @argument("key_id", metavar="ID")
-def revoke_key(key_id: str) -> None:
+@json_option
+def revoke_key(key_id: str, as_json: bool) -> None:
     """End a key, at once and for good."""
     from limiter import maintenance
 
     with sentences():
         maintenance.revoke_key(with_config(), key_id)
-    click.echo(told(fr=f"{key_id} est révoquée", en=f"{key_id} is revoked"))
+    answer(as_json, told(fr=f"{key_id} est révoquée", en=f"{key_id} is revoked"), id=key_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import argument, command, option
 from limiter.commands.over_http import connection
@@ -25,7 +26,8 @@ from limiter.commands.text import table, told
 @option("--seconds", type=click.FloatRange(1), default=30.0, show_default=True, help="How long it all takes.")
 @option("--seed", type=int, default=1, show_default=True, help="The same seed does the same things.")
 @option("--url", help="Where the limiter is; else LIMITER_URL.")
-def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
+@json_option
+def simulate(bots: int, seconds: float, seed: int, url: str | None, as_json: bool) -> None:
     """Drive a running limiter with bots that start, trade, signal, stop, crash and fall silent.
 
     Prints what was admitted, and what was refused and why. Exit status 1 where more were admitted than the limit.
@@ -34,7 +36,7 @@ def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
 
     from limiter import simulate
 
-    with click.progressbar(length=1000, item_show_func=lambda now: now, show_pos=False) as bar:
+    with click.progressbar(length=1000, item_show_func=lambda now: now, show_pos=False, hidden=as_json) as bar:
 
         def tick(share: float, tally: simulate.Tally) -> None:
             held, refused = tally.held, tally.refused.total()
@@ -42,7 +44,8 @@ def simulate(bots: int, seconds: float, seed: int, url: str | None) -> None:
             bar.update(int(share * 1000) - bar.pos, now)
 
         tally = asyncio.run(simulate.simulate(connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick))
-    click.echo(table(["WHAT", "HOW MUCH", ""], simulate.summary(tally, told)))
+    text = table(["WHAT", "HOW MUCH", ""], simulate.summary(tally, told))
+    answer(as_json, text, success=not tally.over, **tally.figures())
     sys.exit(1 if tally.over else 0)
 
 

@@ -132,7 +132,7 @@ def limits_get(admin: "Admin") -> "LimitRowsAnswer":
 
 
 @limits.command("explain")
-@click.argument("name", default=MAX)
+@argument("name", default=MAX)
 @over_http(show_why)
 def limits_explain(admin: "Admin", name: str) -> "tuple[LimitRowsAnswer, str]":
     """Why a limit has its value, until when, and what comes then: window, probation, plan."""
