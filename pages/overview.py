@@ -150,7 +150,7 @@ def tasks(sign_in: SignIn) -> None:
             calm = t("Nothing is pressing.") if found else t("Nothing asks for you.")
             line(f":material/check: {calm}", "limits.py", t("Open Limits"))
         for task in found:
-            line(task.text, task.page, task.label)
+            line(task.text, task.page, task.label, **task.query)
 
 
 def queue(_: SignIn) -> None:

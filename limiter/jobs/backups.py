@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limiter.rules.incidents import DISK_BYTES
-from limiter.store.backup import copy
+from limiter.store.backup import STAMP, copy, kept, made_at
 from limiter.store.location import StoreError, free_bytes, log_bytes
 from limiter.units import HOUR_MS
 
 PERIOD_SECONDS = 10.0
 RETRY_SECONDS = 600.0
-STAMP = "%Y%m%dT%H%M%SZ"
 
 log = logging.getLogger("limiter")
 
@@ -67,7 +66,7 @@ class Backups:
         self._refuse_without_room()
         made = self.folder / f"{self.database.stem}-{stamp}.db"
         size = copy(self.database, made, stop.is_set)
-        others = [path for _, path in self._kept() if path != made]
+        others = [path for _, path in kept(self.database, self.folder) if path != made]
         for old in others[: max(0, len(others) + 1 - self.keep)]:
             old.unlink()
         log.info("backup_made file=%s bytes=%d seconds=%.1f", made, size, time.monotonic() - began)
@@ -81,25 +80,11 @@ class Backups:
                 en=f"{free >> 20} MiB are free, and a backup that leaves room needs {wanted >> 20} MiB",
             )
 
-    def _kept(self) -> list[tuple[int, Path]]:
-        """Backups with the instant that their name says, the oldest first: a copied file has another time of change."""
-        files = ((_stamp(path), path) for path in self.folder.glob(f"{self.database.stem}-*.db"))
-        return sorted((at, path) for at, path in files if at is not None)
-
     def made_at(self) -> int | None:
         """When the newest was made, UTC ms; one from the future, of a clock that was wrong, does not count."""
-        now = self.now()
-        return max((at for at, _ in self._kept() if at <= now), default=None)
+        return made_at(self.database, self.folder, self.now())
 
     def age_seconds(self) -> float:
         """Of the newest; where there is none, since the start."""
         made_at = self.made_at()
         return (self.now() - (self._began if made_at is None else made_at)) / 1000
-
-
-def _stamp(path: Path) -> int | None:
-    try:
-        at = datetime.strptime(path.stem.rpartition("-")[2], STAMP).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return int(at.timestamp() * 1000)

@@ -1,6 +1,4 @@
-"""What asks for a hand: alerts, pauses, held steps, silent bots, a box that is too small."""
-
-from dataclasses import dataclass
+"""What asks for a hand: alerts, a shut door, held steps, silent bots, bots without a slot, backups, a box too small."""
 
 from limiter.answers.capacity import StatsAnswer
 from limiter.console import data
@@ -8,62 +6,100 @@ from limiter.console.kit import times
 from limiter.console.kit.words import language, lasting, number, t, tn
 from limiter.console.parts.advising import advising
 from limiter.console.parts.happenings import without_sign
+from limiter.console.parts.task import Task, Urgency
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules import guards
+from limiter.rules.alerts import ALERTS
 from limiter.rules.capacity import Capacity
 from limiter.rules.headlines import Reader, headline
+from limiter.rules.incidents import BACKUP_SECONDS
+from limiter.rules.records import Step
 from limiter.store import read
+from limiter.store.backup import made_at
+from limiter.store.location import backup_folder, sqlite_path
 
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What asks for a hand, with the page where it is done and the label of the way there; `pressing`, or in time."""
-
-    text: str
-    page: str
-    label: str
-    pressing: bool = True
+OWN_LINE = {Urgency.STRANGERS: "strangers", Urgency.HELD: "plan", Urgency.OLD_BACKUP: "backup"}
+"""What is told by a line of its own, with the way to where it is dealt with: its alert is not listed beside it."""
+FIRST_BACKUP_SECONDS = 600.0  # by then a limiter that has just started has made one, or failed
 
 
 def to_do(sign_in: SignIn, stats: StatsAnswer | None) -> list[Task]:
-    """All that asks for a hand, the most pressing first."""
+    """All that asks for a hand, the worst first."""
     found = []
     if data.read(read.limits.paused):
-        found.append(
-            Task(t(":material/pause: Starts are **paused**: every start is refused."), "limits.py", t("Open Limits"))
-        )
-    taken = Capacity(stats.capacity.current_bots, stats.capacity.max_bots) if stats is not None else None
-    for row in data.read(read.incidents.unattended):
-        said = without_sign(headline(row, Reader(language(), times.zone(), times.now(), taken)))
-        text = f":material/warning: **{said}** · {t('since {time}', time=times.when(row.opened_at))}"
-        strange = row.kind == "strangers"  # where they are listed is where they are dealt with
-        found.append(Task(text, *(("settings.py", t("Look at them")) if strange else ("alerts.py", t("Acknowledge")))))
+        text = t(":material/pause: Starts are **paused**: every start is refused.")
+        found.append(Task(Urgency.CLOSED, text, "limits.py", t("Open Limits")))
     if stats is not None:
-        found += of_figures(stats)
-        found += [Task(*one) for one in advising(sign_in, stats)]
-    step = data.read(read.limits.coming_step)
-    if step is not None:
-        held = step.status == "held"
-        known = {"n": number(step.max_bots), "time": times.when(step.at)}
-        text = t("Launch plan: **{n}** bots, {time}", **known)
-        if held:
-            why = guards.said(step.held_by).told(language())
-            text = t(":material/warning: Launch plan held: **{n}** bots since {time} ({why})", why=why, **known)
-        found.append(Task(text, "checklist.py", t("See the plan"), held))
-    return sorted(found, key=lambda task: not task.pressing)
+        found += silent(stats)
+        found += advising(sign_in, stats)
+    found += backup(stats)
+    if (coming := data.read(read.limits.coming_step)) is not None:
+        found.append(step(coming))
+    told = {OWN_LINE[task.urgency] for task in found if task.urgency in OWN_LINE}
+    return sorted(found + alerts(stats, told), key=lambda task: task.urgency)
 
 
-def of_figures(stats: StatsAnswer) -> list[Task]:
-    """What the live figures ask for."""
+def alerts(stats: StatsAnswer | None, told: set[str]) -> list[Task]:
+    """The open incidents that nobody has acknowledged, but those of kinds that are `told` already."""
+    taken = Capacity(stats.capacity.current_bots, stats.capacity.max_bots) if stats is not None else None
     found = []
-    if suspects := stats.sessions.suspect:
-        silent = data.read(read.sessions.silent_since)
-        age = lasting((times.now() - silent) / 1000) if silent else ""
-        text = tn(
-            ":material/warning: **{n} bot** has not beaten for {age}.",
-            ":material/warning: **{n} bots** have not beaten, the longest for {age}.",
-            suspects,
-            age=age,
-        )
-        found.append(Task(text, "sessions.py", t("Look at them")))
+    for row in data.read(read.incidents.unattended):
+        if row.kind not in told:
+            said = without_sign(headline(row, Reader(language(), times.zone(), times.now(), taken)))
+            text = f":material/warning: **{said}** · {t('since {time}', time=times.when(row.opened_at))}"
+            worst = ALERTS[row.crossings[-1].level].severity == "failure"
+            urgency = Urgency.FAILURE if worst else Urgency.ALERT
+            found.append(Task(urgency, text, "alerts.py", t("Acknowledge")))
     return found
+
+
+def silent(stats: StatsAnswer) -> list[Task]:
+    """Bots that hold a slot and are not heard."""
+    if not (suspects := stats.sessions.suspect):
+        return []
+    since = data.read(read.sessions.silent_since)
+    age = lasting((times.now() - since) / 1000) if since else ""
+    text = tn(
+        ":material/warning: **{n} bot** has not beaten for {age}.",
+        ":material/warning: **{n} bots** have not beaten, the longest for {age}.",
+        suspects,
+        age=age,
+    )
+    return [Task(Urgency.SILENT, text, "sessions.py", t("Look at them"), {"view": "suspect"})]
+
+
+def backup(stats: StatsAnswer | None) -> list[Task]:
+    """That the newest backup is old, or that there is none: of a file; a server is backed up by its own tools."""
+    settings = data.settings()
+    path, folder = sqlite_path(settings.database_url), backup_folder(settings.database_url, settings.backup_dir)
+    if path is None or not path.exists():
+        return []
+    place = "settings.py", t("How it is done"), {"tab": "box"}
+    if folder is None:
+        text = t("**No backup is made**: LIMITER_BACKUP_DIR is none. A disk that fails takes everything with it.")
+        return [Task(Urgency.NO_BACKUP, f":material/backup: {text}", *place)]
+    now = times.now()
+    last = made_at(path, folder, now)
+    text = ""
+    if last is not None and now - last >= BACKUP_SECONDS * 1000:
+        age, time = lasting((now - last) / 1000), times.when(last)
+        text = t("**The last backup is {age} old**, of {time}: one a day is due.", age=age, time=time)
+    elif last is None and stats is not None and stats.uptime_seconds > FIRST_BACKUP_SECONDS:
+        age = lasting(stats.uptime_seconds)
+        text = t("**There is no backup**, although the limiter has run for {age}: see its log.", age=age)
+    return [Task(Urgency.OLD_BACKUP, f":material/backup: {text}", *place)] if text else []
+
+
+def step(coming: Step) -> Task:
+    """The next step of the launch plan, or the one that a guard holds: why, and until when."""
+    known = {"n": number(coming.max_bots), "time": times.when(coming.at)}
+    place = "checklist.py", t("See the plan"), {"tab": "plan"}
+    if coming.status != "held":
+        return Task(Urgency.COMING, t("Launch plan: **{n}** bots, {time}", **known), *place)
+    why = guards.said(coming.held_by).told(language())
+    text = t(
+        ":material/pause_circle: Launch plan held: **{n}** bots since {time} ({why}), until no guard holds any more.",
+        why=why,
+        **known,
+    )
+    return Task(Urgency.HELD, text, *place)
