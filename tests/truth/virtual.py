@@ -1,6 +1,6 @@
 """A whole limiter under clocks that a test pushes: real file, real server, real channels; its jobs run when told to.
 
-It is wired as limiter/serve.py wires it. Time goes on by `to`, in steps as the jobs would take them: what came due is
+It is wired as limiter/serve/ wires it. Time goes on by `to`, in steps as the jobs would take them: what came due is
 reaped, a sample is taken each 5 s, alerts look and tell. Between two steps the time stands still, so every answer has
 the instant that the test knows.
 """
@@ -28,7 +28,8 @@ from limiter.rules.capacity import Box
 from limiter.rules.counts import Recount
 from limiter.rules.peaks import FollowSchedule, is_due
 from limiter.rules.sessions import Reap
-from limiter.serve import _listen, _open_access, _server
+from limiter.serve.gate import open_access
+from limiter.serve.listening import listen, server
 from limiter.store import read
 from limiter.store.engine import open_reader, reading
 from limiter.store.open import writer_of
@@ -103,11 +104,11 @@ class Machine:
             with reading(self.engine) as connection:
                 return read.keys.keys(connection)
 
-        access = await _open_access(settings, self.committer, keys)
+        access = await open_access(settings, self.committer, keys)
         self.sampler = Sampler(self.committer, lambda: self.box, self.clocks.monotonic)
         self.sampler.taken_at = self.clocks.monotonic()
         self.alerts = Alerts(self.committer, self.sampler, channels)
-        listening = _listen(["127.0.0.1"], self.port)
+        listening = listen(["127.0.0.1"], self.port)
         self.port = listening[0].getsockname()[1]
         settings = config.read(self.environment, LIMITER_PORT=self.port)
         self.reads = ThreadPoolExecutor(2, "read")
@@ -115,7 +116,7 @@ class Machine:
             settings, self.committer, access, self.sampler, (), self.engine, self.reads, Box(RAM_GB),
             self.clocks.monotonic(), __version__,
         )  # fmt: skip
-        self._server = _server(App(services))
+        self._server = server(App(services))
         self._serving = asyncio.create_task(self._server.serve(listening))
         while not self._server.started:
             await asyncio.sleep(0.001)
