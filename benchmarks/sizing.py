@@ -67,7 +67,8 @@ CASES = [
 
 
 class Outcome(NamedTuple):
-    """Demands, those refused at first, those lost; bot-hours and demands by hour of the day; starts by minute."""
+    """Demands, those refused at first, those lost; bot-hours (where there are slots for all) and demands by hour of the
+    day; starts by minute."""
 
     demands: int
     first: int
@@ -97,7 +98,8 @@ class Fleet:
         now = 0.0
         while now < end:
             before, (now, what, user, until) = now, heapq.heappop(self.events)
-            self.count_hours(max(before, WARM_HOURS), min(now, end))
+            if self.slots == math.inf:  # of other runs nobody asks for the load
+                self.count_hours(max(before, WARM_HOURS), min(now, end))
             if what == END:
                 self.running -= 1
                 self.idle.add(user)
@@ -170,12 +172,17 @@ class Compared(NamedTuple):
     simulated: Slots
 
 
-def check(case: Case, days: int = 120) -> Compared:
-    """Both figures of one case."""
+def foretold(case: Case, days: int = 120) -> Slots:
+    """What the formulas give, told what the limiter would have recorded of the same bots with slots for all."""
     seen = simulate(case, math.inf, days)
     loads = [Load(seen.bot_hours[hour] / days, seen.came[hour]) for hour in range(24)]
     crowd = Crowd(case.users, bunching(seen.starts, days * 1440), case.patience_hours / case.stay_hours)
-    formula = Slots(slots_for(SHARE, loads, crowd, lost=False), slots_for(SHARE, loads, crowd, lost=True))
+    return Slots(slots_for(SHARE, loads, crowd, lost=False), slots_for(SHARE, loads, crowd, lost=True))
+
+
+def check(case: Case, days: int = 120) -> Compared:
+    """Both figures of one case."""
+    formula = foretold(case, days)
     first = needed(case, days, lambda found: found.first / found.demands, formula.first)
     lost = needed(case, days, lambda found: found.lost / found.demands, formula.lost)
     return Compared(formula, Slots(first, lost))
