@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from limiter.answers.capacity import Capacity, CapacityAnswer
 from limiter.cli import main
+from limiter.commands.capacity import show_capacity
 from limiter.commands.limits import value
 from limiter.commands.local import local_key
 from limiter.commands.text import HEADS, table
@@ -138,7 +140,7 @@ def test_a_drain_is_followed_to_its_end_and_taken_back(one: Limiter) -> None:
     session = one.session()
     assert run(one, "drain").exit_code == 2, "a reason is needed"
     assert run(one, "drain", "--cancel", "--status").exit_code == 2
-    assert "bots left, nobody is ended" in said(one, "drain", "--reason", "move")
+    assert "1 bot left, nobody is ended" in said(one, "drain", "--reason", "move")
     done = run(one, "drain", "--reason", "move", "--stop-in", "1", "--wait")
     assert (done.exit_code, "left" in done.stderr) == (0, True) and ": 0 bots left" in done.stdout
     refused(one.beat(session), 410, "session_ended")
@@ -375,7 +377,7 @@ def test_a_screen_is_in_one_language(one: Limiter) -> None:
     session = one.session(user)
     request_id = refused(one.start(user), 429, "user_limit")["request_id"]
     shown = [
-        ("capacity", "libres", "free"),
+        ("capacity", "libre", "free"),
         ("stats", "démarrages, une heure", "last hour"),
         ("advice", "recommandés", "recommended"),
         ("limits get", "environnement", "VALUE"),
@@ -387,7 +389,7 @@ def test_a_screen_is_in_one_language(one: Limiter) -> None:
         ("alerts list", "Aucun canal", "OPENED"),
         ("audit", "MOTIF", "REASON"),
         ("drain --status", "Aucun vidage", "admitted"),
-        ("state", "places prises sur", "held"),
+        ("state", " des limites)", "held"),
         (f"explain {request_id}", "a été refusé", "LONGEST"),
         (f"sessions stop {session['public_id']} --reason test", "arrêtée par un exploitant", "BOT_ID"),
         ("keys list", "PORTÉE", "SCOPE"),
@@ -432,6 +434,24 @@ def test_bash_completes_it(typed: str, offered: set[str], tmp_path: Path) -> Non
 )
 def test_values_of_limits_are_numbers_or_spellings(text: str, taken: object) -> None:
     assert value(text) == taken
+
+
+@pytest.mark.parametrize(
+    ("free", "french", "english"),
+    [
+        (0, "0 libre", "0 free"),
+        (1, "1 libre", "1 free"),
+        (2, "2 libres", "2 free"),
+        (-3, "3 au-dessus de la limite", "3 above the limit"),
+    ],
+)
+def test_free_slots_are_counted_as_the_language_does(
+    free: int, french: str, english: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = CapacityAnswer(Capacity(10 - free, 10, 50.0, free, "LOW", True))
+    for language, text in (("fr", french), ("en", english)):
+        monkeypatch.setenv("LIMITER_LANG", language)
+        assert show_capacity(answer).endswith(f"LOW, {text}")
 
 
 def test_columns_are_as_wide_as_what_is_in_them() -> None:

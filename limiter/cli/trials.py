@@ -12,7 +12,7 @@ from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import argument, command, option
 from limiter.commands.over_http import connection
-from limiter.commands.text import table, told
+from limiter.commands.text import counted, table, told
 
 
 @command()
@@ -40,7 +40,8 @@ def simulate(bots: int, seconds: float, seed: int, url: str | None, as_json: boo
 
         def tick(share: float, tally: simulate.Tally) -> None:
             held, refused = tally.held, tally.refused.total()
-            now = told(fr=f"{held} places prises, {refused} refus", en=f"{held} held, {refused} refused")
+            places = counted(held, fr=("place prise", "places prises"), en=("held", "held"))
+            now = f"{places}, {refused} {told(fr='refus', en='refused')}"
             bar.update(int(share * 1000) - bar.pos, now)
 
         tally = asyncio.run(simulate.simulate(connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from limiter.commands.declaring import command
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table, told
+from limiter.commands.text import counted, table, told
 
 if TYPE_CHECKING:
     from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def show_capacity(answer: "CapacityAnswer") -> str:
     now = answer.capacity
     slots = f"Active Bots: {now.current_bots} / {now.max_bots} slots ({now.percent_used}%)"  # the guide's own line
-    return f"{slots}\n{now.status}, {told(fr=f'{now.available_slots} libres', en=f'{now.available_slots} free')}"
+    over = told(fr=f"{-now.available_slots} au-dessus de la limite", en=f"{-now.available_slots} above the limit")
+    free = counted(now.available_slots, fr=("libre", "libres"), en=("free", "free"))
+    return f"{slots}\n{now.status}, {free if now.available_slots >= 0 else over}"
 
 
 @command()
@@ -36,9 +38,13 @@ def show_stats(answer: "StatsAnswer") -> str:
         ["bots", f"{now.current_bots} / {now.max_bots} ({now.percent_used}%), {now.status}{paused}"],
         [
             "sessions",
-            told(
-                fr=f"{active} actives, {suspect} suspectes, {expired} expirées en une heure",
-                en=f"{active} active, {suspect} suspect, {expired} expired in the last hour",
+            ", ".join(
+                (
+                    counted(active, fr=("active", "actives"), en=("active", "active")),
+                    counted(suspect, fr=("suspecte", "suspectes"), en=("suspect", "suspect")),
+                    counted(expired, fr=("expirée", "expirées"), en=("expired", "expired"))
+                    + told(fr=" en une heure", en=" in the last hour"),
+                )
             ),
         ],
         [told(fr="démarrages, une heure", en="starts, last hour"), rates.starts_last_hour],

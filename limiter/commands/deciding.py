@@ -6,7 +6,7 @@ import click
 
 from limiter.commands.declaring import command, option
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table, told, word, written
+from limiter.commands.text import counted, table, told, word, written
 
 if TYPE_CHECKING:
     from limiter.answers.deciding import ForecastAnswer, LeaseAnswer, SizingAnswer, StateAnswer
@@ -93,10 +93,11 @@ def show_state(answer: "StateAnswer") -> str:
     most = written(limits.get("MAX_CONCURRENT_BOTS")) if limits else "?"
     door = told(fr=", démarrages en pause", en=", starts paused") if answer.paused else ""
     held, version = len(answer.sessions), answer.limits_version
+    taken = counted(held, fr=("place prise", "places prises"), en=("held", "held"))
     lines = [
         f"{answer.at}  "
         + told(
-            fr=f"{held} places prises sur {most} (version {version} des limites){door}",
+            fr=f"{taken} sur {most} (version {version} des limites){door}",
             en=f"{held} of {most} slots held (limits version {version}){door}",
         )
     ]

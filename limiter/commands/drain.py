@@ -7,7 +7,7 @@ import click
 
 from limiter.commands.declaring import command, option
 from limiter.commands.over_http import no_reason, over_http
-from limiter.commands.text import told
+from limiter.commands.text import counted, told
 
 if TYPE_CHECKING:
     from limiter.answers.sessions import DrainAnswer
@@ -21,10 +21,10 @@ def show_drain(answer: "DrainAnswer") -> str:
     if answer.drain is None:
         return told(fr="Aucun vidage : les démarrages sont admis.", en="No drain: starts are admitted.")
     since, reason, left, at = answer.drain.since, answer.drain.reason, answer.drain.left, answer.drain.stop_at
+    bots = counted(left, fr=("bot reste", "bots restent"), en=("bot left", "bots left"))
     return told(
-        fr=f"Vidage depuis {since} ({reason}) : {left} bots restent, "
-        + (f"arrêtés à {at}." if at else "personne n'est arrêté."),
-        en=f"Draining since {since} ({reason}): {left} bots left, "
+        fr=f"Vidage depuis {since} ({reason}) : {bots}, " + (f"arrêtés à {at}." if at else "personne n'est arrêté."),
+        en=f"Draining since {since} ({reason}): {bots}, "
         + (f"those left are ended at {at}." if at else "nobody is ended."),
     )
 

@@ -6,7 +6,7 @@ import click
 
 from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.over_http import over_http, reason_option, says
-from limiter.commands.text import more, table, told, word
+from limiter.commands.text import counted, more, table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.sessions import AdminSession, PauseAnswer, ReapAnswer, SessionsAnswer, StoppedAnswer
@@ -92,7 +92,7 @@ def sessions_stop(
 
 def show_reaped(answer: "ReapAnswer") -> str:
     ended = len(answer.ended)
-    return told(fr=f"{ended} terminées", en=f"{ended} ended")
+    return counted(ended, fr=("terminée", "terminées"), en=("ended", "ended"))
 
 
 @sessions.command("reap")

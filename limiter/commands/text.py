@@ -65,6 +65,12 @@ def told(*, fr: str, en: str) -> str:
     return en if language() == "en" else fr
 
 
+def counted(n: int, *, fr: tuple[str, str], en: tuple[str, str]) -> str:
+    """So many of it, by the word for one and the word for many: French says 0 and 1 as one, English 1 alone."""
+    one, many = en if language() == "en" else fr
+    return f"{n} {one if (n == 1 if language() == 'en' else abs(n) < 2) else many}"
+
+
 def word(code: str) -> str:
     """A code of the API as the person reads it."""
     return CODES.get(code, code) if language() == "fr" else code

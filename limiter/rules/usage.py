@@ -100,14 +100,14 @@ HALF_OF_ONE = Words(
     "1 of {users} users holds half of the slot-hours, or more.",
 )
 TRIES = Words(
-    "Demandes de démarrage : {attempts}. Ce sont {demands} demandes distinctes (les essais d'un bot à la suite en font "
-    "une), {restarts} redémarrages et {own_limit} refus pour la limite de l'utilisateur.",
-    "Start requests: {attempts}. They are {demands} distinct demands (a bot's run of tries is one), {restarts} "
-    "restarts and {own_limit} refusals for the user's own limit.",
+    "Essais de démarrage : {attempts}. Demandes distinctes (les essais d'un bot à la suite en font une) : {demands} ; "
+    "redémarrages : {restarts} ; refus pour la limite de l'utilisateur : {own_limit}.",
+    "Tries to start: {attempts}. Distinct demands (a bot's run of tries is one): {demands}; restarts: {restarts}; "
+    "refusals for the user's own limit: {own_limit}.",
 )
 IDLE = Words(
-    "{n} sur {held} places sont tenues sans trade, signal ni token depuis {minutes} min ou plus.",
-    "{n} of {held} slots are held without a trade, a signal or a token for {minutes} min or more.",
+    "Tenues sans trade, signal ni token depuis {minutes} min ou plus : {n} des places prises ({held}).",
+    "Held without a trade, a signal or a token for {minutes} min or more: {n} of the slots taken ({held}).",
 )
 UNTOLD = Words(
     "Aucun bot n'annonce ses trades, signaux ou tokens : l'inactivité ne se voit pas.",

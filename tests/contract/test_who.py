@@ -73,7 +73,7 @@ def test_who_uses_what_and_of_which_limit(limiter: Start) -> None:
     assert found["demands"]["attempts"] == 7 and found["demands"]["demands"] == 3
     assert found["concentration"]["users"] == 3 and found["held"] == 3
     assert found["idle"] == [] and found["idle_sentence"] == (
-        "0 of 3 slots are held without a trade, a signal or a token for 60 min or more."
+        "Held without a trade, a signal or a token for 60 min or more: 0 of the slots taken (3)."
     )
     listed = one.client.get("/api/admin/usage?format=csv&table=closing").text.splitlines()
     assert listed == ['"user_id","trades","closing","share"', '"b","4","3","0.75"', '"a","2","1","0.5"']

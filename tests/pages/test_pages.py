@@ -219,11 +219,11 @@ def test_overview_says_that_nobody_would_be_told_and_joins_what_repeats(open_pag
         (
             "en-US",
             "users hold half of the slot-hours.",
-            "distinct demands",
-            "slots are held without",
+            "Distinct demands",
+            "Held without a trade",
             {"user", "share"},
         ),
-        ("fr-FR", "tiennent la moitié des heures", "demandes distinctes", "sont tenues sans", {"utilisateur", "part"}),
+        ("fr-FR", "tiennent la moitié des heures", "Demandes distinctes", "Tenues sans trade", {"utilisateur", "part"}),
     ],
 )
 def test_who_does_what(

@@ -40,7 +40,11 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             admin.set_plan([{"at": at, "MAX_CONCURRENT_BOTS": 250}], "test")
             wait_until(lambda: admin.plan().steps[0].status == "held", 20, "the step is held")
+            for most in (1, 200):  # full, and over
+                admin.change_limits({"MAX_CONCURRENT_BOTS": most}, "test", override_guard=True)
             admin.pause("test")
+            for _ in range(3):
+                assert http.post("/api/bots/start", json={"user_id": "u9"}).status_code == 503
             wait_until(lambda: admin.box().strangers, 20, "the stranger is seen")
         yield world
     finally:
@@ -127,3 +131,30 @@ def test_what_presses_is_told_apart_from_what_is_in_time() -> None:
     assert pressing == [
         "FAILURE", "CLOSED", "DEGRADED", "OVERLOADED", "STRANGERS", "SILENT", "HELD", "ALERT", "OLD_BACKUP",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("locale", "refused", "opened", "over", "free"),
+    [
+        ("en-US", "u9 refused: starts were paused ×3", "alert: SERVER FULL!", "alert over: Was full", "199 free"),
+        (
+            "fr-FR",
+            "u9 refusé : démarrages en pause ×3",
+            "alerte : SERVEUR PLEIN !",
+            "alerte : Plein de ",
+            "199 libres",
+        ),
+    ],
+)
+def test_latest_joins_what_one_user_asked_again_and_again_and_has_alerts_with_their_end(
+    open_page: Open, troubled: World, locale: str, refused: str, opened: str, over: str, free: str
+) -> None:
+    app = open_page(troubled, "overview", locale=locale)
+    lines = [line for element in app.get("html") for line in element.proto.body.split("<li>")]
+    assert len([line for line in lines if "u9" in line]) == 1
+    for text in (refused, opened, over):
+        assert any(text in line.replace("\u202f", " ").replace("\xa0", " ") for line in lines), (text, lines)
+    header = [one.value for one in (*app.markdown, *app.caption) if free in one.value]
+    assert header, "the header says how many are free"
+    ages = [one.value for one in app.caption if one.value.startswith(("updated", "mis à jour", "à jour"))]
+    assert len(ages) <= 1, "one age"

@@ -76,7 +76,7 @@ def test_a_run_of_tries_is_one_demand_however_often_it_asks() -> None:
     }
     everybody = usage.all_asked(found.values())
     assert (everybody.attempts, everybody.demands, everybody.restarts, everybody.own_limit) == (114, 3, 1, 10)
-    assert "114" in usage.said_of_tries(everybody, "en") and "3 distinct demands" in usage.said_of_tries(
+    assert "114" in usage.said_of_tries(everybody, "en") and "(a bot's run of tries is one): 3;" in usage.said_of_tries(
         everybody, "en"
     )
     assert Counter(run.user_id for run in runs(history, 100 * MINUTE)) == {"a": 1, "b": 1, "c": 1}
