@@ -406,29 +406,6 @@ def test_a_screen_is_in_one_language(one: Limiter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("limiter li", {"limits"}),
-        ("limiter limits ", {"get", "set", "history", "rollback"}),
-        ("limiter sessions list --st", {"--status"}),
-        ("limiter sessions list --status a", {"active", "all"}),
-        ("limiter run --on", {"--on-lost"}),
-    ],
-)
-def test_bash_completes_it(typed: str, offered: set[str], tmp_path: Path) -> None:
-    """As docs/operating.md says how: the shell's own function asks the command for what could follow."""
-    command = tmp_path / "limiter"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m limiter "$@"\n')
-    command.chmod(0o755)
-    program = f"""source <(_LIMITER_COMPLETE=bash_source limiter)
-        COMP_WORDS=({typed}) COMP_CWORD={len(typed.split(" ")) - 1}
-        _limiter_completion limiter; printf '%s\\n' "${{COMPREPLY[@]}}" """
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(["bash", "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) >= offered if "limits " in typed else set(done.stdout.split()) == offered
-
-
-@pytest.mark.parametrize(
     ("text", "taken"),
     [("250", 250), ("-1", -1), ("0.5", 0.5), ("80%", "80%"), ("5s", "5s"), ("none", "none"), ("null", None)],
 )

@@ -5,14 +5,18 @@ What opens the database is imported by the commands that do: what only asks over
 """
 
 import click
+from click.shell_completion import add_completion_class
 
 from limiter import __version__, commands
 from limiter.cli.bots import agent, run
+from limiter.cli.completion import Fish
 from limiter.cli.database import backup, check, copy, migrate, restore
 from limiter.cli.installation import console, doctor, serve
 from limiter.cli.keys import keys
 from limiter.cli.trials import demo, drill, simulate
 from limiter.commands.declaring import Option, group
+
+add_completion_class(Fish)
 
 HERE = (run, agent, simulate, demo, drill, serve, doctor, console, keys, backup, restore, copy, migrate, check)
 

@@ -1,9 +1,10 @@
-"""docs/operating.md: each block of commands, in its order, as root on a real systemd, with what is to come of it."""
+"""docs/operating.md and docs/bots.md: each block of commands, as root on a real systemd, with what is to come of it."""
 
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,12 @@ def box(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sy
     one.close()
 
 
-@pytest.mark.timeout(240)
-def test_every_block_works_as_printed(box: Systemd) -> None:
-    """But that placeholders are filled in, and one drill stands for five; outputs are looked at further down."""
+Do = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def do(box: Systemd) -> Do:
+    """What commands of a shell of root write."""
 
     def do(commands: str) -> str:
         try:
@@ -68,15 +72,33 @@ def test_every_block_works_as_printed(box: Systemd) -> None:
             print(box.do("systemctl", "show", "-p", "Result,ExecMainStatus,ExecMainCode", "limiter", status=None))
             raise
 
-    said = dict[str, str]()
-    for block in blocks(ROOT / "docs/operating.md"):
+    return do
+
+
+OPERATING = list(blocks(ROOT / "docs/operating.md"))
+INSTALLED = 1 + next(place for place, block in enumerate(OPERATING) if "--name app-server" in block.text)
+
+
+@pytest.fixture(scope="module")
+def said(do: Do) -> dict[str, str]:
+    """What the first blocks write, those that install it: each by its text."""
+    told = dict[str, str]()
+    for block in OPERATING[:INSTALLED]:
+        if "sign-in" in block.text:
+            wait_until(lambda: "sign-in" in do("journalctl -u console"), 30, "the console")
+        told[block.text] = do(block.text)
+    return told
+
+
+@pytest.mark.timeout(240)
+def test_every_block_works_as_printed(box: Systemd, do: Do, said: dict[str, str]) -> None:
+    """But that placeholders are filled in, and one drill stands for five; outputs are looked at further down."""
+    for block in OPERATING[INSTALLED:]:
         commands = block.text
         if block.terminal:
             box.do("systemd-run", "--quiet", "--unit=proxy", "--setenv=HOME=/root", *AS_ROOT, commands)
             wait_until(lambda: " 308 " in do(ASK), 10, "the proxy sends on to HTTPS")
             continue
-        if "sign-in" in commands:
-            wait_until(lambda: "sign-in" in do("journalctl -u console"), 30, "the console")
         commands = commands.replace("limiter drill    ", "limiter drill ten")  # tests/drills has all five
         if "restore" in commands:
             wait_until(lambda: ".db" in do("ls /var/lib/limiter/backups || true"), 30, "the first backup")
@@ -105,3 +127,34 @@ def test_every_block_works_as_printed(box: Systemd) -> None:
     assert do("limiter sessions list --user alice | wc -l") == "2\n"
     assert box.told("limiter", "NRestarts") == "0"
     assert do("stat -c %U:%a /var/lib/limiter/limiter.db") == "limiter:600\n"
+
+
+START = "printf '%s\\n' '#!/bin/sh' 'exec sleep 1000' > /srv/bots/alice/start && chmod 755 /srv/bots/alice/start"
+TOLD = {"freqtrade": "tests/agent/test_real_bots.py", "tmux": "tests/agent/test_supervisors.py"}  # line by line
+
+
+def test_bots_are_run_as_printed(box: Systemd, do: Do, said: dict[str, str]) -> None:
+    """docs/bots.md, with the key that an installation asks for. The bot prints whose process it is."""
+    do("userdel bots && rm -rf /srv/bots /etc/limiter/bots.env")  # which the trial brings
+    do("limiter users stop alice --reason x")  # the process that the page before this one adopted
+    key = do("limiter keys create --scope bots").strip()
+    bot = "import os, pwd, time; print(pwd.getpwuid(os.getuid()).pw_name, 'LIMITER_SESSION_ID' in os.environ)"
+    do(f"mkdir -m 755 /srv/elsewhere && echo {shlex.quote(bot)} > /srv/elsewhere/bot.py")
+    here = f"export LIMITER_KEY={key}; cd /srv/elsewhere; "
+    printed = [block for block in blocks(ROOT / "docs/bots.md") if not any(name in block.text for name in TOLD)]
+    assert len(printed) == 3
+    for block in printed:
+        for line in block.text.splitlines():
+            if "systemctl" in line:
+                do(START)
+            if "limiter run" not in line:
+                do(f"cd /opt/limiter; {line.replace('lim_…', key)}")
+                continue
+            who = "bots" if "bots" in line else "root"
+            wait_until(lambda: do("limiter sessions list --user alice | wc -l") == "1\n", 10, "alice's slot is free")
+            assert do(here + line) == f"{who} True\n", line
+        if "systemctl" in block.text:
+            wait_until(lambda: "alice" in do("limiter sessions list --user alice"), 20, "alice's bot")
+            assert box.told("bot@alice", "ActiveState") == "active"
+            assert do("stat -c %G:%a /etc/limiter/bots.env") == "bots:640\n"
+            do("systemctl stop bot@alice")
