@@ -14,6 +14,9 @@ from limiter.rules.refusals import REFUSALS
 from limiter.rules.room import capacity, queue
 from limiter.store.location import free_bytes, log_bytes, sqlite_path
 
+Rows = dict[str, tuple[str, float]]
+"""Name of a family: what it says, and its value."""
+
 
 async def metrics(call: Call) -> Answer:
     """OpenMetrics, collected at the scrape: nothing is counted twice on the hot path."""
@@ -31,8 +34,19 @@ class _Scrape:
 
     def collect(self) -> list[Metric]:
         """Every family. No user is a label."""
-        services, state = self.services, self.services.committer.state
-        committer, held, costs = services.committer, capacity(state, self.now), state.costs(self.now)
+        gauges = self._gauges() | self._of_the_machine()
+        latency = self.services.committer.latency
+        decisions = SummaryMetricFamily("limiter_decision_seconds", "From the queue to the durable answer.")
+        decisions.add_metric([], latency.count, latency.sum_seconds)
+        return [
+            *(GaugeMetricFamily(name, text, value=value) for name, (text, value) in gauges.items()),
+            *(CounterMetricFamily(name, text, value=value) for name, (text, value) in self._counters().items()),
+            *self._labelled(), decisions,
+            InfoMetricFamily("limiter_build", "This program.", value={"version": self.services.version}),
+        ]  # fmt: skip
+
+    def _labelled(self) -> list[Metric]:
+        state = self.services.committer.state
         refused = CounterMetricFamily("limiter_refusals", "Refused requests by reason.", labels=["reason"])
         for reason in REFUSALS:
             refused.add_metric([reason.name], state.totals.get(f"refused:{reason.name}", 0))
@@ -48,15 +62,23 @@ class _Scrape:
         for name, value in state.limits.values.items():
             if value is not None:
                 values.add_metric([name], value)
-        counters = {
+        return [refused, ended, alerts, values]
+
+    def _counters(self) -> Rows:
+        state = self.services.committer.state
+        return {
             "limiter_starts": ("Starts admitted.", state.totals.get("starts", 0)),
             "limiter_trades": ("Trades counted.", state.totals.get("trades", 0)),
             "limiter_tokens": ("Tokens taken.", state.totals.get("tokens", 0)),
             "limiter_signals": ("Signals taken.", state.totals.get("signals", 0)),
-            "limiter_wrong_keys": ("Wrong keys that were sent.", services.access.wrong),
+            "limiter_wrong_keys": ("Wrong keys that were sent.", self.services.access.wrong),
         }
+
+    def _gauges(self) -> Rows:
+        services, committer, state = self.services, self.services.committer, self.services.committer.state
+        held, costs = capacity(state, self.now), state.costs(self.now)
         trial, window = state.schedule.probation, state.schedule.open
-        gauges = {
+        return {
             "limiter_bots_active": ("Bots that hold a slot.", held.current),
             "limiter_bots_limit": ("MAX_CONCURRENT_BOTS in force.", held.maximum),
             "limiter_count_drift": ("How far apart the counts of slots were at the last look; 0.", state.drift or 0),
@@ -87,6 +109,10 @@ class _Scrape:
             "limiter_requests_in_flight": ("Requests under way.", services.in_flight),
             "process_resident_memory_bytes": ("Resident memory.", psutil.Process().memory_info().rss),
         }
+
+    def _of_the_machine(self) -> Rows:
+        """What is there only where the settings and the database have it."""
+        services, gauges = self.services, Rows()
         path = sqlite_path(services.config.database_url)
         with contextlib.suppress(OSError):
             if path is not None:
@@ -98,11 +124,4 @@ class _Scrape:
             gauges["limiter_strangers"] = (text, len(services.strangers.seen))
         if services.backups is not None:
             gauges["limiter_backup_age_seconds"] = ("Age of the newest backup.", services.backups.age_seconds())
-        decisions = SummaryMetricFamily("limiter_decision_seconds", "From the queue to the durable answer.")
-        decisions.add_metric([], committer.latency.count, committer.latency.sum_seconds)
-        return [
-            *(GaugeMetricFamily(name, text, value=value) for name, (text, value) in gauges.items()),
-            *(CounterMetricFamily(name, text, value=value) for name, (text, value) in counters.items()),
-            refused, ended, alerts, values, decisions,
-            InfoMetricFamily("limiter_build", "This program.", value={"version": services.version}),
-        ]  # fmt: skip
+        return gauges

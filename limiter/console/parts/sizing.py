@@ -1,10 +1,11 @@
 """How many slots, whether the limit is enough for so many users, and what the last weeks lost."""
 
 from datetime import datetime
+from typing import Any
 
 import streamlit as st
 
-from limiter.answers.deciding import SizingAnswer
+from limiter.answers.deciding import AtTheLimit, SizingAnswer, SizingLoad, Slots
 from limiter.console import data
 from limiter.console.charts import sizing as charts
 from limiter.console.kit import tables, times
@@ -18,54 +19,67 @@ from limiter.console.view import DAY
 def slots(sign_in: SignIn, share: float, users: int | None) -> None:
     """The slots that are enough, for the users that were seen or for so many."""
     answer = data.admin(sign_in).sizing(share, users)
-    if answer.slots is None or answer.low is None or answer.high is None or answer.now is None or answer.load is None:
+    need, low, high, now, load = answer.slots, answer.low, answer.high, answer.now, answer.load
+    if need is None or low is None or high is None or now is None or load is None:
         st.info(str(answer.needs))
         return
-    limit = answer.now.limit
     st.markdown(f"**{answer.sentence}**")
+    _cards(need, low, high, now, load)
+    rows = _ranges(share, need, low, high, load)
+    chart = charts.ranges(data.as_table(rows), view(), now.limit, t("slots"))
+    st.altair_chart(chart, key="slots-needed", alt=t("How many slots do we need?"))
+    how(answer)
+    _go_on(answer, need.first if now.limit < need.first else high.first)  # to save slots, what surely does
+
+
+def _cards(need: Slots, low: Slots, high: Slots, now: AtTheLimit, load: SizingLoad) -> None:
     cards(
         [
             Card(
                 t("Slots, so that few wait"),
-                number(answer.slots.first),
-                t("{low} to {high}", low=number(answer.low.first), high=number(answer.high.first)),
+                number(need.first),
+                t("{low} to {high}", low=number(low.first), high=number(high.first)),
             ),
             Card(
                 t("Slots, so that few give up"),
-                number(answer.slots.lost),
-                t("{low} to {high}", low=number(answer.low.lost), high=number(answer.high.lost)),
+                number(need.lost),
+                t("{low} to {high}", low=number(low.lost), high=number(high.lost)),
             ),
             Card(
-                t("Refused at first with {n}", n=number(limit)),
-                percent(100 * answer.now.refused_first, 2),
+                t("Refused at first with {n}", n=number(now.limit)),
+                percent(100 * now.refused_first, 2),
                 t("expected, of all demands"),
             ),
             Card(
                 t("Bots wanted at once"),
-                number(answer.load.peak),
-                t("in the busiest hour; {mean} on average", mean=number(answer.load.mean)),
+                number(load.peak),
+                t("in the busiest hour; {mean} on average", mean=number(load.mean)),
             ),
         ]
     )
-    rows = [
+
+
+def _ranges(share: float, need: Slots, low: Slots, high: Slots, load: SizingLoad) -> list[dict[str, Any]]:
+    """A row of the chart: what it is, how many slots, and the range for weeks like these."""
+    return [
         {
             "what": name,
-            "low": low,
+            "low": least,
             "value": value,
-            "high": high,
+            "high": most,
         }
-        for name, low, value, high in (
-            (t("at most {share} wait", share=percent(100 * share, 0)), answer.low.first, answer.slots.first,
-             answer.high.first),
-            (t("at most {share} give up", share=percent(100 * share, 0)), answer.low.lost, answer.slots.lost,
-             answer.high.lost),
-            (t("busiest hour"), answer.load.peak, answer.load.peak, answer.load.peak),
+        for name, least, value, most in (
+            (t("at most {share} wait", share=percent(100 * share, 0)), low.first, need.first,
+             high.first),
+            (t("at most {share} give up", share=percent(100 * share, 0)), low.lost, need.lost,
+             high.lost),
+            (t("busiest hour"), load.peak, load.peak, load.peak),
         )
     ]  # fmt: skip
-    chart = charts.ranges(data.as_table(rows), view(), limit, t("slots"))
-    st.altair_chart(chart, key="slots-needed", alt=t("How many slots do we need?"))
-    how(answer)
-    step = answer.slots.first if limit < answer.slots.first else answer.high.first  # to save slots, what surely does
+
+
+def _go_on(answer: SizingAnswer, step: int) -> None:
+    """What to do with it: preview so many slots, plan them, take the figures away."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link(
             "limits.py",

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, null, select
@@ -17,6 +17,9 @@ from limiter.units import HOUR_MS
 MAX_DEMANDS = 500_000
 STARTS_REFUSED = ("user_limit", "server_full")
 
+Owns = Callable[[str, int, int, int], bool]
+"""Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was their own."""
+
 
 def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> tuple[list[Demand], int]:
     """The start requests since then as the replay takes them, and the median length of a session (ms; 1 h if none).
@@ -25,7 +28,7 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
     A user's own MAX_BOTS_PER_USER is recognised by its value, where it is not the system's of that version, and by its
     date while it is still there: one that was the system's value and has been taken back since counts as the system's.
     """
-    ended, live, refused = schema.ended_sessions.c, schema.active_sessions.c, schema.refusals.c
+    ended, live = schema.ended_sessions.c, schema.active_sessions.c
     names = ("number", "started_at", "user_id", "asked_bot", "bot_id", *Facts.__struct_fields__)
     past = tx.execute(
         select(*(ended[name] for name in names), ended.ended_at, ended.ended_reason)
@@ -37,58 +40,71 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
         select(*(live[name] for name in names), null().label("ended_at"), null().label("ended_reason"))
     ).all()
     sessions: list[Any] = sorted((*past, *now), key=lambda row: row.number)
-    handed_on = {(row.user_id, row.bot_id, row.ended_at) for row in past if row.ended_reason == "replaced"}
     system = _of_system(tx)
     owns = _own_limits(tx, system)
     windows = {version: one[MAX][0] for version, one in system.items() if one[MAX][1] == "window"}
-    found = [
-        Demand(
-            at=row.started_at,
-            user_id=row.user_id,
-            bot_id=row.asked_bot,
-            admitted=True,
-            facts=_facts(row),
-            holds=row.asked_bot is not None and (row.user_id, row.bot_id, row.started_at) in handed_on,
-            ended_at=row.ended_at,
-            replaced=row.ended_reason == "replaced",
-            own_limit=owns(row.user_id, row.started_at, row.user_max, row.version),
-            window=windows.get(row.version),
-        )
-        for row in sessions
-        if row.started_at >= since
-    ]
+    found = [*_admitted(sessions, since, owns, windows)]
+    found += _refused(sessions, _refusals(tx, since, waiting), owns, windows)
+    lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)
+    return found, lengths[len(lengths) // 2] if lengths else HOUR_MS
+
+
+def _admitted(sessions: Sequence[Any], since: int, owns: Owns, windows: Mapping[int, int]) -> Iterator[Demand]:
+    """The starts that became a session."""
+    handed_on = {(row.user_id, row.bot_id, row.ended_at) for row in sessions if row.ended_reason == "replaced"}
+    for row in sessions:
+        if row.started_at >= since:
+            yield Demand(
+                at=row.started_at,
+                user_id=row.user_id,
+                bot_id=row.asked_bot,
+                admitted=True,
+                facts=_facts(row),
+                holds=row.asked_bot is not None and (row.user_id, row.bot_id, row.started_at) in handed_on,
+                ended_at=row.ended_at,
+                replaced=row.ended_reason == "replaced",
+                own_limit=owns(row.user_id, row.started_at, row.user_max, row.version),
+                window=windows.get(row.version),
+            )
+
+
+def _refused(
+    sessions: Sequence[Any], refusals: Iterable[KeptRefusal], owns: Owns, windows: Mapping[int, int]
+) -> Iterator[Demand]:
+    """The starts that were refused for the room there was."""
     stays: dict[tuple[str, str], list[Any]] = {}
     for row in sessions:
         stays.setdefault((row.user_id, row.bot_id), []).append(row)
+    for one in refusals:
+        refusal, facts = one.refusal, one.refusal.facts
+        if refusal.reason not in STARTS_REFUSED or facts is None or refusal.user_id is None:
+            continue
+        held = _held(stays.get((refusal.user_id, refusal.bot_id or ""), ()), refusal.at)
+        yield Demand(
+            at=refusal.at,
+            user_id=refusal.user_id,
+            bot_id=refusal.bot_id,
+            admitted=False,
+            facts=facts,
+            holds=held is not None,
+            ended_at=held.ended_at if held else None,
+            replaced=held is not None and held.ended_reason == "replaced",
+            own_limit=owns(refusal.user_id, refusal.at, facts.user_max, refusal.version),
+            repeats=one.repeats,
+            window=windows.get(refusal.version),
+        )
+
+
+def _refusals(tx: Connection, since: int, waiting: Iterable[KeptRefusal]) -> Iterable[KeptRefusal]:
+    """Of starts, since then: what is kept, and what the next commit writes, which may be there already."""
+    refused = schema.refusals.c
     rows = tx.execute(
         select(schema.refusals)
         .where(refused.at >= since, refused.reason.in_(STARTS_REFUSED))
         .order_by(refused.id)
         .limit(MAX_DEMANDS)
     ).all()
-    kept = {(one.number, one.refusal.request_id): one for one in (*map(as_refusal, rows), *waiting)}
-    for one in kept.values():
-        row, facts = one.refusal, one.refusal.facts
-        if row.reason not in STARTS_REFUSED or facts is None or row.user_id is None:
-            continue
-        held = _held(stays.get((row.user_id, row.bot_id or ""), ()), row.at)
-        found.append(
-            Demand(
-                at=row.at,
-                user_id=row.user_id,
-                bot_id=row.bot_id,
-                admitted=False,
-                facts=facts,
-                holds=held is not None,
-                ended_at=held.ended_at if held else None,
-                replaced=held is not None and held.ended_reason == "replaced",
-                own_limit=owns(row.user_id, row.at, facts.user_max, row.version),
-                repeats=one.repeats,
-                window=windows.get(row.version),
-            )
-        )
-    lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)
-    return found, lengths[len(lengths) // 2] if lengths else HOUR_MS
+    return {(one.number, one.refusal.request_id): one for one in (*map(as_refusal, rows), *waiting)}.values()
 
 
 def _held(stays: Sequence[Any], at: int) -> Any:
@@ -104,7 +120,7 @@ def _of_system(tx: Connection) -> dict[int, Any]:
     return {row.version: json.loads(row.in_force) for row in tx.execute(select(versions.version, versions.in_force))}
 
 
-def _own_limits(tx: Connection, system: Mapping[int, Any]) -> Callable[[str, int, int, int], bool]:
+def _own_limits(tx: Connection, system: Mapping[int, Any]) -> Owns:
     """Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was his own."""
     name, owned = "MAX_BOTS_PER_USER", schema.overrides.c
     of_system = {version: one[name][0] for version, one in system.items()}

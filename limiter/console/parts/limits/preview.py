@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from limiter.answers.capacity import Capacity
 from limiter.answers.limits import ChangeAnswer, PreviewAnswer, Replay
 from limiter.client import Refused
 from limiter.console import data
@@ -65,15 +66,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     with st.container(border=True, key="preview-card"):
         st.header(t("Preview"), anchor=False)
         st.markdown("  \n".join(shown_change(limits, name, value) for name, value in changes.items()))
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            status_badge(capacity.status)
-            slots = t(
-                "{current} / {limit} slots ({percent})",
-                current=number(capacity.current_bots),
-                limit=number(capacity.max_bots),
-                percent=percent(capacity.percent_used),
-            )
-            st.markdown(slots, width="content")
+        occupancy(capacity)
         if answer.over_by:
             st.warning(
                 t(
@@ -100,13 +93,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
             override = st.checkbox(t("Raise it all the same; the reason is kept in the audit"), key="override")
         grave = bool(answer.over_by) or (raised and advised is not None and capacity.max_bots > advised * 1.2)
         typed = not grave or confirm(capacity.max_bots)
-        st.segmented_control(
-            t("Back by itself unless confirmed within"),
-            list(trial_times()),
-            default=0,
-            format_func=trial_times().__getitem__,
-            key="confirm-within",
-        )
+        trial_field()
         reason_field("limits-reason")
         with st.container(horizontal=True):
             st.button(
@@ -118,6 +105,30 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
                 disabled=not typed or bool(held and not override),
             )
             st.button(t("Dismiss"), key="dismiss", on_click=lambda: st.session_state.pop("preview", None))
+
+
+def occupancy(capacity: Capacity) -> None:
+    """How full the server would be."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        status_badge(capacity.status)
+        slots = t(
+            "{current} / {limit} slots ({percent})",
+            current=number(capacity.current_bots),
+            limit=number(capacity.max_bots),
+            percent=percent(capacity.percent_used),
+        )
+        st.markdown(slots, width="content")
+
+
+def trial_field() -> None:
+    """How long the change may be on probation."""
+    st.segmented_control(
+        t("Back by itself unless confirmed within"),
+        list(trial_times()),
+        default=0,
+        format_func=trial_times().__getitem__,
+        key="confirm-within",
+    )
 
 
 def trial_times() -> dict[int, str]:

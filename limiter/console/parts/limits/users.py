@@ -14,7 +14,7 @@ from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import language, t, tn, value_text
 from limiter.console.parts.sessions import stopping
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.rules.limits import USER_LIMITS, Limits
+from limiter.rules.limits import USER_LIMITS, Limits, Override
 from limiter.store import read
 from limiter.system_limits import LIMITS
 
@@ -51,24 +51,7 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
     in_force = own is not None and own.holds(now)
     with st.container(border=True):
         st.markdown(f"**{user}** · " + (t("own limits in force") if in_force else t("the system's limits hold")))
-        values: dict[str, Any] = {}
-        for column, name in zip(st.columns(len(USER_LIMITS)), USER_LIMITS, strict=True):
-            limit = LIMITS[name]
-            given = own.limits.get(name) if own is not None and in_force else None
-            kind: type[int] | type[float] = int if limit.whole else float
-            with column:
-                key = f"own-{name}-{user}-{limits.version}"
-                st.session_state.setdefault(key, None if given is None else kind(given))  # so it can be emptied
-                values[name] = st.number_input(
-                    name,
-                    kind(limit.minimum),
-                    kind(limit.maximum),
-                    None,
-                    kind(limit.step) if limit.whole else limit.step,
-                    key=key,
-                    placeholder=t("system: {value}", value=value_text(limits.values[name])),
-                    help=limit.meaning_in(language()),
-                )
+        values = fields(user, limits, own if in_force else None)
         reserve = st.checkbox(
             t("May take reserved slots (RESERVED_SLOTS)"),
             own is not None and own.reserve,
@@ -108,6 +91,29 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
                     send = functools.partial(stopping.stop_of_user, sign_in, user)
                     if stopping.form("stop-user", held, send):
                         st.rerun()
+
+
+def fields(user: str, limits: Limits, own: Override | None) -> dict[str, Any]:
+    """A field for each limit of scope user, with what the user has of their own; what is typed, None where empty."""
+    values: dict[str, Any] = {}
+    for column, name in zip(st.columns(len(USER_LIMITS)), USER_LIMITS, strict=True):
+        limit = LIMITS[name]
+        given = own.limits.get(name) if own is not None else None
+        kind: type[int] | type[float] = int if limit.whole else float
+        with column:
+            key = f"own-{name}-{user}-{limits.version}"
+            st.session_state.setdefault(key, None if given is None else kind(given))  # so it can be emptied
+            values[name] = st.number_input(
+                name,
+                kind(limit.minimum),
+                kind(limit.maximum),
+                None,
+                kind(limit.step) if limit.whole else limit.step,
+                key=key,
+                placeholder=t("system: {value}", value=value_text(limits.values[name])),
+                help=limit.meaning_in(language()),
+            )
+    return values
 
 
 def save_user(
