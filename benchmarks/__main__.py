@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import history, inside, memory, over_http, report, scale, tabs, wrapping
+from benchmarks import history, inside, memory, over_http, report, scale, tabs, waiting, wrapping
 from benchmarks.figures import FIGURES
 from benchmarks.over_http import Effort, Findings
 from benchmarks.servers import Missing, tool
@@ -87,6 +87,14 @@ def run_wrapping(real: Path | None, only: tuple[str, ...]) -> None:
             continue
         wrapping.write(name, lines)
         click.echo("\n".join([f"{name}, written to {wrapping.PAGE}", *lines]))
+
+
+@main.command("waiting")
+def run_waiting() -> None:
+    """Measure 200 bots that wait for one slot and then for five, and write the table of docs/bots.md: 6 minutes."""
+    lines = waiting.table(say)
+    wrapping.write("waiting", lines)
+    click.echo("\n".join([f"waiting, written to {wrapping.PAGE}", *lines]))
 
 
 if __name__ == "__main__":
