@@ -9,15 +9,15 @@ import time
 from typing import TYPE_CHECKING
 
 from limiter.agent.bot import Bot
+from limiter.agent.options import Options
 
 if TYPE_CHECKING:
     from limiter.agent.roster import Roster
-    from limiter.agent.service import Options
 
 MOST_OF_A_CORE = 0.02
 
 
-async def measure(roster: "Roster", options: "Options") -> None:
+async def measure(roster: "Roster", options: Options) -> None:
     """Keep each bot's figures fresh, for as long as the agent lives."""
     pause = options.measure_every
     while True:

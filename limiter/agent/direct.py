@@ -15,10 +15,10 @@ import time
 from contextlib import suppress
 
 from limiter.agent import processes
+from limiter.agent.becoming import NETWORK, become, environment
 from limiter.agent.command_line import Wanted
 from limiter.agent.guards import LOOK_SECONDS, Ear, guard
 from limiter.agent.limiter_api import Answer, Channel, Refused
-from limiter.agent.run import NETWORK, become, environment
 from limiter.agent.slot import GRACE_SECONDS, Slot
 from limiter.agent.words import BY_SIGNAL, Unable, say, text
 

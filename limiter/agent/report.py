@@ -9,28 +9,28 @@ from limiter.agent.words import text
 
 if TYPE_CHECKING:
     from limiter.agent.bot import Bot
-    from limiter.agent.service import Agent
+    from limiter.agent.roster import Roster
 
 Report = dict[str, Any]
 
 
-def report(agent: "Agent") -> Report:
-    """The agent, its limiters and its bots. Seconds, bytes; null where not known."""
+def report(roster: "Roster", guardian: int, socket: str, began: float, leaving: bool) -> Report:
+    """The agent (began: Unix seconds), its limiters and its bots. Seconds, bytes; null where not known."""
     now = time.time()
-    lines = agent.roster.lines.values()
+    lines = roster.lines.values()
     return {
         "pid": os.getpid(),
-        "guardian": agent.options.guardian,
-        "socket": agent.path,
-        "since_seconds": now - agent.began,
+        "guardian": guardian,
+        "socket": socket,
+        "since_seconds": now - began,
         "memory_bytes": processes.unshared_bytes(os.getpid()),
-        "waiting": agent.roster.pacing.waiting,
-        "leaving": agent.leaving,
+        "waiting": roster.pacing.waiting,
+        "leaving": leaving,
         "limiters": [
             {"url": line.channel.url, "reached": line.reached, "trouble": line.trouble, "bots": len(line.bots)}
             for line in lines
         ],
-        "bots": [_bot(bot, now) for bot in agent.roster.bots.values()],
+        "bots": [_bot(bot, now) for bot in roster.bots.values()],
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from limiter.agent import cgroups, processes
 from limiter.agent.adopting import living, refuse_what_is_no_bot, tree
 from limiter.agent.asking import entry_of, given_back, taken, undone
+from limiter.agent.becoming import NETWORK
 from limiter.agent.book import Book, Entry
 from limiter.agent.bot import Bot
 from limiter.agent.limiter_api import Channel, Refused
@@ -21,7 +22,6 @@ from limiter.agent.line import Line
 from limiter.agent.members import Look, Members, Watcher, now_in_ticks
 from limiter.agent.message import Fields
 from limiter.agent.pacing import Pacing
-from limiter.agent.run import NETWORK
 from limiter.agent.words import REFUSED, Unable, text
 
 YOUNG_SECONDS = 10.0

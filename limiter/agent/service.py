@@ -21,38 +21,17 @@ from typing import Any
 
 from limiter.agent import cost, message
 from limiter.agent.book import Book
-from limiter.agent.bot import GRACE_SECONDS
 from limiter.agent.guardian import PACKAGE_FOLDER, command, own_environment
 from limiter.agent.limiter_api import Refused
 from limiter.agent.message import HEADER, PROTOCOL, Fields
+from limiter.agent.options import Options
 from limiter.agent.report import report
 from limiter.agent.roster import Roster
 from limiter.agent.run import usable_folder
 from limiter.agent.words import UNREADABLE, Unable, text
-from limiter.processes import MEASURED_AFTER_SECONDS, MEASURED_EVERY_SECONDS
 
 STILL_SECONDS = 5.0
-IDLE_SECONDS = 600.0  # an agent that the first `run` started goes when nothing was asked of it for so long
 LOG_BYTES = 1_000_000
-TAKE_A_VALUE = ("--guarded-by", "--idle", "--measure-every", "--measure-after", "--grace")
-
-
-class Options:
-    """What the guardian hands on: `--away`, `--guarded-by PID` and, for tests, the times."""
-
-    def __init__(self, arguments: list[str]) -> None:
-        given = dict[str, str]()
-        rest = iter(arguments)
-        for name in rest:
-            given[name] = next(rest) if name in TAKE_A_VALUE else ""
-        self.away = "--away" in given
-        self.groups = "--no-groups" not in given
-        self.guardian = int(given.get("--guarded-by", "0"))
-        self.idle_seconds = float(given.get("--idle", IDLE_SECONDS))
-        self.measure_every = float(given.get("--measure-every", MEASURED_EVERY_SECONDS))
-        self.measure_after = float(given.get("--measure-after", MEASURED_AFTER_SECONDS))
-        self.grace_seconds = float(given.get("--grace", GRACE_SECONDS))
-        self.handed_on = [one for one in arguments if one != "--guarded-by" and one != given.get("--guarded-by")]
 
 
 def main(path: str, descriptor: int, arguments: list[str]) -> int:
@@ -270,7 +249,8 @@ class Agent:
         return await self.roster.start(question, pid)
 
     async def _status(self, _question: Fields, _pid: int) -> Fields:
-        return {"report": json.dumps(report(self))}
+        told = report(self.roster, self.options.guardian, self.path, self.began, self.leaving)
+        return {"report": json.dumps(told)}
 
     async def _make_place(self, question: Fields, _pid: int) -> Fields:
         asyncio.get_running_loop().call_later(0.05, partial(self.again, question["python"], question["folder"]))

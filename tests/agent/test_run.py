@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from limiter.agent.service import Options
+from limiter.agent.options import Options
 from tests.agent.conftest import HEEDS_EVERY_SIGNAL, SHORT_GRACE, WAYS, Bot, Bots, at_once, lives, meanwhile
 from tests.conftest import Limiter, new_user, wait_until
 
