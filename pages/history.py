@@ -108,13 +108,13 @@ def figures(history: History, span: Span) -> None:
             Card(
                 t("At 80% or more"),
                 lasting(load.busy_seconds),
-                share(load.busy_seconds, span),
+                share(load.busy_seconds, load.known_seconds),
                 "said" if load.busy_seconds else "",
             ),
             Card(
                 t("Full"),
                 lasting(load.full_seconds),
-                share(load.full_seconds, span),
+                share(load.full_seconds, load.known_seconds),
                 "bad" if load.full_seconds else "",
             ),
             Card(
@@ -126,9 +126,9 @@ def figures(history: History, span: Span) -> None:
     )
 
 
-def share(seconds: float, span: Span) -> str:
-    """A part of the period."""
-    return t("{percent} of the time", percent=percent(100_000 * seconds / span.length))
+def share(seconds: int, known: int) -> str:
+    """A part of the time that is known of the period: on the launch day that is not all of it."""
+    return t("{percent} of the time", percent=percent(100 * seconds / known if known else 0.0))
 
 
 def nothing(span: Span) -> None:

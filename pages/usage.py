@@ -37,8 +37,8 @@ def stays(since: int, within: Sequence[int] | None) -> None:
     st.caption(said + (" " + t("The newest 50 000 sessions.") if total == read.sessions.LATEST else ""))
 
 
-def starts(hours: pd.DataFrame, refused: pd.DataFrame, span: Span, dated: bool) -> None:
-    """Starts admitted and refused, by hour of the day; `dated`: of each of these hours."""
+def starts(hours: pd.DataFrame, refused: pd.DataFrame, days: float, dated: bool) -> None:
+    """Starts admitted and refused, by hour of the day, of `days` that are known; `dated`: of each of these hours."""
     title = t("Starts, week by week") if dated else t("Starts by hour of the day")
     st.header(title, anchor=False)
     local = hours["at"].dt.tz_convert(times.zone())
@@ -49,7 +49,7 @@ def starts(hours: pd.DataFrame, refused: pd.DataFrame, span: Span, dated: bool) 
     known["x"] = [times.day(at) for at in known["at"]] if dated else known["hour"].astype(str)
     order = list(dict.fromkeys(known["x"])) if dated else [str(hour) for hour in range(24)]
     sums = known.melt(id_vars="x", value_vars=STARTS, var_name="what", value_name="n").groupby(["x", "what"]).sum()
-    sums = (sums / (1.0 if dated else max(1.0, span.length / DAY))).round(2).reset_index()
+    sums = (sums / (1.0 if dated else days)).round(2).reset_index()
     where, unit = (t("day"), t("starts")) if dated else (t("hour"), t("a day"))
     if not sums["n"].any():
         st.caption(t("No start in this period."))
@@ -64,10 +64,10 @@ def starts(hours: pd.DataFrame, refused: pd.DataFrame, span: Span, dated: bool) 
         st.altair_chart(chart, key="starts", alt=title)
 
 
-def heavy(since: int, within: Sequence[int] | None) -> None:
-    """Who holds slots longest."""
+def heavy(since: int, within: Sequence[int] | None, known: float) -> None:
+    """Who holds slots longest; `known`: of so many days there is anything to say."""
     st.header(t("Top 20 users"), anchor=False)
-    days = max(1.0, (times.now() - since) / DAY if within is None else len(within))
+    days = known if within is None else max(1, len(within))
     rows: list[dict[str, Any]] = [
         {
             t("user"): row.user_id,
@@ -118,14 +118,11 @@ def summary(hours: pd.DataFrame, span: Span, days: int) -> None:
         whole = len(earlier) >= 0.95 * days * 24
         return t("before: {value}", value=value) if whole else tn("{n} day", "{n} days", days)
 
-    def of(column: str, how: str) -> tuple[float, float]:
-        return hours[column].agg(how), 0.0 if earlier.empty else earlier[column].agg(how)
-
-    (mean, mean_before), (started, started_before) = of("mean", "mean"), of("starts", "sum")
+    started, started_before = hours["starts"].sum(), 0 if earlier.empty else earlier["starts"].sum()
     cards(
         [
             Card(t("Peak"), number(now.peak or 0), against(number(before.peak or 0))),
-            Card(t("Mean"), number(mean), against(number(mean_before))),
+            Card(t("Mean"), number(now.mean or 0), against(number(before.mean or 0))),
             Card(t("Starts"), number(started), against(number(started_before))),
             Card(t("Refused"), number(sum(now.refusals.values())), against(number(sum(before.refusals.values())))),
             Card(t("At 80% or more"), lasting(now.busy_seconds), against(lasting(before.busy_seconds))),
@@ -144,6 +141,8 @@ hours = history.bots
 if hours.empty:
     st.info(t("Nothing to show yet: patterns appear once the limiter has run for an hour."))
     st.stop()
+first = data.read(read.history.bounds)
+known_days = max(1.0, (span.since(first[0]) if first else span).length / DAY)  # a limiter of yesterday knows one
 summary(hours, span, days)
 with st.container(border=True):
     st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
@@ -162,14 +161,14 @@ left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
     frame.live(height=300)(stays)(span.start, within)
 with right, st.container(border=True):
-    frame.live(height=300)(starts)(shown, history.refused, span, cell is not None)
+    frame.live(height=300)(starts)(shown, history.refused, known_days, cell is not None)
 with st.container(border=True):
     st.header(t("The next 14 days"), anchor=False)
     frame.live(height=380)(forecast.show)(sign_in)
 with st.container(border=True):
     frame.live(height=480)(who.show)(sign_in, days)
 with st.container(border=True):
-    frame.live(height=480)(heavy)(span.start, within)
+    frame.live(height=480)(heavy)(span.start, within, known_days)
 with st.container(border=True):
     frame.live(height=300)(trades)(span.start)
 moment.drawer(sign_in)

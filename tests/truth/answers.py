@@ -189,6 +189,7 @@ def read_alerts(play: Play, said: Said, when: str) -> None:
     for row, alarm in zip(rows, alarms, strict=False):
         told = {
             "opened_at": text(alarm.begin), "resolved_at": text(alarm.end), "peak_bots": alarm.peak,
+            "peak_limit": alarm.peak_limit,
             "duration_seconds": ((alarm.end or now) - alarm.begin) / 1000,
             "status": "resolved" if alarm.end else "open",
             "crossings": [dict(zip(CROSSING, (text(at), *of), strict=True)) for at, *of in alarm.crossings],
@@ -218,7 +219,7 @@ def titles(play: Play, alarms: list[Alarm]) -> list[str]:
 def how_bad(play: Play, alarm: Alarm) -> str:
     """When it was full, else the most bots."""
     if not alarm.fulls:
-        return f"peak {alarm.peak}/{play.diary.limit(alarm.begin)}"
+        return f"peak {alarm.peak}/{alarm.peak_limit}"
     begin, end = alarm.fulls[-1]
     form = "%H:%M:%S" if end - begin < MINUTE else "%H:%M"
     span = "–".join(datetime.fromtimestamp(at / 1000, play.diary.zone).strftime(form) for at in (begin, end))

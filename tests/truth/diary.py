@@ -53,6 +53,7 @@ class Alarm:
     end: int | None = None
     rank: int = 0
     peak: int = 0
+    peak_limit: int = 0
     crossings: list[tuple[int, str, int, int]] = field(default_factory=list)
     fulls: list[tuple[int, int]] = field(default_factory=list)
     full_since: int | None = None
@@ -322,7 +323,9 @@ class Diary:
                 continue
             if rank > before:
                 alarm.crossings.append((at, LEVELS[rank - 1], bots, most))
-            alarm.peak, alarm.rank = max(alarm.peak, bots), rank
+            alarm.rank = rank
+            if bots > alarm.peak:
+                alarm.peak, alarm.peak_limit = bots, most
             if bots >= most and alarm.full_since is None:
                 alarm.full_since = at
             elif bots < most and alarm.full_since is not None:

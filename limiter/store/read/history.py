@@ -211,10 +211,13 @@ def cpu_of_a_day(tx: Connection, now: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How heavy a period was. Durations in seconds; `peak_at` is the last time it was so high."""
+    """How heavy a period was. Durations in seconds; `peak_at` is the last time it was so high; `mean` is over samples,
+    None where there is none; `known_seconds`: how much of the period is known, which shares of it are of."""
 
     peak: int | None
     peak_at: int | None
+    mean: float | None
+    known_seconds: int
     busy_seconds: int
     full_seconds: int
     refusals: Mapping[str, int]
@@ -228,25 +231,28 @@ def load(tx: Connection, start: int, end: int) -> Load:
     range says of the same time what a shorter one does.
     """
     kept = min(max(_kept_from(tx, MINUTE_STEP, HOUR_STEP), start), end)
-    busy = full = samples = 0
+    busy = full = spent_ms = samples = bots = taken = 0
     peaks: list[tuple[int, int]] = []
     refusals: dict[str, int] = {}
     for step, first, last in ((HOUR_STEP, start, kept), (MINUTE_STEP, kept, end)):
         if first >= last:
             continue
         inside = (shots.step == step, shots.at >= first - first % (step * 1000), shots.at < last)
-        heavy = (func.coalesce(func.sum(ms), 0) for ms in (shots.warning_ms + shots.full_ms, shots.full_ms))
-        peak, n, *spent = tx.execute(select(func.max(shots.bots_max), func.count(), *heavy).where(*inside)).one()
-        busy, full, samples = busy + spent[0], full + spent[1], samples + n
+        high = shots.warning_ms + shots.full_ms
+        whole = high + shots.low_ms + shots.healthy_ms
+        sums = (func.coalesce(func.sum(of), 0) for of in (high, shots.full_ms, whole, shots.bots_sum, shots.n))
+        peak, n, *found = tx.execute(select(func.max(shots.bots_max), func.count(), *sums).where(*inside)).one()
+        busy, full, spent_ms, samples = busy + found[0], full + found[1], spent_ms + found[2], samples + n
+        bots, taken = bots + found[3], taken + found[4]
         if peak is not None:
             peak_at = tx.execute(select(func.max(shots.peak_at)).where(*inside, shots.bots_max == peak)).scalar_one()
             peaks.append((peak, peak_at))
-        for found in _refused(tx, step, first - first % (step * 1000), last, step * 1000).values():
-            for reason, n in found.items():
+        for counted in _refused(tx, step, first - first % (step * 1000), last, step * 1000).values():
+            for reason, n in counted.items():
                 refusals[reason] = refusals.get(reason, 0) + n
-    busy, full = (-(-int(ms) // 1000) for ms in (busy, full))  # begun seconds: a full of an instant was one
+    busy, full, known = (-(-int(ms) // 1000) for ms in (busy, full, spent_ms))  # begun: a full of an instant was one
     peak, peak_at = max(peaks) if peaks else (None, None)
-    return Load(peak, peak_at, busy, full, refusals, samples)
+    return Load(peak, peak_at, bots / taken if taken else None, known, busy, full, refusals, samples)
 
 
 def highest(tx: Connection) -> tuple[int, int | None]:
