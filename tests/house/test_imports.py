@@ -26,10 +26,7 @@ ALLOWED = {
     "limiter.answers": {"limiter.system_limits"},
     "limiter.hosts": set(),
     "limiter.commands": {"limiter.answers", "limiter.client", "limiter.config"},
-    "limiter.env_file": set(),
-    "limiter.setting_kinds": {"limiter.rules"},
-    "limiter.settings": {"limiter.hosts", "limiter.rules", "limiter.setting_kinds"},
-    "limiter.config": {"limiter.env_file", "limiter.rules", "limiter.settings", "limiter.system_limits"},
+    "limiter.config": {"limiter.hosts", "limiter.rules", "limiter.system_limits"},
     "limiter.access": {"limiter.rules", "limiter.system_limits"},
     "limiter.calling": set(),
     "limiter.client": {

@@ -149,7 +149,7 @@ def copy(tmp_path: Path) -> Path:
     (there / "limiter/commands/naps.py").write_text(COMMAND)
     named = "\nfrom limiter.commands.naps import naps\n\nCOMMANDS = (naps, "
     put(there / "limiter/commands/__init__.py", "\n\nCOMMANDS = (", named)
-    put(there / "limiter/settings.py", "    # fmt: on\n", SETTING)
+    put(there / "limiter/config/settings.py", "    # fmt: on\n", SETTING)
     put(there / "limiter/rules/alerts.py", "\nRULES = (", ALERT)
     put(there / "limiter/rules/incidents.py", '    return {\n        "feed": ', FINDING)
     row = 'st.Page("settings.py", title=t("Settings"), icon=":material/settings:", url_path="settings")'

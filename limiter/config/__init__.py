@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from limiter.bilingual import Bilingual, in_both
-from limiter.env_file import EnvFileError, Line, bare, lookalike, read_env_file
+from limiter.config.env_file import EnvFileError, Line, bare, lookalike, read_env_file
+from limiter.config.settings import SETTINGS, Config
 from limiter.rules.limits import Setting, Source, defaults
 from limiter.rules.words import Words
-from limiter.settings import SETTINGS, Config
 from limiter.system_limits import CATALOGUE
 
 __all__ = ["DATABASE_URL", "SETTINGS", "Config", "ConfigError", "language", "of_a_client", "read"]

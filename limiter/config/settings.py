@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from limiter import setting_kinds as kinds
+from limiter.config import kinds
 from limiter.hosts import allowed_hosts, console_url, listening_host, reachable, web_address, web_url
 from limiter.rules.hours import Hours
 from limiter.rules.limits import Setting, Source
