@@ -1,9 +1,9 @@
 """A line of the log for whatever was decided: starts, ends, refusals, crossings, changes. Their names are constant.
 
-Promises: what is written is durable; the line of a start, a refusal and a stop has the request id that the caller was
-told. Of a flood of refusals, the first of each second are written one by one, the rest of it joined in one line that
-counts them. docs/operating.md lists the events. The lines of a batch are one write, made by hand: the logging module
-would cost a start a third of its time.
+Promises: what is written is durable, or was refused; the line of a start, a refusal and a stop has the request id that
+the caller was told. Of a flood of refusals, the first of each second are written one by one, the rest of it joined in
+one line that counts them. docs/operating.md lists the events. The lines of a batch are one write, made by hand: the
+logging module would cost a start a third of its time.
 """
 
 import json
@@ -79,11 +79,14 @@ class EventLog:
         """The lines of one batch of this instant (UTC ms), which is durable: requests with answers, and refusals."""
         lines, starts, asked = self._joined_lines(now), list[str](), dict[int, str]()
         told: dict[str, Any]
-        for request, answer in zip(requests, answers, strict=True) if changes.started or changes.ended else ():
-            if isinstance(answer, Admission):
+        for request, answer in zip(requests, answers, strict=True):
+            if type(answer) is Admission:
                 if answer.created:
                     starts.append(self._start(request.request_id, answer.session))
-            elif isinstance(request, Stop):
+                else:
+                    told = {"request_id": request.request_id, "session": answer.session.public_id}
+                    lines.append(("start_repeated", told))
+            elif type(request) is Stop:
                 asked[request.number] = request.request_id
         for over in changes.ended:
             session = over.session
@@ -91,6 +94,13 @@ class EventLog:
             lasted = (over.at - session.started_at) // 1000
             lines.append(("end", told | {"bot": session.bot_id, "reason": over.reason, "seconds": lasted}))
         lines += self._refusals(refused)
+        lines += self._changes(changes, now)
+        if lines or starts:
+            self._print(starts, lines)
+
+    def _changes(self, changes: Changes, now: int) -> list[Event]:
+        """Of incidents, limits, and what persons did."""
+        lines: list[Event] = []
         for incident in changes.incidents.values():
             crossing, of = incident.crossings[-1], {"incident": incident.number, "kind": incident.kind}
             if incident.resolved_at == now:
@@ -103,8 +113,18 @@ class EventLog:
             lines.append(("limits_changed", told | {"changed": moved or None}))
         for entry in changes.audit:
             lines.append(("change", {"action": entry.action, "by": entry.actor, "target": entry.target}))
-        if lines or starts:
-            self._print(starts, lines)
+        return lines
+
+    def undecided(self, request_id: str, path: str, reason: str, now: int) -> None:
+        """The line of a request that was refused before a rule saw it: the database is away, too many at once."""
+        lines = self._joined_lines(now)
+        self._refused += 1
+        if self._refused > SINGLE_REFUSALS:
+            self._joined[reason] += 1
+        else:
+            lines.append(("refused", {"request_id": request_id, "path": path, "reason": reason}))
+        if lines:
+            self._print([], lines)
 
     def _refusals(self, refused: Sequence[RefusalRecord]) -> list[Event]:
         lines: list[Event] = []

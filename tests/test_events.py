@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from io import StringIO
 from typing import Any
 
@@ -70,6 +72,41 @@ def test_a_flood_of_refusals_is_joined(form: str) -> None:
     assert len(lines) == SINGLE_REFUSALS + 1
     assert ("count=30" if form == "text" else '"count":30') in lines[-1] and "refused_more" in lines[-1]
     assert "request_id" in lines[0] and "r0" in lines[0]
+
+
+def test_what_no_rule_has_seen_has_its_line_too_and_a_flood_of_it_is_joined() -> None:
+    stream = StringIO()
+    log = EventLog("json", stream)
+    for number in range(30):
+        log.undecided(f"r{number}", "/api/bots/start", "storage_unavailable", NOW)
+    log.undecided("later", "/api/bots/start", "overloaded", NOW + SECOND)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["request_id"] for line in lines[:SINGLE_REFUSALS]] == [f"r{n}" for n in range(SINGLE_REFUSALS)]
+    assert [(line["event"], line["reason"]) for line in lines[SINGLE_REFUSALS:]] == [
+        ("refused_more", "storage_unavailable"), ("refused", "overloaded"),
+    ]  # fmt: skip
+    assert lines[SINGLE_REFUSALS]["count"] == 10
+
+
+def test_a_start_that_is_answered_again_is_found_by_both_ids(limiter: Start) -> None:
+    one = limiter(LIMITER_LOG_FORMAT="json")
+    first = one.session("u1", "b1", Idempotency_Key="k", X_Request_ID="lost")
+    again = granted(
+        one.post("/api/bots/start", {"user_id": "u1", "bot_id": "b1"}, Idempotency_Key="k", X_Request_ID="retry")
+    )
+    found = {line.get("request_id"): line for line in events(one)}
+    assert found["lost"]["event"] == "start" and found["retry"]["event"] == "start_repeated"
+    assert found["retry"]["session"] == first["public_id"] == again["session"]["public_id"]
+
+
+def test_a_start_while_the_database_takes_nothing_is_found_by_the_id_that_was_told(limiter: Start) -> None:
+    one = limiter(LIMITER_LOG_FORMAT="json")
+    with closing(sqlite3.connect(one.db_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        told = refused(one.start("u1"), 503, "storage_unavailable")["request_id"]
+        other.execute("ROLLBACK")
+    (line,) = [line for line in events(one) if line.get("request_id") == told]
+    assert (line["event"], line["reason"], line["path"]) == ("refused", "storage_unavailable", "/api/bots/start")
 
 
 def test_every_event_is_in_the_guide_and_every_one_of_the_guide_is_logged() -> None:

@@ -187,6 +187,7 @@ async def explain(call: Call) -> Answer:
     sessions = await call.read(read.instant.held, row.at, call.services.committer.state.known(call.now()))
     freed_at = await call.read(read.instant.freed_after, row.at)
     paused = await call.read(read.instant.paused, row.at)
+    drained = await call.read(read.instant.drained, row.at)
     limits = await call.read(read.instant.limits, row.at)
     reserved = int(limits[1].get("RESERVED_SLOTS") or 0) if limits else 0
     own = [one for one in sessions if one.user_id == row.user_id]
@@ -196,7 +197,7 @@ async def explain(call: Call) -> Answer:
             refusal=refusal_row(kept),
             sentence=explaining.sentence(refused, call.language),
             holders=[held_then(one, row.at) for one in explaining.longest(sessions)],
-            way_out=explaining.way_out(refused, own, freed_at, reserved, call.language),
-            decided_again=explaining.decided_again(refused, paused),
+            way_out=explaining.way_out(refused, own, freed_at, reserved, call.language, drained),
+            decided_again=explaining.decided_again(refused, paused, drained),
         ),
     )

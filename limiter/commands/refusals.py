@@ -24,9 +24,14 @@ def show_refusal(answer: "ExplainAnswer") -> str:
             )
         )
     lines.append(answer.way_out)
-    if answer.decided_again is False:
+    if answer.decided_again is not None:
         lines.append(
             told(
+                fr="Décidée à nouveau d'après les faits gardés, elle est refusée pour le même motif.",
+                en="Decided again from the recorded facts, it is refused for the same reason.",
+            )
+            if answer.decided_again
+            else told(
                 fr="Décidée à nouveau d'après les faits gardés, elle n'est PAS refusée pour le même motif.",
                 en="Decided again from the recorded facts, it is NOT refused for the same reason.",
             )

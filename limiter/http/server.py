@@ -4,6 +4,7 @@ Order of refusals: host, path, method, key, content type, size, body, then what 
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import re
@@ -23,6 +24,7 @@ from limiter.http.wire import Answer, identifier, language_of, problem
 from limiter.rules.refusals import Refusal, invalid
 
 MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`
+UNDECIDED = ("storage_unavailable", "overloaded")  # what no rule has seen is no row: the log alone knows of it
 CHECKED = frozenset({"/livez", "/readyz", "/api/admin/health"})
 
 _STRANGE_HOST = invalid(
@@ -92,22 +94,27 @@ class App:
             return
         try:
             found = done.result()  # a refusal is told as it is: to raise it would cost as much as to decide it
-            answer: Answer | Exception = (
-                problem(found, call.request_id, call.language) if isinstance(found, Refusal) else tell(found)
-            )
+            answer: Answer | Exception = self._problem(found, call) if isinstance(found, Refusal) else tell(found)
         except Exception as error:
             answer = error
         self._reply(call, reply, answer)
 
     def _reply(self, call: Call, reply: Reply, answer: Answer | Exception) -> None:
         if isinstance(answer, Refused):
-            refused, answer = answer, problem(answer.refusal, call.request_id, call.language)
+            refused, answer = answer, self._problem(answer.refusal, call)
             answer.headers += refused.headers
         elif isinstance(answer, Exception):
             log.error("request_failed request_id=%s path=%s", call.request_id, call.http.path, exc_info=answer)
             answer = problem(Refusal("storage_unavailable", {}, 5), call.request_id, call.language)
         self.services.in_flight -= 1
         reply(answer, call.request_id)
+
+    def _problem(self, refusal: Refusal, call: Call) -> Answer:
+        events = self.services.committer.events
+        if refusal.reason in UNDECIDED and events is not None:
+            with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full
+                events.undecided(call.request_id, call.http.path, refusal.reason, call.now())
+        return problem(refusal, call.request_id, call.language)
 
     def _handle(self, call: Call) -> Ask | Coroutine[Any, Any, Answer]:
         services, http = self.services, call.http

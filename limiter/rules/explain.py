@@ -12,13 +12,16 @@ HOLDERS = 10  # sessions that are named, longest first
 ASKED_FOR_SEVERAL = ("signal_rate", "token_rate")
 
 
-def decided_again(refused: RefusalRecord, paused: bool | None) -> bool | None:
+def decided_again(refused: RefusalRecord, paused: bool | None, drained: bool = False) -> bool | None:
     """Whether the same facts are refused for the same reason once more; None where the facts do not say.
 
-    `paused`: whether starts were paused at that instant; None where that is not known.
+    `paused`: whether starts were paused at that instant; None where that is not known. `drained`: whether an operator
+    had begun a drain; without one the limiter was about to stop, of which nothing is recorded.
     """
     if refused.reason == "paused":
         return paused
+    if refused.reason == "draining":
+        return drained or None
     facts = refused.facts
     if facts is not None and refused.reason in ("user_limit", "server_full"):
         return not paused and start_reason(facts) == refused.reason
@@ -90,6 +93,10 @@ TURN = Words(
     "had the next one.",
 )
 RESUMED = Words("Reprendre les démarrages (resume) l'aurait admise.", "To resume starts would have admitted it.")
+DRAINED = Words(
+    "Mettre fin au vidage (drain --cancel) l'aurait admise.",
+    "To end the drain (drain --cancel) would have admitted it.",
+)
 AGAIN = Words("Redemander quelques secondes plus tard.", "To ask again some seconds later.")
 LESS = Words(
     "Avec {limit} plus haut que {value}, ou moins de demandes à la fois, elle aurait été admise.",
@@ -97,9 +104,18 @@ LESS = Words(
 )
 
 
-def way_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None, reserved: int, language: str) -> str:
+def way_out(
+    refused: RefusalRecord,
+    own: Sequence[Session],
+    freed_at: int | None,
+    reserved: int,
+    language: str,
+    drained: bool = False,
+) -> str:
     """What would have admitted it, in `fr` or `en`. `own`: sessions of that user then; `freed_at`: when a slot next
-    became free; `reserved`: RESERVED_SLOTS then."""
+    became free; `reserved`: RESERVED_SLOTS then; `drained`: whether a drain went on."""
+    if refused.reason == "draining" and drained:
+        return DRAINED.told(language)
     return " ".join(words.told(language) for words in _ways_out(refused, own, freed_at, reserved))
 
 

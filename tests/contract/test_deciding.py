@@ -80,6 +80,16 @@ def test_a_user_at_the_limit_and_a_pause_are_explained_too(limiter: Start) -> No
     assert answer["decided_again"] is True and answer["way_out"] == "To resume starts would have admitted it."
 
 
+def test_a_drain_is_explained_as_long_as_it_goes_on(limiter: Start) -> None:
+    one = limiter()
+    granted(one.admin("POST", "/api/admin/drain", {"reason": "move"}))
+    drained = refused(one.start("u1"), 503, "draining")["request_id"]
+    granted(one.admin("DELETE", "/api/admin/drain", {"reason": "moved"}))
+    answer = granted(one.client.get(f"/api/admin/explain/{drained}", headers=ENGLISH))
+    assert answer["decided_again"] is True
+    assert answer["way_out"] == "To end the drain (drain --cancel) would have admitted it."
+
+
 def test_a_young_limiter_says_what_each_lease_would_have_done_and_that_it_knows_too_little(limiter: Start) -> None:
     one = limiter()
     answer = granted(one.client.get("/api/admin/lease-evidence", headers=ENGLISH))

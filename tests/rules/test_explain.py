@@ -49,3 +49,12 @@ def test_other_reasons_are_decided_again_as_far_as_they_were_recorded(
 ) -> None:
     record = RefusalRecord("r", NOW, "u1", None, reason, "MAX_X", 90, count, 1, None)
     assert explain.decided_again(record, paused=False) is again
+
+
+def test_an_operators_drain_is_decided_again_and_a_limiter_that_stopped_is_not() -> None:
+    record = RefusalRecord("r", NOW, "u1", None, "draining", None, None, None, 1, None)
+    assert explain.decided_again(record, paused=False, drained=True) is True
+    assert explain.decided_again(record, paused=False, drained=False) is None
+    told = explain.way_out(record, [], None, 0, "en", drained=True)
+    assert told == "To end the drain (drain --cancel) would have admitted it."
+    assert explain.way_out(record, [], None, 0, "fr") == "Redemander quelques secondes plus tard."

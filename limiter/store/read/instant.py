@@ -56,6 +56,16 @@ def limits(tx: Connection, at: int) -> tuple[int, Mapping[str, Value]] | None:
 
 def paused(tx: Connection, at: int) -> bool:
     """Whether starts were paused then."""
+    return _last(tx, at, "pause", "resume") == "pause"
+
+
+def drained(tx: Connection, at: int) -> bool:
+    """Whether an operator had begun a drain then, and not taken it back."""
+    return _last(tx, at, "drain", "drain_back") == "drain"
+
+
+def _last(tx: Connection, at: int, *actions: str) -> str | None:
+    """Which of these actions was the last one by then."""
     audit = schema.audit.c
-    query = select(audit.action).where(audit.at <= at, audit.action.in_(("pause", "resume")))
-    return tx.execute(query.order_by(audit.id.desc()).limit(1)).scalar() == "pause"
+    query = select(audit.action).where(audit.at <= at, audit.action.in_(actions))
+    return tx.execute(query.order_by(audit.id.desc()).limit(1)).scalar()

@@ -71,6 +71,8 @@ def explain(sign_in: SignIn, request_id: str) -> None:
         st.markdown(verbatim(answer.way_out))
         if answer.decided_again is False:
             st.warning(t("Decided again from what was recorded, it is not refused for this reason."))
+        elif answer.decided_again:
+            st.caption(t("Decided again from what was recorded, it is refused for the same reason."))
         if answer.holders:
             st.caption(t("Held longest at that instant:"))
             tables.show(
