@@ -9,7 +9,7 @@ from limiter.console import data, frame
 from limiter.console.charts import capacity
 from limiter.console.data import History
 from limiter.console.kit import tables, time_range, times
-from limiter.console.kit.cards import Card, cards
+from limiter.console.kit.cards import Card, cards, timeline
 from limiter.console.kit.receipts import receipt
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, view
 from limiter.console.parts import happenings, moment, then
@@ -198,11 +198,8 @@ def notes(span: Span) -> None:
     st.header(t("Changes and notes"), anchor=False)
     marks = sorted(happenings.happened(span), key=lambda row: row["at"], reverse=True)
     if marks:
-        shown = [
-            {t("time"): times.when(row["at"]), t("kind"): row["kind"], t("what"): row["what"], t("who"): row["who"]}
-            for row in marks
-        ]
-        tables.show(shown)
+        with st.container(border=True):
+            timeline([(row["at"], f"{row['kind']} · {row['what']} · {row['who']}") for row in marks])
     else:
         st.caption(t("No change of the limit and no note in this range."))
     if sign_in.may_change:

@@ -21,6 +21,7 @@ from limiter.store import read
 
 sign_in = frame.begin()
 SLICE = 5 * MINUTE  # of the refusals that are drawn
+DRAWN_FROM = 5  # values of a sparkline
 
 
 def now_taken(sign_in: SignIn) -> None:
@@ -107,9 +108,9 @@ def box_card(name: str, value: float | None, guard: float, trend: Sequence[float
 
 
 def line_of(rows: pd.DataFrame, column: str) -> Sequence[float]:
-    """A column as a sparkline takes it: nothing where there are not two values yet."""
+    """A column as a sparkline takes it: nothing while a few values would look like a course."""
     found: list[float] = rows[column].dropna().astype(float).to_list() if column in rows else []
-    return found if len(found) > 1 else ()
+    return found if len(found) >= DRAWN_FROM else ()
 
 
 def last_hour(_: SignIn) -> None:
@@ -163,7 +164,8 @@ def queue(_: SignIn) -> None:
 def line(text: str, page: str, label: str, **query: str) -> None:
     """A text with its link at the end."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(text, width="stretch")
+        with st.container():  # one that wraps within itself: a long text alone would push the link to a row below
+            st.markdown(text)
         st.page_link(page, label=label, icon=":material/arrow_forward:", query_params=query)
 
 

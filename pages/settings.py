@@ -16,15 +16,16 @@ from limiter.clock import rfc3339
 from limiter.config import SETTINGS
 from limiter.console import data, frame
 from limiter.console.kit import tables, times, url_widgets
-from limiter.console.kit.cards import Card, cards
+from limiter.console.kit.cards import Card, cards, timeline
 from limiter.console.kit.receipts import receipt
-from limiter.console.kit.words import language, lasting, number, t, verbatim
+from limiter.console.kit.words import language, lasting, memory, number, t, verbatim
 from limiter.console.parts import box as carried
-from limiter.console.parts import retention
+from limiter.console.parts import happenings, retention
 from limiter.rules.capacity import Box
 from limiter.store import read
 from limiter.store.location import sqlite_path
 from limiter.system_limits import VPS_SIZES
+from limiter.units import GIB
 
 sign_in = frame.begin()
 TABS = {"settings": t("Settings"), "box": t("This box"), "keys": t("Keys"), "audit": t("Audit")}
@@ -110,13 +111,13 @@ def box() -> None:
         [
             Card(
                 "RAM",
-                f"{number(advice.detected_ram_gb, 1)} GB" if advice else "–",
+                memory(advice.detected_ram_gb * GIB) if advice else "–",
                 t("counts as {n} GB", n=number(advice.counts_as_gb)) if advice else "",
             ),
             Card(t("Comfortable"), number(advice.recommended_max_bots) if advice else "–", t("bots on this box")),
             Card(
                 t("Database"),
-                f"{number(data.read(read.database.size_bytes) / 1e6, 1)} MB",
+                f"{number(data.read(read.database.size_bytes) / 1e6, 1)} {t('MB')}",
                 t("schema {n}", n=data.read(read.database.schema_step)),
             ),
             Card(
@@ -164,7 +165,7 @@ def vps(advice: AdviceAnswer | None) -> None:
     row = Box(advice.detected_ram_gb).counts_as_gb if advice else None
     sizes = [
         {
-            "RAM": f"{size.ram_gb} GB" + (f" · {t('this box')}" if size.ram_gb == row else ""),
+            "RAM": f"{size.ram_gb} {t('GB')}" + (f" · {t('this box')}" if size.ram_gb == row else ""),
             t("bots, comfortably"): size.bots,
             t("about, a month"): f"${size.price_usd_month}",
         }
@@ -243,21 +244,26 @@ def revoke_key() -> None:
 
 def audit() -> None:
     """Who changed what, newest first."""
+    entries = data.read(read.audit.entries, limit=500)
+    if not entries:
+        st.info(t("Nobody has changed anything yet."))
+        return
+    place = st.container(border=True)
+    first = tables.page_of(len(entries)) * tables.PAGE
+    with place:
+        shown = entries[first : first + tables.PAGE]
+        timeline([(entry["at"], happenings.action_text(entry)) for entry in shown])
     rows = [
         {
-            t("time"): times.when(entry["at"]),
+            t("time"): rfc3339(entry["at"]),
             t("who"): entry["actor"],
             t("action"): entry["action"],
             t("target"): entry["target"],
             t("reason"): entry["reason"],
             t("detail"): json.dumps(entry["detail"], ensure_ascii=False) if entry["detail"] else "",
         }
-        for entry in data.read(read.audit.entries, limit=500)
+        for entry in entries
     ]
-    if not rows:
-        st.info(t("Nobody has changed anything yet."))
-        return
-    tables.show(rows)
     tables.csv_button(rows, "audit")
     st.caption(
         t("The newest 500. Each row is chained to the one before by a hash: `python -m limiter check` verifies it.")

@@ -34,7 +34,7 @@ def stays(since: int, within: Sequence[int] | None) -> None:
     middle = int(lengths["seconds"].iloc[lengths["n"].cumsum().searchsorted(total // 2, side="right")])
     lost = int(found.loc[found["ended_reason"] == "lease_expired", "n"].sum())
     said = t("Median {median}; {share} ended silent.", median=lasting(middle), share=percent(100 * lost / total))
-    st.caption(said + (" " + t("The newest 50 000 sessions.") if total == read.sessions.LATEST else ""))
+    st.caption(said + (" " + t("The newest {n} sessions.", n=number(total)) if total == read.sessions.LATEST else ""))
 
 
 def starts(hours: pd.DataFrame, refused: pd.DataFrame, days: float, dated: bool) -> None:
@@ -79,7 +79,7 @@ def heavy(since: int, within: Sequence[int] | None, known: float) -> None:
         for row in data.read(read.usage.top_users, since, times.now(), within)
     ]
     if not rows:
-        st.caption(t("Nobody has held a slot in this period."))
+        st.caption(t("No hour that is over is counted in this period."))
         return
     top = max(row[t("slot hours")] for row in rows)
     tables.show(
@@ -114,9 +114,10 @@ def summary(hours: pd.DataFrame, span: Span, days: int) -> None:
     now, before = data.load(span.start, span.end), data.load(before_start, span.start)
     earlier = data.hours(before_start, span.start).bots
 
+    whole = len(earlier) >= 0.95 * days * 24
+
     def against(value: str) -> str:
-        whole = len(earlier) >= 0.95 * days * 24
-        return t("before: {value}", value=value) if whole else tn("{n} day", "{n} days", days)
+        return t("before: {value}", value=value) if whole else ""
 
     started, started_before = hours["starts"].sum(), 0 if earlier.empty else earlier["starts"].sum()
     cards(
@@ -128,6 +129,8 @@ def summary(hours: pd.DataFrame, span: Span, days: int) -> None:
             Card(t("At 80% or more"), lasting(now.busy_seconds), against(lasting(before.busy_seconds))),
         ]
     )
+    if not whole:
+        st.caption(t("The period before is not known whole: there is nothing to compare with."))
 
 
 st.title(t("Usage patterns"), anchor=False)
@@ -144,6 +147,8 @@ if hours.empty:
 first = data.read(read.history.bounds)
 known_days = max(1.0, (span.since(first[0]) if first else span).length / DAY)  # a limiter of yesterday knows one
 summary(hours, span, days)
+known = data.read(read.history.bounds)
+span = span.since(known[0]) if known else span  # days before the first are no days without starts
 with st.container(border=True):
     st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
     heat_map.show(hours, how)

@@ -27,6 +27,7 @@ from limiter.console.sign_in.sign_ins import SIGN_INS, SignIn, cookie_name
 from limiter.store import read
 
 TICK_SECONDS = 5
+SIDEBAR_PX = 232  # its longest word fits, and the header stands in one row at 1280 px; hidden on a phone
 STYLE = Path(__file__).with_name("style.css")
 FAVICON = Path(__file__).with_name("favicon.png")
 
@@ -67,7 +68,7 @@ def choose_view() -> None:
 
 def page_setup(title: str) -> None:
     """Title, favicon, look. The icon is a file: a named one would be fetched from another host."""
-    st.set_page_config(title, page_icon=str(FAVICON), layout="wide", initial_sidebar_state="auto")
+    st.set_page_config(title, page_icon=str(FAVICON), layout="wide", initial_sidebar_state=SIDEBAR_PX)
     st.html(STYLE)
 
 

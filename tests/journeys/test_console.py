@@ -471,9 +471,27 @@ def test_every_page_on_a_phone_does_not_scroll_sideways_and_is_clean(
     page.context.close()
 
 
-def test_a_french_page_has_no_english_left(chromium: Browser, console: Console) -> None:
+# Of the page on a phone: texts that are cut off, links pushed away from their texts, a card left alone in a row.
+AMISS = """() => {
+  const all = (where, from = document) => [...from.querySelectorAll('[data-testid=stMain] ' + where)];
+  const cut = all('*').filter(
+    e => getComputedStyle(e).textOverflow === 'ellipsis' && e.scrollWidth > e.clientWidth + 1);
+  const labels = all('[data-testid=stMetricLabel] *').filter(e => getComputedStyle(e).whiteSpace === 'nowrap');
+  const pushed = all('[class*=st-key-to-do] [data-testid=stHorizontalBlock]').filter(
+    row => row.lastChild.getBoundingClientRect().top > row.firstChild.getBoundingClientRect().bottom);
+  const alone = all('[data-testid=stGrid] > :last-child:nth-child(odd)').filter(
+    last => last.getBoundingClientRect().width < last.parentElement.getBoundingClientRect().width - 1);
+  return [...cut, ...labels, ...pushed, ...alone].map(e => e.innerText);
+}"""
+
+
+def test_a_french_page_has_no_english_left_and_nothing_is_cut_off_on_a_phone(
+    chromium: Browser, console: Console
+) -> None:
     english = {text for text in [*said(), *plurals().values()] if "{" not in text and " " in text and len(text) > 8}
     page = open_browser(chromium, console, locale="fr-FR")
+    errors: list[str] = []
+    page.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
     for path in (
         *PAGES,
         "limits?tab=users",
@@ -486,6 +504,12 @@ def test_a_french_page_has_no_english_left(chromium: Browser, console: Console) 
         page.wait_for_timeout(1_000)
         text = page.locator("body").inner_text()
         assert not {one for one in english if re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text)}, path
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.wait_for_timeout(300)
+        assert page.evaluate(AMISS) == [], path
+        page.set_viewport_size({"width": 1440, "height": 900})
+    # Streamlit's page has one line of script within itself, and asks a deep link for its health to find its base.
+    assert not [one for one in errors if "inline script" not in one and "404" not in one], errors
     assert page.outside == []  # type: ignore[attr-defined]
     page.context.close()
 

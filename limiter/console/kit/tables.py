@@ -12,18 +12,47 @@ import streamlit as st
 from limiter.answers.csv_text import as_csv, harmless
 from limiter.answers.parts import Ok
 from limiter.console import data
+from limiter.console.kit.words import t
 
 if TYPE_CHECKING:
     import pandas as pd
 
     Rows = Sequence[Mapping[str, Any]] | pd.DataFrame
 
+PAGE = 50  # rows of a list that is longer
+ROW_PX, LINE_PX = 35, 20
+LINE, MOST_LINES = 64, 3  # characters of a text before it wraps, and lines that are shown: a click shows the rest
+PINNED_FROM = 4  # columns that a phone holds beside each other
+
 
 def show(rows: "Rows", **options: Any) -> Any:
-    """A table as high as its rows, up to 12 unless `height` says otherwise; more are scrolled."""
-    options = {"height": 36 + 35 * min(12, len(rows))} | options
+    """A table as high as its rows, up to 12 unless `height` says otherwise; more are scrolled.
+
+    Long texts wrap. Where a narrow screen does not hold all columns, the one that says whose row it is stays in sight.
+    """
     table = data.as_table(rows) if isinstance(rows, Sequence) else rows
-    return st.dataframe(table, hide_index=True, **options)
+    lines = min(MOST_LINES, -(-longest(table) // LINE))
+    px = ROW_PX + LINE_PX * (lines - 1)
+    look = {"height": ROW_PX + 1 + px * min(12, len(table)), "row_height": px if lines > 1 else None}
+    config: dict[str, Any] = dict(options.pop("column_config", {}))
+    if len(table.columns) > PINNED_FROM:
+        kept = t("user") if t("user") in table.columns else table.columns[0]
+        config.setdefault(kept, st.column_config.Column(pinned=True))
+    return st.dataframe(table, hide_index=True, column_config=config, **look | options)
+
+
+def longest(table: "pd.DataFrame") -> int:
+    """How many characters its longest text has, 1 at least."""
+    texts = table.select_dtypes(include=["object", "str"])
+    return max([1, *(len(cell) for column in texts for cell in texts[column] if isinstance(cell, str))])
+
+
+def page_of(total: int) -> int:
+    """The chosen page of so many rows, counted from 0; it is in the URL."""
+    pages = max(1, -(-total // PAGE))
+    if pages == 1:
+        return 0
+    return st.pagination(pages, key="page", bind="query-params") - 1
 
 
 @dataclass(frozen=True, slots=True)

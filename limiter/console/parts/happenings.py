@@ -69,6 +69,7 @@ def action_text(entry: dict[str, Any]) -> str:
         "held": t("launch plan held: {target}", target=target),
         "acknowledge": t("{actor} acknowledged {target}", actor=actor, target=target),
         "alert_test": t("{actor} sent a test to the channels", actor=actor),
+        "note": t("{actor} wrote a note", actor=actor),
         "key": t("{actor} made key {target}", actor=actor, target=target),
         "restore": t("{actor} restored the backup {target}", actor=actor, target=target),
         "audit_head": t("the file {target} that keeps the end of the audit is begun", target=target),

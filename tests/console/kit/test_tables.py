@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
@@ -20,6 +21,26 @@ def test_rows_come_back_as_they_went() -> None:
 
 def test_a_formula_is_text() -> None:
     assert "'=1+1" in csv_text([{"user": "=1+1"}]) and "-5" in csv_text([{"n": -5}])
+
+
+def shown() -> None:
+    """A page with three tables: a wide one with a long text, one of users, a small one."""
+    from limiter.console.kit.tables import show
+
+    show([{"time": "14:03", "a": 1, "b": 2, "c": 3, "what": "a reason " * 12}])
+    show([{"time": "14:03", "a": 1, "user": "u1", "b": 2, "c": 3}], column_config={"a": None})
+    show([{"user": "u1", "n": 1}], height=360)
+
+
+def test_a_long_text_wraps_and_whose_row_it_is_stays_in_sight() -> None:
+    long, users, small = AppTest.from_function(shown).run().dataframe
+    assert long.proto.row_height == 55 and users.proto.row_height == small.proto.row_height == 0
+    pinned = [
+        [name for name, one in json.loads(table.proto.columns).items() if one and one.get("pinned")]
+        for table in (long, users, small)
+    ]
+    assert pinned == [["time"], ["user"], []]
+    assert json.loads(users.proto.columns)["a"] == {"hidden": True}, "what a page says of its columns stands"
 
 
 def listed() -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from sqlalchemy import Row
 
 from limiter.console import data
-from limiter.console.kit import times, url_widgets
+from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import timeline
 from limiter.console.kit.receipts import act, reason_field
 from limiter.console.kit.words import language, lasting, memory, number, t, tn
@@ -44,8 +44,8 @@ def holding(sign_in: SignIn, user: str, wanted: str) -> None:
         column = "memory_bytes" if order == "memory" else "cpu_percent"
         rows.sort(key=lambda row: -1 if (figure := getattr(row, column)) is None else figure, reverse=True)
     bar, place = st.container(), st.container()
-    first = lists.page_of(len(rows)) * lists.PAGE
-    shown = rows[first : first + lists.PAGE]
+    first = tables.page_of(len(rows)) * tables.PAGE
+    shown = rows[first : first + tables.PAGE]
     day = day_of(now, data.settings().timezone).name
     trades, drain = data.read(read.usage.trades_of, [row.user_id for row in shown], day), data.read(read.limits.drain)
     cells = [active_row(row, now, drain, trades.get(row.user_id, 0), heavy=order in ("memory", "cpu")) for row in shown]
@@ -65,7 +65,7 @@ def holding(sign_in: SignIn, user: str, wanted: str) -> None:
 def nobody(wanted: str) -> str:
     """What an empty list says."""
     return {
-        "active": t("No session holds a slot."),
+        "active": t("No session holds a slot: a bot takes one when it starts, and Overview says how."),
         "suspect": t("No bot is silent: every slot belongs to a bot that beats."),
         "idle": t("Every bot has traded, or taken a signal or a token, within the last hour."),
     }[wanted]
@@ -189,7 +189,7 @@ def ended(sign_in: SignIn, user: str) -> None:
         return
     place = st.container()
     rows = data.read(
-        read.sessions.ended, user or None, limit=lists.PAGE, offset=lists.page_of(total) * lists.PAGE
+        read.sessions.ended, user or None, limit=tables.PAGE, offset=tables.page_of(total) * tables.PAGE
     )  # fmt: skip
     cells = [ended_row(row) for row in rows]
     with place:
@@ -198,7 +198,7 @@ def ended(sign_in: SignIn, user: str) -> None:
         row = next(row for row in cells if row[t("session")] == picked.opened)
         drawer.details(sign_in, row, picked.close, living=False)
     if total == 10_000:
-        st.caption(t("The newest 10 000 are listed; name a user to see older ones."))
+        st.caption(t("The newest {n} are listed; name a user to see older ones.", n=number(total)))
 
 
 def ended_row(row: Row[Any]) -> dict[str, Any]:

@@ -8,16 +8,6 @@ import streamlit as st
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.words import t
 
-PAGE = 50
-
-
-def page_of(total: int) -> int:
-    """The chosen page, counted from 0."""
-    pages = max(1, -(-total // PAGE))
-    if pages == 1:
-        return 0
-    return st.pagination(pages, key="page", bind="query-params") - 1
-
 
 def user_field() -> str:
     """Whose sessions are listed."""

@@ -6,7 +6,6 @@ from limiter.client import Refused
 from limiter.console import data
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.words import number, reason_text, t, value_text, verbatim
-from limiter.console.parts.sessions import lists
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.refusals import RECORDED
 from limiter.store import read
@@ -26,8 +25,8 @@ def draw(sign_in: SignIn, user: str) -> None:
         st.info(t("Nobody was refused."))
         return
     place = st.container()
-    start = lists.page_of(total) * lists.PAGE
-    rows = data.read(read.refusals.refusals, user or None, reason or None, limit=lists.PAGE, offset=start)
+    start = tables.page_of(total) * tables.PAGE
+    rows = data.read(read.refusals.refusals, user or None, reason or None, limit=tables.PAGE, offset=start)
     shown = [
         {
             t("time"): times.instant(row.at),
