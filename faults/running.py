@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import Limiter
+from tests.conftest import Limiter, served
 
 ROOMY = {"MAX_CONCURRENT_BOTS": 100_000, "MAX_BOTS_PER_USER": 10_000, "MAX_TRADES_PER_DAY": 10_000_000}
 
@@ -17,13 +17,8 @@ ROOMY = {"MAX_CONCURRENT_BOTS": 100_000, "MAX_BOTS_PER_USER": 10_000, "MAX_TRADE
 def running(folder: Path, **env: Any) -> Iterator[Limiter]:
     """A limiter in that folder, which must end well with SIGTERM; SIGKILL where the fault fails."""
     folder.mkdir(exist_ok=True)
-    one = Limiter(folder, {"LIMITER_BACKUP_DIR": "none"} | env)
-    try:
-        one.serve()
+    with served(Limiter(folder, {"LIMITER_BACKUP_DIR": "none"} | env)) as one:
         yield one
-        one.close()
-    finally:
-        one.kill()
 
 
 def seconds(ask: Callable[[], httpx.Response]) -> tuple[float, httpx.Response]:

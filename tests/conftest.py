@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,17 @@ class Limiter:
         return items
 
 
+@contextmanager
+def served(one: Limiter) -> Iterator[Limiter]:
+    """It serves for the block, and has to end well with SIGTERM; SIGKILL where the test failed."""
+    try:
+        one.serve()
+        yield one
+        one.close()
+    finally:
+        one.kill()
+
+
 @pytest.fixture
 def limiter(tmp_path: Path, database: str) -> Iterator[Callable[..., Limiter]]:
     """`limiter(MAX_CONCURRENT_BOTS=3, …)`: a running limiter in a folder of its own (the first one in `tmp_path`)."""
@@ -380,10 +392,5 @@ def limiter(tmp_path: Path, database: str) -> Iterator[Callable[..., Limiter]]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Limiter]:
     """A running limiter with the default limits, shared by a module: fill it with no more than some dozen bots."""
-    shared = Limiter(tmp_path_factory.mktemp("shared"), {}, database)
-    try:
-        shared.serve()
+    with served(Limiter(tmp_path_factory.mktemp("shared"), {}, database)) as shared:
         yield shared
-        shared.close()
-    finally:
-        shared.kill()

@@ -19,7 +19,7 @@ from limiter.cli import main
 from limiter.commands import declaring
 from limiter.config import SETTINGS
 from limiter.system_limits import CATALOGUE
-from tests.conftest import ROOT, Limiter, granted, refused, wait_until
+from tests.conftest import ROOT, Limiter, granted, refused, served, wait_until
 
 # Words that any sentence of the language has some of, and no sentence of the other.
 ENGLISH = re.compile(
@@ -231,16 +231,11 @@ def test_no_command_fails_in_english_alone() -> None:
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
     """A limiter of 4 bots that are all there, so that an alert is open; it is asked with its own key."""
-    shared = Limiter(tmp_path_factory.mktemp("limiter"), {"MAX_CONCURRENT_BOTS": 4})
-    try:
-        shared.serve()
+    with served(Limiter(tmp_path_factory.mktemp("limiter"), {"MAX_CONCURRENT_BOTS": 4})) as shared:
         shared.set_env({"LIMITER_KEY": shared.admin_key})
         shared.fill(4)
         wait_until(lambda: shared.admin("GET", "/api/admin/alerts").json()["items"], 20, "an alert")
         yield shared
-        shared.close()
-    finally:
-        shared.kill()
 
 
 def on_probation(one: Limiter) -> str:

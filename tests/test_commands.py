@@ -19,20 +19,15 @@ from limiter.commands.limits import value
 from limiter.commands.local import local_key
 from limiter.commands.text import HEADS, table
 from limiter.store.lock import Lock
-from tests.conftest import ROOT, Limiter, granted, new_user, refused, wait_until
+from tests.conftest import ROOT, Limiter, granted, new_user, refused, served, wait_until
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
     """A limiter of 4 bots; the environment holds its admin key."""
-    shared = Limiter(tmp_path_factory.mktemp("cli"), {"MAX_CONCURRENT_BOTS": 4, "LIMITER_LANG": "en"})
-    try:
-        shared.serve()
+    with served(Limiter(tmp_path_factory.mktemp("cli"), {"MAX_CONCURRENT_BOTS": 4, "LIMITER_LANG": "en"})) as shared:
         shared.set_env({"LIMITER_KEY": shared.admin_key})
         yield shared
-        shared.close()
-    finally:
-        shared.kill()
 
 
 @pytest.fixture(autouse=True)

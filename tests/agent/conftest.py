@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from limiter.agent import cgroups
-from tests.conftest import Limiter, new_user, wait_until
+from tests.conftest import Limiter, new_user, served, wait_until
 
 LINUX = sys.platform.startswith("linux")
 if not LINUX:
@@ -173,13 +173,8 @@ CHECKS_AT_ONCE = 12  # two cores that come up with more of them would keep an ag
 @pytest.fixture(scope="package")
 def shared_limiter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
     """One for all tests that leave it alone: to start one takes longer than most of them."""
-    one = Limiter(tmp_path_factory.mktemp("limiter"), {"BOT_LEASE_SECONDS": 5, "LIMITER_LANG": "en"})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path_factory.mktemp("limiter"), {"BOT_LEASE_SECONDS": 5, "LIMITER_LANG": "en"})) as one:
         yield one
-        one.close()
-    finally:
-        one.kill()
 
 
 @pytest.fixture(scope="module")

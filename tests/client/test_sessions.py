@@ -15,7 +15,7 @@ import pytest
 
 from limiter.client import AsyncBotSession, BotSession, Refused
 from limiter.client.stay import Call
-from tests.conftest import Limiter, new_user, wait_until
+from tests.conftest import Limiter, new_user, served, wait_until
 
 Start = Callable[..., Limiter]
 
@@ -23,13 +23,8 @@ Start = Callable[..., Limiter]
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
     """A limiter with the shortest lease: 5 s."""
-    one = Limiter(tmp_path_factory.mktemp("short"), {"BOT_LEASE_SECONDS": 5})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path_factory.mktemp("short"), {"BOT_LEASE_SECONDS": 5})) as one:
         yield one
-        one.close()
-    finally:
-        one.kill()
 
 
 @contextmanager

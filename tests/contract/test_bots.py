@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import INSTANT, Limiter, granted, instant, new_user, refused, wait_until, wrong_fields
+from tests.conftest import INSTANT, Limiter, granted, instant, new_user, refused, served, wait_until, wrong_fields
 
 pytestmark = pytest.mark.every_database
 
@@ -36,13 +36,8 @@ LIMITS = {
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
     """A limiter whose leases last the 5 s that are the least."""
-    shared = Limiter(tmp_path_factory.mktemp("short"), {"BOT_LEASE_SECONDS": "5"})
-    try:
-        shared.serve()
+    with served(Limiter(tmp_path_factory.mktemp("short"), {"BOT_LEASE_SECONDS": "5"})) as shared:
         yield shared
-        shared.close()
-    finally:
-        shared.kill()
 
 
 def ended(answer: httpx.Response, reason: str) -> Any:

@@ -16,7 +16,7 @@ from limiter.answers.box import BoxAnswer, BoxSize, Stranger
 from limiter.answers.csv_text import TABLES, as_csv
 from limiter.answers.deciding import ForecastAnswer
 from limiter.cli import main
-from tests.conftest import Limiter, granted, refused, wrong_fields
+from tests.conftest import Limiter, granted, refused, served, wrong_fields
 
 PATHS = {  # endpoint: its command, and each table of it as a field of the JSON; "figures" is the answer itself
     "forecast": ("forecast", ("points",)),
@@ -33,17 +33,12 @@ CASES = [(path, table) for path, (_, tables) in PATHS.items() for table in table
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Limiter, str]]:
     """A limiter of 3 bots that holds 3 and refused one, and the id of that refusal."""
-    one = Limiter(tmp_path_factory.mktemp("full"), {"MAX_CONCURRENT_BOTS": 3, "LIMITER_LANG": "en"})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path_factory.mktemp("full"), {"MAX_CONCURRENT_BOTS": 3, "LIMITER_LANG": "en"})) as one:
         one.set_env({"LIMITER_KEY": one.admin_key})
         held = one.fill(3)
         beat = {"session_id": held[0]["session_id"], "memory_bytes": 60 * 2**20}
         granted(one.post("/api/bots/heartbeat", beat))
         yield one, str(refused(one.start(), 503, "server_full")["request_id"])
-        one.close()
-    finally:
-        one.kill()
 
 
 def flat(row: dict[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Limiter, granted, refused, wait_until
+from tests.conftest import Limiter, granted, refused, served, wait_until
 
 pytestmark = pytest.mark.every_database
 
@@ -86,12 +86,8 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Limiter, d
     """A limiter with one key of each scope, made before its start."""
     one = Limiter(tmp_path_factory.mktemp("keyed"), {})
     keys = {scope: one.new_key(scope) for scope in ALLOWED}
-    try:
-        one.serve()
+    with served(one):
         yield one, keys
-        one.close()
-    finally:
-        one.kill()
 
 
 @pytest.mark.parametrize("scope", ALLOWED)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import CAPACITY_FIELDS, Limiter, granted, instant, new_user, refused, wait_until
+from tests.conftest import CAPACITY_FIELDS, Limiter, granted, instant, new_user, refused, served, wait_until
 
 Start = Callable[..., Limiter]
 FULL_FR = "Serveur complet (1/1 bots actifs). Réessaie dans quelques minutes."
@@ -21,14 +21,11 @@ FULL_EN = "Server full (1/1 active bots). Try again in a few minutes."
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A limiter of one slot, taken by `holder` with bot `b1`."""
-    one = Limiter(tmp_path_factory.mktemp("full"), {"MAX_CONCURRENT_BOTS": "1", "BOT_LEASE_SECONDS": "3600"})
-    try:
-        one.serve()
+    with served(
+        Limiter(tmp_path_factory.mktemp("full"), {"MAX_CONCURRENT_BOTS": "1", "BOT_LEASE_SECONDS": "3600"})
+    ) as one:
         one.session("holder", "b1")
         yield one
-        one.close()
-    finally:
-        one.kill()
 
 
 # -- the sentences ---------------------------------------------------------------------------------------------------

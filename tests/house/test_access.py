@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from limiter.api.routes import ROUTES, Route
-from tests.conftest import Limiter, refused
+from tests.conftest import Limiter, refused, served
 
 SCOPES = {
     "bots": {"bots", "any"},
@@ -23,12 +23,8 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Limiter, d
     """A limiter with one key of each scope."""
     one = Limiter(tmp_path_factory.mktemp("keyed"), {})
     keys = {scope: one.new_key(scope) for scope in SCOPES}
-    try:
-        one.serve()
+    with served(one):
         yield one, keys
-        one.close()
-    finally:
-        one.kill()
 
 
 def ask(one: Limiter, route: Route, key: str | None) -> httpx.Response:
@@ -63,12 +59,7 @@ def test_what_changes_something_or_shows_keys_is_for_writers_alone() -> None:
 
 
 def test_the_open_door_of_loopback_leads_to_no_write(tmp_path_factory: pytest.TempPathFactory) -> None:
-    one = Limiter(tmp_path_factory.mktemp("open"), {})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path_factory.mktemp("open"), {})) as one:
         for route in ROUTES:
             if route.scope == "admin:write":
                 refused(ask(one, route, None), 401, "unauthorized")
-        one.close()
-    finally:
-        one.kill()

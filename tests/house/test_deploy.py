@@ -15,7 +15,7 @@ import pytest
 
 from limiter import config
 from limiter.config import SETTINGS
-from tests.conftest import ROOT, Limiter, granted
+from tests.conftest import ROOT, Limiter, granted, served
 from tests.journeys.console_process import running
 
 DEPLOY = ROOT / "deploy"
@@ -28,17 +28,12 @@ LABELS = re.compile(r"\{[^{}]*\}")
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
     """The names of every sample that a real limiter shows to a scrape, of counters without one yet too."""
-    one = Limiter(tmp_path_factory.mktemp("metrics"), {})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path_factory.mktemp("metrics"), {})) as one:
         one.session()
         text = one.client.get("/metrics").text
         assert text.endswith("# EOF\n")
         counters = re.findall(r"^# TYPE ([a-z_]+) counter$", text, re.MULTILINE)
         yield {*re.findall(r"^[a-z_]+", text, re.MULTILINE), *(f"{name}_total" for name in counters)}
-        one.close()
-    finally:
-        one.kill()
 
 
 def named(expressions: Iterator[str]) -> set[str]:
@@ -165,13 +160,9 @@ def test_what_the_image_runs_runs_from_what_is_copied(tmp_path: Path) -> None:
     assert one.exit_status() == 2, "not without a bots key"
     key = one.new_key("bots")
     one.client = one.new_client()
-    try:
-        one.serve()
+    with served(one):
         granted(one.start("u1", Authorization=f"Bearer {key}"), 201)
         granted(one.admin("GET", "/api/admin/whoami"))  # the first key is made all the same
-        one.close()
-    finally:
-        one.kill()
 
 
 def test_caddy_takes_its_file() -> None:

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import limiter
-from tests.conftest import ROOT, Limiter, wait_until
+from tests.conftest import ROOT, Limiter, served, wait_until
 from tests.journeys.console_process import free_port
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -62,13 +62,10 @@ def bot_programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Limiter]:
     """A limiter of the checkout, with a folder and an agent of the bot's."""
-    running = Limiter(tmp_path, {"LIMITER_LANG": "en", "LIMITER_AGENT_SOCKET": tmp_path / "agent" / "socket"})
-    try:
-        running.serve()
+    with served(
+        Limiter(tmp_path, {"LIMITER_LANG": "en", "LIMITER_AGENT_SOCKET": tmp_path / "agent" / "socket"})
+    ) as running:
         yield running
-        running.close()
-    finally:
-        running.kill()
 
 
 def test_one_version_is_everybodys(wheel: Path) -> None:

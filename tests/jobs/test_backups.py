@@ -10,7 +10,7 @@ from limiter.jobs import backups as module
 from limiter.jobs.backups import Backups
 from limiter.store.engine import open_writer
 from limiter.store.location import free_bytes
-from tests.conftest import Limiter, wait_until
+from tests.conftest import Limiter, served, wait_until
 from tests.rules.world import HOUR, MINUTE, NOW
 
 
@@ -142,9 +142,7 @@ def test_the_end_of_the_limiter_does_not_wait_for_a_backup(backups: Backups, mon
 
 
 def test_a_running_limiter_makes_one_soon_after_its_first_start_and_says_so(tmp_path: Path) -> None:
-    one = Limiter(tmp_path, {"LIMITER_BACKUP_DIR": "elsewhere"})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path, {"LIMITER_BACKUP_DIR": "elsewhere"})) as one:
         check = one.client.get("/api/admin/health").json()["checks"]["backup"]
         assert check == {"ok": True, "detail": "none yet"}
         session = one.session("u1")
@@ -153,19 +151,11 @@ def test_a_running_limiter_makes_one_soon_after_its_first_start_and_says_so(tmp_
         assert check == {"ok": True, "detail": "last 0.0 h ago"}
         assert "limiter_backup_age_seconds" in one.client.get("/metrics").text
         one.beat(session)
-        one.close()
-        assert "backup_made" in one.log
-        assert not (tmp_path / "backups").exists()
-    finally:
-        one.kill()
+    assert "backup_made" in one.log
+    assert not (tmp_path / "backups").exists()
 
 
 def test_none_are_made_where_none_are_wanted(tmp_path: Path) -> None:
-    one = Limiter(tmp_path, {"LIMITER_BACKUP_DIR": "none"})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path, {"LIMITER_BACKUP_DIR": "none"})) as one:
         assert "backup" not in one.client.get("/api/admin/health").json()["checks"]
         assert "limiter_backup_age_seconds" not in one.client.get("/metrics").text
-        one.close()
-    finally:
-        one.kill()

@@ -18,7 +18,7 @@ from limiter.jobs.watchdogs import feed_watchdog, ping, tell_systemd, watchdog_s
 from limiter.rules.limits import defaults
 from limiter.store.engine import open_writer
 from limiter.store.sqlite_writer import SqliteWriter
-from tests.conftest import Limiter, wait_until
+from tests.conftest import Limiter, served, wait_until
 
 
 @pytest.fixture
@@ -170,14 +170,9 @@ def test_a_ping_that_fails_is_told_without_its_address_and_goes_on(
 
 
 def test_a_running_limiter_pings(tmp_path: Path, monitor: Monitor) -> None:
-    one = Limiter(tmp_path, {"LIMITER_PING_URL": monitor.url})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path, {"LIMITER_PING_URL": monitor.url})) as one:
         wait_until(lambda: monitor.pings, 10, "a ping")
-        one.close()
-        assert "a-secret-token" not in one.log
-    finally:
-        one.kill()
+    assert "a-secret-token" not in one.log
 
 
 @pytest.mark.parametrize("address", ["example.com/x", "ftp://example.com", "https://"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.rules.quotas import RecordTrade, Use, uses_of
+from limiter.rules.quotas import Use, uses_of
 from tests.rules.world import (
     HOUR,
     NOW,
@@ -22,6 +22,7 @@ from tests.rules.world import (
     taken,
     tokens,
     trade,
+    trade_request,
 )
 
 MIDNIGHT = NOW + 12 * HOUR
@@ -86,7 +87,7 @@ def test_the_same_trade_again_is_counted_once_numbers_being_equal(same: dict[str
     for of in (session, other):
         state.begin()
         state.trades["u1", "t1"] = first.trade  # what the store brings for the batch
-        again = counted(request(of, **same).decide(state, NOW + 5))
+        again = counted(trade_request(of, "t1", **same).decide(state, NOW + 5))
         assert not again.created
         assert again.trade == first.trade, "given back as first written"
         assert again.use.used == 1
@@ -101,7 +102,7 @@ def test_another_trade_under_the_same_id_is_a_conflict(other: dict[str, Any]) ->
     first = counted(trade(state, session, "t1"))
     state.begin()
     state.trades["u1", "t1"] = first.trade
-    refused(request(session, **other).decide(state, NOW), "trade_conflict")
+    refused(trade_request(session, "t1", **other).decide(state, NOW), "trade_conflict")
     assert state.trades_today("u1", NOW) == 1
 
 
@@ -124,18 +125,6 @@ def test_a_users_own_limit_holds_for_his_trades() -> None:
     state = new_state(overrides={"vip": override(MAX_TRADES_PER_DAY=0)})
     refused(trade(state, admitted(state, "vip"), "t1"), "daily_trades")
     counted(trade(state, admitted(state, "u1"), "t1"))
-
-
-def request(session: Any, **fields: Any) -> RecordTrade:
-    """The trade `t1`, not decided yet."""
-    told: dict[str, Any] = {
-        "symbol": "BTC/USDT",
-        "side": "buy",
-        "quantity": "1",
-        "price": "100",
-        "closes": False,
-    } | fields
-    return RecordTrade("request", session.number, session.secret, "t1", **told)
 
 
 # -- rates

@@ -85,8 +85,8 @@ def beat(state: State, session: Session, now: int) -> Any:
     return decide(state, Heartbeat(session.number, session.secret), now)
 
 
-def trade(state: State, session: Session, trade_id: str, now: int = NOW, **fields: Any) -> Any:
-    """What a trade is answered; `fields` go over a plain buy."""
+def trade_request(session: Session, trade_id: str, **fields: Any) -> RecordTrade:
+    """That trade, not decided yet; `fields` go over a plain buy."""
     told: dict[str, Any] = {
         "symbol": "BTC/USDT",
         "side": "buy",
@@ -94,7 +94,12 @@ def trade(state: State, session: Session, trade_id: str, now: int = NOW, **field
         "price": "100",
         "closes": False,
     } | fields
-    return decide(state, RecordTrade(f"request-{trade_id}", session.number, session.secret, trade_id, **told), now)
+    return RecordTrade(f"request-{trade_id}", session.number, session.secret, trade_id, **told)
+
+
+def trade(state: State, session: Session, trade_id: str, now: int = NOW, **fields: Any) -> Any:
+    """What a trade is answered."""
+    return decide(state, trade_request(session, trade_id, **fields), now)
 
 
 def counted(answer: Any) -> TradeCounted:

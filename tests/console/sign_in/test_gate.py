@@ -20,7 +20,7 @@ from limiter.access import WRONG_KEYS
 from limiter.console.sign_in.gate import LOAD_ANEW, SIGN_IN, SIGN_OUT, Door, Gate
 from limiter.console.sign_in.sign_ins import SignIns, cookie_name
 from limiter.hosts import HostNames
-from tests.conftest import Limiter, wait_until
+from tests.conftest import Limiter, served, wait_until
 
 HTML = {"Accept": "text/html"}
 
@@ -35,13 +35,8 @@ class Browser(httpx.Client):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
     """A limiter whose wrong keys are counted for this module alone."""
-    one = Limiter(tmp_path_factory.mktemp("gate"), {})
-    try:
-        one.serve()
+    with served(Limiter(tmp_path_factory.mktemp("gate"), {})) as one:
         yield one
-        one.close()
-    finally:
-        one.kill()
 
 
 @pytest.fixture
