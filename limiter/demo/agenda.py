@@ -24,8 +24,10 @@ class Agenda:
         self.writer, self.zone, self.since, self.until = writer, zone, since, until
         self.now = since
         self.chance = Random(seed)
-        self.state = writer.restore(defaults(), zone, since, channels)
+        self._channels = tuple(channels)
+        self.state = writer.restore(defaults(), zone, since, self._channels)
         self.state.begin()
+        self._back_at: int | None = None  # when the machine is up again
         self._planned: list[tuple[int, int, Callable[[], object]]] = []
         self._order = count()
 
@@ -41,13 +43,32 @@ class Agenda:
     def run(self) -> None:
         """Everything that is planned, from the first instant to the last; leases that ran out are ended in between."""
         while self._planned:
-            self.now, _, happening = heappop(self._planned)
+            instant, _, happening = heappop(self._planned)
+            if self._back_at is not None:
+                if instant < self._back_at:  # nothing happens on a machine that is away
+                    self.at(self._back_at, happening)
+                    continue
+                self._restart()
+            self.now = instant
             if Reap().decide(self.state, self.now):
                 watch(self.state, self.now)
             happening()
             watch(self.state, self.now)
         self.now = self.until
         Reap().decide(self.state, self.now)
+
+    def reboot(self, seconds: float) -> None:
+        """The machine is away for so long; then the limiter starts again from what it had written."""
+        self.save()
+        self._back_at = self.now + int(seconds * 1000)
+
+    def _restart(self) -> None:
+        assert self._back_at is not None
+        before, self.now, self._back_at = self.state, self._back_at, None
+        self.state = self.writer.restore(defaults(), self.zone, self.now, self._channels)
+        self.state.language = before.language
+        self.state.totals = before.totals
+        self.state.begin()
 
     def decide(self, request: Request) -> Any:
         """What the rules say to it now."""

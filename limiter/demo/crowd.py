@@ -6,6 +6,7 @@ Beats are not simulated one by one (there would be 10 million): a bot's next is 
 import math
 from base64 import urlsafe_b64encode
 from bisect import bisect_left
+from functools import partial
 from itertools import accumulate
 
 from limiter.demo import people
@@ -17,11 +18,13 @@ from limiter.rules.lease import EDGES_MS
 from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Start, Stop
+from limiter.rules.state import State
 from limiter.units import HOUR_MS, MINUTE_MS, SECOND_MS
 
 BEAT_MS = 20 * SECOND_MS
 BLEND_MS, LANDING_MS = 4 * HOUR_MS, 20 * MINUTE_MS  # how long before the end its number of bots is steered to
 SUSPECTS = 3
+SUPERVISED_SECONDS = 20, 240  # after a reboot, until a bot is started again
 MANY_DRAWS = 60  # after so many in vain, look for somebody one by one
 FATES = {"stops": 90, "crashes": 5, "comes back": 5}  # of 100 stays
 
@@ -30,12 +33,17 @@ class Crowd:
     """Everyone, and the bots they run. `landing`: how many of these hold a slot at the end."""
 
     def __init__(self, agenda: Agenda, market: Market, landing: int) -> None:
-        self.agenda, self.chance, self.state = agenda, agenda.chance, agenda.state
+        self.agenda, self.chance = agenda, agenda.chance
         self.market, self.landing = market, landing
         self.everyone = people.people(agenda.chance, agenda.since, agenda.until)
         self._keenness = list(accumulate(person.keenness for person in self.everyone))
         self.bots: dict[int, Bot] = {}
         self.waiting: set[Person] = set()  # who was refused and will ask again
+
+    @property
+    def state(self) -> State:
+        """The limiter's: another one after a restart."""
+        return self.agenda.state
 
     def forget(self) -> None:
         """Those that hold no slot any more."""
@@ -134,6 +142,14 @@ class Crowd:
         """The bot gives its slot back."""
         self.beat(session, self.agenda.now)
         self.agenda.decide(Stop(session.number, session.secret))
+
+    def die(self, away_seconds: float) -> None:
+        """All bots end with their machine, and once it is back, their supervisors start them within minutes."""
+        for bot in [bot for number, bot in self.bots.items() if number in self.state.sessions]:
+            bot.fate, bot.leaves = "crashes", self.agenda.now
+            self.beat(bot.session, self.agenda.now)
+            again = partial(self.ask, bot.person, bot.session.asked_bot)
+            self.agenda.after(away_seconds + self.chance.uniform(*SUPERVISED_SECONDS), again)
 
     def _depart(self) -> None:
         """Somebody leaves earlier than meant."""

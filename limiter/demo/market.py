@@ -7,16 +7,22 @@ from limiter.demo.agenda import Agenda
 from limiter.demo.people import SYMBOLS, Bot, poisson
 from limiter.rules.quotas import SIGNALS, TOKENS, RecordTrade, Take
 from limiter.rules.refusals import Refusal
+from limiter.rules.state import State
 
 
 class Market:
     """Prices and the feed; while it is `down`, hardly a token comes and nobody trades."""
 
     def __init__(self, agenda: Agenda) -> None:
-        self.agenda, self.chance, self.state = agenda, agenda.chance, agenda.state
+        self.agenda, self.chance = agenda, agenda.chance
         self.down = False
         self.prices = dict(SYMBOLS)
         self._trade_ids = count(1)
+
+    @property
+    def state(self) -> State:
+        """The limiter's: another one after a restart."""
+        return self.agenda.state
 
     def trade(self, bot: Bot) -> None:
         """One trade of a bot that is still there, and its next one later; none while the feed is down."""

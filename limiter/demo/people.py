@@ -1,7 +1,8 @@
 """Who uses the demo's limiter: when people come, how long they stay, how much they trade. Made up, from a seed.
 
-Shapes, not measurements: growth that flattens, a daily wave with its top at 18:30 in the operator's zone, quieter
-week-ends, Monday evening above all, stays that are log-normal, a few bots that never sleep and one that trades all day.
+Shapes, not measurements: growth that flattens, a community that joins on one day, a daily wave with its top at 18:30 in
+the operator's zone, quieter week-ends, Monday evening above all, stays that are log-normal, a few bots that never sleep
+and one that trades all day.
 """
 
 import math
@@ -13,6 +14,7 @@ from limiter.rules.records import Session
 
 PEOPLE = 230
 FOUNDERS = 34  # who are there on the first day
+COMMUNITY, JOINED = 50, 0.72  # so many come at once, after this share of the time: the load is at another level
 DESK, HEAVY, LENT = "desk.altair", "grid.hermes", "joris.b"  # the users that the story is about
 
 FIRST_NAMES = (
@@ -52,22 +54,30 @@ class Bot:
 def growth(share: float) -> float:
     """How many people have joined after this share of the whole time."""
     shape: float = min(1.0, share / 0.96) ** 0.62
-    return FOUNDERS + (PEOPLE - FOUNDERS) * shape
+    return FOUNDERS + (PEOPLE - COMMUNITY - FOUNDERS) * shape + (COMMUNITY if share >= JOINED else 0)
+
+
+def joins(number: int) -> float:
+    """After which share of the time the person of that number is there."""
+    if number >= PEOPLE - COMMUNITY:
+        return JOINED
+    late = max(0, number - FOUNDERS) / (PEOPLE - COMMUNITY - FOUNDERS)
+    share: float = 0.96 * late ** (1 / 0.62)
+    return share
 
 
 def people(chance: Random, since: int, until: int) -> list[Person]:
-    """Everyone, in the order in which they join."""
+    """Everyone, in the order in which they join, those of the community last."""
     names = [f"{first}.{letter}" for first in FIRST_NAMES for letter in "abdfglmr"]
     chance.shuffle(names)
     names = [DESK, HEAVY, LENT, *(name for name in names if name != LENT)]
     everyone = []
     for number in range(PEOPLE):
-        late = max(0, number - FOUNDERS) / (PEOPLE - FOUNDERS)
         always_on = number == 1 or chance.random() < 0.08
         everyone.append(
             Person(
                 user_id=names[number],
-                joined_at=since + int((until - since) * 0.96 * late ** (1 / 0.62)),
+                joined_at=since + int((until - since) * joins(number)),
                 keenness=50.0 if number < 2 else chance.lognormvariate(0, 0.7),
                 stay_minutes=900.0 if always_on else chance.choice((45.0, 100.0, 100.0, 180.0)),
                 trades_per_hour=31.0 if names[number] == HEAVY else min(8.0, chance.lognormvariate(0.1, 0.8)),

@@ -1,5 +1,6 @@
-"""What the operators of the demo did: a launch in four steps, a desk with more bots, a feed that failed, a limit
-lowered and put back. Each through the rules, with its reason, in French or English.
+"""What the operators of the demo did and met: a launch in four steps, a desk with more bots, a reboot, a feed that
+failed, a community that joined, a limit lowered and put back. Each through the rules, with its reason, in French or
+English.
 
 Days are those of a story of four weeks; a shorter or longer one is squeezed or stretched by whole days.
 """
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 
 from limiter.demo.alarm import Alarm
 from limiter.demo.history import History
-from limiter.demo.people import DESK, HEAVY, LENT
+from limiter.demo.people import DESK, HEAVY, JOINED, LENT
 from limiter.rules.changes import Change, ChangeLimits, OverrideUser, Rollback, SetPause, Write
 from limiter.rules.headlines import CAPACITY
 from limiter.rules.incidents import SendTest
@@ -22,6 +23,7 @@ from limiter.units import DAY_MS, MINUTE_MS
 
 WEEKS = 4
 RECOMMENDED = 150  # what the 4 GB box of the story carries
+REBOOT_SECONDS = 9 * 60
 RETRY_SECONDS = 60  # a step that a guard holds is tried again
 PLAN = ((0, 0, 50), (2, 9, 100), (6, 9, 150), (13, 9, 200))  # day, local hour, bots: the guide's days 1, 3, 7 and 14
 
@@ -67,9 +69,11 @@ class Story:
             (6, 8.85, self.hiccup),
             (8, 10.5, self.desk),
             (10, 17, self.reconnect),
+            (12, 4.2, self.reboot),
             (15, 14, self.incident),
             (17, 11.2, self.loop),
             (self.monday(16), 17.4, self.leak),
+            (WEEKS * 7 * JOINED, 10, self.community),
             (21, 10, self.suspend),
             (22, 9.5, self.burst),
         ]
@@ -194,6 +198,20 @@ class Story:
 
         for minutes, act in ((25, lower), (40, seen), (95, mended), (105, restore)):
             agenda.after(minutes * 60, act)
+
+    def reboot(self) -> None:
+        """The provider restarts the machine: no limiter, no bots, then a limiter that counts bots which have died."""
+        history = self.history
+        history.crowd.die(REBOOT_SECONDS)
+        history.agenda.reboot(REBOOT_SECONDS)
+        history.agenda.after(REBOOT_SECONDS + 35 * 60, lambda: self.note(
+            "Redémarrage par l'hébergeur, 9 min ; les bots sont revenus seuls",
+            "Rebooted by the provider, 9 min; the bots came back by themselves", "samir",
+        ))  # fmt: skip
+
+    def community(self) -> None:
+        """Why the load is at another level from here on."""
+        self.note("Communauté Hélios : 50 utilisateurs de plus", "Helios community: 50 more users", "camille")
 
     def suspend(self) -> None:
         """One user is suspended for two days."""
