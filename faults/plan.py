@@ -28,6 +28,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("readers", "twenty console pages are drawn again and again", beside.readers, 0, 10),
     Fault("lost-answer", "the answer is lost, and the bot asks again", processes.lost_answers, 50, 1000),
     Fault("race", "a hundred clients ask for one freed slot", waiting.race, 20, 1000),
+    Fault("race-of-two", "a hundred clients ask two limiters on PostgreSQL for one freed slot", several.race, 10, 1000),
     Fault("waiting", "bots wait in turn for few slots", waiting.waiting, 0, 200),
     Fault("soak", "hours of bots that come and go, in minutes", inside.soak, 20_000, 1_000_000),
 )  # fmt: skip
