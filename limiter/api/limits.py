@@ -16,12 +16,13 @@ from limiter.api.refusals import waiting
 from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules import reasons, replay
-from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, warn
+from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, until_when, warn
 from limiter.rules.guards import check, said
 from limiter.rules.limits import Limits
 from limiter.rules.probation import Confirm
 from limiter.rules.refusals import invalid
 from limiter.rules.room import capacity
+from limiter.rules.schedule import MAX, after_change
 from limiter.rules.state import State
 from limiter.rules.words import told
 from limiter.store import read
@@ -142,6 +143,8 @@ async def preview(call: Call) -> Answer:
         return replay.replay(demands, instead, stay_ms, REPLAY_DAYS)
 
     warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)
+    if MAX in changes:
+        warnings += until_when(after_change(state.schedule, state.limits, settings, now))
     guards = check(services.sampler.readings(), now)
     answer = s.PreviewAnswer(
         capacity=shown(would),

@@ -12,7 +12,7 @@ from limiter.rules.limits import Limits, Override, Setting
 from limiter.rules.records import AuditEntry, Version
 from limiter.rules.refusals import Refusal
 from limiter.rules.room import capacity
-from limiter.rules.schedule import MAX, after_change
+from limiter.rules.schedule import MAX, Schedule, after_change
 from limiter.rules.state import State
 from limiter.rules.words import Words
 from limiter.system_limits import CATALOGUE, Value
@@ -86,6 +86,14 @@ def warn(limits: Limits, settings: Mapping[str, Setting], bots: int, recommended
     return tuple(said)
 
 
+def until_when(after: Schedule) -> tuple[Words, ...]:
+    """What to know of a change of MAX_CONCURRENT_BOTS, after which the schedule is this."""
+    opened = after.open
+    if opened is None or not opened.by_hand:
+        return ()
+    return (UNTIL_WINDOW_ENDS.filled(value=str(opened.base.value)),)
+
+
 def next_version(
     state: State,
     settings: Mapping[str, Setting],
@@ -139,9 +147,8 @@ def _change(
     after = next_version(
         state, settings, limits.overrides, now, who.actor, kind, who.reason, changed, None, more
     )  # fmt: skip
-    opened = state.schedule.open
-    if opened is not None and opened.by_hand and any(name == MAX for name, _, _ in changed):
-        warnings += (UNTIL_WINDOW_ENDS.filled(value=str(opened.base.value)),)
+    if any(name == MAX for name, _, _ in changed):
+        warnings += until_when(state.schedule)
     return Changed(after, changed, warnings)
 
 

@@ -406,6 +406,8 @@ def test_a_window_gives_the_limit_while_it_is_open(limiter: Start) -> None:
         return body["refused_now"], body["refused_then"]
 
     assert (replayed(), replayed(MAX_CONCURRENT_BOTS=9)) == ((2, 2), (2, 0)), "by hand it goes over the open window"
+    body = granted(one.admin("POST", f"{PATH}/preview", {"changes": {"MAX_CONCURRENT_BOTS": 9}}))
+    assert any("revient à 200 à sa fin" in said for said in body["warnings"])
     warned = granted(change(one, {"MAX_CONCURRENT_BOTS": 120}))["warnings"]
     assert granted(one.admin("GET", path))["open"]["status"] == "by_hand" and any("200" in text for text in warned)
     granted(one.admin("DELETE", path, {"reason": "test"}))

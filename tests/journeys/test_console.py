@@ -212,7 +212,7 @@ def test_a_lowered_limit_cuts_nobody_refuses_the_next_and_is_undone(chromium: Br
     page = open_browser(chromium, console)
     visit(page, console, "limits")
     propose(page, "MAX_CONCURRENT_BOTS", 140)
-    expect(page.get_by_text("10 over the limit")).to_be_visible()
+    expect(page.get_by_text("10 over 140")).to_be_visible()
     expect(page.get_by_role("button", name="Apply")).to_be_disabled()
     typed = page.get_by_label("Type the new limit, 140, to confirm")
     typed.fill("140")

@@ -67,26 +67,13 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
         st.header(t("Preview"), anchor=False)
         st.markdown("  \n".join(shown_change(limits, name, value) for name, value in changes.items()))
         occupancy(capacity)
-        if answer.over_by:
-            st.warning(
-                t(
-                    "{n} over the limit: no running bot is cut, new starts are refused until enough have stopped.",
-                    n=number(answer.over_by),
-                )
-            )
+        if answer.warnings:
+            st.warning("  \n".join(answer.warnings), icon=":material/warning:")
         st.markdown(replay_text(replay))
         raised = "MAX_CONCURRENT_BOTS" in changes and capacity.max_bots > limits.whole("MAX_CONCURRENT_BOTS")
         held = [guard for guard in answer.guards if guard.held] if raised else []
         stats = data.live(sign_in).stats
         advised = stats.system.recommended_max_bots if stats else None
-        if raised and advised is not None and capacity.max_bots > advised:
-            st.caption(
-                t(
-                    ":material/warning: {limit} is above the {n} that this box carries comfortably.",
-                    limit=number(capacity.max_bots),
-                    n=number(advised),
-                )
-            )
         override = False
         if held:
             st.error("  \n".join([t("A guard holds this raise back:"), *(guard_line(guard) for guard in held)]))
