@@ -28,7 +28,18 @@ WHOLE_BYTES = (
     32 * MIB
 )  # a file up to that size is checked at the open, in some 20 ms; a larger one by jobs/integrity.py
 HISTORY = frozenset(
-    ("ended_sessions", "snapshots", "refusal_counts", "refusals", "trades", "usage_hours", "audit", "deliveries")
+    [
+        "ended_sessions",
+        "snapshots",
+        "refusal_counts",
+        "refusals",
+        "trades",
+        "trade_days",
+        "rate_days",
+        "usage_hours",
+        "audit",
+        "deliveries",
+    ]
 )
 """Tables that grow with the years. No decision reads more than their newest rows."""
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")

@@ -1,6 +1,7 @@
 """From a file to PostgreSQL: every row arrives, and what the API and the console read there is what they read here."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -59,6 +60,7 @@ def plain(found: Any) -> Any:
     return found
 
 
+DAY_NAME = f"{datetime.fromtimestamp((NOW - HOUR) / 1000, UTC):%Y-%m-%d}"
 HOURS = [NOW - n * HOUR - NOW % HOUR for n in range(2, 40, 7)]
 READS: dict[str, Callable[[Connection], Any]] = {
     "read.keys.keys": read.keys.keys,
@@ -92,6 +94,14 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.sessions.durations, within": lambda tx: sorted(map(repr, read.sessions.durations(tx, 0, HOURS))),
     "read.usage.top_users": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, NOW - 7 * DAY, NOW)],
     "read.usage.top_users, within": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, 0, NOW, HOURS)],
+    "read.usage.rates": lambda tx: read.usage.rates(tx, NOW // 1000),
+    "read.usage.rates_of_day": lambda tx: sorted(read.usage.rates_of_day(tx, DAY_NAME).items()),
+    "read.usage.trades_by_user": lambda tx: read.usage.trades_by_user(tx, DAY_NAME, NOW - DAY, NOW),
+    "read.usage.is_told": read.usage.is_told,
+    "read.sessions.idle": lambda tx: read.sessions.idle(tx, NOW - HOUR, "u"),
+    "read.history.days_of_use": lambda tx: repr(read.history.days_of_use(tx, NOW)),
+    "read.history.lag": lambda tx: repr(read.history.lag(tx, NOW, fed=True)),
+    "read.instant.drained": lambda tx: read.instant.drained(tx, NOW),
     "read.usage.trade_days": lambda tx: read.usage.trade_days(tx, "2026-01-01"),
     "read.database.tables": read.database.tables,
     "read.database.schema_step": read.database.schema_step,
