@@ -125,8 +125,14 @@ def shown(app: AppTest) -> str:
 
 
 def test_a_raise_on_probation_is_confirmed_from_its_bar(open_page: Open, world: World) -> None:
-    ask(world, "admin/limits", "PATCH", changes={"MAX_TRADES_PER_DAY": 450}, reason="t", confirm_within=600)
     app = open_page(world, "limits")
+    field(app, "MAX_TRADES_PER_DAY").set_value(450)
+    app.run()
+    app.button(key="preview-button").click().run()
+    app.segmented_control(key="confirm-within").set_value(900)
+    app.text_input(key="limits-reason").set_value("evening")
+    app.button(key="apply").click().run()
+    assert "MAX_TRADES_PER_DAY 500 → 450, until " in said(app) and "unless confirmed" in said(app)
     assert "on probation" in shown(app) and "MAX_TRADES_PER_DAY 500" in shown(app)
     app.text_input(key="probation-reason").set_value("fine")
     app.button(key="probation-confirm").click().run()

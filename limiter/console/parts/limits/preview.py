@@ -10,6 +10,7 @@ from limiter.answers.capacity import Capacity
 from limiter.answers.limits import ChangeAnswer, PreviewAnswer, Replay
 from limiter.client import Refused
 from limiter.console import data
+from limiter.console.kit import times
 from limiter.console.kit.cards import status_badge
 from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import number, percent, t, tn, value_text
@@ -154,7 +155,11 @@ def apply(sign_in: SignIn, override: bool) -> None:
 
     def said(answer: ChangeAnswer) -> str:
         moved = ", ".join(f"{one.name} {value_text(one.before)} → {value_text(one.after)}" for one in answer.changed)
-        return t("Version {version}: {moved}", version=answer.version, moved=moved or t("nothing changed"))
+        told = t("Version {version}: {moved}", version=answer.version, moved=moved or t("nothing changed"))
+        if answer.probation is None:
+            return told
+        clock = f"{times.local(times.millis(answer.probation.ends_at)):%H:%M}"  # a day at most
+        return f"{told}, {t('until {time} unless confirmed', time=clock)}"
 
     within = st.session_state.get("confirm-within") or None
     answer = act(
