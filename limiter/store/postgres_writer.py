@@ -7,12 +7,10 @@ counts differ, everything is read anew, before the row is taken. A lease is writ
 that every process may end it.
 """
 
-import json
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from functools import partial
 from typing import Any
 
@@ -24,11 +22,12 @@ from limiter.onethread import OneThread
 from limiter.rules import elsewhere
 from limiter.rules.limits import Setting
 from limiter.rules.records import KeptRefusal
-from limiter.rules.state import SHARED, State
-from limiter.store import incidents, journal, limits, restore
+from limiter.rules.state import State
+from limiter.store import journal, limits, restore
 from limiter.store.audit_head import AuditHead
 from limiter.store.driver import Driver
 from limiter.store.fetch import fetch, named
+from limiter.store.journal_reader import JournalReader
 from limiter.store.location import StoreError
 from limiter.store.postgres import LOCK_MS
 from limiter.store.retention import Retention
@@ -36,7 +35,6 @@ from limiter.store.save import Saver
 from limiter.store.statements import TRADE, Statements
 from limiter.store.trimmer import Trimmer
 
-AWAY_MS = 15_000  # every process commits a snapshot each 5 s: after so long a silence none could, and no bot could beat
 START_LOCK_MS = 10_000  # how long a start waits for its turn
 LEADER_MS = 15_000  # a leader that took no snapshot for so long is followed by another
 NAMED_TRADES = text(
@@ -47,21 +45,6 @@ NAMED_TRADES = text(
 log = logging.getLogger("limiter")
 
 
-@dataclass(slots=True)
-class News:
-    """What is true at a batch's instant, and how memory gets there: all or parts of it read anew, then the entries of
-    the others."""
-
-    now: int
-    active: int
-    next_number: int
-    paused: bool
-    away: bool  # nobody committed for so long that no lease ended
-    entries: list[tuple[int, journal.Entry]]
-    fresh: State | None
-    parts: tuple[str, ...]
-
-
 class PostgresWriter:
     """Owns this process's connection. `begin`, `fetch`, `save` and `commit` wait for the network and for the others."""
 
@@ -69,17 +52,12 @@ class PostgresWriter:
 
     def __init__(self, engine: Engine, retention: Retention = Retention(), head: AuditHead | None = None) -> None:
         self.engine, self.head = engine, head
-        self.leads = False
         self._driver = self._connect()
         self._sql = Statements(engine.dialect)
         self._saver = Saver(self._driver, self._sql, retention, head)
         self.name = secrets.token_hex(8)  # two containers may have the same host name and process id
-        self.zone: tzinfo = UTC
-        self.channels: tuple[str, ...] = ()
-        self._revision: int | None = None  # the journal's, that memory holds; None: it holds nothing
-        self._at = 0  # of that revision
+        self.reader = JournalReader(self._sql)
         self._waited = False  # in vain for the row: nothing was done
-        self._news = News(0, 0, 1, False, False, [], None, ())
 
     def _connect(self) -> Driver:
         driver = Driver(self.engine)
@@ -88,8 +66,13 @@ class PostgresWriter:
 
     def _connect_anew(self) -> None:
         if self._driver.is_lost():
-            self._revision = None
+            self.reader.revision = None
             self._driver = self._saver.driver = self._connect()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what only one may do."""
+        return self.reader.news.leader == self.name
 
     @property
     def trimmer(self) -> Trimmer:
@@ -138,8 +121,8 @@ class PostgresWriter:
         fresh = None
         try:
             while True:
-                fresh = self._read_all() if self._revision is None else None
-                if self._read_news(fresh):
+                fresh = self.reader.read_all(self._driver) if self.reader.revision is None else None
+                if self.reader.read_news(self._driver, fresh):
                     return
                 self.release()
         except DBAPIError as error:
@@ -155,35 +138,24 @@ class PostgresWriter:
             fetch(self.connection, state, found, day, NAMED_TRADES)
 
     def catch_up(self, state: State) -> bool:
-        """Have the state know it; False where the counts differ after that, and all has to be read anew."""
-        news = self._news
-        if news.fresh is not None:
-            state.adopt(news.fresh, news.parts)
-        for at, entry in news.entries:
-            journal.follow(state, at, entry)
-        state.next_number, state.paused = news.next_number, news.paused
-        if news.away:
-            state.renew_leases(news.now)
-        if len(state.sessions) == news.active:
-            return True
-        log.error("counts_differ memory=%d database=%d", len(state.sessions), news.active)
-        return False
+        """Have the state know what `begin` read; False where the counts differ then, and all has to be read anew."""
+        return self.reader.catch_up(state)
 
     def read_anew(self) -> None:
         """All of the database, in a batch that begins once more."""
-        self._revision = None
+        self.reader.revision = None
         self.release()
         self.begin()
 
     @property
     def now(self) -> int:
         """The instant of the batch at hand, by the database's clock, in UTC milliseconds."""
-        return self._news.now
+        return self.reader.news.now
 
     @property
     def renews(self) -> bool:
         """Whether the batch at hand renews every lease, whatever else it does."""
-        return self._news.away
+        return self.reader.news.away
 
     def save(self, state: State) -> None:
         """Write what the batch changed, and what the others have to know of it."""
@@ -223,7 +195,7 @@ class PostgresWriter:
             self._waited = False
             self.release()
             return
-        self._revision = None
+        self.reader.revision = None
         # A connection that failed may lead to a server that is no longer the one to write to.
         if not self.connection.closed:
             self.connection.invalidate()
@@ -237,78 +209,23 @@ class PostgresWriter:
         """The server's own affair."""
         return True
 
-    # -- what the others did
-
-    def clock(self) -> int:
-        """Now, in UTC milliseconds: the database's clock, for those of several hosts differ."""
-        ((now,),) = self._driver.rows(_NOW)
-        return int(now)
-
-    def _read_all(self) -> State:
-        """Everything as of one snapshot, without the row: who has it goes on. The entries after it are read later."""
-        for statement in _IN_ONE_SNAPSHOT:
-            self._driver.execute(statement, [()])
-        rows = self._driver.rows(self._sql.latest_revision)
-        in_force = limits.read(self.connection)
-        assert in_force is not None, "the start of every process saves them"
-        fresh = restore.read_state(self.connection, in_force, self.zone, self.clock(), self.channels)
-        self._revision, self._at = rows[0] if rows else (0, 0)
-        self.release()
-        return fresh
-
-    def _read_news(self, fresh: State | None) -> bool:
-        """Take the row and look around; False where the journal does not reach back to what is known."""
-        ((active, next_number, paused, leader, leader_until),) = self._driver.rows(self._sql.lock_fleet)
-        now = self.clock()  # not with the row: it would be the time before the wait
-        rows = self._driver.rows(self._sql.newer_revisions, self._revision)
-        if rows and rows[0][0] != (self._revision or 0) + 1:
-            self._revision = None
-            return False
-        if rows:
-            self._revision, self._at = rows[-1][:2]
-        now = max(now, self._at)
-        away = 0 < self._at < now - AWAY_MS
-        entries = [(at, json.loads(changes)) for _, at, changes in rows]
-        self._news = News(now, active, next_number, bool(paused), away, entries, fresh, SHARED if fresh else ())
-        self.leads = leader == self.name and leader_until > now
-        named = {name for _, entry in entries for name in entry.get("parts", ())}
-        if named:
-            self._read_parts([part for name in named for part in journal.PARTS[name]])
-        return True
+    def _write_journal(self, changes: str) -> None:
+        revision, now = self.reader.next_revision(), self.now
+        self._driver.execute(self._sql.inserts["journal"], [(revision, now, changes)])
+        self._saver.after_commit(partial(self.reader.hold, revision, now))
 
     def _lead(self) -> None:
         """Be the leader, or remain it, where no other is."""
         self._driver.execute(self._sql.lead, [(self.name, self.now + LEADER_MS, self.name, self.now)])
 
-    def _read_parts(self, parts: list[str]) -> None:
-        in_force = limits.read(self.connection)
-        assert in_force is not None
-        read = State(in_force, self.zone)
-        read.plan, read.drain = restore.read_plan(self.connection), restore.read_drain(self.connection)
-        read.schedule = restore.read_schedule(self.connection)
-        incidents.restore(self.connection, read, self.channels)
-        if self._news.fresh is None:
-            self._news.fresh, self._news.parts = read, tuple(parts)
-        else:
-            self._news.fresh.adopt(read, parts)
-
-    def _write_journal(self, changes: str) -> None:
-        revision, now = (self._revision or 0) + 1, self.now
-        self._driver.execute(self._sql.inserts["journal"], [(revision, now, changes)])
-
-        def hold() -> None:
-            self._revision, self._at = revision, now
-
-        self._saver.after_commit(hold)
-
     # -- the start
 
     def restore(self, configured: Mapping[str, Setting], zone: tzinfo, now: int, channels: Iterable[str] = ()) -> State:
         """The state as the database has it, every lease renewed in full: the bots of this process could not beat."""
-        self.zone, self.channels = zone, tuple(channels)
+        self.reader.zone, self.reader.channels = zone, tuple(channels)
         self._driver.execute(_WAIT_UP_TO.format(START_LOCK_MS), [()])
         self._driver.commit()
-        self._begin_start()
+        self.reader.begin_start(self._driver)
         in_force, versions = limits.read_at_start(self.connection, configured, self.now)
         state = State(in_force, zone)
         self._saver.versions(state, versions, [])
@@ -318,14 +235,14 @@ class PostgresWriter:
         self.commit()
         self.committed(state)
         state.begin()
-        self._revision = None  # memory holds nothing yet
+        self.reader.revision = None  # memory holds nothing yet
         self.begin()
         if not self.catch_up(state):
             raise StoreError(
                 fr="le compte des sessions en cours est faux dans la base : vois `python -m limiter check`",
                 en="the database's count of live sessions is wrong: see `python -m limiter check`",
             )
-        self._news.away = True
+        self.reader.news.away = True
         state.renew_leases(self.now)
         elsewhere.course(state, self.now)
         self.save(state)
@@ -334,18 +251,5 @@ class PostgresWriter:
         self.committed(state)
         return state
 
-    def _begin_start(self) -> None:
-        """Take the row, and go on where the journal is."""
-        self._driver.rows(self._sql.lock_fleet)
-        rows = self._driver.rows(self._sql.latest_revision)
-        self._revision, self._at = rows[0] if rows else (0, 0)
-        self._news.now = max(self.clock(), self._at)
 
-
-_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _WAIT_UP_TO = "SET lock_timeout = {}"
-_IN_ONE_SNAPSHOT = (
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-)

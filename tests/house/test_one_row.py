@@ -177,7 +177,7 @@ def test_what_is_added_as_the_docs_say_is_everywhere(copy: Path) -> None:
         copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-x",
         "tests/house/test_access.py", "tests/house/test_derived_docs.py", "tests/house/test_docs.py",
         "tests/house/test_imports.py", "tests/contract/test_openapi.py", "tests/console/kit/test_words.py",
-        "tests/rules/test_refusals.py", "tests/rules/test_words.py", "tests/test_commands.py", "tests/test_config.py",
-        "tests/pages/test_pages.py", "tests/pages/test_added.py",
+        "tests/rules/test_refusals.py", "tests/rules/test_words.py", "tests/test_commands.py",
+        "tests/config/test_config.py", "tests/pages/test_pages.py", "tests/pages/test_added.py",
         "-k", "not without_a_database",  # the page that is added reads none
     )  # fmt: skip

@@ -18,8 +18,9 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap
 from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import journal, schema
+from limiter.store.journal_reader import AWAY_MS
 from limiter.store.postgres import IDLE_MS
-from limiter.store.postgres_writer import AWAY_MS, LEADER_MS, PostgresWriter
+from limiter.store.postgres_writer import LEADER_MS, PostgresWriter
 from limiter.store.rows import session_row
 from tests.conftest import new_database
 from tests.rules.world import MINUTE, NOW, SECOND, asked, picture
@@ -236,7 +237,7 @@ def test_all_processes_have_the_same_memory_and_it_is_the_databases(
     fresh = Book(processes[0].url, MAX_CONCURRENT_BOTS=4, MAX_BOTS_PER_USER=2)
     try:
         fresh.now = now
-        shared(fresh)._revision = None
+        shared(fresh).reader.revision = None
         assert look(fresh, now)["sessions"].keys() == look(processes[0], now)["sessions"].keys()
     finally:
         fresh.close()

@@ -9,7 +9,7 @@ import pytest
 from limiter.rules.changes import SetPause
 from limiter.store import read
 from limiter.store.engine import open_reader, reading
-from limiter.store.postgres_writer import AWAY_MS
+from limiter.store.journal_reader import AWAY_MS
 from tests.conftest import new_database
 from tests.rules.world import HOUR, NOW, asked
 from tests.store.book import Book, beat, change, stop
