@@ -19,10 +19,11 @@ from limiter.rules.records import Session
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.words import Words
 from limiter.store import read
-from limiter.units import DAY_MS, HOUR_MS
+from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 MOST_DAYS = 28
 SIZING_DAYS = 28
+FRESH_MS = MINUTE_MS  # demands are read again where the last look is older: 0.35 s of CPU for 20 000 of them
 NOT_KEPT = Words(
     "Les sessions finies sont gardées {days} jours : l'instant est plus loin.",
     "Ended sessions are kept for {days} days: the instant lies further back.",
@@ -78,7 +79,7 @@ async def sizing(call: Call) -> Answer:
     hour = now - now % HOUR_MS
     limit, one_each = limits.whole("MAX_CONCURRENT_BOTS"), limits.whole("MAX_BOTS_PER_USER") == 1
     since = hour - SIZING_DAYS * DAY_MS
-    hours, asked = await call.kept(("demand", hour), lambda tx: _demand(tx, since, now))
+    hours, asked = await call.kept(("demand", now // FRESH_MS), lambda tx: _demand(tx, since, now))
     found = await call.work(
         partial(sizes.sizing, hours, asked, zone, limit, share=share, users=users, one_each=one_each)
     )

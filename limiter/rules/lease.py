@@ -57,8 +57,8 @@ NONE_FITS = Words(
     "None of these leases would have let every living bot be: their heartbeats come too seldom.",
 )
 IN_FORCE = Words(
-    "Avec les {lease} s en vigueur : {ended} vivants, {hours:g} heures.",
-    "With the {lease} s in force: {ended} of the living, {hours:g} hours.",
+    "Avec les {lease} s en vigueur : {ended} bots vivants arrêtés, {hours:g} heures de places tenues par des morts.",
+    "With the {lease} s in force: {ended} living bots ended, {hours:g} slot hours held by the dead.",
 )
 
 

@@ -22,6 +22,7 @@ from limiter.units import HOUR_MS, MINUTE_MS
 SILENCE_MS = 1_200_000  # twice the longest Retry-After: who has not asked again by then has given up
 NEEDED_DAYS, NEEDED_DEMANDS = 14, 50
 Z_80 = 1.28
+LEAST_DRIFT = 0.1  # of the mean: how far a week may lie beside the others and nothing is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class DayOfDemand:
 class Sizing:
     """Slots that are enough, with their range of 80 % for weeks like these; expected and seen shares at the limit.
 
-    `stay_ms`: how long a bot that was served held its slot on average.
+    `stay_ms`: how long a bot that was served held its slot on average. `drift`: by which share of their mean the last
+    week lay above these weeks, where that is more than the range allows for; else 0.
     """
 
     slots: Slots
@@ -102,6 +104,7 @@ class Sizing:
     days: int
     stay_ms: float
     crowd: Crowd
+    drift: float
 
 
 def sizing(
@@ -133,7 +136,7 @@ def sizing(
         max(1e-3, patience),
     )
     loads = loads_of(hours, asked, zone, growth)
-    error = _weekly_error(hours)
+    error, drift = _weekly(hours)
     first_slots = slots_for(share, loads, crowd, lost=False)
     slots = Slots(first_slots, slots_for(share, loads, crowd, lost=True, near=first_slots))
     low, high = (
@@ -156,6 +159,7 @@ def sizing(
         days=int(known_days(hours)),
         stay_ms=stay_ms,
         crowd=crowd,
+        drift=drift,
     )
 
 
@@ -192,15 +196,18 @@ def _scaled(loads: Sequence[Load], by: float) -> list[Load]:
     return [replace(load, erlangs=load.erlangs * by) for load in loads]
 
 
-def _weekly_error(hours: Hours) -> float:
-    """How far the mean of these weeks may be from that of many, as a share of it (80 %)."""
+def _weekly(hours: Hours) -> tuple[float, float]:
+    """How far the mean of these weeks may be from that of many (80 %), and by how much the last one lies beyond that:
+    shares of the mean."""
     weeks: dict[int, list[float]] = {}
     for at, bots in hours:
         weeks.setdefault((hours[-1][0] - at) // (7 * 24 * HOUR_MS), []).append(bots)
     means = [fmean(bots) for bots in weeks.values() if len(bots) >= 84]
     if len(means) < 2 or not fmean(means):
-        return 0.1
-    return min(0.5, Z_80 * stdev(means) / fmean(means) / sqrt(len(means)))
+        return 0.1, 0.0
+    error = min(0.5, Z_80 * stdev(means) / fmean(means) / sqrt(len(means)))
+    above = fmean(weeks[0]) / fmean(means) - 1 if len(weeks[0]) >= 84 else 0.0
+    return error, above if abs(above) > max(error, LEAST_DRIFT) else 0.0
 
 
 # -- in words
@@ -230,6 +237,16 @@ ANYBODY = Words("nombre d'utilisateurs ouvert", "any number of users")
 TRUST = Words(
     "{demands} demandes en {days} jours ; le compte pour des semaines pareilles : {low} à {high} places (80 %).",
     "{demands} demands in {days} days; for weeks like these {low} to {high} slots (80 %).",
+)
+GREW = Words(
+    "La dernière semaine est {percent:.0f} % au-dessus de leur moyenne : si cela reste, demande pour {users}"
+    " utilisateurs.",
+    "The last week lies {percent:.0f} % above their mean: where that stays, ask for {users} users.",
+)
+SHRANK = Words(
+    "La dernière semaine est {percent:.0f} % au-dessous de leur moyenne : si cela reste, demande pour {users}"
+    " utilisateurs.",
+    "The last week lies {percent:.0f} % below their mean: where that stays, ask for {users} users.",
 )
 
 
@@ -265,4 +282,9 @@ def method(found: Sizing, language: str) -> str:
 def trust(found: Sizing, language: str) -> str:
     """How far to trust it, in `fr` or `en`."""
     known = {"demands": found.demands, "days": found.days, "low": found.low.first, "high": found.high.first}
-    return TRUST.filled(**known).told(language)
+    said = TRUST.filled(**known).told(language)
+    if not found.drift:
+        return said
+    more = GREW if found.drift > 0 else SHRANK
+    users = round(found.users * (1 + found.drift))
+    return f"{said} {more.filled(percent=100 * abs(found.drift), users=users).told(language)}"

@@ -90,6 +90,14 @@ def test_a_drain_is_explained_as_long_as_it_goes_on(limiter: Start) -> None:
     assert answer["way_out"] == "To end the drain (drain --cancel) would have admitted it."
 
 
+def test_demand_of_the_first_minutes_is_counted_although_it_is_too_little(limiter: Start) -> None:
+    one = limiter()
+    one.fill(3)
+    answer = granted(one.client.get("/api/admin/sizing", headers=ENGLISH))
+    assert answer["demands"] == 3 and answer["needs"].endswith("there are 0 and 3.")
+    assert [day["demands"] for day in answer["days"]] == [3]
+
+
 def test_a_young_limiter_says_what_each_lease_would_have_done_and_that_it_knows_too_little(limiter: Start) -> None:
     one = limiter()
     answer = granted(one.client.get("/api/admin/lease-evidence", headers=ENGLISH))

@@ -10,7 +10,7 @@ from benchmarks.sizing import CASES, SHARE, Case, foretold, simulate
 from limiter.rules.loss_system import Crowd, Load, bunching, refused, slots_for
 from limiter.rules.records import Facts
 from limiter.rules.replay import Demand
-from limiter.rules.sizing import SILENCE_MS, runs, sizing
+from limiter.rules.sizing import SILENCE_MS, runs, sizing, trust
 from limiter.units import DAY_MS, HOUR_MS
 
 NOW = 1_767_225_600_000
@@ -90,6 +90,27 @@ def test_more_users_need_more_slots_and_too_little_data_gives_nothing() -> None:
     assert here.slots.lost <= here.slots.first <= 200 < 250 >= more.slots.first > here.slots.first
     assert here.low.first <= here.slots.first <= here.high.first
     assert sizing(hours[: 13 * 24], came, UTC, 200) is None and sizing(hours, came[:49], UTC, 200) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (100.0, None),
+        (108.0, None),
+        (180.0, "The last week lies 50 % above their mean: where that stays, ask for 300 users."),
+        (20.0, "The last week lies 75 % below their mean: where that stays, ask for 50 users."),
+    ],
+)
+def test_a_last_week_beyond_the_range_is_said(last: float, said: str | None) -> None:
+    week = 7 * 24
+    hours = [(NOW + n * HOUR_MS, 100.0 if n < 3 * week else last) for n in range(4 * week)]
+    came = runs(
+        [asked(NOW + n * HOUR_MS, admitted=True, bot=f"b{n}", user=f"u{n % 200}") for n in range(4 * week)], NOW
+    )
+    found = sizing(hours, came, UTC, 200)
+    assert found is not None
+    told = trust(found, "en")
+    assert told.endswith(said) if said else "last week" not in told
 
 
 @pytest.mark.parametrize("case", CASES[::6], ids=lambda case: case.name)

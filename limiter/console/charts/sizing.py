@@ -72,4 +72,4 @@ def by_lease(rows: pd.DataFrame, view: View, field: str, title: str, current: st
         color=alt.condition(f"datum.lease === '{current}'", alt.value(ORANGE), alt.value(BLUE)),
         tooltip=tips(**{"lease": view.t("lease"), field: title}),
     )
-    return finished([bars], view, 200)
+    return finished([bars], view, 250)  # so high that the title of its axis has room

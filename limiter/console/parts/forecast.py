@@ -36,6 +36,8 @@ def show(sign_in: SignIn) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             plan = {"tab": "plan"}
             st.page_link("checklist.py", label=t("Plan a raise"), icon=":material/event:", query_params=plan)
+            peak = {"tab": "windows"}
+            st.page_link("limits.py", label=t("More at peak hours"), icon=":material/schedule:", query_params=peak)
             tables.take_away(answer, "forecast")
 
 
