@@ -54,9 +54,9 @@ def past(incident: Incident, reader: Reader) -> str:
         return PEAK.filled(peak=incident.peak, limit=incident.peak_limit).told(reader.language)
     begin, until, n, before = spell
     if until is None:
-        return FULL_SINCE.filled(begin=_clock(begin, reader, seconds=False)).told(reader.language)
+        return FULL_SINCE.filled(begin=_clock(begin, reader.now, reader, seconds=False)).told(reader.language)
     short = until - begin < MINUTE_MS
-    told = {"begin": _clock(begin, reader, short), "end": _clock(until, reader, short)}
+    told = {"begin": _clock(begin, reader.now, reader, short), "end": _clock(until, begin, reader, short)}
     seconds = (before + until - begin) // 1000
     words = FULL_ONCE.filled(**told) if n == 1 else FULL_OFTEN.filled(n=n, seconds=seconds, **told)
     return words.told(reader.language)
@@ -81,8 +81,9 @@ def headline(incident: Incident, reader: Reader) -> str:
     return NOW.filled(percent=held.percent_used, past=past(incident, reader)).told(reader.language)
 
 
-def _clock(at: int, reader: Reader, seconds: bool) -> str:
-    """23:06 where it was today, else with the day; with seconds where minutes would say nothing."""
-    local, today = (datetime.fromtimestamp(one / 1000, reader.zone) for one in (at, reader.now or at))
-    day = "" if local.date() == today.date() else f"{local:%Y-%m-%d} "
+def _clock(at: int, known: int, reader: Reader, seconds: bool) -> str:
+    """23:06 on the day that is known (that of `known`, 0: its own), else with the day; with seconds where minutes would
+    say nothing."""
+    local, told = (datetime.fromtimestamp(one / 1000, reader.zone) for one in (at, known or at))
+    day = "" if local.date() == told.date() else f"{local:%Y-%m-%d} "
     return f"{day}{local:%H:%M:%S}" if seconds else f"{day}{local:%H:%M}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from limiter.rules.alerts import LEVELS, RULES, message
 from limiter.rules.changes import ChangeLimits
 from limiter.rules.guards import Guard
-from limiter.rules.headlines import CAPACITY, Reader, headline
+from limiter.rules.headlines import CAPACITY, Reader, headline, past
 from limiter.rules.incidents import MAX_CROSSINGS, Acknowledge, Observe, SendTest, Vitals, rank, watch
 from limiter.rules.records import Channel, Incident, Step
 from limiter.rules.room import capacity
@@ -187,6 +187,9 @@ def test_a_headline_says_now_and_the_worst() -> None:
     begin, end = (datetime.fromtimestamp((NOW + n * MINUTE) / 1000, UTC) for n in (1, 4))
     assert says(NOW + 4 * MINUTE) == f"80 % now, was full {begin:%H:%M}–{end:%H:%M}"
     move(state, 200, NOW + 5 * MINUTE)
+    days = Reader("en", UTC, NOW + 3 * 86_400_000, capacity(state, NOW))
+    spell = past(replace(state.incidents["capacity"], facts={"full": [NOW + MINUTE, NOW + 4 * MINUTE, 1, 0]}), days)
+    assert spell == f"was full {begin:%Y-%m-%d %H:%M}–{end:%H:%M}", "the day once"
     move(state, 170, NOW + 5 * MINUTE + 20 * SECOND)
     assert says(NOW + 6 * MINUTE).startswith("85 % now, was full 2 times, 200 s in all, last ")
     move(state, 149, NOW + 9 * MINUTE)

@@ -142,7 +142,9 @@ def form(language: Language, target: str, sentence: str = "", status: int = 401,
         "lang": language,
         "title": word("Sign in to the console"),
         "label": word("Admin key"),
-        "hint": word("The first start wrote one to admin.key beside the database; others come from `keys create`."),
+        "hint": word(
+            "The first start wrote one to admin.key beside the database; others come from “limiter keys create”."
+        ),
         "button": word("Sign in"),
         "action": SIGN_IN,
         "target": target,
