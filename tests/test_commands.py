@@ -336,6 +336,11 @@ def test_a_users_own_limits_are_set_shown_and_taken_back(one: Limiter) -> None:
     assert "MAX_BOTS_PER_USER  2" in out and "vip" in out and "2099" in out
     assert said(one, "usage", user).splitlines()[1].split() == ["bots", "0", "2", "2"]
     assert answered(one, "usage", user)["bots"]["limit"] == 2
+    assert "reserve            yes" in said(one, "users", "limits", user, "--reserve", "--reason", "pays")
+    own = answered(one, "users", "limits", user, "MAX_BOTS_PER_USER=3", "--reason", "more")
+    assert (own["limits"], own["reserve"], own["until"]) == ({"MAX_BOTS_PER_USER": 3}, True, None), "no place is lost"
+    own = answered(one, "users", "limits", user, "--no-reserve", "--reason", "no more")
+    assert (own["limits"], own["reserve"]) == ({"MAX_BOTS_PER_USER": 3}, False)
     assert "--reason" in failed(one, "users", "limits", user, "MAX_BOTS_PER_USER=2", status=2)
     assert "--clear" in failed(one, "users", "limits", user, "--reason", "x", status=2)
     assert "no limits of their own" in said(one, "users", "limits", user, "--clear", "--reason", "over")

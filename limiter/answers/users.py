@@ -1,5 +1,8 @@
 """What one user uses and may use."""
 
+from typing import Annotated
+
+import msgspec
 from msgspec import Struct
 
 from limiter.answers.parts import Changes, LimitValues, Ok, Reason
@@ -10,6 +13,7 @@ class OverrideBody(Struct):
     reason: Reason
     until: str | None = None
     reserve: bool = False
+    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Use(Struct):

@@ -179,7 +179,7 @@ ROUTES: tuple[Route, ...] = (
           reasons=("probation_over",)),
     Route("GET", "/api/admin/users/{user_id}/limits", "admin:read", users.user_limits, {200: UserLimitsAnswer}),
     Route("PUT", "/api/admin/users/{user_id}/limits", "admin:write", users.set_user_limits,
-          {200: UserLimitsAnswer}, OverrideBody),
+          {200: UserLimitsAnswer}, OverrideBody, reasons=("version_conflict",)),
     Route("DELETE", "/api/admin/users/{user_id}/limits", "admin:write", users.clear_user_limits,
           {200: UserLimitsAnswer}, ReasonBody),
     Route("GET", "/api/admin/sessions", "admin:read", sessions.sessions,

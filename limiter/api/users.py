@@ -41,7 +41,8 @@ async def set_user_limits(call: Call) -> Answer:
     until = None if body.until is None else good(instant("until", body.until))
     if until is not None and until <= call.now():
         raise Refused(invalid("until", "is in the past", "est déjà passé"))
-    held = await call.decide(OverrideUser(user_id, values, until, body.reason, call.actor.name, body.reserve))
+    request = OverrideUser(user_id, values, until, body.reason, call.actor.name, body.reserve, body.version)
+    held = await call.decide(request)
     return user_limits_answer(call, user_id, held)
 
 

@@ -173,9 +173,11 @@ class Admin:
         *,
         until: str | None = None,
         reserve: bool = False,
+        version: int | None = None,
     ) -> UserLimitsAnswer:
-        """Replace that user's set; `until`, an RFC 3339 instant, ends it. `reserve`: reserved slots are for him too."""
-        body = {"limits": dict(limits), "reason": reason, "reserve": reserve}
+        """Replace that user's set; `until`, an RFC 3339 instant, ends it. `reserve`: reserved slots are for him too;
+        only where no limits have changed since `version`."""
+        body = {"limits": dict(limits), "reason": reason, "reserve": reserve, "version": version}
         return self._send(
             UserLimitsAnswer,
             "PUT",

@@ -35,7 +35,7 @@ def users_stop(admin: "Admin", user_id: str, reason: str, in_seconds: int | None
 
 
 def show_user_limits(answer: "UserLimitsAnswer") -> str:
-    if not answer.limits:
+    if not answer.limits and not answer.reserve:
         user = answer.user_id
         return told(
             fr=f"{user} n'a pas de limites propres : celles du système valent.",
@@ -45,6 +45,8 @@ def show_user_limits(answer: "UserLimitsAnswer") -> str:
     end = told(fr=f", jusqu'à {answer.until}{over}", en=f", until {answer.until}{over}") if answer.until else ""
     by, reason = answer.changed_by, answer.reason
     rows = [[name, written(value)] for name, value in answer.limits.items()]
+    if answer.reserve:
+        rows.append([told(fr="réserve", en="reserve"), told(fr="oui", en="yes")])
     return f"{table(['NAME', 'VALUE'], rows)}\n{told(fr=f'Par {by}{end} : {reason}', en=f'By {by}{end}: {reason}')}"
 
 
@@ -52,14 +54,21 @@ def show_user_limits(answer: "UserLimitsAnswer") -> str:
 @argument("user_id", metavar="USER")
 @argument("changes", metavar="[NAME=VALUE…]", nargs=-1, callback=assignments)
 @option("--until", help="Where they end, RFC 3339; else never.")
+@option("--reserve/--no-reserve", default=None, help="Whether reserved slots are for that user; else as it is.")
 @option("--reason", help="Why; needed for a change.")
 @option("--clear", is_flag=True, help="The system's limits hold for that user again.")
 @over_http(show_user_limits)
 def users_limits(
-    admin: "Admin", user_id: str, changes: dict[str, Any], until: str | None, reason: str | None, clear: bool
+    admin: "Admin",
+    user_id: str,
+    changes: dict[str, Any],
+    until: str | None,
+    reserve: bool | None,
+    reason: str | None,
+    clear: bool,
 ) -> "UserLimitsAnswer":
     """Show that user's own limits, or replace them by those given, all of them."""
-    if not changes and not clear:
+    if not changes and reserve is None and not clear:
         if until is not None or reason is not None:
             raise click.UsageError(
                 told(
@@ -74,7 +83,11 @@ def users_limits(
         raise no_reason()
     if clear:
         return admin.clear_user_limits(user_id, reason)
-    return admin.set_user_limits(user_id, changes, reason, until=until)
+    own = admin.user_limits(user_id)
+    if not changes and not own.expired:  # the place in the reserve alone is changed
+        changes, until = dict(own.limits), until or own.until
+    kept = own.reserve if reserve is None else reserve
+    return admin.set_user_limits(user_id, changes, reason, until=until, reserve=kept, version=own.version)
 
 
 def show_usage(answer: "UsageAnswer") -> str:

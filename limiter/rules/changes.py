@@ -209,7 +209,8 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class OverrideUser:
-    """Give one user own limits and a place in the reserve, in place of those it had; nothing takes them back."""
+    """Give one user own limits and a place in the reserve, in place of those it had; nothing takes them back.
+    `version` is that of the limits which the caller saw; None: whatever holds."""
 
     user_id: str
     limits: Mapping[str, Value]
@@ -217,9 +218,12 @@ class OverrideUser:
     reason: str
     actor: str
     reserve: bool = False
+    version: int | None = None
 
-    def decide(self, state: State, now: int) -> Limits:
+    def decide(self, state: State, now: int) -> Limits | Refusal:
         """The limits after it; the same version where the user had none and gets none."""
+        if self.version is not None and self.version != state.limits.version:
+            return Refusal("version_conflict", {"version": state.limits.version})
         before = state.limits.overrides.get(self.user_id)
         if before is None and not self.limits and not self.reserve:
             return state.limits

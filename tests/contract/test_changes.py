@@ -323,6 +323,16 @@ def test_two_admins_do_not_overwrite_each_other(limiter: Start) -> None:
     assert one.limits(new_user())["MAX_TRADES_PER_DAY"] == 100
 
 
+def test_of_two_who_set_a_users_limits_at_once_the_second_hears_of_it(server: Limiter) -> None:
+    path = f"/api/admin/users/{new_user()}/limits"
+    body = {"reason": "test", "version": granted(server.admin("GET", path))["version"]}
+    bodies = [body | {"limits": {"MAX_BOTS_PER_USER": bots}} for bots in (2, 3)]
+    first, second = (server.admin("PUT", path, one) for one in bodies)
+    assert granted(first)["limits"] == {"MAX_BOTS_PER_USER": 2}
+    assert refused(second, 409, "version_conflict")["version"] == granted(first)["version"]
+    assert granted(server.admin("GET", path))["limits"] == {"MAX_BOTS_PER_USER": 2}
+
+
 def test_of_two_who_set_windows_or_plan_at_once_the_second_hears_of_it(limiter: Start) -> None:
     one = limiter()
     at_night = window(**{"from": "03:00", "to": "03:01"})

@@ -82,7 +82,7 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
                 type="primary",
                 key="own-save",
                 on_click=save_user,
-                args=(sign_in, user, values, until, reserve, seconds),
+                args=(sign_in, user, values, until, reserve, limits.version, seconds),
             )
             if own is not None:
                 st.button(t("Take own limits back"), key="own-clear", on_click=clear_user, args=(sign_in, user))
@@ -122,16 +122,17 @@ def save_user(
     values: Mapping[str, Any],
     until: datetime | None,
     reserve: bool,
+    version: int,
     stop_in: int | None = None,
 ) -> None:
-    """Replace the user's set; `stop_in`: end the user's bots too, in so many seconds."""
+    """Replace the user's set, as it was under that version; `stop_in`: end the user's bots too, in so many seconds."""
     wanted = {name: value for name, value in values.items() if value is not None}
     if not wanted and not reserve:
         receipt(t("Give at least one limit a value, or take the user's limits back."), good=False)
         return
     end = None if until is None else rfc3339(round(until.replace(tzinfo=times.zone()).timestamp() * 1000))
     answer = act(
-        lambda why: data.admin(sign_in).set_user_limits(user, wanted, why, until=end, reserve=reserve),
+        lambda why: data.admin(sign_in).set_user_limits(user, wanted, why, until=end, reserve=reserve, version=version),
         "own-reason",
         t("Saved for {user}.", user=user),
     )
