@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import inside, over_http, protocols, report, scale, servers, shares
+from benchmarks import flat, inside, over_http, protocols, report, scale, servers, shares
 from benchmarks.figures import FIGURES
 from benchmarks.over_http import Effort, Findings
 
@@ -94,3 +94,11 @@ def test_three_protocols_answer_the_same_requests(tmp_path: Path) -> None:
     found = asyncio.run(protocols.compare(tmp_path, samples=1))
     assert set(found) == {"ours", "uvicorn, httptools", "uvicorn, h11"}
     assert all(0 < us < 1e9 for kinds in found.values() for us in kinds.values())
+
+
+def test_a_long_history_and_none_are_asked_the_same(tmp_path: Path) -> None:
+    """And every read of the console's pages answers over it."""
+    found = asyncio.run(flat.requests(tmp_path, ended=2_000, rounds=1, samples=1))
+    assert [len(pairs) for pairs in found.values()] == [1, 1]
+    assert all(value > 0 for pairs in found.values() for pair in pairs for value in pair)
+    assert all(ms < 1e9 for ms in flat.reads_ms(tmp_path / "long.db").values())

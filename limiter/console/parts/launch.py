@@ -11,6 +11,7 @@ from limiter.console.view import DAY
 from limiter.drills import report
 from limiter.rules.limits import Limits
 from limiter.store import read
+from limiter.store.schema import RAW_STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def during(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:
     """During the launch."""
     now = times.now()
     day = data.read(read.history.load, now - DAY, now)
-    covered = min(100.0, 100 * day.samples / 1440)
+    covered = min(100.0, 100 * day.samples * RAW_STEP * 1000 / DAY)
     versions = data.read(read.limits.versions, limit=100)
     changes = [
         one

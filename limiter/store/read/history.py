@@ -21,11 +21,11 @@ Snapshots are kept in three widths, each the sum of the finer ones. A bucket is 
 which costs least and gives the same; where narrow ones are not kept any more, it is widened to those that are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, literal, select
+from sqlalchemy import Connection, Row, bindparam, case, func, literal, select
 
 from limiter.rules.advice import DayOfUse, Lag
 from limiter.rules.guards import DECISION_P99_MS, FEED_TOKENS_PER_MINUTE
@@ -38,6 +38,32 @@ MAX_BUCKETS = 1000
 MAX_HOURS = 24 * 400
 WIDTHS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
 shots, counts = schema.snapshots.c, schema.refusal_counts.c
+
+# Made once: to put one of these together takes as long as it takes SQLite to answer for a day.
+_width: Any = bindparam("width", type_=schema.Int)
+_BUCKET = (shots.at - shots.at % _width).label("bucket")
+_INSIDE = (shots.step == bindparam("step"), shots.at >= bindparam("first"), shots.at < bindparam("last"))
+_LIMITS = 1 << 20  # more than any limit: an instant and the limit in force then are one number, whose maximum has both
+_FIGURES = (
+    (func.min, shots.bots_min), (func.sum, shots.bots_sum), (func.sum, shots.n), (func.max, shots.bots_max),
+    (func.sum, shots.cpu_sum), (func.sum, shots.cpu_n), (func.sum, shots.ram_sum), (func.sum, shots.ram_n),
+    (func.sum, shots.tokens), (func.sum, shots.signals), (func.sum, shots.starts), (func.sum, shots.bots_memory_n),
+    (func.sum, shots.bots_memory_sum), (func.sum, shots.bots_cpu_n), (func.sum, shots.bots_cpu_sum),
+    (func.sum, shots.healthy_ms), (func.sum, shots.warning_ms), (func.sum, shots.full_ms),
+    (func.max, shots.at * _LIMITS + shots.limit_last),
+)  # fmt: skip
+_EACH = select(shots.at, *(column for _, column in _FIGURES)).where(*_INSIDE).order_by(shots.at)
+"""Buckets as they are kept: without a GROUP BY, which sorts them."""
+_SUMS = (
+    select(_BUCKET, *(made(column) for made, column in _FIGURES)).where(*_INSIDE).group_by(_BUCKET).order_by(_BUCKET)
+)
+_PART = (counts.at - counts.at % _width).label("bucket")
+_REFUSED = (
+    select(_PART, counts.reason, func.sum(counts.n))
+    .where(counts.step == bindparam("step"), counts.at >= bindparam("first"), counts.at < bindparam("last"))
+    .group_by(_PART, counts.reason)
+    .order_by(_PART, counts.reason)
+)
 
 
 class Bucket(NamedTuple):
@@ -91,30 +117,19 @@ def series(
     step = max(_finest(tx, start), next((wide for wide in (HOUR_STEP, MINUTE_STEP) if width % wide == 0), RAW_STEP))
     bucket_ms = -(-width // step) * step * 1000
     first, last = start - start % bucket_ms, end + -end % bucket_ms
-    inside = (shots.step == step, shots.at >= first, shots.at < last)
-    bucket = (shots.at - shots.at % bucket_ms).label("bucket")
-    newest = select(func.max(shots.at)).where(*inside).group_by(bucket)
-    ends = tx.execute(select(bucket, shots.limit_last).where(shots.step == step, shots.at.in_(newest)))
-    limits = {row.bucket: row.limit_last for row in ends}
-    sums = select(
-        bucket, func.min(shots.bots_min), func.sum(shots.bots_sum), func.sum(shots.n), func.max(shots.bots_max),
-        func.sum(shots.cpu_sum), func.sum(shots.cpu_n), func.sum(shots.ram_sum), func.sum(shots.ram_n),
-        func.sum(shots.tokens), func.sum(shots.signals), func.sum(shots.starts), func.sum(shots.bots_memory_n),
-        func.sum(shots.bots_memory_sum), func.sum(shots.bots_cpu_n), func.sum(shots.bots_cpu_sum),
-        func.sum(shots.healthy_ms), func.sum(shots.warning_ms), func.sum(shots.full_ms),
-    ).where(*inside)  # fmt: skip
+    asked = {"step": step, "first": first, "last": last, "width": bucket_ms}
+    found = tx.execute(_EACH if bucket_ms == 1000 * step else _SUMS, asked).all()
     rows = [
         Bucket(
-            at, low, round(bots / n, 2) if n else high, high, limits[at], _mean(cpu, cpu_n), _mean(ram, ram_n), tokens,
-            signals, starts, round(told / n, 2) if n else 0.0, _mean(held / MIB, told), _mean(load, loads),
+            at, low, round(bots / n, 2) if n else high, high, last_limit % _LIMITS, _mean(cpu, cpu_n),
+            _mean(ram, ram_n), tokens, signals, starts, round(told / n, 2) if n else 0.0, _mean(held / MIB, told),
+            _mean(load, loads),
             "FULL" if full else "WARNING" if warning else "HEALTHY" if healthy else "LOW",
         )
         for (
             at, low, bots, n, high, cpu, cpu_n, ram, ram_n, tokens, signals, starts, told, held, loads, load,
-            healthy, warning, full,
-        ) in (
-            tx.execute(sums.group_by(bucket).order_by(bucket))
-        )
+            healthy, warning, full, last_limit,
+        ) in found
     ]  # fmt: skip
     return Series(step, bucket_ms, rows, _refused(tx, step, first, last, bucket_ms))
 
@@ -129,15 +144,9 @@ def _mean(total: float, n: int) -> float | None:
 
 
 def _refused(tx: Connection, step: int, first: int, last: int, bucket_ms: int) -> dict[int, dict[str, int]]:
-    bucket = (counts.at - counts.at % bucket_ms).label("bucket")
-    query = (
-        select(bucket, counts.reason, func.sum(counts.n))
-        .where(counts.step == step, counts.at >= first, counts.at < last)
-        .group_by(bucket, counts.reason)
-        .order_by(bucket, counts.reason)
-    )
     found: dict[int, dict[str, int]] = {}
-    for at, reason, n in tx.execute(query):
+    asked = {"step": step, "first": first, "last": last, "width": bucket_ms}
+    for at, reason, n in tx.execute(_REFUSED, asked).all():
         found.setdefault(at, {})[reason] = n
     return found
 
@@ -211,8 +220,8 @@ def cpu_of_a_day(tx: Connection, now: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How heavy a period was. Durations in seconds; `peak_at` is the last time it was so high; `mean` is over samples,
-    None where there is none; `known_seconds`: how much of the period is known, which shares of it are of."""
+    """How heavy a period was. Durations in seconds; `peak_at` is the last time it was so high; `mean` is over samples
+    (of 5 s), None where there is none; `known_seconds`: how much of the period is known, which shares of it are of."""
 
     peak: int | None
     peak_at: int | None
@@ -227,22 +236,19 @@ class Load:
 def load(tx: Connection, start: int, end: int) -> Load:
     """The peak and its instant, seconds from 80 % and at 100 % of the limit of that time, refusals by reason.
 
-    Of the minutes of [start, end), and of hours, which sum them up, where minutes are not kept any more; so a longer
-    range says of the same time what a shorter one does.
+    Of the hours that lie in [start, end), and of the minutes, which they sum up, of those that begin before it or end
+    after it; of these whole where minutes are not kept any more.
     """
-    kept = min(max(_kept_from(tx, MINUTE_STEP, HOUR_STEP), start), end)
-    busy = full = spent_ms = samples = bots = taken = 0
+    busy = full = spent_ms = bots = taken = 0
     peaks: list[tuple[int, int]] = []
     refusals: dict[str, int] = {}
-    for step, first, last in ((HOUR_STEP, start, kept), (MINUTE_STEP, kept, end)):
-        if first >= last:
-            continue
+    for step, first, last in _spans(start, end, _kept_from(tx, MINUTE_STEP, HOUR_STEP)):
         inside = (shots.step == step, shots.at >= first - first % (step * 1000), shots.at < last)
         high = shots.warning_ms + shots.full_ms
         whole = high + shots.low_ms + shots.healthy_ms
         sums = (func.coalesce(func.sum(of), 0) for of in (high, shots.full_ms, whole, shots.bots_sum, shots.n))
-        peak, n, *found = tx.execute(select(func.max(shots.bots_max), func.count(), *sums).where(*inside)).one()
-        busy, full, spent_ms, samples = busy + found[0], full + found[1], spent_ms + found[2], samples + n
+        peak, *found = tx.execute(select(func.max(shots.bots_max), *sums).where(*inside)).one()
+        busy, full, spent_ms = busy + found[0], full + found[1], spent_ms + found[2]
         bots, taken = bots + found[3], taken + found[4]
         if peak is not None:
             peak_at = tx.execute(select(func.max(shots.peak_at)).where(*inside, shots.bots_max == peak)).scalar_one()
@@ -252,7 +258,17 @@ def load(tx: Connection, start: int, end: int) -> Load:
                 refusals[reason] = refusals.get(reason, 0) + n
     busy, full, known = (-(-int(ms) // 1000) for ms in (busy, full, spent_ms))  # begun: a full of an instant was one
     peak, peak_at = max(peaks) if peaks else (None, None)
-    return Load(peak, peak_at, bots / taken if taken else None, known, busy, full, refusals, samples)
+    return Load(peak, peak_at, bots / taken if taken else None, known, busy, full, refusals, taken)
+
+
+def _spans(start: int, end: int, kept: int) -> Iterator[tuple[int, int, int]]:
+    """The parts of [start, end), with the width of the snapshots that each is read from; minutes begin at `kept`."""
+    begin, finish = start + -start % HOUR_MS, end - end % HOUR_MS
+    parts = ((start, begin), (begin, finish), (finish, end)) if begin <= finish else ((start, end),)
+    for first, last in parts:
+        if first < last:
+            whole = first == begin and last == finish
+            yield HOUR_STEP if whole or first < kept else MINUTE_STEP, first, last
 
 
 def highest(tx: Connection) -> tuple[int, int | None]:

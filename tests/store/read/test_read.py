@@ -77,7 +77,7 @@ def test_a_load_counts_minutes_from_80_percent_and_at_100(database: tuple[Engine
             schema.refusal_counts.insert(), {"step": 60, "at": START + 4 * MINUTE, "reason": "server_full", "n": 7}
         )
     with reading(reader) as tx:
-        found = read.history.load(tx, START, START + HOUR)
+        found = read.history.load(tx, START, START + HOUR - 1)  # of a whole hour the hour's row would be read
     assert (found.peak, found.peak_at, found.samples) == (101, START + 4 * MINUTE, 6)
     assert (found.busy_seconds, found.full_seconds) == (240, 120)
     assert found.refusals == {"server_full": 7}

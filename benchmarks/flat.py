@@ -1,0 +1,141 @@
+"""`python -m benchmarks.flat`: whether the limiter is after five million ended sessions as it was on its first day.
+
+Two limiters in this process, one on a long history and one on none, are asked in turn (benchmarks/cpu.py). Promises:
+CPU time of all threads, the least of many samples of a round, and bytes that were written to files; so what else runs
+on the machine disturbs it little. Not promised: sockets, and how long a disk takes.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+
+import click
+import psutil
+import uvloop
+
+from benchmarks import servers
+from benchmarks.cpu import CLIENTS, ROUNDS, Limiter, starts
+from benchmarks.inside import DAY_MS, NOW, make, url
+from benchmarks.report import grouped, number, stamp
+from benchmarks.scale import write
+from limiter.committer import settle_memory
+from limiter.rules.sessions import Start, Stop
+from limiter.store import read
+from limiter.store.engine import open_reader, reading
+
+BOTS, USERS = 200, 5_000  # that run, and that the history has
+START, STAY = "a start over HTTP", "a stay: start and stop, without HTTP"
+TIMES = 40
+
+
+Ask = Callable[[Limiter], Awaitable[float]]
+
+
+def asking(kind: str) -> Ask:
+    """What asks one limiter, ROUNDS times CLIENTS at once, and tells the CPU microseconds of each."""
+    bodies, users = starts(USERS), (BOTS + 1 + n * 7919 % (USERS - BOTS - 1) for n in itertools.count())
+
+    async def start(limiter: Limiter) -> float:
+        us = await limiter.request_us(b"/api/bots/start", bodies)
+        assert limiter.last.startswith(b"HTTP/1.1 201"), limiter.last
+        return us
+
+    async def stay(limiter: Limiter) -> float:
+        began, submit = time.process_time(), limiter.committer.submit
+        for _ in range(ROUNDS):
+            asked = [Start("r", f"u{next(users)}", "again", "", "s" * 24) for _ in range(CLIENTS)]
+            held = [(await one).session for one in [submit(start) for start in asked]]
+            for ended in [submit(Stop(session.number, session.secret)) for session in held]:
+                await ended
+        return (time.process_time() - began) / (ROUNDS * CLIENTS) * 1e6
+
+    return start if kind == START else stay
+
+
+async def requests(folder: Path, ended: int, rounds: int, samples: int) -> dict[str, list[tuple[float, float]]]:
+    """By kind and round: CPU time over that without a history, and bytes written over those."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    files = (make(folder / "none.db", active=BOTS), make(folder / "long.db", ended, active=BOTS))
+    none, long = (Limiter(file, 1_000_000) for file in files)
+    for kind in (START, STAY):
+        asked = {limiter: asking(kind) for limiter in (none, long)}
+        settle_memory()
+        for turn in range(rounds + 1):
+            least, sent = dict.fromkeys(asked, 1e9), dict.fromkeys(asked, 0.0)
+            for sample in range(samples):
+                for limiter in (none, long) if (sample + turn) % 2 else (long, none):
+                    before = psutil.Process().io_counters().write_chars
+                    least[limiter] = min(least[limiter], await asked[limiter](limiter))
+                    sent[limiter] += psutil.Process().io_counters().write_chars - before
+            if turn:  # the first one warms up
+                found.setdefault(kind, []).append((least[long] / least[none], sent[long] / sent[none]))
+    for limiter in (none, long):
+        await limiter.close()
+    return found
+
+
+def reads_ms(path: Path) -> dict[str, float]:
+    """CPU milliseconds of what the console's pages read, the least of many times."""
+    engine = open_reader(url(path))
+    history, day = read.history, (NOW - DAY_MS, NOW)
+    queries: dict[str, tuple[Callable[..., object], ...]] = {
+        "chart of 90 days": (lambda tx: history.series(tx, NOW - 90 * DAY_MS, NOW),),
+        "chart of a day": (lambda tx: history.series(tx, *day),),
+        "load of 90 days": (lambda tx: history.load(tx, NOW - 90 * DAY_MS, NOW),),
+        "a page of sessions": (read.sessions.ended, read.sessions.count_ended),
+        "a page of one user's": (
+            lambda tx: read.sessions.ended(tx, "u7"),
+            lambda tx: read.sessions.count_ended(tx, "u7"),
+        ),
+        "figures of Overview": (
+            history.newest,
+            lambda tx: history.load(tx, *day),
+            lambda tx: read.refusals.refused_users(tx, NOW - 3_600_000),
+            lambda tx: read.sessions.lost(tx, 20),
+            history.last_full,
+            history.highest,
+        ),
+    }
+    found = dict.fromkeys(queries, 1e9)
+    for _ in range(TIMES):
+        for name, asked in queries.items():
+            began = time.process_time()
+            for query in asked:
+                with reading(engine) as tx:
+                    query(tx)
+            found[name] = min(found[name], (time.process_time() - began) * 1000)
+    engine.dispose()
+    return found
+
+
+def table(ended: int, rounds: int, samples: int) -> list[str]:
+    """The lines of the table in docs/scale.md."""
+    with servers.scratch() as folder:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            found = runner.run(requests(folder, ended, rounds, samples))
+        reads = reads_ms(make(folder / "reads.db", ended, active=BOTS, snapshots=True))
+    lines = [f"| of none, {rounds} rounds | CPU time | bytes written |", "|---|---|---|"]
+    for name, pairs in found.items():
+        cells = (f"{median(each):.2f} ({min(each):.2f}–{max(each):.2f})" for each in zip(*pairs, strict=True))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", f"| over {grouped(ended)} ended sessions and 90 days of samples | CPU, ms |", "|---|---|"]
+    lines += [f"| {name} | {number(ms)} |" for name, ms in reads.items()]
+    return [*lines, "", stamp()]
+
+
+@click.command()
+@click.option("--ended", default=5_000_000, help="Ended sessions of the long history.")
+@click.option("--rounds", default=5)
+@click.option("--samples", default=12, help="Of each round; the least counts.")
+def main(ended: int, rounds: int, samples: int) -> None:
+    """Measure, print, and write the table into docs/scale.md: two minutes."""
+    lines = table(ended, rounds, samples)
+    write("flat", lines)
+    click.echo("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
