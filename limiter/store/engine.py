@@ -126,6 +126,13 @@ def _open_server(url: str) -> Engine:
                     fr=f"{engine.url!r} a les tables d'un autre programme : nomme une autre base",
                     en=f"{engine.url!r} has tables of another program: name another database",
                 )
+        if postgres.shares_sessions(engine):
+            raise StoreError(
+                fr=f"la base {engine.url!r} est derrière un pooler qui partage les sessions entre transactions, et un"
+                " limiteur veut la sienne : mets pool_mode = session (PgBouncer), ou nomme le serveur lui-même",
+                en=f"the database at {engine.url!r} is behind a pooler that shares sessions among transactions, and a"
+                " limiter needs its own: set pool_mode = session (PgBouncer), or name the server itself",
+            )
         migrate(engine)
     except DatabaseError as error:
         text = str(error.orig).strip().partition("\n")[0]

@@ -9,13 +9,14 @@ from typing import Any
 
 import psycopg
 from psycopg.adapt import Loader
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool, QueuePool
 
 CONNECT_SECONDS = 2
 LOCK_MS = 1_500  # how long a batch waits for another process's
 STATEMENT_MS = 5_000
+POOLER_TURNS = 3  # of each of two connections
 IDLE_MS = 5_000  # a limiter that stops in the middle of its batch is thrown out, so that the others go on
 
 
@@ -68,7 +69,6 @@ def open_reader(url: str) -> Engine:
 
 def _engine(url: str, options: dict[str, Any], **more: Any) -> Engine:
     said = {
-        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         "connect_timeout": CONNECT_SECONDS,
         # Values are put in by the client: PostgreSQL does not see that two parameters of a GROUP BY are the same.
         "cursor_factory": psycopg.ClientCursor,
@@ -79,8 +79,24 @@ def _engine(url: str, options: dict[str, Any], **more: Any) -> Engine:
     @event.listens_for(engine, "connect")
     def connect(connection: psycopg.Connection[Any], _record: object) -> None:
         connection.adapters.register_loader("numeric", Whole)
+        # Not as startup options: PgBouncer refuses those that it does not know.
+        settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in options.items())
+        connection.execute(f"SELECT {settings}".encode())
+        connection.commit()
 
     return engine
+
+
+def shares_sessions(engine: Engine) -> bool:
+    """Whether a pooler is between that gives a session to whoever begins a transaction: then two connections, in turn,
+    get the same one. What is set for a session, and prepared in it, would be lost or be another's."""
+    asked = text("SELECT pg_backend_pid()")
+    with engine.connect() as one, engine.connect() as other:
+        found: dict[Connection, set[int]] = {one: set(), other: set()}
+        for connection in (one, other) * POOLER_TURNS:
+            found[connection].add(connection.execute(asked).scalar_one())
+            connection.rollback()
+        return bool(found[one] & found[other]) or any(len(sessions) > 1 for sessions in found.values())
 
 
 def is_ours(tx: Connection) -> bool:

@@ -1,16 +1,19 @@
 """Several limiters in front of one PostgreSQL database, killed one after another under load: one cap, nothing lost."""
 
+import glob
+import os
 import random
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from tests.conftest import Limiter, new_database, new_user
+from tests.conftest import Limiter, instant, new_database, new_user
 
 Start = Callable[..., Limiter]
 CAP = 20
@@ -90,3 +93,26 @@ def test_limiters_that_are_killed_in_turn_neither_pass_the_cap_nor_lose_what_the
     free = CAP - len(active)
     answers = [made[n % processes].start() for n in range(free + 3)]
     assert [answer.status_code for answer in answers] == [201] * free + [503] * 3
+
+
+def test_a_host_whose_clock_is_an_hour_off_ends_no_lease_early_and_passes_no_cap(limiter: Start) -> None:
+    """Time is the database's: what a host believes matters to nobody."""
+    faketime = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    if not faketime:
+        assert "CI" not in os.environ, "libfaketime is not installed"
+        pytest.skip("libfaketime is not installed")
+    lease, limits = 5, {"MAX_CONCURRENT_BOTS": 4, "BOT_LEASE_SECONDS": 5, "LIMITER_DATABASE_URL": new_database()}
+    wrong = {"LD_PRELOAD": faketime[0], "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    right, ahead = limiter(**limits), limiter(**limits, **wrong)
+    held = [one.session() for one in (right, ahead, right, ahead)]
+    for session in held:
+        assert abs((instant(session["started_at"]) - datetime.now(UTC)).total_seconds()) < 5
+    assert [one.start().status_code for one in (right, ahead)] == [503, 503]
+    end = time.monotonic() + 1.5 * lease
+    while time.monotonic() < end:
+        for number, session in enumerate(held[:3]):
+            assert (right, ahead)[number % 2].beat(session).status_code == 200
+            assert (ahead, right)[number % 2].beat(session).status_code == 200
+        time.sleep(0.3)
+    assert right.capacity()["current_bots"] == ahead.capacity()["current_bots"] == 3, "the silent one alone is over"
+    assert [one.start().status_code for one in (ahead, right)] == [201, 503]
