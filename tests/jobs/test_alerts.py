@@ -156,8 +156,11 @@ def test_a_full_server_that_nobody_looks_after_is_told_again(path: Path, webhook
     run(test, path, webhook.address("/hook"))
 
 
-def test_one_channel_that_fails_does_not_hold_up_another(path: Path, webhook: Webhook) -> None:
-    webhook.statuses["/bad"] = 500
+@pytest.mark.parametrize("status", [500, 429])
+def test_one_channel_that_fails_or_wants_less_does_not_hold_up_another(
+    path: Path, webhook: Webhook, status: int
+) -> None:
+    webhook.statuses["/bad"] = status
 
     async def test(limiter: Limiter) -> None:
         await limiter.start(20)
