@@ -185,23 +185,28 @@ class Live:
 
 
 @st.cache_resource(show_spinner=False)
-def _last() -> dict[str, tuple[float, StatsAnswer | None, Refused | None, float]]:
+def _last() -> dict[tuple[str, str], tuple[float, StatsAnswer | None, Refused | None, float]]:
     return {}
 
 
 def live(sign_in: SignIn) -> Live:
-    """The figures now, or the last good ones. Raises Refused where the key is no longer good."""
-    kept, now = _last(), time.monotonic()
-    asked_at, stats, error, good_at = kept.get(sign_in.id, (-9.0, None, None, now))
+    """The figures now, or the last good ones, with guards in the language of the run: those of another language only
+    where the limiter does not answer. Raises Refused where the key is no longer good."""
+    kept, now, key = _last(), time.monotonic(), (sign_in.id, language())
+    asked_at, stats, error, good_at = kept.get(key, (-9.0, None, None, now))
+    if key not in kept:
+        _, stats, error, good_at = next(
+            (row for of, row in kept.items() if of[0] == sign_in.id), (0, stats, error, now)
+        )
     if now - asked_at > LIVE_SECONDS:
         try:
             stats, error, good_at = admin(sign_in, ASK_SECONDS).stats(), None, time.monotonic()
         except Refused as refused:
             if refused.status in (401, 403):
-                kept.pop(sign_in.id, None)
+                kept.pop(key, None)
                 raise
             error = refused
         while len(kept) > 100:
             kept.pop(next(iter(kept)), None)
-        kept[sign_in.id] = (now, stats, error, good_at)
+        kept[key] = (now, stats, error, good_at)
     return Live(stats, time.monotonic() - good_at, error)

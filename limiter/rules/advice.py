@@ -5,8 +5,8 @@ bots far over what the box carries, or a limiter that is slow although not full.
 box's own, on which all of this holds:
 
 - the bots: the most now and on the third-busiest of the last 7 days; where days were often at 80 %, so many that they
-  would have been at 80 %. It carries what the guide's table says, or, where 5 bots or more were measured, as many of
-  those as have room beside the rest and a reserve of 10 %;
+  would have been at 80 %. It carries what the guide's table says, and where 5 bots or more were measured no more than
+  have room beside the rest and a reserve of 10 %;
 - the RAM in use, of now and of the week's heaviest hour, is 80 % of it at most;
 - the CPU, of now and of the week's heaviest hour, would be at 70 % at most, cores growing like RAM.
 
@@ -202,11 +202,11 @@ def _holds(use: Use, size: Vps, bots: int) -> bool:
 
 
 def _carries(use: Use, ram_gb: float) -> int:
-    """As many of the measured bots as have room, or what the guide's table says of that size."""
-    cost = use.cost
+    """What the guide's table says of that size; of larger bots than it takes them to be, as many as have room."""
+    cost, guide = use.cost, Box(ram_gb).recommended_max_bots
     if cost is None or cost.measured < MEASURED_BOTS or cost.bot_mb <= 0:
-        return Box(ram_gb).recommended_max_bots
-    return max(0, floor((RESERVE * ram_gb * 1024 - cost.rest_mb) / cost.bot_mb))
+        return guide
+    return min(guide, max(0, floor((RESERVE * ram_gb * 1024 - cost.rest_mb) / cost.bot_mb)))
 
 
 def _smaller(use: Use) -> Decision | None:

@@ -14,6 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from limiter.client import Admin
+from limiter.console import data
 from limiter.console.parts.task import Task, Urgency
 from tests.conftest import wait_until
 from tests.pages.conftest import Open, World, serve
@@ -69,7 +70,7 @@ def links(app: AppTest) -> str:
             "en-US",
             [
                 "Starts are **paused**",
-                "Slow although not full: feed 1 tokens/min < 5",
+                "Slow although not full: feed ",
                 "**1 bot runs without a slot** and holds ",
                 "Launch plan held: **250** bots since ",
                 "**The last backup is 2 d old**",
@@ -158,3 +159,16 @@ def test_latest_joins_what_one_user_asked_again_and_again_and_has_alerts_with_th
     assert header, "the header says how many are free"
     ages = [one.value for one in app.caption if one.value.startswith(("updated", "mis à jour", "à jour"))]
     assert len(ages) <= 1, "one age"
+
+
+def test_guards_are_told_in_the_language_of_the_page_from_its_first_look_on(
+    open_page: Open, troubled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figures of a moment ago are shown again, but not what they said in another language."""
+    monkeypatch.setattr(data, "LIVE_SECONDS", 60.0)
+    app = open_page(troubled, "overview")
+    assert any("feed" in one for one in listed(app))
+    app.session_state["lang"] = "fr"
+    app.run()
+    slow = [one for one in listed(app) if "tokens/min" in one]
+    assert slow and all("flux" in one and "feed" not in one for one in slow), listed(app)

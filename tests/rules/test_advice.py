@@ -63,6 +63,8 @@ LARGER = {  # RAM of the box, what is so beside it → GB, bots, $ of the size t
         Use(Box(4), 200, 100, cpu=20.0, ram=90.0, cost=BotCost(59.0, 400.0, 12)), (8, 118, 80)),
     "100 bots of 212 MB on 4 GB": (
         Use(Box(4), 200, 60, cpu=20.0, ram=95.0, cost=BotCost(212.0, 400.0, 12)), (16, 67, 160)),
+    "small bots, of which RAM alone would let 780 run": (
+        Use(Box(4), 200, 180, cpu=20.0, ram=40.0, cost=BotCost(9.0, 400.0, 12)), (8, 300, 80)),
     "four measured bots say too little": (
         Use(Box(4), 200, 60, ram=81.0, cost=BotCost(212.0, 400.0, 4)), (8, 300, 80)),
     "half a GB": (Use(Box(0.5), 200, 20), (2, 50, 10)),
