@@ -26,6 +26,7 @@ from limiter.console.sign_in.gate import BASE, SIGN_IN, SIGN_OUT, Door, Gate
 from limiter.console.sign_in.sign_ins import SIGN_INS
 from limiter.hosts import HostNames, is_loopback, reachable, web_address
 from limiter.parent_death import dies_with_parent
+from limiter.rules.words import Words
 from limiter.store.location import StoreError, key_file
 
 START_SECONDS = 20.0
@@ -119,10 +120,12 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     # Streamlit collects garbage after every run of a script; what is loaded by now shall not be walked each time.
     gc.collect()
     gc.freeze()
-    print(
-        f"Console: {console_url()}/\nSign in (once, 10 minutes): {console_url()}/sign-in?link={SIGN_INS.link()}",
-        flush=True,
+    link = f"{console_url()}/sign-in?link={SIGN_INS.link()}"
+    told = Words(
+        fr=f"Console : {console_url()}/\nConnexion (une fois, 10 minutes) : {link}",
+        en=f"Console: {console_url()}/\nSign in (once, 10 minutes): {link}",
     )
+    print(told.told(SETTINGS.lang), flush=True)
     try:
         yield
     finally:

@@ -27,6 +27,11 @@ def main() -> None:
         else:
             from limiter.agent.agent_command import main as begin
         sys.exit(begin(sys.argv[2:]))
+    if sys.argv[1:] == ["--version"]:
+        from limiter import __version__
+
+        print(f"limiter, version {__version__}")  # as click says it, which a bot's installation has not
+        return
     try:
         from limiter.cli import main
 

@@ -116,7 +116,8 @@ def test_the_limiter_tells_systemd_when_it_is_ready() -> None:
 
 
 def test_the_console_of_the_unit_starts_no_limiter(tmp_path: Path) -> None:
-    with running(tmp_path, LIMITER_CONSOLE_STARTS="no") as console:
+    with running(tmp_path, LIMITER_CONSOLE_STARTS="no", LIMITER_CONSOLE_HOST="0.0.0.0") as console:
+        assert len(console.output.splitlines()) == 2, "ours alone, and nobody is asked for this machine's address"
         address, _, link = console.link.partition("?link=")
         assert httpx.post(address, data={"link": link}).status_code in (401, 403), "no limiter, so nobody can sign in"
         with pytest.raises(httpx.ConnectError):
