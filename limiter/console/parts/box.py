@@ -48,9 +48,10 @@ def decide(sign_in: SignIn) -> None:
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link("settings.py", label=t("This box"), icon=":material/memory:", query_params={"tab": "box"})
-        carried = {"propose": str(box.carries.bots)}
-        label = t("Preview {n} slots", n=number(box.carries.bots))
-        st.page_link("limits.py", label=label, icon=":material/preview:", query_params=carried)
+        if box.carries.bots:  # a limit of 0 is no advice
+            carried = {"propose": str(box.carries.bots)}
+            label = t("Preview {n} slots", n=number(box.carries.bots))
+            st.page_link("limits.py", label=label, icon=":material/preview:", query_params=carried)
         tables.take_away(box, "box")
 
 
