@@ -90,7 +90,7 @@ def _incident(incident: Incident, reader: Reader, told: list[Delivery], changes:
         message=headline(incident, reader),
         opened_at=str(iso(incident.opened_at)),
         resolved_at=iso(incident.resolved_at),
-        duration_seconds=(end - incident.opened_at) / 1000,
+        duration_seconds=max(0, end - incident.opened_at) / 1000,  # the clock may have gone back
         peak_bots=incident.peak,
         peak_limit=incident.peak_limit,
         refusals=dict(incident.refusals),

@@ -6,17 +6,24 @@ from collections import deque
 from msgspec.structs import replace
 
 from limiter.rules.course import GAP, Point
+from limiter.rules.records import AuditEntry
 from limiter.rules.state import GAPS, State
+
+WENT_BACK, WENT_ON = "clock_back", "clock_on"  # actions in the audit
 
 
 def shift(state: State, by: int, before: int) -> None:
     """The clock was moved by so many ms, and showed `before`. What means "so long ago" or "in so long" moves with
-    it: leases, announced stops, turns, rates. What happened keeps its stamp, and history has a gap or goes back.
+    it: leases, announced stops, probation, turns, rates. What happened keeps its stamp, and history has a gap or goes
+    back; but a session that lives did not start in the future: its stamp goes back along. The audit keeps the step.
 
     Not undone with a batch that fails: the clock is not either.
     """
     state.course += [state.point(before), Point(before, GAP, GAP)]
     for one in state.sessions.values():
+        if one.started_at > before + by:
+            one.started_at += by
+            state.changes.restamped[one.number] = one
         one.last_heartbeat_at += by
         one.expires_at += by
         one.measured_at = None if one.measured_at is None else one.measured_at + by
@@ -28,6 +35,9 @@ def shift(state: State, by: int, before: int) -> None:
     state.beaten.update(state.sessions)
     if state.drain is not None and state.drain.stop_at is not None:
         state.drain, state.changes.drain = state.drain._replace(stop_at=state.drain.stop_at + by), True
+    if (trial := state.schedule.probation) is not None:
+        trial = dataclasses.replace(trial, ends_at=trial.ends_at + by)
+        state.schedule, state.changes.schedule = dataclasses.replace(state.schedule, probation=trial), True
     for user, ticket in state.tickets.items():
         state.tickets[user] = replace(ticket, asked_at=ticket.asked_at + by)
         state.changes.tickets[user] = True
@@ -42,4 +52,7 @@ def shift(state: State, by: int, before: int) -> None:
     state.last_token_at = None if state.last_token_at is None else state.last_token_at + by
     state.load = None if state.load is None else state.load._replace(at=state.load.at + by)
     state.schedule_ends()
+    state.audit(
+        AuditEntry(before + by, "clock", WENT_BACK if by < 0 else WENT_ON, f"{by / 1000:+.0f} s", "", {"by": by})
+    )
     state.note(before + by)

@@ -57,7 +57,7 @@ def past(incident: Incident, reader: Reader) -> str:
         return FULL_SINCE.filled(begin=_clock(begin, reader.now, reader, seconds=False)).told(reader.language)
     short = until - begin < MINUTE_MS
     told = {"begin": _clock(begin, reader.now, reader, short), "end": _clock(until, begin, reader, short)}
-    seconds = (before + until - begin) // 1000
+    seconds = max(0, before + until - begin) // 1000  # where the clock went back
     words = FULL_ONCE.filled(**told) if n == 1 else FULL_OFTEN.filled(n=n, seconds=seconds, **told)
     return words.told(reader.language)
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import structs
 from sqlalchemy import Table, func, select
 
+from limiter.rules.clock_step import WENT_BACK
 from limiter.rules.records import AuditEntry, KeptRefusal, RefusalRecord, Snapshot, Version
 from limiter.rules.snapshots import FIGURES
 from limiter.rules.state import State
@@ -74,11 +75,23 @@ class Saver:
             self.head.keep(self._kept, force=self._accepted)
         self._kept = None
 
-    def begin_head(self, now: int) -> None:
-        """Write into an audit that has no file beside it that one is begun: who removed it left this trace."""
+    def note_start(self, now: int) -> None:
+        """What the audit has to keep of a start: that the clock went back since, and that there was no file of its end
+        beside it, so that who removed one left a trace."""
+        entries = []
+        live = schema.active_sessions.c.started_at, schema.active_sessions.c.number
+        over = schema.ended_sessions.c.started_at, schema.ended_sessions.c.number
+        newest = [
+            self.driver.connection.execute(select(at).order_by(number.desc()).limit(1)).scalar()
+            for at, number in (live, over)
+        ]
+        if (by := now - max((at for at in newest if at is not None), default=now)) < 0:
+            entries.append(AuditEntry(now, "clock", WENT_BACK, f"{by / 1000:+.0f} s", "", {"by": by}))
         if self.head is not None and self.head.is_new() and self._audit.row:
             last = {"row": self._audit.row, "hash": self._audit.hash}
-            self._chain([AuditEntry(now, "start", BEGUN, self.head.path.name, "", last)])
+            entries.append(AuditEntry(now, "start", BEGUN, self.head.path.name, "", last))
+        if entries:
+            self._chain(entries)
 
     def committed(self, state: State) -> None:
         """Move on: the batch is durable."""
@@ -156,6 +169,8 @@ class Saver:
             )
         if started := [started_row(one) for one in changes.started if one.number in state.sessions]:
             run(sql.insert_started, started)
+        if changes.restamped:
+            run(sql.update_start, [(one.started_at, one.number) for one in changes.restamped.values()])
         if told := [one for one in changes.notices.values() if one.number in state.sessions]:
             run(sql.update_notice, [(*notice_row(one), one.number) for one in told])
         if changes.recount:
@@ -286,12 +301,13 @@ class Saver:
             self.driver.execute(self.statements.upsert_refusal_count, refused)
 
     def _roll_usage(self, now: int) -> None:
-        """One finished hour a snapshot, until none is due in this hour."""
+        """One finished hour a snapshot, until none is due in this hour. The one before this is rolled in any case:
+        where the clock went back, it was rolled before it came again."""
         current = now - now % HOUR_MS
-        if self._rolled >= current:
+        if self._rolled == current:
             return
-        hours = [hour for hour in usage.due(self.driver.connection, now) if hour >= self._rolled]
-        for hour in hours[:1]:
-            usage.roll(self.driver.connection, hour)
-        rolled = hours[0] + HOUR_MS if hours else current
+        begun = min(self._rolled, current - HOUR_MS)
+        hours = [hour for hour in usage.due(self.driver.connection, now) if hour >= begun] or [current - HOUR_MS]
+        usage.roll(self.driver.connection, hours[0])
+        rolled = hours[0] + HOUR_MS
         self.after_commit(lambda: setattr(self, "_rolled", rolled))

@@ -174,7 +174,7 @@ class SqliteWriter:
         self.begin()
         self._saver.versions(State(in_force), versions, [])
         self._saver.read_ends()
-        self._saver.begin_head(now)
+        self._saver.note_start(now)
         self.commit()
         state = restore.read_state(self.connection, in_force, zone, now, channels)
         restore.book_the_rest(self.connection, state, now)

@@ -71,6 +71,8 @@ def action_text(entry: dict[str, Any]) -> str:
         "alert_test": t("{actor} sent a test to the channels", actor=actor),
         "note": t("{actor} wrote a note", actor=actor),
         "key": t("{actor} made key {target}", actor=actor, target=target),
+        "clock_back": t("the clock was moved by {target}", target=target),
+        "clock_on": t("the clock was moved by {target}", target=target),
         "restore": t("{actor} restored the backup {target}", actor=actor, target=target),
         "audit_head": t("the file {target} that keeps the end of the audit is begun", target=target),
         "audit_accepted": t("{actor} accepted that newest rows of the audit are gone", actor=actor),

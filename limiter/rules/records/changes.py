@@ -20,6 +20,7 @@ class Changes:
     started: list[Session] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     notices: dict[int, Session] = field(default_factory=dict)
+    restamped: dict[int, Session] = field(default_factory=dict)
     trades: list[Trade] = field(default_factory=list)
     trade_days: dict[tuple[str, str], int] = field(default_factory=dict)
     seconds: dict[tuple[str, str, int], int] = field(default_factory=dict)

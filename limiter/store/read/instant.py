@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from limiter.rules.records import Ended, Session
 from limiter.store import schema
-from limiter.store.read.sessions import number_at
+from limiter.store.read.sessions import started_before
 from limiter.store.rows import as_session, limit_value
 from limiter.system_limits import LIMITS, Value
 
@@ -25,7 +25,7 @@ def held(tx: Connection, at: int, known: Iterable[Session | Ended], user_id: str
     A session holds its slot from its start on until its end, the end itself not among it. `known`: those of memory.
     """
     ended = schema.ended_sessions
-    query = select(ended).where(ended.c.ended_at > at, ended.c.started_at <= at, ended.c.number < number_at(tx, at + 1))
+    query = select(ended).where(ended.c.ended_at > at, ended.c.started_at <= at, *started_before(tx, at + 1))
     if user_id is not None:
         query = query.where(ended.c.user_id == user_id)
     found = {row.number: as_session(row) for row in tx.execute(query.limit(MOST))}
