@@ -79,7 +79,7 @@ def heavy(since: int, within: Sequence[int] | None, known: float) -> None:
         for row in data.read(read.usage.top_users, since, times.now(), within)
     ]
     if not rows:
-        st.caption(t("No hour that is over is counted in this period."))
+        st.caption(t("Nobody has held a slot in this period."))
         return
     top = max(row[t("slot hours")] for row in rows)
     tables.show(
@@ -147,8 +147,6 @@ if hours.empty:
 first = data.read(read.history.bounds)
 known_days = max(1.0, (span.since(first[0]) if first else span).length / DAY)  # a limiter of yesterday knows one
 summary(hours, span, days)
-known = data.read(read.history.bounds)
-span = span.since(known[0]) if known else span  # days before the first are no days without starts
 with st.container(border=True):
     st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
     heat_map.show(hours, how)

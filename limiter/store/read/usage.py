@@ -32,8 +32,9 @@ class Traded(NamedTuple):
 def top_users(
     tx: Connection, since: int, now: int, within: Sequence[int] | None = None, most: int | None = 20
 ) -> list[Stays]:
-    """Who held slots longest in the hours from `since` on, up to now; only `within` those hours; all if most None."""
+    """Who held slots longest from the hour of `since` on, up to now; only `within` those hours; all if most None."""
     columns = schema.usage_hours.c
+    since -= since % HOUR_MS
     inside = columns.at >= since if within is None else columns.at.in_(within)
     totals = (func.sum(columns[name]) for name in Stays._fields[1:])
     query = select(columns.user_id, *totals).where(inside).group_by(columns.user_id)
