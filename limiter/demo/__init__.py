@@ -102,7 +102,7 @@ def make_room(path: Path) -> None:
                 en=f"{path} exists and is not a demo's database: it is left alone; name another file",
             )
         )
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", ".audit-head"):  # the last would say that the new one lost its audit
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 

@@ -471,17 +471,17 @@ def test_every_page_on_a_phone_does_not_scroll_sideways_and_is_clean(
     page.context.close()
 
 
-# Of the page on a phone: texts that are cut off, links pushed away from their texts, a card left alone in a row.
+CUT = """where => [...document.querySelectorAll(`[data-testid=${where}] *`)].filter(
+  e => getComputedStyle(e).textOverflow === 'ellipsis' && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
+# Of the page on a phone: labels that may not wrap, links pushed away from their texts, a card left alone in a row.
 AMISS = """() => {
   const all = (where, from = document) => [...from.querySelectorAll('[data-testid=stMain] ' + where)];
-  const cut = all('*').filter(
-    e => getComputedStyle(e).textOverflow === 'ellipsis' && e.scrollWidth > e.clientWidth + 1);
   const labels = all('[data-testid=stMetricLabel] *').filter(e => getComputedStyle(e).whiteSpace === 'nowrap');
   const pushed = all('[class*=st-key-to-do] [data-testid=stHorizontalBlock]').filter(
     row => row.lastChild.getBoundingClientRect().top > row.firstChild.getBoundingClientRect().bottom);
   const alone = all('[data-testid=stGrid] > :last-child:nth-child(odd)').filter(
     last => last.getBoundingClientRect().width < last.parentElement.getBoundingClientRect().width - 1);
-  return [...cut, ...labels, ...pushed, ...alone].map(e => e.innerText);
+  return [...labels, ...pushed, ...alone].map(e => e.innerText);
 }"""
 
 
@@ -504,8 +504,10 @@ def test_a_french_page_has_no_english_left_and_nothing_is_cut_off_on_a_phone(
         page.wait_for_timeout(1_000)
         text = page.locator("body").inner_text()
         assert not {one for one in english if re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text)}, path
+        assert page.evaluate(CUT, "stSidebar") == [], path
         page.set_viewport_size({"width": 390, "height": 844})
         page.wait_for_timeout(300)
+        assert page.evaluate(CUT, "stMain") == [], path
         assert page.evaluate(AMISS) == [], path
         page.set_viewport_size({"width": 1440, "height": 900})
     # Streamlit's page has one line of script within itself, and asks a deep link for its health to find its base.
