@@ -34,7 +34,7 @@ KINDS: tuple[Callable[[Limiter, Path], None], ...] = (copied_into, emptied, log_
 def refused_until_restored(one: Limiter, backup: Path) -> bool:
     """Whether a start says what happened, and goes on from the backup once that is restored."""
     one.kill()
-    if one.exit_status() == 0 or "limiter restore BACKUP" not in one.log:
+    if one.exit_status() == 0 or "limiter.db.spoiled" not in one.log:
         return False
     return one.run("restore", str(backup)).returncode == 0
 
