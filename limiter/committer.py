@@ -167,6 +167,7 @@ class Committer:
 
     async def _batch(self) -> None:
         state, batch = self.state, [row for row in self._flying if not row[1].done()]
+        requests = [row[0] for row in batch]
         waited = len(state.refused)
         moved = self.clock.step() if self.writer.alone else 0  # several processes follow the database's clock
         now = self.clock.now()
@@ -174,10 +175,10 @@ class Committer:
         try:
             if moved:
                 self._shift(moved, now)
-            now = await self._prepare([request for request, _, _ in batch], now)
+            now = await self._prepare(requests, now)
             reap(state, now)
             self._watch(now)
-            answers = [self._decide_and_watch(request, now) for request, _, _ in batch]
+            answers = [self._decide_and_watch(request, now) for request in requests]
             state.changes.probe = self.failing_since is not None
             refused = state.refused[waited:]
             await self.writer.make_durable(state, self.failing_since is not None, self._thread)
@@ -188,13 +189,13 @@ class Committer:
                 return
             if _is_outage(error):
                 self._fail(error)
-                answers = [self._unavailable(request, now) for request, _, _ in batch]
+                answers = [self._unavailable(request, now) for request in requests]
             else:
-                log.exception("request_failed request=%s", type(batch[0][0]).__name__ if batch else "none")
+                log.exception("request_failed request=%s", type(requests[0]).__name__ if requests else "none")
                 answers = [error] * len(batch)
         else:
             self._succeed()
-            self._log(batch, answers, refused, now)
+            self._log(requests, answers, refused, now)
         self._answer(batch, answers)
 
     def _shift(self, by: int, now: int) -> None:
@@ -217,17 +218,11 @@ class Committer:
             self._alone += size
         return size > 1
 
-    def _log(
-        self,
-        batch: list[tuple[Request, asyncio.Future[Any], float]],
-        answers: list[Any],
-        refused: list[RefusalRecord],
-        now: int,
-    ) -> None:
+    def _log(self, requests: list[Request], answers: list[Any], refused: list[RefusalRecord], now: int) -> None:
         """Whatever is wrong with the log, decisions go on."""
         if self.events is not None:
             with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full
-                self.events.write([row[0] for row in batch], answers, self.state.changes, refused, now)
+                self.events.write(requests, answers, self.state.changes, refused, now)
 
     def _answer(self, batch: list[tuple[Request, asyncio.Future[Any], float]], answers: list[Any]) -> None:
         at = time.monotonic()

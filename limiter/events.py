@@ -80,6 +80,8 @@ class EventLog:
         lines, starts, asked = self._joined_lines(now), list[str](), dict[int, str]()
         told: dict[str, Any]
         for request, answer in zip(requests, answers, strict=True):
+            if type(answer) is Session:  # a heartbeat's
+                continue
             if type(answer) is Admission:
                 if answer.created:
                     starts.append(self._start(request.request_id, answer.session))

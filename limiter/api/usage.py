@@ -21,7 +21,7 @@ from limiter.units import DAY_MS, HOUR_MS
 
 DAYS = 28
 MOST_IDLE = 500
-FRESH_MS = 5_000  # demands are not joined again within it: it takes a third of a second at 30 000 starts
+FRESH_MS = 5_000  # demands are not joined again within it: they cost more the more starts there were
 SYSTEM = {"signals": "MAX_SIGNALS_PER_MINUTE", "tokens": "MAX_TOKENS_PER_MINUTE"}
 OWN = {"signals": "MAX_SIGNALS_PER_MINUTE_PER_USER", "trades": "MAX_TRADES_PER_DAY"}
 

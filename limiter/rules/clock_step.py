@@ -28,7 +28,7 @@ def shift(state: State, by: int, before: int) -> None:
         one.expires_at += by
         one.measured_at = None if one.measured_at is None else one.measured_at + by
         one.used_at = None if one.used_at is None else one.used_at + by
-        one.cpu_readings = [(at + by, seconds) for at, seconds in one.cpu_readings]
+        one.cpu_readings = tuple((at + by, seconds) for at, seconds in one.cpu_readings)
         if one.notice is not None:
             one.notice = one.notice._replace(at=one.notice.at + by)
             state.changes.notices[one.number] = one

@@ -64,7 +64,7 @@ class Session(Struct, eq=False):
     memory_peak: int | None = None
     cpu_seconds: float | None = None
     measured_at: int | None = None
-    cpu_readings: list[tuple[int, float]] = []
+    cpu_readings: tuple[tuple[int, float], ...] = ()  # no list for each of those that never say
     start_cpu_seconds: float | None = None
     process: str | None = None
     notice: Notice | None = None
@@ -107,7 +107,7 @@ class Session(Struct, eq=False):
                 self.memory_peak = memory_bytes
         if cpu_seconds is None:
             return
-        readings = self.cpu_readings
+        readings = list(self.cpu_readings)
         if self.cpu_seconds is None and START_LEAST_MS <= at - self.started_at <= START_MOST_MS:
             self.start_cpu_seconds = cpu_seconds
         if readings and cpu_seconds < readings[-1][1]:
@@ -118,7 +118,7 @@ class Session(Struct, eq=False):
             readings.append((at, cpu_seconds))
         while len(readings) > 2 and readings[1][0] <= at - CPU_SPAN_MS:
             del readings[0]
-        self.cpu_seconds = cpu_seconds
+        self.cpu_readings, self.cpu_seconds = tuple(readings), cpu_seconds
 
 
 class Costs(NamedTuple):
