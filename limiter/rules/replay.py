@@ -11,8 +11,10 @@ keeps every session.
 A peak window that ruled then rules in the replay too. Only a change that would be made in an open window, and end with
 it, takes the place of such windows, and stands nowhere else (`takes_the_place`).
 
-What is left out: slots that were kept from a user (RESERVED_SLOTS) count where nothing changes, and not under another
-MAX_CONCURRENT_BOTS; a start that was refused for a third reason is no demand.
+Slots that were kept from a user, for the reserve or for those whose turn it was, are kept from him under another
+MAX_CONCURRENT_BOTS too: as many as then, whoever else the replay lets in.
+
+What is left out: a start that was refused for a third reason is no demand.
 """
 
 import heapq
@@ -36,7 +38,8 @@ class Demand:
     `bot_id` is None where none was asked for. `holds`: that bot had a session at this instant, which an admission
     replaces. `ended_at` (UTC ms; None while it lives) and `replaced` tell the end of the session that was given, or, of
     a refused demand that `holds`, of the one that went on. `own_limit`: the user's own MAX_BOTS_PER_USER held.
-    `window`: the MAX_CONCURRENT_BOTS of the peak window that ruled then; None where none did.
+    `window`: the MAX_CONCURRENT_BOTS of the peak window that ruled then; None where none did. `kept`: so many slots of
+    the limit then in force were not for this user, `facts.max_bots` is what is left.
     """
 
     at: int
@@ -50,6 +53,7 @@ class Demand:
     own_limit: bool = False
     repeats: int = 1
     window: int | None = None
+    kept: int = 0
 
 
 @dataclass(slots=True)
@@ -165,12 +169,10 @@ def _decide(difference: _Difference, demand: Demand, instead: Instead, stay_ms: 
 
 def _admits(difference: _Difference, demand: Demand, instead: Instead) -> bool:
     user, facts = demand.user_id, demand.facts
-    if demand.window is None:
-        max_bots = instead.changes.get(MAX, facts.max_bots)
-    else:
-        max_bots = instead.windows.get(demand.window, facts.max_bots)
+    most = instead.changes.get(MAX) if demand.window is None else instead.windows.get(demand.window)
+    max_bots = facts.max_bots if most is None else most - demand.kept
     user_max = facts.user_max if demand.own_limit else instead.changes.get("MAX_BOTS_PER_USER", facts.user_max)
-    assert max_bots is not None and user_max is not None  # neither limit can be `none`
+    assert user_max is not None  # it cannot be `none`
     if user_max == 0:
         return False
     if demand.bot_id is not None and difference.has((user, demand.bot_id), demand.holds):

@@ -269,6 +269,18 @@ def test_the_preview_keeps_the_limits_that_were_in_force_at_each_demand(demand: 
     assert (replay["refused_now"], replay["refused_then"], replay["users_affected"]) == (2, 2, 0)
 
 
+@pytest.mark.parametrize(("limit", "refused_then"), [(5, 1), (4, 2), (6, 0)])
+def test_the_preview_keeps_reserved_slots_from_whom_they_were_kept(
+    limiter: Start, limit: int, refused_then: int
+) -> None:
+    one = limiter(MAX_CONCURRENT_BOTS="5", RESERVED_SLOTS="2")
+    for user in ("u1", "u2", "u3"):
+        one.session(user)
+    refused(one.start("u4"), 503, "server_full")
+    replay = granted(one.admin("POST", f"{PATH}/preview", {"changes": {"MAX_CONCURRENT_BOTS": limit}}))["replay"]
+    assert (replay["demands"], replay["refused_now"], replay["refused_then"]) == (4, 1, refused_then)
+
+
 def test_the_preview_survives_a_restart(demand: Limiter) -> None:
     demand.restart(kill=True)
     replay = granted(demand.admin("POST", f"{PATH}/preview", {"changes": {"MAX_CONCURRENT_BOTS": 3}}))["replay"]

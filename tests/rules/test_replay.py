@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from limiter.rules.changes import Change, ChangeLimits, OverrideUser, apply
 from limiter.rules.peaks import FollowSchedule, SetWindows
-from limiter.rules.records import Ended, Session
+from limiter.rules.records import Ended, Facts, Session
 from limiter.rules.replay import Demand, Instead, replay, takes_the_place
 from limiter.rules.schedule import DAYS, MAX, PeakWindow
 from limiter.rules.sessions import Admission
@@ -28,7 +28,11 @@ class History:
     """Events driven through the real rules, an instant of its own for each; `demands` as the store reads them back."""
 
     def __init__(self, events: Iterable[Event], since: int = NOW, **limits: Any) -> None:
-        self.since, self.sessions, self.ends = since, list[tuple[Session, bool, bool, int | None]](), dict[int, Ended]()
+        self.since, self.sessions, self.ends = (
+            since,
+            list[tuple[Session, bool, bool, int | None, int]](),
+            dict[int, Ended](),
+        )
         self.refused: list[tuple[Demand, Session | None]] = []
         self.state, now = new_state(BOT_LEASE_SECONDS=86_400, **limits), NOW
         for kind, who, what, wait in events:
@@ -44,17 +48,24 @@ class History:
         assert isinstance(cap.value, int)
         return cap.value if cap.source == "window" else None
 
+    def _kept(self, facts: Facts) -> int:
+        return self.state.limits.max_bots - facts.max_bots
+
     def _start(self, user: str, bot: str | None, now: int) -> None:
         before, window = self.state.bots.get((user, bot or "")), self._window()
         answer = decide(self.state, asked(user, bot), now)
         self._note_ends()
         if isinstance(answer, Admission):
-            self.sessions.append((answer.session, before is not None, self._owns(user, now), window))
+            kept = self._kept(answer.session.facts)
+            self.sessions.append((answer.session, before is not None, self._owns(user, now), window, kept))
         else:
             facts = self.state.refused[-1].facts
             assert facts is not None
             own = self._owns(user, now)
-            refused = Demand(now, user, bot, False, facts, holds=before is not None, own_limit=own, window=window)
+            kept = self._kept(facts)
+            refused = Demand(
+                now, user, bot, False, facts, holds=before is not None, own_limit=own, window=window, kept=kept
+            )
             self.refused.append((refused, before))
 
     def _stop(self, place: int, _: Any, now: int) -> None:
@@ -69,6 +80,9 @@ class History:
     def _own(self, user: str, value: int | None, now: int) -> None:
         own = {} if value is None else {"MAX_BOTS_PER_USER": value}
         decide(self.state, OverrideUser(user, own, None, "tests", "tests"), now)
+
+    def _reserve(self, user: str, member: bool, now: int) -> None:
+        decide(self.state, OverrideUser(user, {}, None, "tests", "tests", reserve=member), now)
 
     def _windows(self, windows: tuple[PeakWindow, ...], _: Any, now: int) -> None:
         decide(self.state, SetWindows(windows, "tests", "tests"), now)
@@ -95,8 +109,9 @@ class History:
                 *self.end_of(one),
                 own,
                 window=window,
+                kept=slots,
             )
-            for one, held, own, window in self.sessions
+            for one, held, own, window, slots in self.sessions
         ]
         for one, before in self.refused:
             end, replaced = self.end_of(before)
@@ -117,9 +132,9 @@ class History:
             for one, (end, replaced) in list(world.items()):
                 if end is not None and (end <= now if one != key or not replaced else end < now):
                     del world[one]
-            most = changes.get(MAX, demand.facts.max_bots)
+            most = changes.get(MAX, demand.facts.max_bots + demand.kept) - demand.kept
             if demand.window is not None:
-                most = (windows or {}).get(demand.window, demand.window)
+                most = (windows or {}).get(demand.window, demand.window) - demand.kept
             of_user = changes.get("MAX_BOTS_PER_USER", demand.facts.user_max)
             if demand.own_limit:
                 of_user = demand.facts.user_max
@@ -157,6 +172,7 @@ changed = st.one_of(
     st.tuples(st.just("limits"), st.just("MAX_CONCURRENT_BOTS"), st.integers(0, 5), st.just(1)),
     st.tuples(st.just("limits"), st.just("MAX_BOTS_PER_USER"), st.integers(0, 3), st.just(1)),
     st.tuples(st.just("own"), st.sampled_from(("u1", "u2")), st.sampled_from((None, 0, 1, 3)), st.just(1)),
+    st.tuples(st.just("reserve"), st.sampled_from(("u1", "u2")), st.booleans(), st.just(1)),
 )
 minutes = st.integers(0, 12).map(lambda fives: time(12 + fives // 12, 5 * fives % 60))  # NOW is noon
 peaks = st.tuples(
@@ -173,6 +189,7 @@ histories = st.builds(
     st.sampled_from((NOW, NOW + HOUR)),
     MAX_CONCURRENT_BOTS=st.integers(0, 4),
     MAX_BOTS_PER_USER=st.integers(0, 3),
+    RESERVED_SLOTS=st.integers(0, 2),
 )
 
 
@@ -209,6 +226,15 @@ def test_a_window_rules_in_the_replay_too() -> None:
     assert again(found.demands)["refused_then"] == 3
     assert again(found.demands, MAX_CONCURRENT_BOTS=9)["refused_then"] == 2, "all but the one after its end"
     assert again(found.demands, {1: 9})["refused_then"] == 1, "the one after its end alone"
+
+
+def test_slots_that_were_kept_from_a_user_are_kept_from_him_under_another_limit_too() -> None:
+    asks: list[Event] = [("start", f"u{n}", None, 1) for n in range(4)]
+    found = History([("reserve", "vip", True, 0), *asks], MAX_CONCURRENT_BOTS=5, RESERVED_SLOTS=2).demands
+    assert [one.kept for one in found] == [2, 2, 2, 2]
+    assert again(found)["refused_then"] == 1
+    assert again(found, MAX_CONCURRENT_BOTS=4)["refused_then"] == 2
+    assert again(found, MAX_CONCURRENT_BOTS=6)["refused_then"] == 0
 
 
 def test_a_change_stands_where_no_window_ruled_or_in_place_of_the_one_that_is_open() -> None:

@@ -17,6 +17,8 @@ from limiter.units import HOUR_MS
 MAX_DEMANDS = 500_000
 STARTS_REFUSED = ("user_limit", "server_full")
 
+Caps = Mapping[int, tuple[int, bool]]
+"""By version the MAX_CONCURRENT_BOTS in force, and whether a peak window had set it."""
 Owns = Callable[[str, int, int, int], bool]
 """Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was their own."""
 
@@ -42,35 +44,34 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
     sessions: list[Any] = sorted((*past, *now), key=lambda row: row.number)
     system = _of_system(tx)
     owns = _own_limits(tx, system)
-    windows = {version: one[MAX][0] for version, one in system.items() if one[MAX][1] == "window"}
-    found = [*_admitted(sessions, since, owns, windows)]
-    found += _refused(sessions, _refusals(tx, since, waiting), owns, windows)
+    caps = {version: (int(one[MAX][0]), one[MAX][1] == "window") for version, one in system.items()}
+    found = [*_admitted(sessions, since, owns, caps)]
+    found += _refused(sessions, _refusals(tx, since, waiting), owns, caps)
     lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)
     return found, lengths[len(lengths) // 2] if lengths else HOUR_MS
 
 
-def _admitted(sessions: Sequence[Any], since: int, owns: Owns, windows: Mapping[int, int]) -> Iterator[Demand]:
+def _admitted(sessions: Sequence[Any], since: int, owns: Owns, caps: Caps) -> Iterator[Demand]:
     """The starts that became a session."""
     handed_on = {(row.user_id, row.bot_id, row.ended_at) for row in sessions if row.ended_reason == "replaced"}
     for row in sessions:
         if row.started_at >= since:
+            facts = _facts(row)
             yield Demand(
                 at=row.started_at,
                 user_id=row.user_id,
                 bot_id=row.asked_bot,
                 admitted=True,
-                facts=_facts(row),
+                facts=facts,
                 holds=row.asked_bot is not None and (row.user_id, row.bot_id, row.started_at) in handed_on,
                 ended_at=row.ended_at,
                 replaced=row.ended_reason == "replaced",
                 own_limit=owns(row.user_id, row.started_at, row.user_max, row.version),
-                window=windows.get(row.version),
+                **_door(caps, facts),
             )
 
 
-def _refused(
-    sessions: Sequence[Any], refusals: Iterable[KeptRefusal], owns: Owns, windows: Mapping[int, int]
-) -> Iterator[Demand]:
+def _refused(sessions: Sequence[Any], refusals: Iterable[KeptRefusal], owns: Owns, caps: Caps) -> Iterator[Demand]:
     """The starts that were refused for the room there was."""
     stays: dict[tuple[str, str], list[Any]] = {}
     for row in sessions:
@@ -91,8 +92,14 @@ def _refused(
             replaced=held is not None and held.ended_reason == "replaced",
             own_limit=owns(refusal.user_id, refusal.at, facts.user_max, refusal.version),
             repeats=one.repeats,
-            window=windows.get(refusal.version),
+            **_door(caps, facts),
         )
+
+
+def _door(caps: Caps, facts: Facts) -> dict[str, Any]:
+    """Of the limit in force then: the peak window that set it, and how much of it was kept from this user."""
+    cap, is_window = caps.get(facts.version, (facts.max_bots, False))
+    return {"window": cap if is_window else None, "kept": max(0, cap - facts.max_bots)}
 
 
 def _refusals(tx: Connection, since: int, waiting: Iterable[KeptRefusal]) -> Iterable[KeptRefusal]:
