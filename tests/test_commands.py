@@ -19,7 +19,7 @@ from limiter.commands.limits import value
 from limiter.commands.local import local_key
 from limiter.commands.text import HEADS, table
 from limiter.store.lock import Lock
-from tests.conftest import ROOT, Limiter, granted, new_user, refused, served, wait_until
+from tests.conftest import ROOT, Limiter, from_now, granted, new_user, refused, served, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +341,10 @@ def test_a_users_own_limits_are_set_shown_and_taken_back(one: Limiter) -> None:
     assert (own["limits"], own["reserve"], own["until"]) == ({"MAX_BOTS_PER_USER": 3}, True, None), "no place is lost"
     own = answered(one, "users", "limits", user, "--no-reserve", "--reason", "no more")
     assert (own["limits"], own["reserve"]) == ({"MAX_BOTS_PER_USER": 3}, False)
+    said(one, "users", "limits", user, "--reserve", "--until", from_now(1), "--reason", "for a second")
+    assert wait_until(lambda: answered(one, "users", "limits", user)["expired"], within=5)
+    own = answered(one, "users", "limits", user, "MAX_BOTS_PER_USER=3", "--reason", "again")
+    assert (own["reserve"], own["until"]) == (False, None), "a place that is over comes back by --reserve alone"
     assert "--reason" in failed(one, "users", "limits", user, "MAX_BOTS_PER_USER=2", status=2)
     assert "--clear" in failed(one, "users", "limits", user, "--reason", "x", status=2)
     assert "no limits of their own" in said(one, "users", "limits", user, "--clear", "--reason", "over")

@@ -56,7 +56,7 @@ async def forecast(call: Call) -> Answer:
         level_changed_at=None,
         censored_hours=censored,
         sentence=None,
-        needs=needs(hours, call.language),
+        needs=needs(hours, found, call.language),
     )
     if found is not None:
         answer.points = [

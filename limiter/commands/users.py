@@ -86,7 +86,7 @@ def users_limits(
     own = admin.user_limits(user_id)
     if not changes and not own.expired:  # the place in the reserve alone is changed
         changes, until = dict(own.limits), until or own.until
-    kept = own.reserve if reserve is None else reserve
+    kept = own.reserve and not own.expired if reserve is None else reserve
     return admin.set_user_limits(user_id, changes, reason, until=until, reserve=kept, version=own.version)
 
 

@@ -177,7 +177,8 @@ def decide(use: Use, reasons: Sequence[Advice]) -> Decision | None:
         return None if raised else Decision("limit", None, wanted, LIMIT.filled(bots=wanted), _why(use, reasons))
     size = next((one for one in VPS_SIZES if one.ram_gb > use.box.counts_as_gb and _holds(use, one, wanted)), None)
     if size is None:
-        return Decision("larger", None, None, LARGEST, _why(use, reasons))
+        largest = max(VPS_SIZES[-1].ram_gb, round(use.box.detected_ram_gb))
+        return Decision("larger", None, None, LARGEST.filled(ram=largest), _why(use, reasons))
     return _decision("larger", use, size, _why(use, reasons))
 
 
@@ -193,12 +194,17 @@ def _holds(use: Use, size: Vps, bots: int) -> bool:
     ram = max((day.ram for day in use.days if day.ram is not None), default=0.0)
     cpu = max((day.cpu for day in use.days if day.cpu is not None), default=0.0)
     ram_gb = max(use.ram or 0.0, ram) / 100 * use.box.detected_ram_gb
-    needed_gb = max(use.cpu or 0.0, cpu) / CPU_ADVICE_PERCENT * use.box.counts_as_gb
+    needed_gb = max(use.cpu or 0.0, cpu) / CPU_ADVICE_PERCENT * _cores_gb(use.box)
     return (
         bots <= _carries(use, size.ram_gb)
         and 100 * ram_gb <= RAM_ADVICE_PERCENT * size.ram_gb
         and needed_gb <= size.ram_gb
     )
+
+
+def _cores_gb(box: Box) -> float:
+    """The RAM that the cores go with: more than the guide's row, where the box has more."""
+    return max(box.counts_as_gb, box.detected_ram_gb)
 
 
 def _carries(use: Use, ram_gb: float) -> int:
@@ -223,7 +229,7 @@ def _smaller(use: Use) -> Decision | None:
         carries = _carries(use, size.ram_gb)
         fits = 100 * bots <= SMALLER_BOTS_PERCENT * carries and use.planned <= carries
         fits &= 100 * ram_gb <= SMALLER_RAM_PERCENT * size.ram_gb
-        if fits and cpu * use.box.counts_as_gb <= SMALLER_CPU_PERCENT * size.ram_gb:
+        if fits and cpu * _cores_gb(use.box) <= SMALLER_CPU_PERCENT * size.ram_gb:
             return _decision("smaller", use, size, LITTLE.filled(bots=bots, ram=round(ram_gb, 1), cpu=cpu))
     return None
 
@@ -250,7 +256,7 @@ def _is_calm(use: Use) -> bool:
 
 
 SIZE = Words("{ram} Go, {bots} bots, {price} $ par mois", "{ram} GB, {bots} bots, ${price} a month")
-LARGEST = Words("Plus que 16 Go, ou un second serveur", "More than 16 GB, or a second server")
+LARGEST = Words("Plus que {ram} Go, ou un second serveur", "More than {ram} GB, or a second server")
 LIMIT = Words(
     "Ce serveur suffit, monte MAX_CONCURRENT_BOTS à {bots}", "This box is enough, raise MAX_CONCURRENT_BOTS to {bots}"
 )

@@ -283,8 +283,8 @@ def trust(found: Sizing, language: str) -> str:
     """How far to trust it, in `fr` or `en`."""
     known = {"demands": found.demands, "days": found.days, "low": found.low.first, "high": found.high.first}
     said = TRUST.filled(**known).told(language)
-    if not found.drift:
+    users = round(found.users * (1 + found.drift))
+    if not found.drift or not users:  # a week without a bot asks for nothing
         return said
     more = GREW if found.drift > 0 else SHRANK
-    users = round(found.users * (1 + found.drift))
     return f"{said} {more.filled(percent=100 * abs(found.drift), users=users).told(language)}"

@@ -84,6 +84,7 @@ def test_the_larger_size_that_the_use_asks_for(case: str) -> None:
 def test_where_nothing_of_the_guide_is_enough() -> None:
     for use in (Use(Box(16), 900, 700), Use(Box(8), 300, 200, ram=99.9, busy_days=3, days=week(480))):
         assert said(use).startswith("More than 16 GB, or a second server: because ")
+    assert said(Use(Box(62.8), 900, 700)).startswith("More than 63 GB, or a second server: because ")
 
 
 def test_a_low_limit_wants_no_larger_box() -> None:
@@ -110,6 +111,10 @@ SMALLER = {  # the box and its week → GB, or None where this box is right
     "41 are more": (Use(Box(4), 200, 20, cpu=10.0, ram=20.0, days=week(41)), None),
     "one day with 41": (Use(Box(4), 200, 20, cpu=10.0, ram=20.0, days=(*week(30, days=6), *week(41, days=1))), None),
     "41 now": (Use(Box(4), 200, 41, cpu=10.0, ram=20.0, days=week(30)), None),
+    "CPU 26 % of 64 GB is more than 50 % of 16": (
+        Use(Box(64), 200, 20, cpu=26.0, ram=3.0, days=week(30, cpu=26.0, ram=3.0)), None),
+    "CPU 3 % of 64 GB is more than 50 % of 2": (
+        Use(Box(64), 200, 20, cpu=3.0, ram=1.0, days=week(30, cpu=3.0, ram=1.0)), 4),
     "30 bots on 16 GB": (Use(Box(16), 200, 20, cpu=6.0, ram=7.0, days=week(30, cpu=6.0, ram=7.0)), 2),
     "200 bots on 16 GB": (Use(Box(16), 200, 20, cpu=10.0, ram=20.0, days=week(200)), 8),
     "RAM 31 % of 4 GB is more than 60 % of 2": (Use(Box(4), 200, 20, cpu=9.0, ram=31.0, days=week(30)), None),

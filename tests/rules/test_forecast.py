@@ -91,9 +91,24 @@ def test_it_needs_14_days_and_28_for_a_chance() -> None:
     full = forecast(hours(28 * 24), UTC, no_limit)
     assert full is not None and full.chance is not None
     assert known_days(hours(36)) == 1.5
-    assert needs(hours(36), "en") == "Too early to say: a forecast needs 14 days of history, there are 1."
-    assert str(needs(hours(20 * 24), "fr")).startswith("Trop tôt pour une chance : elle demande 28 jours")
-    assert needs(hours(28 * 24), "en") is None
+    assert needs(hours(36), None, "en") == "Too early to say: a forecast needs 14 days of history, there are 1."
+    assert str(needs(hours(20 * 24), short, "fr")).startswith("Trop tôt pour une chance : elle demande 28 jours")
+    assert needs(hours(28 * 24), full, "en") is None
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        [0, 15 * 24],
+        [0, 1, 2, 20 * 24 + 5, 20 * 24 + 6],
+        [*range(24), *range(30 * 24, 30 * 24 + 5)],
+        [*range(240), 70 * 24, 70 * 24 + 1],  # what was before lies further back than is looked at
+    ],
+)
+def test_gaps_that_leave_nothing_to_compare_are_said(known: list[int]) -> None:
+    past = [(MONDAY + n * HOUR_MS, 5.0) for n in known]
+    assert forecast(past, UTC, no_limit) is None
+    assert needs(past, None, "en") == "Too early to say: the history has gaps, and no hour of the week is known twice."
 
 
 def test_it_finds_the_shape_and_is_less_wrong_than_last_week() -> None:

@@ -53,7 +53,8 @@ class Forecast:
 
 
 def forecast(hours: Hours, zone: tzinfo, limit_at: Callable[[int], float], days: int = 14) -> Forecast | None:
-    """The `days` (1 to 28) days behind the last known hour, by the hour; None where less than 14 days are known.
+    """The `days` (1 to 28) days behind the last known hour, by the hour; None where less than 14 days are known,
+    or gaps leave nothing to compare with.
 
     `limit_at` gives the limit in force at an instant to come.
     """
@@ -61,7 +62,10 @@ def forecast(hours: Hours, zone: tzinfo, limit_at: Callable[[int], float], days:
         return None
     past = Past([row for row in hours if row[0] >= hours[-1][0] - LOOKED_AT_DAYS * DAY_MS], zone)
     end = past.times[-1] + HOUR_MS
-    bands, error, naive_error = back_test(past)
+    tested = back_test(past)
+    if tested is None:
+        return None
+    bands, error, naive_error = tested
     since = level_change(past)
     expected = usual(past, end) if since is None else past.middles_since(end, since)
     points = []

@@ -18,11 +18,11 @@ def distance(day: int) -> int:
 _BY_DAY = [distance(day + 1) for day in range(DISTANCES[-1])]
 
 
-def back_test(past: Past) -> tuple[list[tuple[float, float]], float, float]:
+def back_test(past: Past) -> tuple[list[tuple[float, float]], float, float] | None:
     """Forecast each day from what was known before it, from the second week on.
 
     Gives the band by distance, low and high in spreads of `sqrt(middle + 1)`, the mean absolute error, and that of
-    "same hour a week ago" for the same hours.
+    "same hour a week ago" for the same hours. None where gaps leave no hour of the week that is known twice.
     """
     misses: list[list[float]] = [[] for _ in DISTANCES]
     own = naive = 0.0
@@ -40,11 +40,14 @@ def back_test(past: Past) -> tuple[list[tuple[float, float]], float, float]:
             miss = bots - middle
             own, naive, n = own + abs(miss), naive + abs(bots - before), n + 1
             misses[_BY_DAY[(at - origin) // DAY_MS]].append(miss / sqrt(middle + 1))
-    bands: list[tuple[float, float]] = []
+    nearest = next((found for found in misses if found), None)
+    if nearest is None:
+        return None
+    bands = []
     for found in misses:
-        found.sort()
-        # A distance that no back-test reached is at least as wrong as the one before it.
-        bands.append((quantile(found, BAND[0]), quantile(found, BAND[1])) if found else bands[-1])
+        nearest = found or nearest  # a distance that no back-test reached is at least as wrong as the one before it
+        nearest.sort()
+        bands.append((quantile(nearest, BAND[0]), quantile(nearest, BAND[1])))
     return bands, own / n, naive / n
 
 

@@ -10,6 +10,10 @@ TOO_EARLY = Words(
     "Trop tôt : une prévision demande {needed} jours d'historique, il y en a {known:.0f}.",
     "Too early to say: a forecast needs {needed} days of history, there are {known:.0f}.",
 )
+GAPS = Words(
+    "Trop tôt : l'historique a des trous, et aucune heure de la semaine n'y est connue deux fois.",
+    "Too early to say: the history has gaps, and no hour of the week is known twice.",
+)
 TOO_EARLY_FOR_CHANCE = Words(
     "Trop tôt pour une chance : elle demande {needed} jours d'historique, il y en a {known:.0f}.",
     "Too early to give a chance: it takes {needed} days of history, there are {known:.0f}.",
@@ -38,9 +42,11 @@ def said(found: Forecast, days: int, censored_hours: int, language: str) -> str:
     return " ".join(line.told(language) for line in lines)
 
 
-def needs(hours: Hours, language: str) -> str | None:
-    """What it takes to say more, in `fr` or `en`; None where all is said."""
+def needs(hours: Hours, found: Forecast | None, language: str) -> str | None:
+    """What it takes to say more than was found, in `fr` or `en`; None where all is said."""
     known = known_days(hours)
+    if found is None and known >= NEEDED_DAYS:
+        return GAPS.told(language)
     needed = next((days for days in (NEEDED_DAYS, NEEDED_DAYS_FOR_CHANCE) if known < days), None)
     if needed is None:
         return None

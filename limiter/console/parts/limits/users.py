@@ -54,12 +54,12 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
         values = fields(user, limits, own if in_force else None)
         reserve = st.checkbox(
             t("May take reserved slots (RESERVED_SLOTS)"),
-            own is not None and own.reserve,
+            own is not None and in_force and own.reserve,
             key=f"own-reserve-{user}-{limits.version}",
         )
         until = st.datetime_input(
             t("Until (empty: for good)"),
-            None if own is None or own.until is None else times.local(own.until).replace(tzinfo=None),
+            None if own is None or not in_force or own.until is None else times.local(own.until).replace(tzinfo=None),
             format="DD/MM/YYYY",
             key=f"own-until-{user}-{limits.version}",
         )
