@@ -54,7 +54,7 @@ HISTORY = (
         f" '68123.5', 0, {NOW} + i * 100, '2026-11-24' FROM n",
     ),
     Kept(
-        "usage_hours", "hour of a user", 24, 365,
+        "usage_hours", "hour of a user", 24, 800,
         f"{{series}} SELECT {NOW} / 3600000 * 3600000 + i / 20000 * 3600000, {_USER}, 1, 3600000, 2, 0 FROM n",
     ),
 )  # fmt: skip

@@ -119,7 +119,12 @@ def _keys(settings: Config, text: Text) -> Iterator[Finding]:
         )
         yield Finding("keys", False, told)
     else:
-        yield Finding("keys", True, text(fr=f"{len(live)} clés valables", en=f"{len(live)} keys are good"))
+        many = len(live) > 1
+        told = text(
+            fr=f"{len(live)} clé{'s' if many else ''} valable{'s' if many else ''}",
+            en=f"{len(live)} {'keys are' if many else 'key is'} good",
+        )
+        yield Finding("keys", True, told)
 
 
 def _limiter(settings: Config, text: Text) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.client import AsyncBotSession, Refused
+from limiter.rules.refusals import REASONS
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 # Shares of the whole time. All have asked before the first leaves, so more bots than slots means refusals.
@@ -193,7 +194,11 @@ def summary(tally: Tally, text: Callable[..., str]) -> list[tuple[str, object, s
     granted, of = text(fr="accordés", en="granted"), text(fr="sur", en="of")
     rows: list[tuple[str, object, str]] = [(text(fr="démarrages admis", en="starts admitted"), tally.admitted, "")]
     rows += [
-        (text(fr=f"refus : {reason}", en=f"refused: {reason}"), n, tally.sentences[reason])
+        (
+            text(fr=f"refus : {REASONS[reason].label('fr')}", en=f"refused: {REASONS[reason].label('en')}"),
+            n,
+            tally.sentences[reason],
+        )
         for reason, n in tally.refused.most_common()
     ]
     rows += [(text(fr=f"bots {french[end]}", en=f"bots that {end}"), tally.done[end], "") for end in ENDS]

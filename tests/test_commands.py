@@ -168,7 +168,7 @@ def test_a_refusal_is_explained_from_the_facts_of_its_instant(one: Limiter) -> N
     held = one.session(user)
     request_id = refused(one.start(user), 429, "user_limit")["request_id"]
     out = said(one, "explain", request_id)
-    assert f"{user} was refused: user_limit" in out
+    assert f"{user} was refused: Limit reached: 1/1 active bot for this user." in out
     assert "MAX_BOTS_PER_USER was 1" in out
     assert "With MAX_BOTS_PER_USER of 2 or more it would have been admitted." in out and "HELD LONGEST" in out
     assert f"{user}" in said(one, "state")
@@ -297,6 +297,9 @@ def test_windows_are_set_shown_and_cleared(one: Limiter) -> None:
 def test_a_value_is_explained_by_its_source_and_what_comes(one: Limiter) -> None:
     assert said(one, "limits", "explain", "MAX_TRADES_PER_DAY").startswith("MAX_TRADES_PER_DAY 500: default")
     assert said(one, "limits", "explain").startswith("MAX_CONCURRENT_BOTS 4: environment")
+    one.set_env({"LIMITER_LANG": "fr"})
+    assert said(one, "limits", "explain").startswith("MAX_CONCURRENT_BOTS 4 : environnement")
+    one.set_env({"LIMITER_LANG": "en"})
     said(one, "windows", "set", "daily@00:00-00:00=4", "--reason", "all day")
     wait_until(lambda: answered(one, "limits", "explain")["window"], 30, "the window opens")
     first, opened, *_ = said(one, "limits", "explain").splitlines()

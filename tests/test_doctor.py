@@ -28,7 +28,8 @@ def test_a_sound_installation_is_told_as_such_in_both_languages(limiter: Start) 
     assert found(one) == (0, {})
     assert "The settings can be read." in one.run("doctor").stdout
     one.set_env({"LIMITER_LANG": "fr"})
-    assert "Les réglages se lisent." in one.run("doctor").stdout
+    french = one.run("doctor").stdout
+    assert "✓ réglages : Les réglages se lisent.\n" in french and "✓ clés : 1 clé valable\n" in french
 
 
 def test_a_limiter_that_does_not_run_is_missed(limiter: Start) -> None:

@@ -39,14 +39,14 @@ def test_more_bots_than_slots_are_refused_and_never_admitted_above_the_limit(lim
     done = one.run("simulate", "--bots", "60", "--seconds", "6")
     assert done.returncode == 0, done.stderr
     rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
-    assert "Server full (40/40 active bots). Try again in a few minutes." in rows["refused: server_full"]
+    assert "Server full (40/40 active bots). Try again in a few minutes." in rows["refused: server full"]
     assert rows["most slots held at once"].split()[-3:] == ["40", "of", "40"]
     assert rows["above the limit"].split()[-2:] == ["0", "never"]
     for what in ("trades", "signals", "tokens", "bots that crashed", "bots that fell silent"):
         assert int(rows[what].removeprefix(what).split()[0]) > 0, rows[what]
     calls = int(rows["other calls, p50 / p99"].split()[-1])
     granted = sum(int(rows[what].split()[-2]) for what in ("trades", "signals", "tokens"))
-    no_slot = ("refused: server_full", "refused: user_limit")
+    no_slot = ("refused: server full", "refused: limit of the user")
     refused = [name for name in rows if name.startswith("refused: ") and name not in no_slot]
     assert granted + sum(int(rows[name].removeprefix(name).split()[0]) for name in refused) == calls
     ended = {row["ended_reason"] for row in one.listed(status="ended", limit=500)}

@@ -1,12 +1,13 @@
 """The limiter and the console of this machine: start them, and say what is wrong with them."""
 
+import functools
 import os
 import sys
 
 from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import command, option
-from limiter.commands.text import told, word
+from limiter.commands.text import labelled, told, word
 
 
 @command()
@@ -30,14 +31,14 @@ def doctor(as_json: bool) -> None:
     from limiter import doctor
 
     findings = list(doctor.examine(told))
-    text = "\n".join(f"{'✓' if one.ok else '✗'} {part(one.part)}: {one.message}" for one in findings)
+    text = "\n".join(f"{'✓' if one.ok else '✗'} {labelled(part(one.part), one.message)}" for one in findings)
     answer(as_json, text, findings=[one.as_json() for one in findings])
     sys.exit(0 if all(one.ok for one in findings) else 1)
 
 
 def part(name: str) -> str:
     """What of an installation a finding is about, `limiter: disk` too."""
-    return ": ".join(word(one) for one in name.split(": "))
+    return functools.reduce(labelled, map(word, name.split(": ")))
 
 
 @command()

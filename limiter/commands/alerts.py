@@ -7,7 +7,7 @@ import click
 
 from limiter.commands.declaring import argument, group, option
 from limiter.commands.over_http import over_http
-from limiter.commands.text import more, table, told, word
+from limiter.commands.text import labelled, more, table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
@@ -50,7 +50,7 @@ def no_channel() -> str:
 
 def show_test(answer: "AlertTestAnswer") -> str:
     lines = [
-        f"{one.channel}: {word(one.state)}" + (f" ({one.last_answer})" if one.last_answer else "")
+        labelled(one.channel, word(one.state)) + (f" ({one.last_answer})" if one.last_answer else "")
         for one in answer.deliveries
     ]
     return "\n".join(lines or [no_channel()])

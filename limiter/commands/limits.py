@@ -8,7 +8,7 @@ import click
 
 from limiter.commands.declaring import argument, group
 from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option
-from limiter.commands.text import table, told, word, written
+from limiter.commands.text import labelled, table, told, word, written
 from limiter.commands.windows import show_open
 
 if TYPE_CHECKING:
@@ -38,9 +38,8 @@ def show_limits(answer: "LimitRowsAnswer") -> str:
         parts.append(on_probation(answer.probation))
     if answer.coming:
         one = answer.coming[0]
-        parts.append(
-            f"{told(fr='Ensuite', en='Next')}: {one.at} MAX_CONCURRENT_BOTS {one.max_bots} ({word(one.source)})"
-        )
+        coming = f"{one.at} MAX_CONCURRENT_BOTS {one.max_bots} ({word(one.source)})"
+        parts.append(labelled(told(fr="Ensuite", en="Next"), coming))
     return "\n".join(parts)
 
 
@@ -50,7 +49,8 @@ def show_why(asked: "tuple[LimitRowsAnswer, str]") -> str:
     row = next(one for one in answer.limits if one.name == name)
     by = told(fr=f", de {row.changed_by} le {row.changed_at}", en=f", by {row.changed_by} at {row.changed_at}")
     hides = hidden(row.configured) if row.hidden else ""
-    lines = [f"{name} {written(row.value)}: {word(row.source)}{by if row.changed_at else ''}{hides}"]
+    source = f"{word(row.source)}{by if row.changed_at else ''}{hides}"
+    lines = [labelled(f"{name} {written(row.value)}", source)]
     if answer.probation is not None:
         lines.append(on_probation(answer.probation))
     if name == MAX:

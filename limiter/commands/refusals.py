@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from limiter.commands.declaring import argument, command
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table, told, written
+from limiter.commands.text import labelled, table, told, written
 
 if TYPE_CHECKING:
     from limiter.answers.deciding import ExplainAnswer
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 def show_refusal(answer: "ExplainAnswer") -> str:
     why = answer.refusal
-    head = told(fr=f"{why.user_id} a été refusé : {why.reason}", en=f"{why.user_id} was refused: {why.reason}")
-    lines = [f"{why.at}  {head}", answer.sentence]
+    head = (
+        told(fr="Refusé", en="Refused")
+        if why.user_id is None
+        else told(fr=f"{why.user_id} a été refusé", en=f"{why.user_id} was refused")
+    )
+    lines = [f"{why.at}  {labelled(head, answer.sentence)}"]
     if why.limit is not None:
         value = written(why.value)
         lines.append(

@@ -71,6 +71,11 @@ def counted(n: int, *, fr: tuple[str, str], en: tuple[str, str]) -> str:
     return f"{n} {one if (n == 1 if language() == 'en' else abs(n) < 2) else many}"
 
 
+def labelled(label: str, text: str) -> str:
+    """The text behind what it is about; French has a space before the colon."""
+    return told(fr=f"{label} : {text}", en=f"{label}: {text}")
+
+
 def word(code: str) -> str:
     """A code of the API as the person reads it."""
     return CODES.get(code, code) if language() == "fr" else code

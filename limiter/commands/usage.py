@@ -62,5 +62,5 @@ def _percent(share: float) -> str:
 )
 @over_http(show_who, ("uses", "totals", "closing", "idle", "asked"))
 def who(admin: "Admin", days: int, idle_seconds: int) -> "WhoAnswer":
-    """Who uses up which limit, who is idle, how concentrated slot-hours are, how many demands attempts were."""
+    """Who uses up which limit, who is idle, how concentrated slot-hours are, how many demands lie behind attempts."""
     return admin.who(days, idle_seconds)

@@ -31,8 +31,9 @@ ABOVE_ADVICE = Words(
 )
 NOBODY = Words("MAX_BOTS_PER_USER 0 refuse tous les démarrages", "MAX_BOTS_PER_USER 0 refuses every start")
 RESERVE_IS_ALL = Words(
-    "RESERVED_SLOTS {reserve} prend les {limit} places : seuls les utilisateurs de la réserve peuvent démarrer",
-    "RESERVED_SLOTS {reserve} takes all {limit} slots: only users of the reserve can start",
+    "RESERVED_SLOTS {reserve} garde toutes les places (MAX_CONCURRENT_BOTS {limit}) :"
+    " seuls les utilisateurs de la réserve peuvent démarrer",
+    "RESERVED_SLOTS {reserve} keeps every slot (MAX_CONCURRENT_BOTS {limit}): only users of the reserve can start",
 )
 HIDES = Words("masque {name}={value} {where}", "hides {name}={value} {where}")
 DOT_ENV = Words("du .env", "of the .env")

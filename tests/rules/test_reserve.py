@@ -105,7 +105,7 @@ def test_who_reserves_every_slot_is_warned() -> None:
     state = new_state(MAX_CONCURRENT_BOTS=5)
     answer = decide(state, ChangeLimits({"RESERVED_SLOTS": 5}, "tests", None, False, "key-1", CALM, 150))
     assert [one.told("en") for one in answer.warnings] == [
-        "RESERVED_SLOTS 5 takes all 5 slots: only users of the reserve can start"
+        "RESERVED_SLOTS 5 keeps every slot (MAX_CONCURRENT_BOTS 5): only users of the reserve can start"
     ]
     assert not decide(state, ChangeLimits({"RESERVED_SLOTS": 4}, "tests", None, False, "key-1", CALM, 150)).warnings
 
