@@ -33,7 +33,7 @@ from sqlalchemy.exc import (
 from limiter.clock import Clock
 from limiter.events import EventLog
 from limiter.onethread import OneThread
-from limiter.rules.clock_step import shift
+from limiter.rules import clock_step
 from limiter.rules.incidents import watch
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import RefusalRecord
@@ -106,6 +106,7 @@ class Committer:
         self.failing_since: float | None = None
         self.full_since = time.monotonic() if ballast is not None and ballast.given_up else None
         self.busy_since: float | None = None
+        self._steps: list[tuple[int, int]] = []  # of the clock, that no commit has written yet: by how much, to when
         self._waiting: deque[tuple[Request, asyncio.Future[Any], float]] = deque()
         self._flying: list[tuple[Request, asyncio.Future[Any], float]] = []
         self.fault: Exception | None = None
@@ -175,6 +176,8 @@ class Committer:
         try:
             if moved:
                 self._shift(moved, now)
+            for by, at in self._steps:
+                clock_step.keep(state, by, at)
             now = await self._prepare(requests, now)
             reap(state, now)
             self._watch(now)
@@ -194,13 +197,15 @@ class Committer:
                 log.exception("request_failed request=%s", type(requests[0]).__name__ if requests else "none")
                 answers = [error] * len(batch)
         else:
+            self._steps.clear()
             self._succeed()
             self._log(requests, answers, refused, now)
         self._answer(batch, answers)
 
     def _shift(self, by: int, now: int) -> None:
         log.warning("clock_followed by=%+.1fs: the wall clock was moved", by / 1000)
-        shift(self.state, by, now - by)
+        clock_step.shift(self.state, by, now - by)
+        self._steps.append((by, now))
         self.writer.read_day(self.state, now)
 
     async def _prepare(self, requests: list[Request], now: int) -> int:

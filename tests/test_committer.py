@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from limiter import committer as module
-from limiter.clock import Clock
+from limiter.clock import SETTLE_SECONDS, Clock
 from limiter.committer import Committer, Latency
 from limiter.rules.changes import ChangeLimits, Rollback, SetPause
 from limiter.rules.limits import defaults
@@ -25,6 +25,7 @@ from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap, Stop
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
+from limiter.rules.stops import StartDrain
 from limiter.store import sqlite_writer
 from limiter.store.ballast import Ballast
 from limiter.store.engine import open_writer
@@ -293,6 +294,31 @@ def test_many_poisoned_batches_harm_nobody(run: Test) -> None:
             assert reasons([answers[0], answers[2]]) == ["ok", "ok"]
         assert limiter.rows("SELECT count(*), max(number) FROM active_sessions") == [(80, 80)]
 
+    run(test)
+
+
+def test_a_step_of_the_clock_is_written_though_the_batch_that_followed_it_fails(run: Test) -> None:
+    """Memory has moved, and a restart must find what memory has."""
+
+    async def test(limiter: Limiter) -> None:
+        ago = 3 * HOUR
+        await limiter.start("first")
+        await limiter.ask(StartDrain("tests", "tests", HOUR // SECOND))
+        limiter.committer.clock = clock = Clock(
+            lambda: NOW / SECOND + limiter.time.seconds - (ago / SECOND if moved else 0), limiter.time.monotonic
+        )
+        moved.append(True)
+        clock.step()
+        limiter.time.pass_(int(SETTLE_SECONDS) * SECOND)
+        await limiter.ask(Reap(), POISON["no such table"])
+        assert limiter.rows("SELECT action FROM audit ORDER BY id")[-1] == ("clock_back",)
+        assert limiter.rows("SELECT started_at FROM active_sessions") == [(NOW - ago,)]
+        assert limiter.rows("SELECT drain_stop_at FROM fleet") == [(NOW - ago + HOUR,)]
+        steps = "SELECT count(*) FROM audit WHERE action = 'clock_back'"
+        await limiter.ask(Reap(), SetPause(True, "tests", "tests"))
+        assert limiter.rows(steps) == [(1,)], "and once"
+
+    moved: list[bool] = []
     run(test)
 
 

@@ -75,6 +75,8 @@ def test_nothing_else_in_the_folder_is_touched(backups: Backups, time: Time) -> 
         "limiter-before-the-upgrade.db",
         "notes.txt",
         "other-20200101T000000Z.db",
+        "limiter-eu-20200101T000000Z.db",  # of limiter-eu.db
+        "limiter-eu-20200102T000000Z.db.partial",
         "limiter-20200101T000000Z.db-x",
     ]
     for name in others:
