@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limiter.rules.incidents import DISK_BYTES
-from limiter.store.backup import STAMP, copy, kept, made_at
-from limiter.store.location import StoreError, free_bytes, log_bytes
+from limiter.store.backup import copy
+from limiter.store.location import STAMP, STAMPED, StoreError, free_bytes, kept, log_bytes, made_at
 from limiter.units import HOUR_MS
 
 PERIOD_SECONDS = 10.0
@@ -61,7 +61,7 @@ class Backups:
     def _make(self, stop: threading.Event) -> None:
         began, stamp = time.monotonic(), datetime.fromtimestamp(self.now() / 1000, UTC).strftime(STAMP)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in self.folder.glob(f"{self.database.stem}-*.db.partial"):
+        for left in self.folder.glob(f"{self.database.stem}-{STAMPED}.db.partial"):
             left.unlink()
         self._refuse_without_room()
         made = self.folder / f"{self.database.stem}-{stamp}.db"

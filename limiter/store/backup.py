@@ -9,7 +9,6 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from limiter.store.location import StoreError, sqlite_path
@@ -17,27 +16,7 @@ from limiter.store.migrations import MIGRATIONS
 from limiter.store.schema import APPLICATION_ID
 
 log = logging.getLogger("limiter")
-STAMP = "%Y%m%dT%H%M%SZ"
 STEPS = 100_000  # of SQLite's virtual machine, some milliseconds, between two looks at whether to go on
-
-
-def kept(database: Path, folder: Path) -> list[tuple[int, Path]]:
-    """Backups with the instant that their name says, the oldest first: a copied file has another time of change."""
-    files = ((_stamp(path), path) for path in folder.glob(f"{database.stem}-*.db"))
-    return sorted((at, path) for at, path in files if at is not None)
-
-
-def made_at(database: Path, folder: Path, now: int) -> int | None:
-    """When the newest was made, UTC ms; one from the future of `now`, of a clock that was wrong, does not count."""
-    return max((at for at, _ in kept(database, folder) if at <= now), default=None)
-
-
-def _stamp(path: Path) -> int | None:
-    try:
-        at = datetime.strptime(path.stem.rpartition("-")[2], STAMP).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return int(at.timestamp() * 1000)
 
 
 def copy(source: Path, target: Path, stopped: Callable[[], bool] = lambda: False) -> int:

@@ -1,5 +1,6 @@
 """Where things lie: the file behind a database's URL, what is kept beside it, and the room there is."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,8 @@ from sqlalchemy.exc import ArgumentError
 from limiter.bilingual import Bilingual
 
 FILE, SERVER = "sqlite:///data/limiter.db", "postgresql+psycopg://user@host/name"
+STAMP = "%Y%m%dT%H%M%SZ"  # in the name of a backup
+STAMPED = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"  # as a glob: a backup of limiter-eu.db is none of limiter.db
 
 
 class StoreError(Bilingual):
@@ -85,6 +88,25 @@ def free_bytes(folder: Path) -> int:
     return int(psutil.disk_usage(str(folder)).free)
 
 
+def kept(database: Path, folder: Path) -> list[tuple[int, Path]]:
+    """Backups with the instant that their name says, the oldest first: a copied file has another time of change."""
+    files = ((_stamp(path), path) for path in folder.glob(f"{database.stem}-{STAMPED}.db"))
+    return sorted((at, path) for at, path in files if at is not None)
+
+
+def made_at(database: Path, folder: Path, now: int) -> int | None:
+    """When the newest was made, UTC ms; one from the future of `now`, of a clock that was wrong, does not count."""
+    return max((at for at, _ in kept(database, folder) if at <= now), default=None)
+
+
+def _stamp(path: Path) -> int | None:
+    try:
+        at = datetime.strptime(path.stem.rpartition("-")[2], STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(at.timestamp() * 1000)
+
+
 def refuse_lost(url: str, backups: str) -> None:
     """Raise StoreError where there is no database, but traces of one: an empty one would take every slot for free.
 
@@ -94,9 +116,9 @@ def refuse_lost(url: str, backups: str) -> None:
     if path is None or path.exists():
         return
     folder = backup_folder(url, backups)
-    copies = sorted(path.parent.glob(f"{path.name}.rescued-*")) or sorted(
-        folder.glob(f"{path.stem}-*.db") if folder is not None else ()
-    )
+    copies = sorted(path.parent.glob(f"{path.name}.rescued-*"))
+    if not copies and folder is not None:
+        copies = [copy for _, copy in kept(path, folder)] or sorted(folder.glob(f"{path.stem}-*.db"))
     key = key_file(url)
     traces = [*copies[-1:], path.with_name(path.name + ".ballast")]
     if not any(key.parent.glob("*.db")):  # else it may be that one's

@@ -15,8 +15,7 @@ from limiter.rules.headlines import Reader, headline
 from limiter.rules.incidents import BACKUP_SECONDS
 from limiter.rules.records import Step
 from limiter.store import read
-from limiter.store.backup import made_at
-from limiter.store.location import backup_folder, sqlite_path
+from limiter.store.location import backup_folder, made_at, sqlite_path
 
 OWN_LINE = {Urgency.STRANGERS: "strangers", Urgency.HELD: "plan", Urgency.OLD_BACKUP: "backup"}
 """What is told by a line of its own, with the way to where it is dealt with: its alert is not listed beside it."""
