@@ -139,8 +139,9 @@ async def preview(call: Call) -> Answer:
     wait = waiting(call)
 
     def decide_again(connection: Connection) -> dict[str, Any]:
-        demands, stay_ms = read.demands.demands(connection, now - REPLAY_DAYS * DAY_MS, wait)
-        return replay.replay(demands, instead, stay_ms, REPLAY_DAYS)
+        days = read.demands.days_to_replay(connection, now, REPLAY_DAYS)
+        demands, stay_ms = read.demands.demands(connection, now - days * DAY_MS, wait)
+        return replay.replay(demands, instead, stay_ms, days)
 
     warnings = warn(state.limits, settings, held.current, services.box.recommended_max_bots)
     if MAX in changes:

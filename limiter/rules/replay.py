@@ -23,6 +23,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from limiter.rules.limits import Limits, Setting
 from limiter.rules.records import Facts
 from limiter.rules.schedule import MAX, Schedule, after_change
@@ -31,8 +33,7 @@ from limiter.system_limits import Value
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """A start request that was admitted, or refused for `user_limit` or `server_full` (`repeats` times in a flood).
 
     `bot_id` is None where none was asked for. `holds`: that bot had a session at this instant, which an admission

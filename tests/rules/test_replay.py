@@ -1,6 +1,5 @@
 """Demand decided again: without changes it refuses what was refused; with a changed limit, what that would have."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import time
@@ -9,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from limiter.rules.changes import Change, ChangeLimits, OverrideUser, apply
 from limiter.rules.peaks import FollowSchedule, SetWindows
@@ -115,7 +115,7 @@ class History:
         ]
         for one, before in self.refused:
             end, replaced = self.end_of(before)
-            kept.append(dataclasses.replace(one, ended_at=end, replaced=replaced))
+            kept.append(replace(one, ended_at=end, replaced=replaced))
         return [one for one in kept if one.at >= self.since]
 
     def brute_force(self, windows: Mapping[int, int] | None = None, **changes: Any) -> Counter[str]:

@@ -5,22 +5,37 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, null, select
+from msgspec import Struct
+from sqlalchemy import Connection, func, null, select
 
 from limiter.rules.records import Facts, KeptRefusal
 from limiter.rules.replay import Demand
 from limiter.rules.schedule import MAX
 from limiter.store import schema
 from limiter.store.rows import as_refusal
-from limiter.units import HOUR_MS
+from limiter.units import DAY_MS, HOUR_MS
 
-MAX_DEMANDS = 500_000
+MAX_DEMANDS = 500_000  # the newest
+REPLAYED = 200_000  # 1.5 s of CPU
 STARTS_REFUSED = ("user_limit", "server_full")
 
 Caps = Mapping[int, tuple[int, bool]]
 """By version the MAX_CONCURRENT_BOTS in force, and whether a peak window had set it."""
-Owns = Callable[[str, int, int, int], bool]
-"""Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was their own."""
+Owns = Callable[[str, int, Facts], bool]
+"""Whether a user's MAX_BOTS_PER_USER at an instant, as these facts have it, was their own."""
+
+
+class Stay(Struct, frozen=True):
+    """A session, in the order of the columns that are read; made for each row, which a `Struct` is quickest at."""
+
+    number: int
+    at: int
+    user_id: str
+    asked_bot: str | None
+    bot_id: str
+    facts: Facts
+    ended_at: int | None
+    ended_reason: str | None
 
 
 def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> tuple[list[Demand], int]:
@@ -35,71 +50,77 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
     past = tx.execute(
         select(*(ended[name] for name in names), ended.ended_at, ended.ended_reason)
         .where(ended.ended_at >= since)
-        .order_by(ended.number)
+        .order_by(ended.number.desc())
         .limit(MAX_DEMANDS)
     ).all()
     now = tx.execute(
         select(*(live[name] for name in names), null().label("ended_at"), null().label("ended_reason"))
     ).all()
-    sessions: list[Any] = sorted((*past, *now), key=lambda row: row.number)
+    stays = sorted((_stay(row) for row in (*past, *now)), key=lambda one: one.number)
     system = _of_system(tx)
     owns = _own_limits(tx, system)
     caps = {version: (int(one[MAX][0]), one[MAX][1] == "window") for version, one in system.items()}
-    found = [*_admitted(sessions, since, owns, caps)]
-    found += _refused(sessions, _refusals(tx, since, waiting), owns, caps)
-    lengths = sorted(row.ended_at - row.started_at for row in past if row.started_at >= since)
+    found = [*_admitted(stays, since, owns, caps)]
+    found += _refused(stays, _refusals(tx, since, waiting), owns, caps)
+    lengths = sorted(one.ended_at - one.at for one in stays if one.ended_at is not None and one.at >= since)
     return found, lengths[len(lengths) // 2] if lengths else HOUR_MS
 
 
-def _admitted(sessions: Sequence[Any], since: int, owns: Owns, caps: Caps) -> Iterator[Demand]:
+def days_to_replay(tx: Connection, now: int, most: int) -> int:
+    """How many of the last days have no more starts than are decided again while somebody waits: at least one."""
+    ended_at = schema.ended_sessions.c.ended_at
+    for days in range(most, 1, -1):
+        counted = select(func.count()).where(ended_at >= now - days * DAY_MS)
+        if tx.execute(counted).scalar_one() <= REPLAYED:
+            return days
+    return 1
+
+
+def _stay(row: Sequence[Any]) -> Stay:
+    number, at, user_id, asked, bot_id, active, most, of_user, of_user_most, version, ended_at, reason = row
+    facts = Facts(active, most, of_user, of_user_most, version)
+    return Stay(number, at, user_id, asked, bot_id, facts, ended_at, reason)
+
+
+def _admitted(stays: Sequence[Stay], since: int, owns: Owns, caps: Caps) -> Iterator[Demand]:
     """The starts that became a session."""
-    handed_on = {(row.user_id, row.bot_id, row.ended_at) for row in sessions if row.ended_reason == "replaced"}
-    for row in sessions:
-        if row.started_at >= since:
-            facts = _facts(row)
+    handed_on = {(one.user_id, one.bot_id, one.ended_at) for one in stays if one.ended_reason == "replaced"}
+    for one in stays:
+        at, facts = one.at, one.facts
+        if at >= since:
+            window, kept = _door(caps, facts)
             yield Demand(
-                at=row.started_at,
-                user_id=row.user_id,
-                bot_id=row.asked_bot,
-                admitted=True,
-                facts=facts,
-                holds=row.asked_bot is not None and (row.user_id, row.bot_id, row.started_at) in handed_on,
-                ended_at=row.ended_at,
-                replaced=row.ended_reason == "replaced",
-                own_limit=owns(row.user_id, row.started_at, row.user_max, row.version),
-                **_door(caps, facts),
-            )
+                at, one.user_id, one.asked_bot, True, facts,
+                one.asked_bot is not None and (one.user_id, one.bot_id, at) in handed_on,
+                one.ended_at, one.ended_reason == "replaced", owns(one.user_id, at, facts), 1, window, kept,
+            )  # fmt: skip
 
 
-def _refused(sessions: Sequence[Any], refusals: Iterable[KeptRefusal], owns: Owns, caps: Caps) -> Iterator[Demand]:
+def _refused(stays: Sequence[Stay], refusals: Iterable[KeptRefusal], owns: Owns, caps: Caps) -> Iterator[Demand]:
     """The starts that were refused for the room there was."""
-    stays: dict[tuple[str, str], list[Any]] = {}
-    for row in sessions:
-        stays.setdefault((row.user_id, row.bot_id), []).append(row)
-    for one in refusals:
-        refusal, facts = one.refusal, one.refusal.facts
-        if refusal.reason not in STARTS_REFUSED or facts is None or refusal.user_id is None:
+    refused = [one for one in refusals if one.refusal.reason in STARTS_REFUSED and one.refusal.user_id is not None]
+    of_bot: dict[tuple[str, str], list[Stay]] = {}
+    if refused:
+        for stay in stays:
+            of_bot.setdefault((stay.user_id, stay.bot_id), []).append(stay)
+    for one in refused:
+        at, user_id, bot_id, facts = one.refusal.at, one.refusal.user_id, one.refusal.bot_id, one.refusal.facts
+        if facts is None or user_id is None:
             continue
-        held = _held(stays.get((refusal.user_id, refusal.bot_id or ""), ()), refusal.at)
+        held = _held(of_bot.get((user_id, bot_id or ""), ()), at)
+        window, kept = _door(caps, facts)
         yield Demand(
-            at=refusal.at,
-            user_id=refusal.user_id,
-            bot_id=refusal.bot_id,
-            admitted=False,
-            facts=facts,
-            holds=held is not None,
-            ended_at=held.ended_at if held else None,
-            replaced=held is not None and held.ended_reason == "replaced",
-            own_limit=owns(refusal.user_id, refusal.at, facts.user_max, refusal.version),
-            repeats=one.repeats,
-            **_door(caps, facts),
-        )
+            at, user_id, bot_id, False, facts,
+            held is not None,
+            held.ended_at if held else None, held is not None and held.ended_reason == "replaced",
+            owns(user_id, at, facts), one.repeats, window, kept,
+        )  # fmt: skip
 
 
-def _door(caps: Caps, facts: Facts) -> dict[str, Any]:
+def _door(caps: Caps, facts: Facts) -> tuple[int | None, int]:
     """Of the limit in force then: the peak window that set it, and how much of it was kept from this user."""
     cap, is_window = caps.get(facts.version, (facts.max_bots, False))
-    return {"window": cap if is_window else None, "kept": max(0, cap - facts.max_bots)}
+    return cap if is_window else None, max(0, cap - facts.max_bots)
 
 
 def _refusals(tx: Connection, since: int, waiting: Iterable[KeptRefusal]) -> Iterable[KeptRefusal]:
@@ -108,15 +129,16 @@ def _refusals(tx: Connection, since: int, waiting: Iterable[KeptRefusal]) -> Ite
     rows = tx.execute(
         select(schema.refusals)
         .where(refused.at >= since, refused.reason.in_(STARTS_REFUSED))
-        .order_by(refused.id)
+        .order_by(refused.id.desc())
         .limit(MAX_DEMANDS)
     ).all()
-    return {(one.number, one.refusal.request_id): one for one in (*map(as_refusal, rows), *waiting)}.values()
+    known = (*map(as_refusal, reversed(rows)), *waiting)
+    return {(one.number, one.refusal.request_id): one for one in known}.values()
 
 
-def _held(stays: Sequence[Any], at: int) -> Any:
+def _held(stays: Sequence[Stay], at: int) -> Stay | None:
     """Of one bot's sessions, in order, the one that had a slot at this instant."""
-    place = bisect_right(stays, at, key=lambda row: row.started_at)
+    place = bisect_right(stays, at, key=lambda one: one.at)
     last = stays[place - 1] if place else None
     return last if last is not None and (last.ended_at is None or last.ended_at > at) else None
 
@@ -137,11 +159,8 @@ def _own_limits(tx: Connection, system: Mapping[int, Any]) -> Owns:
         if name in json.loads(row.limits)
     }
 
-    def owns(user_id: str, at: int, value: int, version: int) -> bool:
-        return bool(value != of_system.get(version, value) or since.get(user_id, at + 1) <= at)
+    def owns(user_id: str, at: int, facts: Facts) -> bool:
+        value = facts.user_max
+        return bool(value != of_system.get(facts.version, value) or since.get(user_id, at + 1) <= at)
 
     return owns
-
-
-def _facts(row: Row[Any]) -> Facts:
-    return Facts(row.active, row.max_bots, row.user_active, row.user_max, row.version)
