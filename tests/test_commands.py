@@ -14,10 +14,13 @@ from click.testing import CliRunner, Result
 
 from limiter.answers.capacity import Capacity, CapacityAnswer
 from limiter.cli import main
+from limiter.client import Refused
 from limiter.commands.capacity import show_capacity
 from limiter.commands.limits import value
 from limiter.commands.local import local_key
-from limiter.commands.text import HEADS, table
+from limiter.commands.over_http import sentence
+from limiter.commands.text import CODES, HEADS, table
+from limiter.rules.refusals import REASONS, RECORDED
 from limiter.store.lock import Lock
 from tests.conftest import ROOT, Limiter, from_now, granted, new_user, refused, served, wait_until
 
@@ -94,6 +97,16 @@ def test_limits_are_set_listed_as_versions_and_rolled_back(one: Limiter) -> None
     assert one.limit("MAX_SIGNALS_PER_MINUTE_PER_USER")["source"] == "default"
     said(one, "limits", "set", "MAX_TRADES_PER_DAY=null", "ALERT_THRESHOLD=null", "--reason", "as it was")
     assert "nothing changed" in said(one, "limits", "set", "MAX_TRADES_PER_DAY=null", "--reason", "as it was")
+
+
+def test_a_raise_that_is_held_names_the_option_that_goes_over_the_guard() -> None:
+    held = Refused("guard_held", 409, "Raise held back: CPU 95 % > 80 %")
+    assert sentence(held).startswith("Raise held back: CPU 95 % > 80 % (--override-guard")
+    assert sentence(Refused("not_found", 404, "Not found.")) == "Not found."
+
+
+def test_a_reason_has_one_name_wherever_it_is_read() -> None:
+    assert {name: CODES[name] for name in RECORDED} == {name: REASONS[name].label("fr") for name in RECORDED}
 
 
 def test_a_raise_over_a_guard_is_asked_for_by_name(one: Limiter) -> None:

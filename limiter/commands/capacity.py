@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from limiter.commands.declaring import command
 from limiter.commands.over_http import over_http
-from limiter.commands.text import counted, table, told
+from limiter.commands.text import counted, table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
@@ -30,7 +30,7 @@ def show_stats(answer: "StatsAnswer") -> str:
     milliseconds = answer.decisions.p50_ms, answer.decisions.p99_ms
     now, system, rates, seen = answer.capacity, answer.system, answer.rates, answer.sessions
     none = told(fr="aucun", en="none")
-    refusals = ", ".join(f"{reason} {count}" for reason, count in rates.refusals_last_hour.items()) or none
+    refusals = ", ".join(f"{word(reason)} {count}" for reason, count in rates.refusals_last_hour.items()) or none
     paused = told(fr=", en pause", en=", paused") if answer.paused else ""
     active, suspect, expired, up = seen.active, seen.suspect, seen.expired_last_hour, round(answer.uptime_seconds)
     ram = "-" if system.ram_percent is None else f"{system.ram_percent:.1f}"
@@ -52,7 +52,7 @@ def show_stats(answer: "StatsAnswer") -> str:
         [told(fr="trades du jour", en="trades today"), rates.trades_today],
         [told(fr="signaux, une minute", en="signals, last minute"), rates.signals_last_minute],
         [told(fr="tokens, une minute", en="tokens, last minute"), rates.tokens_last_minute],
-        ["CPU %", system.cpu_percent],
+        ["CPU %", "-" if system.cpu_percent is None else f"{system.cpu_percent:.1f}"],
         ["RAM %", told(fr=f"{ram} de {system.ram_total_gb} Go", en=f"{ram} of {system.ram_total_gb} GB")],
         [told(fr="limite recommandée", en="recommended limit"), system.recommended_max_bots],
         [

@@ -116,7 +116,12 @@ def says(*, fr: str, en: str) -> Callable[[object], str]:
 
 
 def sentence(refused: "Refused") -> str:
-    """Why, and where a key is what is missing, how to send one."""
+    """Why; where a key is what is missing, how to send one, and where a guard holds, the option that goes over it."""
+    if refused.reason == "guard_held":
+        return told(
+            fr=f"{refused} (--override-guard passe outre, si tu sais mieux)",
+            en=f"{refused} (--override-guard goes over it, where you know better)",
+        )
     if refused.reason != "unauthorized":
         return str(refused)
     return f"{refused} (LIMITER_KEY=$(cat {key_file(_database())}))"

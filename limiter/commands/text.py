@@ -45,6 +45,10 @@ CODES = {
     "keys": "clés", "limiter": "limiteur", "agent": "agent", "version": "version", "sent": "envoyé",
     "pending": "en attente", "failed": "en échec", "signals": "signaux",
     "tokens": "tokens", "trades": "trades", "starts": "démarrages",
+    "server_full": "serveur complet", "user_limit": "limite de l'utilisateur",
+    "daily_trades": "trades du jour épuisés", "signal_rate": "trop de signaux", "token_rate": "trop de tokens",
+    "start_rate": "trop de démarrages", "box_busy": "serveur trop chargé", "paused": "démarrages en pause",
+    "draining": "arrêt ou vidage en cours",
 }  # fmt: skip
 """What the API says by a word, and what it is in French; English has the API's own."""
 
