@@ -134,6 +134,18 @@ def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -
         assert all(n == 0 for _, n in read.database.tables(tx))
 
 
+def test_lengths_of_many_hours_read_the_audit_once(database: tuple[Engine, Engine]) -> None:
+    """Whether the clock ever went back is found nowhere but in all of it."""
+    _, reader = database
+    with reading(reader) as tx:
+        asked: list[str] = []
+        driver: Any = tx.connection.driver_connection
+        driver.set_trace_callback(asked.append)
+        read.sessions.durations(tx, 0, [START + hour * HOUR for hour in range(24)])
+        driver.set_trace_callback(None)
+    assert len(asked) > 24 and sum("FROM audit" in one for one in asked) == 1
+
+
 def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -> None:
     writer, reader = database
     with writer.begin() as tx:
