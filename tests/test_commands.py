@@ -363,6 +363,9 @@ def test_a_users_own_limits_are_set_shown_and_taken_back(one: Limiter) -> None:
     assert (own["reserve"], own["until"]) == (False, None), "a place that is over comes back by --reserve alone"
     assert "--reason" in failed(one, "users", "limits", user, "MAX_BOTS_PER_USER=2", status=2)
     assert "--clear" in failed(one, "users", "limits", user, "--reason", "x", status=2)
+    for more in (["MAX_BOTS_PER_USER=2"], ["--reserve"], ["--until", from_now(60)]):
+        said_ = failed(one, "users", "limits", user, "--clear", *more, "--reason", "x", status=2)
+        assert "--clear goes alone" in said_, "no option is passed over"
     assert "no limits of their own" in said(one, "users", "limits", user, "--clear", "--reason", "over")
 
 

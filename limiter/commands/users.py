@@ -77,8 +77,13 @@ def users_limits(
                 )
             )
         return admin.user_limits(user_id)
-    if changes and clear:
-        raise click.UsageError(told(fr="NOM=VALEUR ou --clear, pas les deux", en="either NAME=VALUE or --clear"))
+    if clear and (changes or reserve is not None or until is not None):
+        raise click.UsageError(
+            told(
+                fr="--clear va seul, sans NOM=VALEUR, --until ni --reserve",
+                en="--clear goes alone, without NAME=VALUE, --until or --reserve",
+            )
+        )
     if reason is None:
         raise no_reason()
     if clear:
