@@ -13,9 +13,14 @@ from limiter.calling import GONE, delays
 from limiter.calling.start import SlotRequest
 from limiter.processes import identity
 
+UNWANTED = "unwanted"  # in a question: who asked it has left
+
 
 async def taken(line: Line, question: Fields, pid: int) -> tuple[Answer, float]:
-    """The answer to a start, and since when its lease may run. Raises Refused."""
+    """The answer to a start, and since when its lease may run. Raises Refused.
+
+    Once nobody wants it any more (`undone`) it is asked again only where an earlier attempt may have taken the slot.
+    """
     options = {"again": question["again"], "language": question.get("language", "")}
     clock, process = time.monotonic, {"process": known} if (known := identity(pid)) else {}
     request = SlotRequest(
@@ -30,13 +35,17 @@ async def taken(line: Line, question: Fields, pid: int) -> tuple[Answer, float]:
             pause = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
             if pause is None:
                 raise
+            last = refused
         if request.place:
             question["told"] = waiting(*request.place, options["language"] or None)
         await asyncio.sleep(pause)
+        if UNWANTED in question and not request.unsure:
+            raise last
 
 
-async def undone(line: Line, asking: "asyncio.Task[tuple[Answer, float]]") -> None:
+async def undone(line: Line, asking: "asyncio.Task[tuple[Answer, float]]", question: Fields) -> None:
     """What was on its way when nobody wanted it any more is given back."""
+    question[UNWANTED] = "1"
     try:
         answer, asked_at = await asking
     except Refused:

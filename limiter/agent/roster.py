@@ -64,7 +64,7 @@ class Roster:
         try:
             answer, asked_at = await asyncio.shield(asking)
         except asyncio.CancelledError:  # `run` was ended while it waited: what was on its way is given back
-            self.background(undone(line, asking))
+            self.background(undone(line, asking, question))
             raise
         entry = entry_of(question, answer["session"], network, process, asked_at)
         entry.since = 0 if adopted else now_in_ticks()

@@ -32,7 +32,8 @@ class SlotRequest:
         self._give_up_at = now + wait_seconds
         self._attempts = list[float]()
         """The last, and before it those since the first that may have taken the slot unheard."""
-        self._unsure = False
+        self.unsure = False
+        """Whether an attempt may have taken the slot unheard."""
         self._begin_round()
 
     def _begin_round(self) -> None:
@@ -42,7 +43,7 @@ class SlotRequest:
 
     def attempt(self, now: float) -> float:
         """It is asked now: how many seconds to wait for the answer."""
-        if not self._unsure:
+        if not self.unsure:
             self._attempts.clear()
         self._attempts.append(now)
         if self._patient_until is None:
@@ -62,9 +63,9 @@ class SlotRequest:
         """Seconds to pause before the next attempt; None where there is none, and that refusal is the answer."""
         decided = reason not in NOTHING_DECIDED
         if decided:  # so no attempt before took a slot: its answer would have come again
-            self._unsure = False
+            self.unsure = False
         elif reason in MAY_COME_TRUE:
-            self._unsure = True
+            self.unsure = True
         soon = pause(next(self._delays), retry_after)
         if not decided and now + soon < (self._patient_until or now):
             return soon
