@@ -17,11 +17,11 @@ from limiter.rules.limits import Limits
 from limiter.rules.records import KeptRefusal
 from limiter.rules.room import capacity
 from limiter.store import read
-from limiter.units import DAY_MS, HOUR_MS
+from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 DAYS = 28
 MOST_IDLE = 500
-FRESH_MS = 5_000  # demands are not joined again within it: they cost more the more starts there were
+FRESH_MS = MINUTE_MS  # demands are joined again where the last look is older: they cost more the more starts there were
 SYSTEM = {"signals": "MAX_SIGNALS_PER_MINUTE", "tokens": "MAX_TOKENS_PER_MINUTE"}
 OWN = {"signals": "MAX_SIGNALS_PER_MINUTE_PER_USER", "trades": "MAX_TRADES_PER_DAY"}
 
