@@ -391,8 +391,9 @@ def listed(bots: Bots) -> list[int]:
 
 def newer(folder: Path) -> dict[str, str]:
     """The environment of a program that speaks a newer protocol."""
-    shutil.copytree(ROOT / "limiter" / "agent", folder / "limiter" / "agent")
-    for name in ("__init__.py", "__main__.py", "calling.py", "processes.py"):
+    for name in ("agent", "calling"):
+        shutil.copytree(ROOT / "limiter" / name, folder / "limiter" / name)
+    for name in ("__init__.py", "__main__.py", "processes.py"):
         shutil.copy(ROOT / "limiter" / name, folder / "limiter" / name)
     message = folder / "limiter" / "agent" / "message.py"
     message.write_text(message.read_text().replace("PROTOCOL = 1\n", "PROTOCOL = 2\n"))
