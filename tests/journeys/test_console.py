@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from websockets.sync.client import connect
 
 from limiter import config, demo
 from limiter.console.sign_in.gate import LOAD_ANEW
+from tests.conftest import wait_until
 from tests.console.texts import plurals, said
 from tests.journeys.console_process import CHROMIUM, Console, running
 
@@ -377,7 +379,14 @@ def click_on_a_chart(page: Page, place: int, x: float, y: float) -> Locator:
 def test_a_click_on_a_chart_opens_who_held_which_slot_and_why_one_was_refused(
     chromium: Browser, console: Console
 ) -> None:
+    def in_the_history() -> int:
+        with contextlib.closing(sqlite3.connect(console.folder / "limiter.db")) as file:
+            counted = "SELECT coalesce(sum(n), 0) FROM refusal_counts WHERE reason = 'user_limit'"
+            return int(file.execute(counted).fetchone()[0])
+
+    before = in_the_history()
     told = console.http.post("/api/bots/start", json={"user_id": "u0", "bot_id": "second"}).json()["request_id"]
+    wait_until(lambda: in_the_history() > before, 15, "the sample after the refusal")
     page = open_browser(chromium, console)
     visit(page, console, "history?range=1h&live=false")
     for closed in (lambda: page.keyboard.press("Escape"), page.go_back):  # the same click counts again after each
