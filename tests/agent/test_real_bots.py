@@ -136,7 +136,7 @@ class Fleet:
             wait_until(partial(is_up, bot), 100, f"{kind} is up")
         came_up = {bot.user: psutil.Process(bot.process.pid).cpu_times() for bot in self.of.values()}
         self.cpu_seconds = {user: times.user + times.system for user, times in came_up.items()}
-        wait_until(self._all_told, 20, "what each costs is told")
+        wait_until(self._all_told, 60, "what each costs is told")  # freqtrade imports for long
 
     def _all_told(self) -> bool:
         """Whether the session list knows of each what it was when it had come up."""
