@@ -49,6 +49,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", ["sqlite", postgres], indirect=True, scope="module")
 
 
+@pytest.fixture(autouse=True)
+def signals_as_they_were() -> Iterator[None]:
+    """`limiter run` gives signals back their defaults before it becomes the command. Called in this process, that would
+    have SIGPIPE end the whole run where a later test writes to who has gone."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        if handler is not None:  # it was not set from Python
+            signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module")
 def database(request: pytest.FixtureRequest) -> str:
     """What limiters keep their rows in: `sqlite`, or `postgres`."""
