@@ -19,8 +19,7 @@ from limiter.commands.capacity import show_capacity
 from limiter.commands.limits import value
 from limiter.commands.local import local_key
 from limiter.commands.over_http import sentence
-from limiter.commands.text import CODES, HEADS, table
-from limiter.rules.refusals import REASONS, RECORDED
+from limiter.commands.text import HEADS, table, word
 from limiter.store.lock import Lock
 from tests.conftest import ROOT, Limiter, from_now, granted, new_user, refused, served, wait_until
 
@@ -105,8 +104,10 @@ def test_a_raise_that_is_held_names_the_option_that_goes_over_the_guard() -> Non
     assert sentence(Refused("not_found", 404, "Not found.")) == "Not found."
 
 
-def test_a_reason_has_one_name_wherever_it_is_read() -> None:
-    assert {name: CODES[name] for name in RECORDED} == {name: REASONS[name].label("fr") for name in RECORDED}
+@pytest.mark.parametrize(("spoken", "name"), [("fr", "serveur complet"), ("en", "server_full")])
+def test_a_reason_is_named_as_the_reader_speaks(monkeypatch: pytest.MonkeyPatch, spoken: str, name: str) -> None:
+    monkeypatch.setenv("LIMITER_LANG", spoken)
+    assert word("server_full") == name
 
 
 def test_a_raise_over_a_guard_is_asked_for_by_name(one: Limiter) -> None:

@@ -258,7 +258,8 @@ class Stay:
         return self._asking("/api/bots/signals", {"session_id": self.session_id, "count": count}, repeatable=False)
 
     def _feeding(self, count: int) -> Flow:
-        return self._asking("/api/feed/tokens", {"session_id": self.session_id, "count": count}, repeatable=False)
+        whose = {"session_id": self.session_id} if self.session else {}  # the feed may begin before the bot
+        return self._asking("/api/feed/tokens", {**whose, "count": count}, repeatable=False)
 
     def _stopping(self) -> Flow:
         """Give the slot back: the session with its end, or None where it was gone or the limiter is out of reach."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from limiter import config
+from limiter.rules.refusals import RECORDED
 
 HEADS = {
     "A BOT": "UN BOT", "ACTION": "ACTION", "APPLIED_AT": "APPLIQUÉE", "AT": "QUAND", "ATTEMPTS": "ESSAIS",
@@ -45,12 +46,9 @@ CODES = {
     "keys": "clés", "limiter": "limiteur", "agent": "agent", "version": "version", "sent": "envoyé",
     "pending": "en attente", "failed": "en échec", "signals": "signaux",
     "tokens": "tokens", "trades": "trades", "starts": "démarrages",
-    "server_full": "serveur complet", "user_limit": "limite de l'utilisateur",
-    "daily_trades": "trades du jour épuisés", "signal_rate": "trop de signaux", "token_rate": "trop de tokens",
-    "start_rate": "trop de démarrages", "box_busy": "serveur trop chargé", "paused": "démarrages en pause",
-    "draining": "arrêt ou vidage en cours",
 }  # fmt: skip
-"""What the API says by a word, and what it is in French; English has the API's own."""
+"""What the API says by a word, and what it is in French; English has the API's own. Reasons to refuse have their names
+from the rules."""
 
 LANGUAGE = "limiter.language"
 
@@ -82,7 +80,9 @@ def labelled(label: str, text: str) -> str:
 
 def word(code: str) -> str:
     """A code of the API as the person reads it."""
-    return CODES.get(code, code) if language() == "fr" else code
+    if language() == "en":
+        return code
+    return RECORDED[code].label.fr if code in RECORDED else CODES.get(code, code)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from limiter.rules import sessions
-from limiter.rules.records import Ended, RefusalRecord, Trade
+from limiter.rules.records import Ended, RefusalRecord, Session, Trade
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
 
@@ -138,7 +138,8 @@ def uses_of(state: State, user_id: str, now: int) -> tuple[Use, Use, Use]:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """`count` signals of a session's user, or tokens of the feed, a session's where one is named: all or none."""
+    """`count` signals of a session's user, or tokens of the feed: a user's where a session that lives is named. All or
+    none."""
 
     request_id: str
     kind: Rate
@@ -156,9 +157,10 @@ class Take:
             found = sessions.find(state, self.number or 0, self.secret)
             if isinstance(found, Refusal):
                 return found
-            if isinstance(found, Ended):
-                return sessions.gone(found)
-            session, user_id, bot_id = found, found.user_id, found.bot_id
+            if isinstance(found, Session):
+                session, user_id, bot_id = found, found.user_id, found.bot_id
+            elif self.kind == SIGNALS:
+                return sessions.gone(found)  # but what the feed brought it brought, whose bot has ended or not
         uses = rate_uses(state, self.kind, user_id, now)
         refusal = self._above(uses) or self._refuse(state, now, uses, user_id, bot_id)
         if refusal is not None:

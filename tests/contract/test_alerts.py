@@ -167,7 +167,7 @@ def test_a_test_message_proves_the_channels(limiter: Start, webhook: Webhook) ->
     assert "403" in rows[1]["last_answer"]
     one.set_env({"LIMITER_KEY": one.admin_key})
     said = one.run("alerts", "test")
-    assert said.returncode == 1 and said.stdout.startswith("json: envoyé\njson-2: en échec"), said
+    assert said.returncode == 1 and said.stdout.startswith("json : envoyé\njson-2 : en échec"), said
     assert webhook.titles("/hook") == ["🔔 Message d'essai du limiteur"] * 2
     assert "json-2" in one.run("alerts", "list").stdout
 

@@ -27,6 +27,15 @@ def test_a_limiter_that_nobody_has_used_says_so_and_no_more(server: Limiter) -> 
     assert wrong_fields(server.client.get("/api/admin/usage?idle_seconds=59"), 422) == {"idle_seconds"}
 
 
+def test_tokens_that_came_count_whether_or_not_their_session_has_ended(limiter: Start) -> None:
+    one = limiter()
+    session = one.session("a")
+    granted(one.end(session))
+    assert granted(one.post("/api/feed/tokens", {"count": 3, "session_id": session["session_id"]}))["used"] == 3
+    assert [(row["user_id"], row["used"]) for row in who(one)["uses"] if row["window"] == "minute"] == [(None, 3)]
+    refused(one.signal(session), 410, "session_ended")
+
+
 def test_who_uses_what_and_of_which_limit(limiter: Start) -> None:
     one = limiter(MAX_CONCURRENT_BOTS="3", MAX_SIGNALS_PER_MINUTE_PER_USER="40", MAX_TRADES_PER_DAY="4")
     a, b, c = (one.session(user, "b1") for user in ("a", "b", "c"))

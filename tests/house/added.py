@@ -69,9 +69,13 @@ def test_the_refusal_of_the_new_rule(empty: World, admin: httpx.Client, open_pag
     assert "long_name" in admin.get("/metrics").text
     usage = admin.get("/api/users/longish/usage").json()
     assert usage["bots"] == {"used": 0, "limit": 2, "left": 2}
-    sessions = open_page(empty, "sessions", view="refusals")
-    assert not sessions.exception
-    assert any("name too long" in frame.value.to_string() for frame in sessions.dataframe)
+
+    def on_the_page() -> bool:
+        sessions = open_page(empty, "sessions", view="refusals")
+        assert not sessions.exception
+        return any("name too long" in frame.value.to_string() for frame in sessions.dataframe)
+
+    wait_until(on_the_page, 10, "the refusal on its page")  # a refusal waits half a second at most for its row
     history = open_page(empty, "history", locale="fr-FR")
     assert not history.exception
 

@@ -25,7 +25,7 @@ ALLOWED = {
     "limiter.rules": {"limiter.system_limits"},
     "limiter.answers": {"limiter.system_limits"},
     "limiter.hosts": set(),
-    "limiter.commands": {"limiter.answers", "limiter.client", "limiter.config"},
+    "limiter.commands": {"limiter.answers", "limiter.client", "limiter.config", "limiter.rules"},
     "limiter.config": {"limiter.hosts", "limiter.rules", "limiter.system_limits"},
     "limiter.access": {"limiter.rules", "limiter.system_limits"},
     "limiter.calling": set(),
