@@ -32,6 +32,7 @@ SESSION = (
     "number, secret, user_id, bot_id, asked_bot, idempotency_key, started_at, lease_ms, last_heartbeat_at, expires_at,"
     " active, max_bots, user_active, user_max, version"
 )
+STAYED = "CASE WHEN i % 9973 = 0 THEN 20 * 86400000 WHEN i % 97 = 0 THEN 6 * 3600000 ELSE 30000 END"
 COSTS = "memory_bytes, memory_peak, cpu_seconds, cpu_percent"
 SNAPSHOT = ", ".join(schema.snapshots.c.keys())
 """Columns are named: where a migration has put them is its own business."""
@@ -91,8 +92,9 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
             file.execute(
                 f"INSERT INTO ended_sessions ({SESSION}, ended_at, ended_reason, {COSTS}) {series}"
                 f" SELECT {common}, ? + i * 1000, 60000, ? + i * 1000 + 5000,"
-                f" ? + i * 1000 + 65000, {facts}, ? + i * 1000 + 30000, 'stopped', {costs} FROM n",
-                (ended, *(NOW - ended * 1000 - 60_000,) * 4),
+                f" ? + i * 1000 + 65000, {facts}, min(? + i * 1000 + {STAYED}, ?),"
+                f" CASE WHEN i % 50 THEN 'stopped' ELSE 'lease_expired' END, {costs} FROM n",
+                (ended, *(NOW - ended * 1000 - 60_000,) * 4, NOW - 1),
             )
             for _, sql in indexes:
                 file.execute(sql)

@@ -37,6 +37,7 @@ HISTORY = frozenset(
         "trade_days",
         "rate_days",
         "usage_hours",
+        "usage_days",
         "audit",
         "deliveries",
     ]

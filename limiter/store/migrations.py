@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateColumn, CreateTable
 
 from limiter.store import schema
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP, step_of
+from limiter.units import DAY_MS
 
 
 @compiles(CreateColumn)
@@ -125,6 +126,16 @@ def _who_uses_what(tx: Connection, step: int) -> None:
     tx.execute(sessions.update().values(used_at=sessions.c.last_heartbeat_at))
 
 
+def _days_of_usage(tx: Connection, step: int) -> None:
+    _make(tx, step)
+    tx.execute(
+        text(
+            f"INSERT INTO usage_days SELECT at - at % {DAY_MS}, user_id, sum(starts), sum(slot_ms), sum(trades),"
+            f" sum(refusals) FROM usage_hours GROUP BY at - at % {DAY_MS}, user_id"
+        )
+    )
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("first", _first),
     ("what bots cost", _make_and_show),
@@ -137,6 +148,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("windows and probation", _make),
     ("gaps between beats", _make),
     ("who uses what", _who_uses_what),
+    ("flat over years", _days_of_usage),
 )
 """Step n is MIGRATIONS[n - 1], and is told n. A step is never changed once it has been released; a new one goes behind
 it: `_make` where it only makes what schema.py says."""

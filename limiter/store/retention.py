@@ -49,7 +49,7 @@ class Retention:
         return (
             raw, minutes, raw, minutes, refusals, next_refusal - self.refusals_rows, now - self.sessions_days * DAY_MS,
             now - self.trades_days * DAY_MS, now // 1000 - 2 * MINUTE_SECONDS, refusals,
-            usage, _day(usage), _day(usage),
+            usage, usage - DAY_MS, _day(usage), _day(usage),
         )  # fmt: skip
 
 
@@ -67,8 +67,8 @@ def trims() -> Iterator[Delete]:
     yield _oldest(rates, tuple(rates.primary_key.columns), rates.c.second)
     sent = schema.deliveries.c.state.in_([literal_column("'sent'"), literal_column("'failed'")])
     yield _oldest(schema.deliveries, (schema.deliveries.c.number,), schema.deliveries.c.at, sent)
-    used = schema.usage_hours
-    yield _oldest(used, (used.c.at, used.c.user_id), used.c.at)
+    for used in (schema.usage_hours, schema.usage_days):
+        yield _oldest(used, (used.c.at, used.c.user_id), used.c.at)
     for days in (schema.rate_days, schema.trade_days):
         yield _oldest(days, tuple(days.primary_key.columns), days.c.day)
 
@@ -98,6 +98,7 @@ _AGED = {
     "trades_days": ("SELECT 1 FROM trades WHERE at < :before",),
     "usage_days": (
         "SELECT 1 FROM usage_hours WHERE at < :before",
+        f"SELECT 1 FROM usage_days WHERE at < :before - {DAY_MS}",  # when the last of its hours has gone
         "SELECT 1 FROM rate_days WHERE day < :day",
         "SELECT 1 FROM trade_days WHERE day < :day",
     ),

@@ -21,6 +21,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    cast,
+    func,
+    literal_column,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -111,6 +114,22 @@ Index("active_sessions_bot", active_sessions.c.user_id, active_sessions.c.bot_id
 ended_sessions = _table("ended_sessions", *_session_columns(), _needed("ended_at"), _needed("ended_reason", Text))
 Index("ended_sessions_user", ended_sessions.c.user_id, ended_sessions.c.number)
 Index("ended_sessions_ended", ended_sessions.c.ended_at)
+
+LONG_MS = 10**6  # a stay of 17 minutes or more
+_stayed = ended_sessions.c.ended_at - ended_sessions.c.started_at
+stayed_long = _stayed >= literal_column(str(LONG_MS))
+stayed_digits = func.length(cast(_stayed, Text))
+died = ended_sessions.c.ended_reason.in_([literal_column(f"'{reason}'") for reason in ("lease_expired", "reaped")])
+"""Conditions of indexes that not every end writes into: a query finds them by the same text, without parameters."""
+Index(
+    "ended_sessions_long",  # who held a slot at an instant is found among stays about as long (read/instant.py)
+    stayed_digits,
+    ended_sessions.c.ended_at,
+    sqlite_where=stayed_long,
+    postgresql_where=stayed_long,
+    **_since(12),
+)
+Index("ended_sessions_died", ended_sessions.c.ended_at, sqlite_where=died, postgresql_where=died, **_since(12))
 
 refusals = _table(
     "refusals",
@@ -288,6 +307,18 @@ usage_hours = _table(
     sqlite_with_rowid=False,
 )
 
+usage_days = _table(
+    "usage_days",  # the sums of usage_hours by UTC day, the hours of the running one included
+    Column("at", Int, primary_key=True, autoincrement=False),
+    Column("user_id", Text, primary_key=True),
+    _needed("starts"),
+    _needed("slot_ms"),
+    _needed("trades"),
+    _needed("refusals"),
+    sqlite_with_rowid=False,
+    info={"step": 12},
+)
+
 incidents = _table(
     "incidents",
     Column("number", Int, primary_key=True, autoincrement=False),
@@ -357,6 +388,7 @@ audit = _table(
     _needed("hash", Text),  # SHA-256 over the row and the hash of the row before: one changed row breaks the chain
 )
 Index("audit_at", audit.c.at)
+Index("audit_action", audit.c.action, audit.c.id, **_since(12))
 
 notes = _table(
     "notes",

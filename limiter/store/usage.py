@@ -1,5 +1,5 @@
-"""Who used how much in an hour: the rollup behind the usage page. `roll` recomputes one finished hour from the rows of
-its sessions, trades and refusals; doing it again changes nothing.
+"""Who used how much in an hour, and in a day: the rollups behind the usage page. `roll` recomputes one finished hour
+from the rows of its sessions, trades and refusals; doing it again changes nothing. A day is the sum of its hours.
 
 Promises: exact for an hour whose rows are all there. Does not promise: hours older than what retention keeps (rolling
 one again would lose what was trimmed), nor who was refused in a flood: its shared rows name one user for many.
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, text
 
 from limiter.store.schema import ended_sessions, usage_hours
-from limiter.units import HOUR_MS
+from limiter.units import DAY_MS, HOUR_MS
 
 CATCH_UP_HOURS = 48  # a limiter that was away for longer leaves a gap
 
@@ -20,7 +20,10 @@ def roll(connection: Connection, hour_ms: int) -> None:
 
     A session that is not ended yet counts to the end of the hour, so the hour has to be over and its ends recorded.
     """
+    hour = {"begins": hour_ms, "day": hour_ms - hour_ms % DAY_MS}
+    connection.execute(_TO_DAY, hour | {"sign": -1})  # what the day has of it, where it was rolled before
     connection.execute(_ROLL, {"begins": hour_ms, "ends": hour_ms + HOUR_MS})
+    connection.execute(_TO_DAY, hour | {"sign": 1})
 
 
 def due(connection: Connection, now: int) -> range:
@@ -68,4 +71,12 @@ INSERT INTO usage_hours (at, user_id, starts, slot_ms, trades, refusals)
 SELECT :begins, {_USES}
 ON CONFLICT (at, user_id) DO UPDATE SET
     starts = excluded.starts, slot_ms = excluded.slot_ms, trades = excluded.trades, refusals = excluded.refusals
+""")
+_TO_DAY = text("""
+INSERT INTO usage_days (at, user_id, starts, slot_ms, trades, refusals)
+SELECT :day, user_id, :sign * starts, :sign * slot_ms, :sign * trades, :sign * refusals
+FROM usage_hours WHERE at = :begins
+ON CONFLICT (at, user_id) DO UPDATE SET
+    starts = usage_days.starts + excluded.starts, slot_ms = usage_days.slot_ms + excluded.slot_ms,
+    trades = usage_days.trades + excluded.trades, refusals = usage_days.refusals + excluded.refusals
 """)

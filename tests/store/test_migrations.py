@@ -21,6 +21,7 @@ from limiter.store import engine, read, restore, schema
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError
 from limiter.store.migrations import MIGRATIONS
+from limiter.units import DAY_MS
 from tests.conftest import new_database
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND
 from tests.store.book import SAMPLE, Book, stop
@@ -143,6 +144,19 @@ INSERT INTO plan_steps VALUES ({AGO}, 250, 'held', NULL, 'CPU 91.0 % > 80 %');
     (step,) = restore.read_plan(book.writer.connection)
     assert step.held_by == (Guard("cpu", 91.0, 80, held=True),)
     book.writer.connection.rollback()
+    book.close()
+
+
+@DATABASES
+def test_days_of_usage_are_made_of_the_hours_that_are_kept(make: Callable[[str, str], str], database: str) -> None:
+    day = NOW - NOW % DAY_MS
+    hours = [(day - 1, "u1", 1, 10, 2, 3), (day, "u1", 4, 20, 5, 6), (day + HOUR, "u1", 7, 30, 8, 9)]
+    hours += [(day + HOUR, "u2", 0, 5, 0, 1)]
+    told = "".join(f"INSERT INTO usage_hours VALUES {row};" for row in hours)
+    book = Book(make(database, ROWS + told))
+    assert sorted(map(tuple, book.rows(schema.usage_days))) == [
+        (day - DAY_MS, "u1", 1, 10, 2, 3), (day, "u1", 11, 50, 13, 15), (day, "u2", 0, 5, 0, 1),
+    ]  # fmt: skip
     book.close()
 
 

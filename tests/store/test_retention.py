@@ -21,6 +21,7 @@ TABLES = (
     "ended_sessions",
     "trades",
     "usage_hours",
+    "usage_days",
     "trade_days",
     "rate_days",
 )
@@ -41,6 +42,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
                 "ended_sessions": {"number": n, "ended_at": at},
                 "trades": {"id": n, "trade_id": str(n), "at": at},
                 "usage_hours": {"at": at},
+                "usage_days": {"at": at - at % DAY_MS},
                 "trade_days": {"day": f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}"},
                 "rate_days": {"day": f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}"},
             }

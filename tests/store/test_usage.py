@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, text
 from limiter.store import read, schema, usage
 from limiter.store.engine import open_writer
 from limiter.store.usage import CATCH_UP_HOURS, due, roll
-from limiter.units import HOUR_MS
+from limiter.units import DAY_MS, HOUR_MS
 
 FIRST = 1_760_000_400_000  # an hour begins here
 HOURS = 6
@@ -132,6 +132,37 @@ def test_reads_by_index_alone(connection: Connection) -> None:
     )
     whole = {row.detail for row in plan if row.detail.startswith("SCAN")}
     assert whole == {"SCAN active_sessions", "SCAN stays", "SCAN uses"}  # the last two are the statement's own
+
+
+def test_a_day_is_the_sum_of_its_hours_however_often_they_are_rolled(connection: Connection) -> None:
+    """And who used most is the same from days and hours as from hours alone, from whichever hour on."""
+    chance, hours = Random(5), range(FIRST, FIRST + 3 * DAY_MS, HOUR_MS)
+    for number in range(1, 300):
+        at = chance.choice(hours) + chance.randrange(HOUR_MS)
+        ended = {"ended_at": at + chance.randrange(9 * HOUR_MS), "ended_reason": "stopped"}
+        connection.execute(schema.ended_sessions.insert(), session(number, f"u{number % 7}", at) | ended)
+        connection.execute(schema.trades.insert(), trade(number, f"u{chance.randrange(7)}", at))
+    for hour in hours:
+        roll(connection, hour)
+    connection.execute(schema.trades.delete())  # the clock went back: hours come twice, and differ
+    for hour in chance.sample(hours, 20):
+        roll(connection, hour)
+    connection.execute(schema.ended_sessions.delete())
+    kept = connection.execute(select(schema.usage_hours)).all()
+    by_day: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for at, user, *figures in kept:
+        for place, figure in enumerate(figures):
+            by_day[at - at % DAY_MS, user][place] += figure
+    days = [tuple(row) for row in connection.execute(select(schema.usage_days).order_by("at", "user_id"))]
+    assert days == sorted((*key, *figures) for key, figures in by_day.items())
+    for hour in hours:
+        held: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for row in kept:
+            if row.at >= hour:
+                held[row.user_id][0] += row.slot_ms
+                held[row.user_id][1] += row.trades
+        stays = read.usage.top_users(connection, hour + 7, hours[-1] + HOUR_MS, most=None)
+        assert {one.user_id: [one.slot_ms, one.trades] for one in stays} == held
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -15,7 +15,6 @@ def gaps(tx: Connection, since: int) -> dict[int, int]:
 
 def dead(tx: Connection, since: int) -> int:
     """How many sessions were ended since the beginning of that UTC day because nothing was heard of them."""
-    ended = schema.ended_sessions.c
     first = since - since % DAY_MS
-    query = select(func.count()).where(ended.ended_at >= first, ended.ended_reason.in_(("lease_expired", "reaped")))
+    query = select(func.count()).where(schema.ended_sessions.c.ended_at >= first, schema.died)
     return int(tx.execute(query).scalar_one())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, null, select
+from sqlalchemy import Connection, null, select
 
 from limiter.rules.records import Facts, KeptRefusal
 from limiter.rules.replay import Demand
@@ -69,11 +69,9 @@ def demands(tx: Connection, since: int, waiting: Iterable[KeptRefusal] = ()) -> 
 def days_to_replay(tx: Connection, now: int, most: int) -> int:
     """How many of the last days have no more starts than are decided again while somebody waits: at least one."""
     ended_at = schema.ended_sessions.c.ended_at
-    for days in range(most, 1, -1):
-        counted = select(func.count()).where(ended_at >= now - days * DAY_MS)
-        if tx.execute(counted).scalar_one() <= REPLAYED:
-            return days
-    return 1
+    first_too_many = select(ended_at).order_by(ended_at.desc()).offset(REPLAYED).limit(1)
+    since = tx.execute(first_too_many).scalar()
+    return most if since is None else min(most, max(1, (now - since - 1) // DAY_MS))
 
 
 def _stay(row: Sequence[Any]) -> Stay:

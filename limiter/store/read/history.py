@@ -176,9 +176,10 @@ def _kept_from(tx: Connection, step: int, wider: int) -> int:
 
 def bounds(tx: Connection) -> tuple[int, int] | None:
     """When the first and the newest snapshot were taken, as exactly as is kept; None where there is none."""
-    ends = select(func.min(shots.at), func.max(shots.at))
-    first, last = tx.execute(ends.where(shots.step == HOUR_STEP)).one()
-    if first is None:
+    first, last = (
+        tx.execute(select(edge(shots.at)).where(shots.step == HOUR_STEP)).scalar() for edge in (func.min, func.max)
+    )
+    if first is None or last is None:
         return None
     for step, wider in ((MINUTE_STEP, HOUR_STEP), (RAW_STEP, MINUTE_STEP)):
         inside = (shots.step == step, shots.at >= first, shots.at < first + wider * 1000)

@@ -8,30 +8,44 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, union_all
 
 from limiter.rules.records import Ended, Session
 from limiter.store import schema
-from limiter.store.read.sessions import started_before
 from limiter.store.rows import as_session, limit_value
+from limiter.store.schema import LONG_MS, stayed_digits, stayed_long
 from limiter.system_limits import LIMITS, Value
 
 MOST = 20_000  # sessions of an instant
+DIGITS = range(len(str(LONG_MS)), 14)  # of the length of a long stay in milliseconds; with 14 it has lasted 317 years
 
 
-def held(tx: Connection, at: int, known: Iterable[Session | Ended], user_id: str | None = None) -> list[Session]:
-    """The sessions that held a slot then, by start; of that user where one is named.
+def _over(at: Any, lasted: int, *how_long: ColumnElement[bool]) -> Select[Any]:
+    """Ended sessions that held a slot at `at`, of those that lasted less than `lasted` milliseconds: they cannot have
+    ended much later."""
+    table = schema.ended_sessions
+    return select(table).where(
+        *how_long, table.c.ended_at > at, table.c.ended_at < at + lasted, table.c.started_at <= at
+    )
+
+
+_at: Any = bindparam("at", type_=schema.Int)
+_HELD = union_all(
+    _over(_at, LONG_MS, ~stayed_long),
+    *(_over(_at, 10**n, stayed_long, stayed_digits == n) for n in DIGITS),
+).limit(MOST)
+"""Of each length about as many are read as there are, at most ten times as many, however long the history is."""
+
+
+def held(tx: Connection, at: int, known: Iterable[Session | Ended]) -> list[Session]:
+    """The sessions that held a slot then, by start.
 
     A session holds its slot from its start on until its end, the end itself not among it. `known`: those of memory.
     """
-    ended = schema.ended_sessions
-    query = select(ended).where(ended.c.ended_at > at, ended.c.started_at <= at, *started_before(tx, at + 1))
-    if user_id is not None:
-        query = query.where(ended.c.user_id == user_id)
-    found = {row.number: as_session(row) for row in tx.execute(query.limit(MOST))}
+    found = {row.number: as_session(row) for row in tx.execute(_HELD, {"at": at})}
     for of in known:
         one, end = (of.session, of.at) if isinstance(of, Ended) else (of, of.ends_at)
-        if one.number not in found and one.started_at <= at < end and user_id in (None, one.user_id):
+        if one.number not in found and one.started_at <= at < end:
             found[one.number] = one
     return sorted(found.values(), key=lambda one: (one.started_at, one.number))
 

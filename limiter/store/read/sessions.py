@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+from sqlalchemy import Connection, Row, Select, case, func, select
 
 from limiter.rules.clock_step import WENT_BACK
 from limiter.rules.turns import LAPSE_MS, Ticket
@@ -116,11 +116,6 @@ def _by_length(tx: Connection, sessions: Select[Any]) -> Sequence[Row[Any]]:
     seconds = case((inner.seconds < 90, inner.seconds), else_=inner.seconds - inner.seconds % 60).label("seconds")
     query = select(seconds, inner.ended_reason, func.count().label("n")).group_by(seconds, inner.ended_reason)
     return tx.execute(query).all()
-
-
-def started_before(tx: Connection, at: int) -> list[ColumnElement[bool]]:
-    """Leaves out by their number ended sessions that started then or later; for speed alone, and not all of them."""
-    return [] if _went_back(tx) else [schema.ended_sessions.c.number < _number_at(tx, at)]
 
 
 def _went_back(tx: Connection) -> bool:

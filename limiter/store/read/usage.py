@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, union_all
 
 from limiter.rules.windows import MINUTE_SECONDS
 from limiter.store import schema, usage
-from limiter.units import HOUR_MS
+from limiter.units import DAY_MS, HOUR_MS
 
 
 class Stays(NamedTuple):
@@ -33,11 +33,16 @@ def top_users(
     tx: Connection, since: int, now: int, within: Sequence[int] | None = None, most: int | None = 20
 ) -> list[Stays]:
     """Who held slots longest from the hour of `since` on, up to now; only `within` those hours; all if most None."""
-    columns = schema.usage_hours.c
+    hours, days = schema.usage_hours, schema.usage_days
     since -= since % HOUR_MS
-    inside = columns.at >= since if within is None else columns.at.in_(within)
-    totals = (func.sum(columns[name]) for name in Stays._fields[1:])
-    query = select(columns.user_id, *totals).where(inside).group_by(columns.user_id)
+    if within is None:
+        day = since + -since % DAY_MS
+        of_hours = select(hours).where(hours.c.at >= since, hours.c.at < day)
+        kept = union_all(of_hours, select(days).where(days.c.at >= day)).subquery().c
+    else:
+        kept = select(hours).where(hours.c.at.in_(within)).subquery().c
+    totals = (func.sum(kept[name]) for name in Stays._fields[1:])
+    query = select(kept.user_id, *totals).group_by(kept.user_id)
     found = {row.user_id: Stays(row.user_id, *map(int, tuple(row)[1:])) for row in tx.execute(query)}
     hour = now - now % HOUR_MS
     if within is None or hour in within:
