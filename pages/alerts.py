@@ -27,7 +27,7 @@ DELIVERY = {"sent": ":material/check:", "failed": ":material/close:", "pending":
 def day_bar() -> None:
     """A cell a day, tinted by the highest status that it reached."""
     now = times.now()
-    rows = data.hours(now - DAYS_SHOWN * DAY, now).bots
+    rows = data.hours(now - (DAYS_SHOWN + 1) * DAY, now).bots  # with 25 hours in one of them, the first has all of its
     title = t("Highest status of each of the last 30 days")
     st.caption(title)
     st.altair_chart(statuses.days(rows, view(), until=now, shown=DAYS_SHOWN), key="days", alt=title)

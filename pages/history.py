@@ -41,8 +41,9 @@ def draw(sign_in: SignIn, span: Span) -> None:
     drawn, course, to_come = ahead.beyond(shown, limits)
     marks, width = [*happenings.marks(shown), *to_come], history.width_ms
     chart = capacity.capacity(
-        history.bots, drawn, view(), width_ms=width, marks=marks, comfort=comfort, ahead=course, brush=True, height=340
-    )
+        history.bots, drawn, view(), width_ms=width, limits=ahead.behind(shown), marks=marks, comfort=comfort,
+        ahead=course, brush=True, height=340,
+    )  # fmt: skip
     with st.container(border=True):
         alt = t("Bots against the limit of each time")
         moment.chart(chart, "bots", alt, width, zoom)

@@ -126,8 +126,9 @@ def last_hour(_: SignIn) -> None:
         return
     marks, comfort = happenings.marks(span), comfortable(sign_in)
     chart = capacity.capacity(
-        history.bots, span, view(), width_ms=history.width_ms, marks=marks, comfort=comfort, height=300
-    )
+        history.bots, span, view(), width_ms=history.width_ms, limits=ahead.behind(span), marks=marks, comfort=comfort,
+        height=300,
+    )  # fmt: skip
     moment.chart(chart, "hour", t("Bots against the limit in the last hour"), history.width_ms)
     st.caption(
         t("Line: bots. Dashed: the limit. Dotted: comfortable for this box. Tints: LOW, HEALTHY, WARNING, FULL.")

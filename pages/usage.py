@@ -68,6 +68,10 @@ def heavy(since: int, within: Sequence[int] | None, known: float) -> None:
     """Who holds slots longest; `known`: of so many days there is anything to say."""
     st.header(t("Top 20 users"), anchor=False)
     days = known if within is None else max(1, len(within))
+    if within and within[0] % HOUR:  # in a zone of half an hour: users are kept by the hours of UTC
+        within = [at - at % HOUR for at in within]
+        first, last = (f"{times.local(within[0] + length):%H:%M}" for length in (0, HOUR))
+        st.caption(t("Users are counted by the hours of UTC: here from {first} to {last}.", first=first, last=last))
     rows: list[dict[str, Any]] = [
         {
             t("user"): row.user_id,

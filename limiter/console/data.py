@@ -7,6 +7,7 @@ last good ones are kept with their age when the limiter stops answering. Raises 
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
@@ -15,12 +16,12 @@ from sqlalchemy import Connection, Engine
 from limiter import config
 from limiter.answers.capacity import StatsAnswer
 from limiter.client import Admin, Refused
-from limiter.console.kit.words import language
+from limiter.console.kit.words import language, view
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.store.engine import open_reader, reading
 from limiter.store.location import sqlite_path
 from limiter.store.read import history as stored
-from limiter.units import DAY_MS
+from limiter.units import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,25 +117,25 @@ def _history(series: stored.Series) -> History:
     return History(as_table(series.rows).assign(refused=sums), as_table(refused), series.step, series.bucket_ms)
 
 
-RANGED: dict[str, Callable[[Connection, int, int], Any]] = {
+RANGED: dict[str, Callable[..., Any]] = {
     "history": lambda tx, start, end: _history(stored.series(tx, start, end)),
-    "hours": lambda tx, start, end: _history(stored.hours(tx, start, end)),
+    "hours": lambda tx, start, end, shift: _history(stored.hours(tx, start, end, shift)),
     "load": stored.load,
 }
 
 
 @st.cache_data(ttl=KEPT_SECONDS, refresh_mode="background", max_entries=40, max_size="16mb", show_spinner=False)
-def _kept(name: str, place: tuple[str, int], start: int, end: int) -> Any:
+def _kept(name: str, place: tuple[str, int], start: int, end: int, *more: int) -> Any:
     with reading(_engine(*place)) as tx:
-        return RANGED[name](tx, start, end)
+        return RANGED[name](tx, start, end, *more)
 
 
-def _ranged(name: str, start: int, end: int) -> Any:
+def _ranged(name: str, start: int, end: int, *more: int) -> Any:
     """What is known of a range; of a long one, what was known minutes ago is shown while it is read again."""
     if end - start <= LONG_MS:
-        return read(RANGED[name], start, end)
+        return read(RANGED[name], start, end, *more)
     grid = KEPT_SECONDS * 1000
-    return _kept(name, _place(), start - start % grid, -(-end // grid) * grid)
+    return _kept(name, _place(), start - start % grid, -(-end // grid) * grid, *more)
 
 
 def history(start: int, end: int) -> History:
@@ -144,8 +145,9 @@ def history(start: int, end: int) -> History:
 
 
 def hours(start: int, end: int) -> History:
-    """The range in hours."""
-    found: History = _ranged("hours", start, end)
+    """The range in hours of the view's wall clock: in a zone of half an hour, midnight is within one of UTC's."""
+    offset = view().local(end).utcoffset() or timedelta()
+    found: History = _ranged("hours", start, end, -round(offset / timedelta(milliseconds=1)) % HOUR_MS)
     return found
 
 

@@ -89,7 +89,9 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.limits.read": lambda tx: sorted(map(repr, read.limits.read(tx).settings.items())),  # type: ignore[union-attr]
     "read.limits.overrides": lambda tx: repr(read.limits.overrides(tx)),
     "read.limits.changes_of": lambda tx: read.limits.changes_of(tx, NOW - 7 * DAY, NOW),
+    "read.limits.course": lambda tx: read.limits.course(tx, NOW - 7 * DAY, NOW),
     "read.history.hours": lambda tx: vars_of(read.history.hours(tx, NOW - 7 * DAY, NOW)),
+    "read.history.hours, half an hour off": lambda tx: vars_of(read.history.hours(tx, NOW - 7 * DAY, NOW, 30 * 60_000)),
     "read.sessions.durations": lambda tx: sorted(map(repr, read.sessions.durations(tx, NOW - 2 * DAY))),
     "read.sessions.durations, within": lambda tx: sorted(map(repr, read.sessions.durations(tx, 0, HOURS))),
     "read.usage.top_users": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, NOW - 7 * DAY, NOW)],

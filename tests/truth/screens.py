@@ -9,6 +9,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from tests.truth.answers import Said
+from tests.truth.charts import read_charts
 from tests.truth.diary import HOUR, MINUTE, SECOND, Diary
 from tests.truth.play import Play
 
@@ -31,6 +32,7 @@ def read_pages(play: Play, said: Said, when: str, open_page: Open) -> None:
         assert not app.exception and not app.error, (page, app.exception, app.error)
         header(play, said, f"{when} {page}", app)
         reads(play, said, f"{when} {page}", app)
+        read_charts(play, said, when, page, app)
     for view, reads in {"ended": ended, "refusals": refusals, "suspect": suspects}.items():
         reads(play, said, f"{when} {view}", open_page("sessions", tz=str(play.diary.zone), view=view))
 
@@ -126,7 +128,7 @@ def history(play: Play, said: Said, where: str, app: AppTest) -> None:
     begin = now - DAY
     load, (peak, at) = log.load(begin, seen(play) + 1), last_peak(log, begin, now)
     said(f"{where} peak", (shown["Peak"][0], shown["Peak"][1] in at or (shown["Peak"][1], at)), (str(peak), True))
-    known = sum(log.spent(begin, now).values()) / 1000
+    known = -(-sum(log.spent(begin, now).values()) // 1000)  # begun seconds, as those that are a share of it
     for label, name in (("At 80% or more", "busy"), ("Full", "full")):
         share = f"{100 * load[name] / known:.1f}% of the time"
         said(f"{where} {label}", shown[label], (lasting(load[name]), share))

@@ -33,6 +33,7 @@ from limiter.serve.listening import listen, server
 from limiter.store import read
 from limiter.store.engine import open_reader, reading
 from limiter.store.open import writer_of
+from limiter.store.postgres_writer import PostgresWriter
 
 SAMPLE_MS = 5_000
 RAM_GB = 4.0
@@ -60,11 +61,15 @@ class Clocks:
 
 
 class Machine:
-    """The limiter on the folder's file. `environment`: its settings and limits, as in `.env`."""
+    """The limiter on the folder's file, or on a database of a server. `environment`: its settings and limits, as in
+    `.env`."""
 
-    def __init__(self, folder: Path, clocks: Clocks, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, clocks: Clocks, environment: dict[str, str], database_url: str | None = None
+    ) -> None:
         self.folder, self.clocks = folder, clocks
-        self.database_url = f"sqlite:///{folder / 'limiter.db'}"
+        self.folder.mkdir(exist_ok=True)
+        self.database_url = database_url or f"sqlite:///{folder / 'limiter.db'}"
         self.environment = {**environment, "LIMITER_DATABASE_URL": self.database_url, "LIMITER_ENV_FILE": "/dev/null"}
         self.box = (12.0, 34.0)  # what the next samples read of CPU and RAM, in percent
         self.port = 0
@@ -94,6 +99,8 @@ class Machine:
         clock = Clock(self.clocks.time, self.clocks.monotonic)
         channels = open_channels(settings.alert_urls)
         self.writer = writer_of(self.database_url)
+        if isinstance(self.writer, PostgresWriter):  # which decides by the clock of its database
+            self.writer.reader.clock = lambda _driver: self.clocks.at
         state = self.writer.restore(settings.limits, settings.timezone, clock.now(), channels)
         state.language, state.tells_ends = settings.lang, settings.alert_ends
         self._log = (self.folder / "events.log").open("a")

@@ -26,7 +26,7 @@ from limiter.console.charts.axes import (
 from limiter.console.theme import REASONS, STATUSES, tones
 from limiter.console.view import Span, View
 
-LATE = 10_000  # a sampler a little late leaves a narrow bucket empty: two of these are no gap yet
+LATE = 20_000  # a sampler a little late leaves narrow buckets empty: less than this is no gap yet
 WIDE_PX, PHONE_PX = 900, 270
 
 
@@ -42,34 +42,40 @@ class Mark:
 def with_gaps(rows: pd.DataFrame, width_ms: int) -> pd.DataFrame:
     """The rows in milliseconds, with an empty one where snapshots are missing, so that no line is drawn across."""
     drawn = milliseconds(rows)
-    missing = drawn["at"].diff() > 2 * max(width_ms, LATE)
+    missing = drawn["at"].diff() > max(width_ms, LATE)
     empty = pd.DataFrame({"at": drawn["at"].shift()[missing].astype("int64") + width_ms})
     return pd.concat([drawn, empty]).sort_values("at", kind="stable", ignore_index=True)
 
 
-def bands(rows: pd.DataFrame, width_ms: int, end: int) -> pd.DataFrame:
-    """The four statuses on the limit of each time: at, limit, band, low, high where the limit moved, and at the end."""
-    drawn = milliseconds(rows)[["at", "limit"]]
-    steps = drawn[drawn["limit"] != drawn["limit"].shift()]
-    last = drawn.tail(1).assign(at=lambda row: (row["at"] + width_ms).clip(upper=end))
+def bands(limits: Sequence[tuple[int, int]], end: int, top: float) -> pd.DataFrame:
+    """The four statuses on the limit of each time: at, limit, band, low, high where the limit moved, and at the end.
+    FULL has no end: it reaches up to `top`.
+
+    `limits`: (instant, limit) from the begin on. They are exact: a bucket says the limit of its end, and a peak drawn
+    on that would stand in a status that it never had.
+    """
+    moves = [(at, limit) for at, limit in limits if at < end]
+    steps = pd.DataFrame([*moves, *((end, limit) for _, limit in moves[-1:])], columns=["at", "limit"])
     spans = pd.DataFrame([{"band": name, "from": one.low, "to": one.high} for name, one in STATUSES.items()])
-    found = pd.concat([steps, last]).merge(spans, how="cross")
-    return found.assign(low=found["limit"] * found["from"], high=found["limit"] * found["to"])[
-        ["at", "limit", "band", "low", "high"]
-    ]
+    found = steps.merge(spans, how="cross")
+    high = (found["limit"] * found["to"]).where(found["band"] != "FULL", top)
+    return found.assign(low=found["limit"] * found["from"], high=high)[["at", "limit", "band", "low", "high"]]
 
 
 def capacity(
-    rows: pd.DataFrame, span: Span, view: View, *, width_ms: int, marks: Sequence[Mark] = (),
-    comfort: int | None = None, ahead: Sequence[tuple[int, int]] = (), brush: bool = False, height: int = 330,
+    rows: pd.DataFrame, span: Span, view: View, *, width_ms: int, limits: Sequence[tuple[int, int]],
+    marks: Sequence[Mark] = (), comfort: int | None = None, ahead: Sequence[tuple[int, int]] = (), brush: bool = False,
+    height: int = 330,
 ) -> alt.LayerChart:  # fmt: skip
-    """Bots (low, mean, high, limit) on the four statuses; `comfort` dotted; a drag selects a `span` where `brush`.
-    `ahead`: the limit to come as (instant, limit), from the end of what was on, up to the end of the span."""
+    """Bots (low, mean, high) on the four statuses; `comfort` dotted; a drag selects a `span` where `brush`. `limits`:
+    the limit as it went, as (instant, limit) from the begin of the span on; `ahead`: the one to come, from the end of
+    what was on, up to the end of the span."""
     t, look = view.t, tones(dark=view.dark)
-    highest = max((limit for _, limit in ahead), default=0)
-    top = float(max((rows["limit"] * 1.15).max(), (rows["high"] * 1.05).max(), 1.15 * highest, 1))
+    highest = max((limit for _, limit in [*limits, *ahead]), default=0)
+    top = float(max(1.15 * highest, (rows["high"] * 1.05).max(), 1))
+    known_until = min(span.end, milliseconds(rows)["at"].iloc[-1] + width_ms, *(at for at, _ in ahead[:1]))
     x, title = time_x(span, view), t("bots")
-    bots, statuses = alt.Chart(said(with_gaps(rows, width_ms), view)), alt.Chart(bands(rows, width_ms, span.end))
+    bots, statuses = alt.Chart(said(with_gaps(rows, width_ms), view)), alt.Chart(bands(limits, known_until, top))
     tint = coloured("band", {name: one.colour for name, one in STATUSES.items()})
     dashed: dict[str, Any] = {"strokeWidth": 1.6, "color": look.quiet}
     layers: list[alt.Chart] = [
@@ -97,7 +103,7 @@ def capacity(
                 x=x, y=value_y("low", title, top), y2="high:Q"
             )
         )
-    line = bots.mark_line(strokeWidth=1.8, clip=True, color=look.ink, strokeJoin="round").encode(
+    line = bots.mark_line(strokeWidth=1.8, clip=True, color=look.ink, strokeJoin="round", strokeCap="round").encode(
         x=x, y=value_y("mean", title, top)
     )
     layers.append(line.add_params(alt.selection_interval(name="span", encodings=["x"])) if brush else line)
@@ -200,7 +206,7 @@ def box(
     y, short = value_y("value", "%", 100), {"cpu": "CPU", "ram": "RAM"}
     x, wide = time_x(span, view), with_gaps(rows[["at", *short]], width_ms).rename(columns=short)
     drawn = wide.melt(id_vars="at", var_name="what")
-    lines = alt.Chart(drawn).mark_line(strokeWidth=1.6, clip=True).encode(x=x, y=y, color=colour)
+    lines = alt.Chart(drawn).mark_line(strokeWidth=1.6, clip=True, strokeCap="round").encode(x=x, y=y, color=colour)
     seen = wide.dropna(subset=list(short.values()), how="all")
     told = [
         *tips(when=view.t("time")),

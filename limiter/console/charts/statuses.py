@@ -1,6 +1,7 @@
 """The four statuses of the capacity: the scale that the bots of now stand on, and a month in days."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import altair as alt
@@ -8,7 +9,7 @@ import pandas as pd
 
 from limiter.console.charts.axes import coloured, day_axis, finished, legend, milliseconds, tips
 from limiter.console.theme import STATUSES, tones
-from limiter.console.view import DAY, View
+from limiter.console.view import View
 
 COLOURS = {name: one.colour for name, one in STATUSES.items()}
 BAR, FILL, LABELS = 34, 17, 50  # px; labels have two lines
@@ -49,12 +50,14 @@ def scale(current: int, limit: int, view: View, *, comfort: int | None = None) -
 
 
 def days(rows: pd.DataFrame, view: View, *, until: int, shown: int = 30) -> alt.LayerChart:
-    """A cell a day, tinted by the highest status that one of its hours (at, worst) reached; grey without data."""
+    """A cell a day of the view's calendar, tinted by the highest status that one of its hours (at, worst) reached; grey
+    without data. Days are counted by their dates: one of 23 hours would be skipped, one of 25 be there twice."""
     none, order, worst = view.t("no data"), list(STATUSES), dict[str, str]()
     for at, status in milliseconds(rows)[["at", "worst"]].itertuples(index=False) if len(rows) else ():
         day = view.day(at)
         worst[day] = max(worst.get(day, "LOW"), status, key=order.index)
-    names = [view.day(until - back * DAY) for back in range(shown - 1, -1, -1)]
+    today = view.local(until).date()
+    names = [view.date(f"{today - timedelta(days=back)}") for back in range(shown - 1, -1, -1)]
     cells = pd.DataFrame({"day": names, "status": [worst.get(day, none) for day in names]})
     colours = COLOURS | {none: tones(dark=view.dark).empty}
     bars = alt.Chart(cells).mark_rect(cornerRadius=3, opacity=0.8)

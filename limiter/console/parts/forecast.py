@@ -9,10 +9,9 @@ from limiter.console.charts.forecast import ahead
 from limiter.console.kit import tables, times
 from limiter.console.kit.words import number, percent, t, view
 from limiter.console.parts import moment
-from limiter.console.parts.limits.ahead import outlook
+from limiter.console.parts.limits.ahead import behind, outlook
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import DAY, HOUR, Span
-from limiter.rules.schedule import MAX
 from limiter.store import read
 
 
@@ -51,7 +50,7 @@ def picture(answer: ForecastAnswer) -> None:
         for one in answer.points or []
     ]
     span = Span(now - 3 * DAY, int(points[-1]["at"]))
-    course = [(span.start, limits.whole(MAX) if limits else rows[-1].limit)]
+    course = behind(Span(span.start, now))
     if limits is not None:
         course += [(at, value) for at, value, _ in outlook(limits).changes(now, span.end)]
     chart = ahead(data.as_table(rows), data.as_table(points), span, view(), limits=course)

@@ -4,6 +4,7 @@ The one meaning of each figure, on every page, in the API, the CSV and the comma
 
 - A **bucket** is `step` seconds wide and begins at a multiple of them (UTC, from 1970 on), whatever range is asked for:
   so it says the same in every range that shows it, and a range begins with the bucket that holds its first instant.
+  Hours are also read as those of a wall clock that is half or a quarter of an hour off.
 - `low` and `high` are the fewest and the most bots that there were in it, for however short a time; `worst` is the
   highest status reached. `mean` is over its samples, one each 5 s (never a mean of means), and `high` where it
   has none.
@@ -40,8 +41,8 @@ WIDTHS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400,
 shots, counts = schema.snapshots.c, schema.refusal_counts.c
 
 # Made once: to put one of these together takes as long as it takes SQLite to answer for a day.
-_width: Any = bindparam("width", type_=schema.Int)
-_BUCKET = (shots.at - shots.at % _width).label("bucket")
+_width, _shift = (bindparam(name, type_=schema.Int) for name in ("width", "shift"))
+_BUCKET = (shots.at - (shots.at - _shift) % _width).label("bucket")
 _INSIDE = (shots.step == bindparam("step"), shots.at >= bindparam("first"), shots.at < bindparam("last"))
 _LIMITS = 1 << 20  # more than any limit: an instant and the limit in force then are one number, whose maximum has both
 _FIGURES = (
@@ -57,7 +58,7 @@ _EACH = select(shots.at, *(column for _, column in _FIGURES)).where(*_INSIDE).or
 _SUMS = (
     select(_BUCKET, *(made(column) for made, column in _FIGURES)).where(*_INSIDE).group_by(_BUCKET).order_by(_BUCKET)
 )
-_PART = (counts.at - counts.at % _width).label("bucket")
+_PART = (counts.at - (counts.at - _shift) % _width).label("bucket")
 _REFUSED = (
     select(_PART, counts.reason, func.sum(counts.n))
     .where(counts.step == bindparam("step"), counts.at >= bindparam("first"), counts.at < bindparam("last"))
@@ -105,20 +106,23 @@ def bucket_seconds(start: int, end: int, points: int = POINTS) -> int:
 
 
 def series(
-    tx: Connection, start: int, end: int, seconds: int | None = None, points: int = POINTS, most: int = MAX_BUCKETS
-) -> Series:
+    tx: Connection, start: int, end: int, seconds: int | None = None, points: int = POINTS, most: int = MAX_BUCKETS,
+    shift_ms: int = 0,
+) -> Series:  # fmt: skip
     """The buckets from the one that holds `start` on, as far as they begin before `end`.
 
     They are `seconds` wide, or as `points` of them would be. Widened so that there are at most `most`, to a multiple of
-    5 s, and to one of minutes or hours where the range reaches back to what is kept in no narrower snapshots.
+    5 s, and to one of minutes or hours where the range reaches back to what is kept in no narrower snapshots. They
+    begin `shift_ms`, whole minutes, after a multiple of their width.
     """
     width = seconds if seconds is not None else bucket_seconds(start, end, points)
     width = max(width, -(-(end - start) // (1000 * most)))
-    step = max(_finest(tx, start), next((wide for wide in (HOUR_STEP, MINUTE_STEP) if width % wide == 0), RAW_STEP))
+    even = (wide for wide in (HOUR_STEP, MINUTE_STEP) if width % wide == 0 and shift_ms % (1000 * wide) == 0)
+    step = max(_finest(tx, start), next(even, RAW_STEP))
     bucket_ms = -(-width // step) * step * 1000
-    first, last = start - start % bucket_ms, end + -end % bucket_ms
-    asked = {"step": step, "first": first, "last": last, "width": bucket_ms}
-    found = tx.execute(_EACH if bucket_ms == 1000 * step else _SUMS, asked).all()
+    first, last = start - (start - shift_ms) % bucket_ms, end + (shift_ms - end) % bucket_ms
+    asked = {"step": step, "first": first, "last": last, "width": bucket_ms, "shift": shift_ms}
+    found = tx.execute(_EACH if bucket_ms == 1000 * step and not shift_ms else _SUMS, asked).all()
     rows = [
         Bucket(
             at, low, round(bots / n, 2) if n else high, high, last_limit % _LIMITS, _mean(cpu, cpu_n),
@@ -131,21 +135,21 @@ def series(
             healthy, warning, full, last_limit,
         ) in found
     ]  # fmt: skip
-    return Series(step, bucket_ms, rows, _refused(tx, step, first, last, bucket_ms))
+    return Series(step, bucket_ms, rows, _refused(tx, asked))
 
 
-def hours(tx: Connection, start: int, end: int) -> Series:
-    """The hours (UTC) of a range, from the one that holds `start` on, at most 400 days of them."""
-    return series(tx, start, end, HOUR_STEP, most=MAX_HOURS)
+def hours(tx: Connection, start: int, end: int, shift_ms: int = 0) -> Series:
+    """The hours of a range, from the one that holds `start` on, at most 400 days of them: those of UTC, or of a wall
+    clock whose hours begin `shift_ms` later. Of a time that is kept by hours alone they are UTC's, named by those."""
+    return series(tx, start, end, HOUR_STEP, most=MAX_HOURS, shift_ms=shift_ms)
 
 
 def _mean(total: float, n: int) -> float | None:
     return round(total / n, 1) if n else None
 
 
-def _refused(tx: Connection, step: int, first: int, last: int, bucket_ms: int) -> dict[int, dict[str, int]]:
+def _refused(tx: Connection, asked: Mapping[str, int]) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = {}
-    asked = {"step": step, "first": first, "last": last, "width": bucket_ms}
     for at, reason, n in tx.execute(_REFUSED, asked).all():
         found.setdefault(at, {})[reason] = n
     return found
@@ -254,7 +258,8 @@ def load(tx: Connection, start: int, end: int) -> Load:
         if peak is not None:
             peak_at = tx.execute(select(func.max(shots.peak_at)).where(*inside, shots.bots_max == peak)).scalar_one()
             peaks.append((peak, peak_at))
-        for counted in _refused(tx, step, first - first % (step * 1000), last, step * 1000).values():
+        asked = {"step": step, "first": first - first % (step * 1000), "last": last, "width": step * 1000, "shift": 0}
+        for counted in _refused(tx, asked).values():
             for reason, n in counted.items():
                 refusals[reason] = refusals.get(reason, 0) + n
     busy, full, known = (-(-int(ms) // 1000) for ms in (busy, full, spent_ms))  # begun: a full of an instant was one

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from limiter.rules.records import Drain, Step
 from limiter.store import schema
@@ -12,7 +12,8 @@ from limiter.store.restore import read_plan, read_schedule
 from limiter.store.rows import as_step
 
 __all__ = [
-    "changes_of", "coming_step", "drain", "overrides", "paused", "read", "read_plan", "read_schedule", "versions",
+    "changes_of", "coming_step", "course", "drain", "overrides", "paused", "read", "read_plan", "read_schedule",
+    "versions",
 ]  # fmt: skip
 
 MAX_VERSIONS = 5_000
@@ -40,23 +41,45 @@ def versions(
 
 
 def changes_of(
-    tx: Connection, start: int, end: int, name: str = "MAX_CONCURRENT_BOTS", most: int = 200
+    tx: Connection, start: int, end: int, name: str = "MAX_CONCURRENT_BOTS", most: int = MAX_VERSIONS
 ) -> list[dict[str, Any]]:
-    """Changes of one limit of the system in [start, end), oldest first.
+    """The newest `most` changes of one limit of the system in [start, end), oldest first.
 
     Each as at, version, kind, actor, reason, changed, before, after.
     """
+    table = schema.limit_versions
+    query = _of_the_system(name).where(table.c.at >= start, table.c.at < end)
     return [
         {
-            **{field: one[field] for field in ("at", "version", "kind", "actor", "reason", "changed")},
+            **{field: row._mapping[field] for field in ("at", "version", "kind", "actor", "reason")},
+            "changed": changed,
             "before": before,
             "after": after,
         }
-        for one in reversed(versions(tx, limit=most, since=start, until=end))
-        if one["user_id"] is None
-        for changed, before, after in one["changed"]
-        if changed == name and before is not None
+        for row in reversed(tx.execute(query.order_by(table.c.version.desc()).limit(most)).all())
+        for changed in [json.loads(row.changed)]
+        for moved, before, after in changed
+        if moved == name and before is not None
     ]
+
+
+def course(tx: Connection, start: int, end: int, name: str = "MAX_CONCURRENT_BOTS") -> list[tuple[int, int]]:
+    """One limit of the system as it went: (instant, value) at `start`, and at each change of it in (start, end).
+
+    It begins with the first version there is where that is later; empty where there is none before `end`.
+    """
+    table = schema.limit_versions
+    before = select(table.c.in_force).where(table.c.at <= start).order_by(table.c.version.desc()).limit(1)
+    found = [(start, in_force) for in_force in tx.execute(before).scalars()]
+    changes = _of_the_system(name).where(table.c.at > start, table.c.at < end).order_by(table.c.version)
+    found += [(row.at, row.in_force) for row in tx.execute(changes.limit(MAX_VERSIONS))]
+    return [(at, json.loads(in_force)[name][0]) for at, in_force in found]
+
+
+def _of_the_system(name: str) -> Select[Any]:
+    """Versions that moved this limit: users' own, of which there may be hundreds at once, are no part of it."""
+    table = schema.limit_versions
+    return select(table).where(table.c.user_id.is_(None), table.c.changed.contains(name, autoescape=True))
 
 
 def paused(tx: Connection) -> bool:

@@ -28,23 +28,27 @@ def rows(ats: Sequence[int], limits: Sequence[int] | None = None, **more: object
 def drawn(found: pd.DataFrame, view: View = VIEW, **more: object) -> alt.LayerChart:
     """The chart of that hour."""
     span = Span(NOON, NOON + HOUR)
-    return capacity(found, span, view, width_ms=MINUTE, **more)  # type: ignore[arg-type]
+    return capacity(found, span, view, width_ms=MINUTE, limits=[(NOON, 200)], **more)  # type: ignore[arg-type]
 
 
-def test_bands_follow_the_limit_of_each_time() -> None:
-    found = bands(rows([NOON, NOON + MINUTE, NOON + 2 * MINUTE], [200, 100, 100]), MINUTE, NOON + HOUR)
+def test_bands_follow_the_limit_of_each_time_to_the_instant() -> None:
+    found = bands([(NOON, 200), (NOON + MINUTE + 7, 100)], NOON + 3 * MINUTE, 230.0)
     full = found[found["band"] == "FULL"]
     assert full[["at", "low", "high"]].to_numpy().tolist() == [
-        [NOON, 200.0, pytest.approx(230)],
-        [NOON + MINUTE, 100.0, pytest.approx(115)],
-        [NOON + 3 * MINUTE, 100.0, pytest.approx(115)],
+        [NOON, 200.0, 230.0],
+        [NOON + MINUTE + 7, 100.0, 230.0],  # more bots than that are as full
+        [NOON + 3 * MINUTE, 100.0, 230.0],
     ]
     first = found[found["at"] == NOON]
     assert first["low"].to_list() == [0, 100, 160, 200] and first["band"].to_list() == list(STATUSES)
 
 
-def test_the_last_band_ends_with_the_chart() -> None:
-    assert bands(rows([NOON]), 10 * MINUTE, NOON + MINUTE)["at"].max() == NOON + MINUTE
+@pytest.mark.parametrize(("ahead", "end"), [([], NOON + 10 * MINUTE), ([(NOON + 4 * MINUTE, 200)], NOON + 4 * MINUTE)])
+def test_the_bands_end_with_what_is_known(ahead: list[tuple[int, int]], end: int) -> None:
+    chart = capacity(
+        rows([NOON]), Span(NOON, NOON + HOUR), VIEW, width_ms=10 * MINUTE, limits=[(NOON, 200)], ahead=ahead
+    )
+    assert max(row["at"] for row in layers(chart)[0]["rows"]) == end
 
 
 def test_a_gap_stays_a_gap() -> None:
@@ -57,8 +61,15 @@ def test_a_gap_stays_a_gap() -> None:
     assert hover["transform"] == [{"filter": "isValid(datum.mean)"}]
 
 
-def test_a_bucket_that_came_late_is_no_gap() -> None:
-    assert len(with_gaps(rows([NOON, NOON + 2 * MINUTE]), MINUTE)) == 2
+def test_narrow_buckets_that_came_late_are_no_gap_and_a_wide_one_without_anything_is() -> None:
+    assert len(with_gaps(rows([NOON, NOON + 20_000]), 5_000)) == 2
+    assert len(with_gaps(rows([NOON, NOON + 20_001]), 5_000)) == 3
+    assert len(with_gaps(rows([NOON, NOON + 2 * MINUTE]), MINUTE)) == 3, "nothing is known of a whole minute"
+
+
+def test_what_is_known_between_two_gaps_is_seen() -> None:
+    for line in of_kind(drawn(rows([NOON, NOON + 10 * MINUTE, NOON + 20 * MINUTE])), "line")[1:]:
+        assert line["mark"]["strokeCap"] == "round", "a line of one point has no length, and no ink without its ends"
 
 
 def test_what_is_drawn_and_in_which_order() -> None:
@@ -79,7 +90,9 @@ def test_what_is_not_there_is_not_drawn() -> None:
 
 def test_the_limit_to_come_is_drawn_on_from_the_end_of_what_was() -> None:
     course = [(NOON + HOUR, 200), (NOON + 90 * MINUTE, 300)]
-    chart = capacity(rows([NOON]), Span(NOON, NOON + 2 * HOUR), VIEW, width_ms=MINUTE, ahead=course)
+    chart = capacity(
+        rows([NOON]), Span(NOON, NOON + 2 * HOUR), VIEW, width_ms=MINUTE, limits=[(NOON, 200)], ahead=course
+    )
     (line,) = [one for one in of_kind(chart, "line") if one["rows"][0]["at"] == NOON + HOUR]
     assert [(row["at"] - NOON, row["limit"]) for row in line["rows"]] == [
         (HOUR, 200), (90 * MINUTE, 300), (2 * HOUR, 300),
@@ -124,7 +137,7 @@ def test_the_axis_is_right_in_the_nights_when_the_clocks_change_and_in_zones_of_
     assert span.length == hours * HOUR
     found = rows(range(span.start, span.end, 10 * MINUTE))
     view = View("en", ZoneInfo(zone))
-    line = layers(capacity(found, span, view, width_ms=10 * MINUTE))[-2]
+    line = layers(capacity(found, span, view, width_ms=10 * MINUTE, limits=[(span.start, 200)]))[-2]
     assert labels(line) == expected
     assert line["encoding"]["x"]["scale"]["domain"] == [span.start, span.end]
     assert [row["at"] for row in line["rows"]] == list(range(span.start, span.end, 10 * MINUTE))

@@ -1,6 +1,9 @@
 """The scale of now and the month in days."""
 
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from limiter.console.charts.statuses import days, scale
 from limiter.console.data import as_table
@@ -43,3 +46,14 @@ def test_a_day_has_the_worst_of_its_hours_and_a_day_without_data_none() -> None:
     colours = cells["encoding"]["color"]["scale"]
     assert colours["range"] == [*(one.colour for one in STATUSES.values()), LIGHT.empty]
     assert len(layers(days(as_table([]), VIEW, until=NOON))[0]["rows"]) == 30
+
+
+@pytest.mark.parametrize("now", ["2026-03-30T00:30", "2026-10-25T23:30", "2026-10-26T00:30", "2026-03-29T23:59"])
+def test_each_day_of_the_calendar_has_one_cell_where_one_has_23_or_25_hours(now: str) -> None:
+    """Counted back by 24 hours, 29 March was skipped and 25 October there twice."""
+    zone = ZoneInfo("Europe/Paris")
+    until = datetime.fromisoformat(now).replace(tzinfo=zone)
+    cells = layers(days(as_table([]), View("en", zone), until=int(until.timestamp() * 1000)))[0]["rows"]
+    dates = [until.date() - timedelta(days=back) for back in range(29, -1, -1)]
+    assert [row["day"] for row in cells] == [f"{day.day} {day:%b}" for day in dates]
+    assert date(2026, 3, 29) in dates or date(2026, 10, 25) in dates

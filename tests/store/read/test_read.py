@@ -107,6 +107,44 @@ def test_limit_changes_are_those_of_the_system(database: tuple[Engine, Engine]) 
     assert limits is not None and limits.version == 3 and limits.values["MAX_CONCURRENT_BOTS"] == 200
 
 
+def test_a_limit_went_as_its_versions_say_to_the_millisecond(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    row = {"actor": "alice", "kind": "limits", "reason": "peak", "user_id": None}
+    went = [(START - HOUR, 100), (START + 7, 150), (START + HOUR, 90)]
+    with writer.begin() as tx:
+        for version, (at, limit) in enumerate(went, 1):
+            values = {
+                "version": 300 * version, "at": at, "changed": json.dumps([["MAX_CONCURRENT_BOTS", 1, limit]]),
+                "in_force": json.dumps({"MAX_CONCURRENT_BOTS": [limit, "live"]}),
+            }  # fmt: skip
+            tx.execute(schema.limit_versions.insert(), {**row, **values})
+        for n in range(250):  # limits of users' own, all at once
+            own = {"user_id": f"u{n}", "changed": json.dumps([["MAX_BOTS_PER_USER", 3, 5]]), "in_force": "{}"}
+            tx.execute(schema.limit_versions.insert(), {**row, **own, "version": 601 + n, "at": START + 8})
+    with reading(reader) as tx:
+        assert read.limits.course(tx, START, START + HOUR) == [(START, 100), (START + 7, 150)]
+        assert read.limits.course(tx, START - 2 * HOUR, START) == [(START - HOUR, 100)]
+        assert read.limits.course(tx, START - 3 * HOUR, START - 2 * HOUR) == []
+        changed = read.limits.changes_of(tx, START, START + HOUR)
+        assert [(one["at"], one["after"]) for one in changed] == [(START + 7, 150)], "250 of users hide none of it"
+
+
+def test_hours_are_those_of_a_wall_clock_that_is_half_an_hour_off(database: tuple[Engine, Engine]) -> None:
+    writer, reader = database
+    with writer.begin() as tx:
+        for minute, bots in ((0, 10), (29, 20), (30, 30), (89, 50), (90, 70)):
+            snapshot(tx, 60, START + minute * MINUTE, bots)
+        tx.execute(
+            schema.refusal_counts.insert(), {"step": 60, "at": START + 30 * MINUTE, "reason": "server_full", "n": 2}
+        )
+    with reading(reader) as tx:
+        found = read.history.hours(tx, START, START + 2 * HOUR, 30 * MINUTE)
+    assert [(row.at - START, row.low, row.mean, row.high) for row in found.rows] == [
+        (-30 * MINUTE, 10, 15.0, 20), (30 * MINUTE, 30, 40.0, 50), (90 * MINUTE, 70, 70.0, 70),
+    ]  # fmt: skip
+    assert found.refused == {START + 30 * MINUTE: {"server_full": 2}}
+
+
 def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -> None:
     _, reader = database
     with reading(reader) as tx:

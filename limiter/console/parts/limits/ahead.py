@@ -60,6 +60,11 @@ def listed(limits: Limits) -> None:
         st.caption(t("Nothing changes it by itself in the next {n} days.", n=AHEAD_DAYS))
 
 
+def behind(span: Span) -> list[tuple[int, int]]:
+    """The limit as it went, from the begin of the span up to now: (instant, limit)."""
+    return data.read(read.limits.course, span.start, min(span.end, times.now()))
+
+
 def beyond(shown: Span, limits: Limits | None) -> tuple[Span, list[tuple[int, int]], Sequence[Mark]]:
     """The span of a chart that reaches until now, with as much of the time to come as the limit changes in by itself;
     (instant, limit) from now on, and the changes as marks. The span alone where there is nothing to draw."""
