@@ -3,8 +3,10 @@ that computes for longer than a lease, or keeps its event loop busy, keeps its s
 """
 
 import asyncio
+import os
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, Self
@@ -13,6 +15,7 @@ import httpx
 
 from limiter.calling import STOP_PATIENCE_SECONDS
 from limiter.client.stay import Flow, Number, Pause, Side, Stay
+from limiter.client.threads import native_start
 from limiter.client.wire import Answer, Reply
 
 
@@ -26,30 +29,53 @@ class _ThreadBeats(Stay):
     def _open(self) -> None:
         super()._open()
         self._closing = threading.Event()
-        self._http = self.connection.open(httpx.Client)
         self._thread = threading.Thread(target=self._beat, name="limiter-heartbeat", daemon=True)
+        self._connect()
+        self._connected_in = os.getpid()
+
+    def _connect(self) -> None:
+        self._http = self.connection.open(httpx.Client)
+
+    def _part_from_parent(self) -> None:
+        """In a forked child: on its parent's connections the two would read each other's answers, and by one
+        Idempotency-Key they would be one bot."""
+        if self._connected_in != os.getpid():
+            self._idempotency_key = uuid.uuid4().hex
+            self._connect()
+            self._connected_in = os.getpid()
 
     def keep(self) -> None:
         """Beat from here on, from a thread."""
         self._cost.begin(time.monotonic())
-        self._thread.start()
+        if (start_native := native_start()) is None:
+            self._thread.start()
+        else:
+            start_native(self._beat_beside_greenlets, ())
 
-    def _beat(self) -> None:
+    def _beat(self, http: httpx.Client | None = None) -> None:
         try:
-            refused = self._drive_here(self._beating(), self._pause_between_beats)
+            refused = self._drive_here(self._beating(), self._pause_between_beats, http)
             if not self._closing.is_set():
                 self._lose(refused)
         except _Closed:
-            pass
+            self._idempotency_key = uuid.uuid4().hex
         finally:
             self._cost.end()
+
+    def _beat_beside_greenlets(self) -> None:
+        """With connections of its own: a green socket works in the thread alone that opened it."""
+        with self.connection.open(httpx.Client) as http:
+            self._beat(http)
 
     def _pause_between_beats(self, seconds: float) -> None:
         if self._closing.wait(seconds):
             raise _Closed
 
-    def _drive_here(self, flow: Flow, pause: Callable[[float], object] = time.sleep) -> Any:
+    def _drive_here(
+        self, flow: Flow, pause: Callable[[float], object] = time.sleep, http: httpx.Client | None = None
+    ) -> Any:
         reply: Reply | None = None
+        self._part_from_parent()
         while True:
             try:
                 step = flow.send(reply)
@@ -60,7 +86,8 @@ class _ThreadBeats(Stay):
                 reply = None
                 continue
             try:
-                reply = self._http.post(step.path, json=step.body, headers=step.headers, timeout=step.timeout)
+                by = http or self._http
+                reply = by.post(step.path, json=step.body, headers=step.headers, timeout=step.timeout)
             except httpx.RequestError as error:
                 reply = error
 
@@ -89,7 +116,7 @@ class BotSession(_ThreadBeats):
     def stop(self) -> Answer | None:
         """Give the slot back and beat no more: the session with its end, or None where that could not be had."""
         self._closing.set()
-        if self._http.is_closed:
+        if self._http.is_closed or self._is_anothers:
             return None
         ended: Answer | None = self._drive_here(self._stopping())
         self._close()
@@ -161,6 +188,9 @@ class AsyncBotSession(_ThreadBeats):
     def _open(self) -> None:
         super()._open()
         self.lost = _LoopEvent()
+
+    def _connect(self) -> None:
+        super()._connect()
         self._async_http = self.connection.open(httpx.AsyncClient)
 
     async def start(self) -> None:
@@ -175,7 +205,7 @@ class AsyncBotSession(_ThreadBeats):
     async def stop(self) -> Answer | None:
         """Give the slot back and beat no more: the session with its end, or None where that could not be had."""
         self._closing.set()
-        if self._async_http.is_closed:
+        if self._async_http.is_closed or self._is_anothers:
             return None
         ended: Answer | None = await self._drive(self._stopping())
         await self._async_http.aclose()
@@ -221,6 +251,7 @@ class AsyncBotSession(_ThreadBeats):
 
     async def _drive(self, flow: Flow) -> Any:
         reply: Reply | None = None
+        self._part_from_parent()
         while True:
             try:
                 step = flow.send(reply)

@@ -4,13 +4,16 @@ Promises: `lost` is set as soon as any answer says that the session has ended (4
 reach, at five sixths of the lease: before it could give the slot to another bot. What is safe to repeat is repeated,
 with back-off and jitter: a start by its Idempotency-Key, a trade by its trade_id, beats, stops. A signal or token whose
 answer was lost may have counted, so it is not.
-Does not promise: to end the bot's own work (look at `lost`), nor to live through a fork (open it where it is used).
+The slot is that of the process that took it. A forked child may report by its copy, which has connections of its own;
+the copy neither beats nor stops, and its `lost` is set by what the child's own calls hear.
+Does not promise: to end the bot's own work (look at `lost`), nor to follow a bot that becomes a daemon (open it then).
 
 What is asked and when is written once, as flows: generators that yield a Call or a Pause and are sent the reply.
 """
 
 import asyncio
 import logging
+import os
 import threading
 import time
 import uuid
@@ -113,6 +116,7 @@ class Stay:
         self._because: Refused | None = None
         self._cost = OwnCost()
         self._idempotency_key = uuid.uuid4().hex
+        self._taken_in = os.getpid()
         self._process: dict[str, str] = {}
         self._hold_until = 0.0  # monotonic seconds
         self._open()
@@ -141,6 +145,11 @@ class Stay:
         """The session's name that may be shown."""
         return str(self.session.get("public_id", ""))
 
+    @property
+    def _is_anothers(self) -> bool:
+        """Whether this is a forked child's copy of a session that its parent opened, or took the slot with."""
+        return self._taken_in != os.getpid()
+
     def _answered(self, call: Call, until: float, *, insist: bool = False) -> Flow:
         """The answer, tried for until then while none comes or nothing was decided. Raises Refused.
 
@@ -164,6 +173,7 @@ class Stay:
 
     def _starting(self) -> Flow:
         """Take a slot, asking for `wait_seconds` where there is none, in turn with others who wait. Raises Refused."""
+        self._taken_in = os.getpid()
         # So that the limiter, on the same machine, knows this process from bots that ask nobody.
         self._process = {"process": known} if (known := processes.identity()) else {}
         request = SlotRequest(

@@ -95,7 +95,11 @@ class Connection:
     def _certificates(self) -> ssl.SSLContext | bool:
         """Whom to trust, by SSL_CERT_FILE too, on loopback as well. 40 ms to build: only where there is TLS."""
         try:
-            return httpx.create_ssl_context() if self.url.startswith("https:") else False
+            if not self.url.startswith("https:"):
+                return False
+            if named := os.environ.get("SSL_CERT_FILE"):
+                os.stat(named)  # httpx before 0.28 says nothing of one that is not there
+            return httpx.create_ssl_context()
         except OSError as error:
             raise self._own("out_of_reach", 0, f"SSL_CERT_FILE: {error}") from error
 

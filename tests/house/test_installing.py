@@ -14,6 +14,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 import limiter
 from limiter.cli import main
@@ -48,10 +49,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def environment_with(folder: Path, wanted: str) -> Path:
+def environment_with(folder: Path, *wanted: str) -> Path:
     """The folder of programs of a fresh virtual environment with that installed."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)  # its own takes 5 s to come
-    pip(sys.executable, "--python", str(folder / "bin/python"), "install", "--no-compile", wanted)
+    pip(sys.executable, "--python", str(folder / "bin/python"), "install", "--no-compile", *wanted)
     return folder / "bin"
 
 
@@ -111,6 +112,34 @@ def test_a_bot_of_its_own_folder_and_environment_is_run_in_a_slot(
         wait_until(lambda: {row["user_id"] for row in one.listed(status="ended")} == {"u1", "u2"}, 10, "slots back")
     finally:
         subprocess.run([program, "agent", "--stop", "--force"], env=env, capture_output=True, check=False)
+
+
+LOWEST_HTTPX = """
+import asyncio, httpx, limiter.client
+
+async def twin():
+    async with limiter.client.AsyncBotSession(user_id="u2") as bot:
+        await bot.signal()
+
+with limiter.client.BotSession(user_id="u1") as bot:
+    bot.trade(symbol="BTC/EUR", side="buy", quantity="0.5", price="60000")
+    asyncio.run(twin())
+    try:
+        limiter.client.BotSession(user_id="u1").start()
+    except limiter.client.Refused as refused:
+        print(httpx.__version__, refused.reason)
+"""
+
+
+def test_a_bot_may_have_the_oldest_httpx_that_is_taken(one: Limiter, wheel: Path, tmp_path: Path) -> None:
+    """What a bot's other packages hold httpx down to; tests/client passed with it too when the bound was set."""
+    (httpx_range,) = map(Requirement, PROJECT["dependencies"])
+    (oldest,) = [one.version for one in httpx_range.specifier if one.operator == ">="]
+    programs = environment_with(tmp_path / "venv", str(wheel), f"httpx=={oldest}")
+    env = bare_environment(LIMITER_URL=one.url)
+    command = [programs / "python", "-W", "error", "-c", LOWEST_HTTPX]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (f"{Version(oldest)}.0 user_limit\n", "")
 
 
 @pytest.mark.parametrize(("language", "sentence"), [("en", "click is missing: "), ("fr", "Il manque click : ")])

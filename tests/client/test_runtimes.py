@@ -1,0 +1,137 @@
+"""Sessions in what real bots run on: forked workers, gevent, uvloop. Each is a program of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Limiter, new_user, served
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+
+BOTS_PYTHON = Path(os.environ.get("LIMITER_TEST_BOTS", "/nowhere")) / "venv" / "bin" / "python"  # `.ci/run` makes one
+FORKED_WORKERS = """
+import multiprocessing, os, sys
+from limiter.client import BotSession
+
+def report(worker):
+    ids = [f"{worker}-{number}" for number in range(20)]
+    order = dict(symbol="BTC/USDT", side="buy", quantity=1, price=1)
+    return ids == [bot.trade(**order, trade_id=one)["trade"]["trade_id"] for one in ids]
+
+with BotSession(user_id=sys.argv[1]) as bot:
+    bot.signal()  # a connection is open
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        theirs, ours = pool.map_async(report, range(3)), report(3)
+        print(ours, *theirs.get(30))
+    if os.fork() == 0:
+        sys.exit(0)  # which leaves the block, in the child
+    os.wait()
+    print(bot.signal()["limit"])
+"""
+OPENED_BEFORE_THE_FORK = """
+import os, sys
+from limiter.client import BotSession, Refused
+
+bot = BotSession(user_id=sys.argv[1])
+entered, enter = os.pipe()
+leave, parent_lives = os.pipe()
+if os.fork() == 0:
+    os.close(parent_lives)
+    with bot:
+        os.write(enter, b"!")
+        os.read(leave, 1)
+    sys.exit(0)
+os.read(entered, 1)
+try:
+    bot.start()
+except Refused as refused:
+    print(refused.reason)
+"""
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, sys, time
+from limiter.client import BotSession
+
+def compute(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+
+with BotSession(user_id=sys.argv[1]) as bot:
+    waiter = gevent.spawn(bot.lost.wait)
+    gevent.sleep(0)
+    compute(6)  # for longer than the lease, in which no greenlet runs
+    print(bot.lost.is_set(), *sorted(one.get()["limit"] for one in [gevent.spawn(bot.signal) for _ in range(3)]))
+    print(bot.public_id, flush=True)  # for the test to end it
+    print(waiter.get(timeout=10), bot.lost_because.reason)
+"""
+UVLOOP = """
+import asyncio, sys, time, uvloop
+from limiter.client import AsyncBotSession
+
+async def main():
+    async with AsyncBotSession(user_id=sys.argv[1]) as bot:
+        waiter = asyncio.create_task(bot.lost.wait())
+        await asyncio.sleep(0)
+        time.sleep(6)
+        print(bot.lost.is_set(), (await bot.signal())["limit"])
+        print(bot.public_id, flush=True)
+        print(await asyncio.wait_for(waiter, 10), bot.lost_because.reason)
+
+uvloop.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
+    """A limiter with the shortest lease: 5 s."""
+    with served(Limiter(tmp_path_factory.mktemp("short"), {"BOT_LEASE_SECONDS": 5})) as one:
+        yield one
+
+
+def ran(limiter: Limiter, script: str, user: str) -> str:
+    """What it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, user], env=limiter.env, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_forked_workers_report_by_their_copy_and_do_not_end_the_session(short: Limiter) -> None:
+    user = new_user()
+    assert ran(short, FORKED_WORKERS, user) == "True True True True\n100\n"
+    (row,) = short.listed(user_id=user)
+    assert row["ended_reason"] == "stopped"
+
+
+def test_a_session_that_is_entered_by_parent_and_child_is_two(short: Limiter) -> None:
+    """The second has no place: with one Idempotency-Key it would have been taken for the first."""
+    assert ran(short, OPENED_BEFORE_THE_FORK, new_user()) == "user_limit\n"
+
+
+@pytest.mark.parametrize(
+    ("python", "script", "limits"), [(BOTS_PYTHON, GEVENT, "100 100 100"), (Path(sys.executable), UVLOOP, "100")]
+)
+@pytest.mark.slow
+def test_beats_go_on_while_greenlets_or_a_loop_may_not_run(
+    short: Limiter, python: Path, script: str, limits: str
+) -> None:
+    if not python.exists():
+        assert "CI" not in os.environ
+        pytest.skip("LIMITER_TEST_BOTS names no folder with gevent")
+    bot = subprocess.Popen(
+        [python, "-W", "error", "-c", script, new_user()], env=short.env, stdout=subprocess.PIPE, text=True
+    )
+    assert bot.stdout is not None
+    assert bot.stdout.readline() == f"False {limits}\n"
+    public_id = bot.stdout.readline().strip()
+    short.admin("POST", f"/api/admin/sessions/{public_id}/stop", {"reason": "test"})
+    assert bot.communicate(timeout=20)[0] == "True session_ended\n"
+    assert bot.returncode == 0
