@@ -137,7 +137,7 @@ def test_a_bot_may_have_the_oldest_httpx_that_is_taken(one: Limiter, wheel: Path
     (oldest,) = [one.version for one in httpx_range.specifier if one.operator == ">="]
     programs = environment_with(tmp_path / "venv", str(wheel), f"httpx=={oldest}")
     env = bare_environment(LIMITER_URL=one.url)
-    command = [programs / "python", "-W", "error", "-c", LOWEST_HTTPX]
+    command = [str(programs / "python"), "-W", "error", "-c", LOWEST_HTTPX]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == (f"{Version(oldest)}.0 user_limit\n", "")
 
