@@ -85,7 +85,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Opens a page of the console on a world, signed in with a key of that scope."""
+    """Opens a page of the console on a world, signed in with a key of that scope; `locale` and `timezone` are the
+    browser's."""
 
     def open_one(world: World, page: str = "overview", scope: str = "admin:write", **query: str) -> AppTest:
         monkeypatch.setenv("LIMITER_DATABASE_URL", world.database_url)
@@ -97,7 +98,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         cookie = SIGN_INS.cookie(SIGN_INS.open(key, "tester", scope))
         monkeypatch.setattr(frame, "cookie", lambda: cookie)
         app = AppTest.from_file(str(ROOT / "pages" / "router.py"), default_timeout=30)
-        app.context = {"locale": query.pop("locale", "en-US"), "timezone": "Europe/Paris"}
+        zone = query.pop("timezone", "Europe/Paris")
+        app.context = {"locale": query.pop("locale", "en-US"), "timezone": zone}
         app.run()
         app.query_params.update(query)
         return app.switch_page(str(ROOT / "pages" / f"{page}.py")).run() if page != "overview" else app

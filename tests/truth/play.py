@@ -1,13 +1,18 @@
 """Who drives a limiter and writes down everything that he did, as he was answered."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.truth.diary import SECOND, Diary, Stay
-from tests.truth.virtual import Machine
+from tests.truth.virtual import Clocks, Machine
+from tests.webhook import Webhook
 
 BEAT_MS, BEAT_AT = 20 * SECOND, 3_457  # bots beat thrice a minute, at odd milliseconds
 
@@ -176,3 +181,22 @@ class Play:
         self.admin("POST", f"sessions/{stay.public_id}/stop", {"reason": "as the script says"})
         self.diary.ended(self.now, stay, "admin_stop")
         self.diary.done.append((self.now, "stop", stay.public_id))
+
+
+@contextmanager
+def playing(
+    folder: Path, patched: pytest.MonkeyPatch, begin: datetime, limits: dict[str, Any], database_url: str | None = None
+) -> Iterator[Play]:
+    """Somebody who drives a limiter of its own from that instant on; whose settings the console has too."""
+    with Webhook() as webhook:
+        clocks = Clocks(round(begin.timestamp() * 1000))
+        clocks.patch(patched)
+        settings = {name: str(value) for name, value in limits.items()}
+        zone = str(begin.tzinfo)
+        settings |= {"LIMITER_TIMEZONE": zone, "LIMITER_ALERT_URLS": webhook.address("/told"), "LIMITER_LANG": "en"}
+        machine = Machine(folder, clocks, settings, database_url)
+        for name, value in machine.environment.items():
+            patched.setenv(name, value)
+        play = Play(machine, Diary(zone, limits), lambda: webhook.posts("/told"))
+        yield play
+        play.close()

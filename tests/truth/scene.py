@@ -31,7 +31,7 @@ DRAW = """async ([name, text]) => {
           x2: item.x2 === undefined ? null : x + item.x2, y2: item.y2 === undefined ? null : y + item.y2,
           width: item.width ?? null, height: item.height ?? null, fill: item.fill ?? null, stroke: item.stroke ?? null,
           opacity: item.opacity ?? 1, defined: item.defined !== false,
-          datum: JSON.parse(JSON.stringify(item.datum ?? null, (key, one) => key === 'items' ? undefined : one))});
+          datum: Object.fromEntries(Object.entries(item.datum ?? {}).filter(([, one]) => Object(one) !== one))});
       }
     };
     walk(drawn.view.scenegraph().root, 0, 0);
@@ -58,13 +58,13 @@ class Scene:
         return [
             one
             for one in self.marks
-            if one["kind"] == kind and one["role"] == "mark" and all(f in (one["datum"] or {}) for f in fields)
+            if one["kind"] == kind and one["role"] == "mark" and all(f in one["datum"] for f in fields)
         ]
 
     def labels(self) -> list[tuple[float, str]]:
         """What stands beneath the plot, from the left: where, and what."""
         found = [one for one in self.marks if one["role"] == "axis-label" and one["y"] >= self.height]
-        return sorted((one["x"], one["text"]) for one in found if one["opacity"] and one["text"])
+        return sorted((one["x"], one["text"]) for one in found if one["x"] >= 0 and one["opacity"] and one["text"])
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,10 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import new_database
 from tests.pages.conftest import World
 from tests.truth.answers import Said, read_api
-from tests.truth.diary import MINUTE, Diary
-from tests.truth.play import Play
+from tests.truth.diary import MINUTE
+from tests.truth.play import Play, playing
 from tests.truth.screens import read_pages
 from tests.truth.test_night import LIMITS, NIGHTS, ZONE, launch
-from tests.truth.virtual import Clocks, Machine
-from tests.webhook import Webhook
 
 pytestmark = [pytest.mark.postgres, pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")]
 
@@ -38,23 +36,12 @@ class OnPostgres(World):
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     monkeypatch.chdir(tmp_path)  # where the first key and the end of the audit are kept
-    with Webhook() as webhook:
-        begin = datetime.fromisoformat(NIGHTS["25 hours"]).replace(tzinfo=ZoneInfo(ZONE))
-        clocks = Clocks(int(begin.timestamp() * 1000))
-        clocks.patch(monkeypatch)
-        settings = {name: str(value) for name, value in LIMITS.items()}
-        settings |= {"LIMITER_TIMEZONE": ZONE, "LIMITER_ALERT_URLS": webhook.address("/told"), "LIMITER_LANG": "en"}
-        machine = Machine(tmp_path / "data", clocks, settings, new_database())
-        playing = Play(machine, Diary(ZONE, LIMITS), lambda: webhook.posts("/told"))
-        yield playing
-        playing.close()
+    begin = datetime.fromisoformat(NIGHTS["25 hours"]).replace(tzinfo=ZoneInfo(ZONE))
+    with playing(tmp_path / "data", monkeypatch, begin, LIMITS, new_database()) as play:
+        yield play
 
 
-def test_over_postgresql_too_all_that_is_said_is_what_happened(
-    play: Play, open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in play.machine.environment.items():
-        monkeypatch.setenv(name, value)
+def test_over_postgresql_too_all_that_is_said_is_what_happened(play: Play, open_page: Callable[..., AppTest]) -> None:
     said, world = Said(), OnPostgres(play.machine.folder, play.machine.url, play.machine.database_url)
     kept = launch(play)
     midnight = play.diary.day(play.now)[2]

@@ -34,7 +34,9 @@ def time_x(span: Span, view: View) -> alt.X:
     expression = f"{json.dumps(labels, ensure_ascii=False)}[indexof({json.dumps(values)}, datum.value)]"
     look: dict[str, Any] = {"grid": False, "labelOverlap": "greedy", "tickSize": 4, "labelPadding": 6}
     axis = alt.Axis(values=values, labelExpr=expression, **look)
-    return alt.X("at:Q", title=None, scale=alt.Scale(domain=[span.start, span.end], nice=False), axis=axis)
+    # Without this Vega-Lite keeps 5 px free on either side of bars: they would not stand beneath what they belong to.
+    scale = alt.Scale(domain=[span.start, span.end], nice=False, padding=0)
+    return alt.X("at:Q", title=None, scale=scale, axis=axis)
 
 
 def value_y(field: str, title: str | None, top: float | None = None, **axis: Any) -> alt.Y:
