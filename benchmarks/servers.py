@@ -100,11 +100,12 @@ def wait_for(url: str, running: subprocess.Popen[bytes], folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def limiter(folder: Path, **environment: str) -> Iterator[Server]:
-    """The whole product with keys on: `key` is one of scope `bots`; one of `admin:read` is in the file reader.key."""
+def limiter(folder: Path, root: Path = ROOT, **environment: str) -> Iterator[Server]:
+    """The whole product of this checkout with keys on: `key` is one of scope `bots`; one of `admin:read` is in the file
+    reader.key."""
     port, database = free_port(), f"sqlite:///{folder / 'limiter.db'}"
-    env = NO_CAP | {"LIMITER_DATABASE_URL": database} | environment
-    bots, reads = (make_key(scope, folder, database) for scope in ("bots", "admin:read"))
+    env = NO_CAP | {"LIMITER_DATABASE_URL": database, "PYTHONPATH": str(root)} | environment
+    bots, reads = (make_key(scope, folder, database, root) for scope in ("bots", "admin:read"))
     (folder / "reader.key").write_text(reads)
     command = [sys.executable, "-m", "limiter", "serve", "--port", str(port)]
     with process(command, folder, **env) as running:
@@ -123,8 +124,8 @@ def start_bots(server: Server, bots: int) -> Path:
 
 
 @contextlib.contextmanager
-def console(folder: Path, server: Server) -> Iterator[tuple[int, str]]:
-    """The console on that limiter: its process, and the link that signs in."""
+def console(folder: Path, server: Server, root: Path = ROOT) -> Iterator[tuple[int, str]]:
+    """This checkout's console on that limiter: its process, and the link that signs in."""
     log, port = folder / "console", free_port()
     log.mkdir()
     env = {
@@ -133,18 +134,19 @@ def console(folder: Path, server: Server) -> Iterator[tuple[int, str]]:
         "LIMITER_CONSOLE_PORT": str(port),
         "LIMITER_CONSOLE_STARTS": "no",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(root),
     }
-    command = ["env", f"--chdir={ROOT}", sys.executable, "console.py"]  # Streamlit's configuration is found from there
+    command = ["env", f"--chdir={root}", sys.executable, "console.py"]  # Streamlit's configuration is found from there
     with process(command, log, **env) as running:
         wait_for(f"http://127.0.0.1:{port}/admin/sign-in", running, log)
         words = (log / "log").read_text().split()
         yield running.pid, next(word for word in words if "link=" in word)
 
 
-def make_key(scope: str, folder: Path, database: str) -> str:
+def make_key(scope: str, folder: Path, database: str, root: Path = ROOT) -> str:
     """A key in a database that no limiter has open."""
     command = [sys.executable, "-m", "limiter", "keys", "create", "--scope", scope]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "LIMITER_DATABASE_URL": database}
+    env = os.environ | {"PYTHONPATH": str(root), "LIMITER_DATABASE_URL": database}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -208,11 +208,7 @@ def first_steps() -> None:
 
 if empty():
     first_steps()
-frame.live(frame.ticking(5))(probation.bar)(sign_in)
-frame.live(frame.ticking(10))(tasks)(sign_in)
-frame.live(frame.ticking(5))(drain.progress)(sign_in)
-frame.live(frame.ticking(5))(now_taken)(sign_in)
-frame.live(frame.ticking(10))(queue)(sign_in)
+frame.live(frame.ticking(5))(probation.bar, tasks, drain.progress, now_taken, queue)(sign_in)
 left, right = st.columns([2.2, 1], gap="medium")
 with left, st.container(border=True):
     frame.live(frame.ticking(30), height=380)(last_hour)(sign_in)

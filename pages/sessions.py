@@ -50,8 +50,7 @@ def figures(sign_in: SignIn) -> None:
 
 
 st.title(t("Sessions"), anchor=False)
-frame.live(frame.ticking(5))(drain.progress)(sign_in)
-frame.live(frame.ticking(5))(figures)(sign_in)
+frame.live(frame.ticking(5))(drain.progress, figures)(sign_in)
 view = url_widgets.tabs(t("List"), "view", VIEWS)  # on a line of its own, so that it wraps on a phone
 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     user = lists.user_field() if view != "waiting" else ""

@@ -4,6 +4,8 @@ Promises: a read is one short transaction; live figures are asked for at most on
 last good ones are kept with their age when the limiter stops answering. Raises StoreError, SQLAlchemyError, Refused.
 """
 
+import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
@@ -19,7 +21,7 @@ from limiter.client import Admin, Refused
 from limiter.console.kit.words import language, view
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.store.engine import open_reader, reading
-from limiter.store.location import sqlite_path
+from limiter.store.location import named_path
 from limiter.store.read import history as stored
 from limiter.units import DAY_MS, HOUR_MS
 
@@ -46,11 +48,16 @@ def _engine(url: str, inode: int) -> Engine:
     return open_reader(url)
 
 
+_named = functools.cache(named_path)  # to take a URL apart and to follow each link of its path took half of a read
+
+
 def _place() -> tuple[str, int]:
     """Where the database is; another number where another file lies there, as after a restore."""
     url = str(settings().database_url)
-    path = sqlite_path(url)
-    return url, path.stat().st_ino if path is not None and path.exists() else 0
+    path = _named(url)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return url, path.stat().st_ino if path is not None else 0
+    return url, 0
 
 
 def read(query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -74,7 +81,7 @@ def as_table(rows: Iterable[Any]) -> "pd.DataFrame":
     """
     import pandas as pd  # 90 MB and a second, which a page without a table does not pay
 
-    named = [_named(row) for row in rows]
+    named = [_as_mapping(row) for row in rows]
     names = dict.fromkeys(name for row in named for name in row)
     found = pd.DataFrame({name: _column([row.get(name) for row in named]) for name in names})
     if "at" in found and pd.api.types.is_integer_dtype(found["at"]):
@@ -91,7 +98,7 @@ def _column(values: list[Any]) -> Any:
     return [float("nan")] * len(values) if known == {type(None)} else values
 
 
-def _named(row: Any) -> Mapping[str, Any]:
+def _as_mapping(row: Any) -> Mapping[str, Any]:
     if isinstance(row, Mapping):
         return row
     named: Mapping[str, Any] = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row._asdict()

@@ -162,26 +162,39 @@ def why_shut(stats: StatsAnswer) -> tuple[str, str, bool] | None:
     return t("free slots are held: reserve, burst or busy box"), ":material/hourglass_top:", False
 
 
-def live(
-    seconds: float | None = None, *, height: int | None = None
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def live(seconds: float | None = None, *, height: int | None = None) -> Callable[..., Callable[..., None]]:
     """Draw alone, again every so many seconds (None: never), with errors as cards. Only at the top level of a page.
 
-    Where `height` is given, a skeleton so high stands there meanwhile, and the rest of the page is not waited for.
+    Parts that stand below each other are drawn by one, `live(5)(first, second)(sign_in)`: what Streamlit does around
+    each run costs as much as most parts. Where `height` is given, a skeleton so high stands there meanwhile, and the
+    rest of the page is not waited for.
     """
 
-    def decorate(draw: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(draw)
+    def decorate(*draws: Callable[..., None]) -> Callable[..., None]:
+        drawn = False
+
+        @functools.wraps(draws[0])
         def guarded(*args: Any) -> None:
+            nonlocal drawn
             if SIGN_INS.find(cookie()) is None:
                 st.rerun()
-            with st.skeleton(height=height) if height else contextlib.nullcontext():
-                guard(functools.partial(draw, *args))
+            with meanwhile(height, drawn):
+                for draw in draws:
+                    with st.container() if len(draws) > 1 else contextlib.nullcontext():  # each keeps its place
+                        guard(functools.partial(draw, *args))
+            drawn = True
 
         fragment: Callable[..., None] = st.fragment(run_every=seconds, parallel=height is not None)(guarded)
         return fragment
 
     return decorate
+
+
+def meanwhile(height: int | None, drawn: bool) -> contextlib.AbstractContextManager[Any]:
+    """What stands there until a part is drawn: a skeleton, and nothing in its place where it was `drawn` before."""
+    if height is None:
+        return contextlib.nullcontext()
+    return contextlib.nullcontext(st.empty()) if drawn else st.skeleton(height=height)
 
 
 def ticking(seconds: float) -> float | None:

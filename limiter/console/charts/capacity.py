@@ -80,7 +80,7 @@ def capacity(
     dashed: dict[str, Any] = {"strokeWidth": 1.6, "color": look.quiet}
     layers: list[alt.Chart] = [
         statuses.mark_area(interpolate="step-after", clip=True, opacity=look.band).encode(
-            x=x, y=value_y("low", title, top), y2="high:Q", color=tint
+            x=x, y=value_y("low", title, top), y2=alt.Y2("high:Q"), color=tint
         ),
         statuses.mark_line(interpolate="step-after", clip=True, strokeDash=[6, 4], **dashed).encode(
             x=x, y=value_y("limit", title, top)
@@ -100,7 +100,7 @@ def capacity(
     if (rows["low"] < rows["high"]).any():
         layers.append(
             bots.mark_area(opacity=0.2, clip=True, color=look.ink).encode(
-                x=x, y=value_y("low", title, top), y2="high:Q"
+                x=x, y=value_y("low", title, top), y2=alt.Y2("high:Q")
             )
         )
     line = bots.mark_line(strokeWidth=1.8, clip=True, color=look.ink, strokeJoin="round", strokeCap="round").encode(
@@ -173,7 +173,8 @@ def marked(marks: Sequence[Mark], span: Span, view: View, x: alt.X) -> list[alt.
         look: dict[str, Any] = {"align": side, "dx": dx, "dy": 9, "fontSize": 11, "baseline": "middle", "color": accent}
         look["clip"] = True  # what is not shown there would make the plot narrower than those beneath it
         here = f"(width > {NARROW} ? datum.wide : datum.phone) === '{side}'"
-        found.append(base.mark_text(**look).encode(y=alt.value(0), text=alt.condition(here, "label:N", alt.value(""))))
+        label: Any = {"test": here, "field": "label", "type": "nominal"}
+        found.append(base.mark_text(**look).encode(y=alt.value(0), text=alt.TextValue("", condition=label)))
     return found
 
 

@@ -35,14 +35,14 @@ def ahead(
     hover = known.mark_rule(strokeWidth=7, opacity=0, clip=True).encode(x=x, tooltip=tips(when=t("time"), high=title))
     was = known.mark_line(color=look.ink, strokeWidth=1.6, strokeCap="round", clip=True)
     layers = [
-        to_come.mark_area(opacity=0.22, color=BLUE).encode(x=x, y=value_y("low", title, top), y2="high:Q"),
+        to_come.mark_area(opacity=0.22, color=BLUE).encode(x=x, y=value_y("low", title, top), y2=alt.Y2("high:Q")),
         was.encode(x=x, y=value_y("high", title, top)),
         to_come.mark_line(color=BLUE, strokeWidth=1.8).encode(
             x=x, y=value_y("middle", title, top), tooltip=tips(when=t("time"), said=title)
         ),
         alt.Chart(pd.DataFrame(levels))
         .mark_line(interpolate="step-after", clip=True, strokeDash=[6, 4], strokeWidth=1, color=look.quiet)
-        .encode(x=x, y=value_y("level", title, top), detail="of:N"),
+        .encode(x=x, y=value_y("level", title, top), detail=alt.Detail("of:N")),
         # Of gaps, and of hours to come, there is nothing to open.
         clickable(hover.transform_filter("isValid(datum.high)"), nearest=False),
     ]

@@ -24,9 +24,11 @@ def ranges(rows: pd.DataFrame, view: View, limit: int | None, title: str) -> alt
     base = alt.Chart(rows.assign(said=said, text=[f"{what}: {one}" for what, one in zip(order, said, strict=True)]))
     base = base.encode(y=y, tooltip=tips(what=" ", said=title))
     layers = [
-        base.mark_bar(color=BLUE, opacity=0.28, height=10, cornerRadius=5).encode(x=x.copy(), x2="high:Q"),
+        base.mark_bar(color=BLUE, opacity=0.28, height=10, cornerRadius=5).encode(x=x.copy(), x2=alt.X2("high:Q")),
         base.mark_point(filled=True, size=110, color=BLUE, opacity=1).encode(x=x),
-        base.mark_text(align="left", dy=-15, fontSize=12, color=look.ink).encode(x=alt.value(0), text="text:N"),
+        base.mark_text(align="left", dy=-15, fontSize=12, color=look.ink).encode(
+            x=alt.value(0), text=alt.Text("text:N")
+        ),
     ]
     layers[0] = layers[0].encode(x=alt.X("low:Q", title=title, scale=alt.Scale(domain=[0, highest * 1.12])))
     if limit is not None:
@@ -39,7 +41,7 @@ def ranges(rows: pd.DataFrame, view: View, limit: int | None, title: str) -> alt
                 baseline="bottom",
                 fontSize=12,
                 color=look.quiet,
-            ).encode(x=x, y=alt.value(ROW_PX * len(rows)), text="said:N")
+            ).encode(x=x, y=alt.value(ROW_PX * len(rows)), text=alt.Text("said:N"))
         )
     return finished(layers, view, ROW_PX * len(rows) + AXIS_PX)
 
@@ -69,7 +71,7 @@ def by_lease(rows: pd.DataFrame, view: View, field: str, title: str, current: st
     bars = bars.encode(
         x=alt.X("lease:N", title=view.t("lease"), sort=list(rows["lease"]), axis=alt.Axis(labelAngle=0)),
         y=value_y(field, title, format="~s"),
-        color=alt.condition(f"datum.lease === '{current}'", alt.value(ORANGE), alt.value(BLUE)),
+        color=alt.ColorValue(BLUE, condition={"test": f"datum.lease === '{current}'", "value": ORANGE}),
         tooltip=tips(**{"lease": view.t("lease"), field: title}),
     )
     return finished([bars], view, 250)  # so high that the title of its axis has room

@@ -38,9 +38,9 @@ def scale(current: int, limit: int, view: View, *, comfort: int | None = None) -
     taken = alt.Chart(pd.DataFrame({"low": [0], "high": [current]}))
     layers: list[alt.Chart] = [
         statuses.mark_bar(height=BAR, opacity=1.6 * look.band).encode(
-            x=x("low"), x2="high:Q", color=coloured("band", COLOURS)
+            x=x("low"), x2=alt.X2("high:Q"), color=coloured("band", COLOURS)
         ),
-        taken.mark_bar(height=FILL, color=look.ink, cornerRadiusEnd=3).encode(x=x("low"), x2="high:Q"),
+        taken.mark_bar(height=FILL, color=look.ink, cornerRadiusEnd=3).encode(x=x("low"), x2=alt.X2("high:Q")),
     ]
     if near:
         level = alt.Chart(pd.DataFrame({"low": [near]}))

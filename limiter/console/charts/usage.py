@@ -55,14 +55,14 @@ def heat_map(rows: pd.DataFrame, view: View, how: str, chosen: int | None = None
     }
     base = alt.Chart(cells).encode(**places)
     shade = alt.Color("share:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True), legend=None)
-    tint = alt.condition("datum.share > 0.55", alt.value("#111111"), alt.value("#FFFFFF"))
-    room = alt.condition(f"width > {NARROW}", alt.value(1), alt.value(0))
+    tint = alt.ColorValue("#FFFFFF", condition={"test": "datum.share > 0.55", "value": "#111111"})
+    room = alt.OpacityValue(0, condition={"test": f"width > {NARROW}", "value": 1})
     layers: list[alt.Chart] = [
         base.mark_rect(cornerRadius=2, color=look.empty),  # a share that is not known is left out above it
         base.mark_rect(cornerRadius=2)
         .encode(color=shade)
         .add_params(alt.selection_point(name="cell", fields=["slot"])),
-        base.mark_text(fontSize=11).encode(text="text:N", color=tint, opacity=room),
+        base.mark_text(fontSize=11).encode(text=alt.Text("text:N"), color=tint, opacity=room),
     ]
     if chosen is not None:
         frame = base.mark_rect(cornerRadius=2, filled=False, stroke=VERMILION, strokeWidth=3)
@@ -119,5 +119,5 @@ def trades(rows: pd.DataFrame, view: View, limit: float | None) -> alt.LayerChar
     ]
     if limit:
         level, quiet = alt.Chart(pd.DataFrame({"most": [limit]})), tones(dark=view.dark).quiet
-        layers.append(level.mark_rule(strokeDash=[6, 4], strokeWidth=1.6, color=quiet).encode(y="most:Q"))
+        layers.append(level.mark_rule(strokeDash=[6, 4], strokeWidth=1.6, color=quiet).encode(y=alt.Y("most:Q")))
     return finished(layers, view, 240)

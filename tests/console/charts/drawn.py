@@ -7,7 +7,7 @@ import altair as alt
 
 def layers(chart: alt.LayerChart) -> list[dict[str, Any]]:
     """Each layer with its `rows`; Altair checks the whole against the grammar of Vega-Lite on the way."""
-    spec = chart.to_dict()
+    spec = chart.to_dict(validate=True)
     found: list[dict[str, Any]] = []
     for layer in spec["layer"]:
         data = layer.get("data", spec.get("data"))
