@@ -166,8 +166,8 @@ def vps(advice: AdviceAnswer | None) -> None:
     sizes = [
         {
             "RAM": f"{size.ram_gb} {t('GB')}" + (f" · {t('this box')}" if size.ram_gb == row else ""),
-            t("bots, comfortably"): size.bots,
-            t("about, a month"): f"${size.price_usd_month}",
+            t("bots"): size.bots,
+            t("a month"): t("about ${price}", price=size.price_usd_month),
         }
         for size in VPS_SIZES
     ]

@@ -77,7 +77,7 @@ def header(sign_in: SignIn) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
         with st.container(width="stretch"):
             place = st.container()
-        running = st.toggle("Live", value=True, key="live", bind="query-params", help=t("Follow every 5 seconds"))
+        running = st.toggle(t("Live"), value=True, key="live", bind="query-params", help=t("Follow every 5 seconds"))
         with st.popover(f"{language().upper()} · {times.zone()}", icon=":material/language:"):
             chosen = st.segmented_control(
                 "Langue · Language", LANGUAGES, default=spoken(), required=True, key="lang", bind="query-params"
