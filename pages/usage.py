@@ -102,14 +102,12 @@ def trades(since: int) -> None:
         return
     limits = data.read(read.limits.read)
     limit = limits.values["MAX_TRADES_PER_DAY"] if limits else None
-    st.altair_chart(usage.trades(data.as_table(rows), view(), limit), key="trades", alt=t("Trades a day"))
-    st.caption(
-        t(
-            "Dashed: MAX_TRADES_PER_DAY, {n}. {total} trades in all.",
-            n=number(limit or 0),
-            total=number(sum(row.total for row in rows)),
-        )
-    )
+    today = f"{times.local(times.now(), data.settings().timezone):%Y-%m-%d}"
+    chart = usage.trades(data.as_table(rows), view(), limit, today)
+    st.altair_chart(chart, key="trades", alt=t("Trades a day"))
+    dashed = [t("Dashed: MAX_TRADES_PER_DAY, {n}.", n=number(limit))] if limit else []
+    in_all = tn("{n} trade in all.", "{n} trades in all.", sum(row.total for row in rows))
+    st.caption(" ".join([*dashed, in_all]))
 
 
 def summary(hours: pd.DataFrame, span: Span, days: int) -> None:

@@ -57,8 +57,8 @@ NONE_FITS = Words(
     "None of these leases would have let every living bot be: their heartbeats come too seldom.",
 )
 IN_FORCE = Words(
-    "Avec les {lease} s en vigueur : {ended} bots vivants arrêtés, {hours:g} heures de places tenues par des morts.",
-    "With the {lease} s in force: {ended} living bots ended, {hours:g} slot hours held by the dead.",
+    "Les {lease} s en vigueur ; bots vivants arrêtés : {ended}, heures de places tenues par des morts : {hours:g}.",
+    "The {lease} s in force; living bots ended: {ended}, slot hours held by the dead: {hours:g}.",
 )
 
 

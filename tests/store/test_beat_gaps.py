@@ -71,7 +71,7 @@ def test_it_is_said_in_both_languages() -> None:
     assert shortest(found) == LeaseRow(60, 0, 0.6) and shortest(rows({11: 1}, 0)) is None
     assert said(found, 60, "en").startswith("A lease of 60 s would have been enough: no living bot")
     assert said(found, 20, "fr").endswith(
-        "Avec les 20 s en vigueur : 5 bots vivants arrêtés, 0,2 heures de places tenues par des morts."
+        "Les 20 s en vigueur ; bots vivants arrêtés : 5, heures de places tenues par des morts : 0,2."
     )
     assert said(rows({11: 1}, 0), 7, "en").startswith("None of these leases")
     assert needs(100, "en") is None and str(needs(3, "en")).endswith("there are 3.")

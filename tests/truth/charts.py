@@ -22,10 +22,11 @@ WEEKDAYS = {"en": "Mon Tue Wed Thu Fri Sat Sun", "fr": "lun. mar. mer. jeu. ven.
 TITLES = {
     "en": {"capacity": ["time", "bots", "limit", "used", "refused"], "refusals": ["time", "reason", "refused"],
            "box": ["time", "CPU %", "RAM %"], "heat": ["day", "hour", "used", "hours seen"], "days": ["day", "state"],
-           "bots": "bots", "refused": "refused", "no data": "no data"},
+           "bots": "bots", "refused": "refused", "no data": "no data", "later": "served later", "lost": "never served"},
     "fr": {"capacity": ["heure", "bots", "limite", "utilisé", "refus"], "refusals": ["heure", "motif", "refus"],
            "box": ["heure", "CPU %", "RAM %"], "heat": ["jour", "heure", "utilisé", "heures vues"],
-           "days": ["jour", "état"], "bots": "bots", "refused": "refus", "no data": "pas de données"},
+           "days": ["jour", "état"], "bots": "bots", "refused": "refus", "no data": "pas de données",
+           "later": "servies plus tard", "lost": "jamais servies"},
 }  # fmt: skip
 REASONS = {
     "en": {"server_full": "server full", "user_limit": "limit of the user", "daily_trades": "trades of the day used up",
@@ -87,6 +88,7 @@ def read_charts(play: Play, said: Said, where: str, page: str, app: AppTest, vie
         "history": (history, ["bots", "refusals", "box"]),
         "usage": (usage, ["heat", "stays", "starts", "trades"]),
         "alerts": (alerts, ["days"]),
+        "sizing": (sizing, ["lost", "living", "dead"]),
     }
     if page in reads:
         (read, names), drawn = reads[page], charts(app)
@@ -232,15 +234,43 @@ def usage(play: Play, said: Said, where: str, drawn: dict[str, Chart], viewer: V
         trades.setdefault(log.day(one.at)[0], Counter())[one.user] += 1
     bars = drawn["trades"].layers("bar")[0]["rows"]
     found_days = [(row["day"], row["most"], row["total"], row["users"]) for row in bars]
-    is_so = [
-        (viewer.date(date.fromisoformat(day)), max(n.values()), n.total(), len(n)) for day, n in sorted(trades.items())
-    ]
+    first, last = (date.fromisoformat(day) for day in (min(trades), log.day(now)[0]))
+    every = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    of_days = [(viewer.date(day), trades.get(f"{day}", Counter())) for day in every]
+    is_so = [(day, max(n.values(), default=0), n.total(), len(n)) for day, n in of_days]
     said(f"{where} trades", found_days, is_so)
     said(
         f"{where} trades limit",
         drawn["trades"].layers("rule")[0]["rows"],
         [{"most": log.limit(now, "MAX_TRADES_PER_DAY")}],
     )
+
+
+def sizing(play: Play, said: Said, where: str, drawn: dict[str, Chart], viewer: Viewer) -> None:
+    """Who was refused for a full server and came back or not, by the day of the first try; what each lease would cost
+    is what the API says of it."""
+    log = play.diary
+    lost: dict[str, Counter[str]] = {}
+    for user in {one.user for one in log.told("refusal", 0, play.now + 1, reason="server_full")}:
+        first = log.told("refusal", 0, play.now + 1, user, reason="server_full")[0].at
+        came = bool(log.told("start", first, play.now + 1, user))
+        lost.setdefault(log.day(first)[0], Counter())["later" if came else "lost"] += 1
+    names = {"later": TITLES[viewer.language]["later"], "lost": TITLES[viewer.language]["lost"]}
+    rows = drawn["lost"].layers("bar")[0]["rows"]
+    found = {(row["at"], row["day"], row["what"]): row["n"] for row in rows if row["n"]}
+    is_so = {}
+    for day, counts in lost.items():
+        begin = datetime.fromisoformat(day).replace(tzinfo=log.zone)  # a day of the server's calendar
+        for what, n in counts.items():
+            is_so[round(begin.timestamp() * 1000), viewer.date(begin.date()), names[what]] = n
+    said(f"{where} lost", found, is_so)
+    evidence = play.admin("GET", "lease-evidence")
+    for name, figure in (("living", "living_ended"), ("dead", "slot_hours_held_by_the_dead")):
+        bars = drawn[name].layers("bar")[0]
+        shown = bars["encoding"]["y"]["field"]
+        wanted = [(f"{row['lease_seconds']} s", row[figure]) for row in evidence["rows"]]
+        said(f"{where} lease {name}", [(row["lease"], row[shown]) for row in bars["rows"]], wanted)
+        said(f"{where} lease order {name}", bars["encoding"]["x"]["sort"], [lease for lease, _ in wanted])
 
 
 def heat(

@@ -61,7 +61,7 @@ def test_the_marks_that_a_browser_draws_are_what_happened(play: Play, open_page:
     said, opens = Said(), partial(open_page, World(play.machine.folder, play.machine.url))
     viewer = Viewer(ZoneInfo(ZONE), "fr")
     drawn: dict[str, list[Chart]] = {}
-    for page in ("overview", "history", "usage", "alerts"):
+    for page in ("overview", "history", "usage", "alerts", "sizing"):
         app = opens(page, tz=ZONE, locale="fr-FR")
         read_charts(play, said, "in French", page, app, viewer)
         drawn[page] = charts(app)
@@ -73,11 +73,14 @@ def test_the_marks_that_a_browser_draws_are_what_happened(play: Play, open_page:
         bots, refusals, _ = (browser.draw(chart) for chart in drawn["history"])
         heat = browser.draw(drawn["usage"][0])
         days = browser.draw(drawn["alerts"][0])
+        lost = browser.draw(drawn["sizing"][0])
     of_the_scale(play, said, scale)
     of_the_bots(play, said, bots, viewer)
     of_the_refusals(play, said, refusals)
     of_the_map(play, said, heat, viewer)
     of_the_days(play, said, days)
+    bars = [(one["datum"]["what"], round(one["height"])) for one in lost.of("rect", "what") if one["height"]]
+    said("lost", bars, [("jamais servies", round(lost.height))])  # one, of "late": as high as the plot
     assert said.compared > 400
     assert not said.wrong, "\n".join(said.wrong[:40]) + f"\n… {len(said.wrong)} of {said.compared}"
 

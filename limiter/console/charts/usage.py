@@ -106,10 +106,15 @@ def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, 
     return finished([clickable(bars, "why", nearest=False) if "at" in rows else bars], view, 270)
 
 
-def trades(rows: pd.DataFrame, view: View, limit: float | None) -> alt.LayerChart:
-    """Trades a day (day, most, total, users) of the heaviest user, against the limit of a user where there is one."""
+def trades(rows: pd.DataFrame, view: View, limit: float | None, until: str) -> alt.LayerChart:
+    """Trades a day (day, most, total, users) of the heaviest user, against the limit of a user where there is one.
+
+    Days are dates as the API writes them, up to `until`; one that has no row is one without a trade.
+    """
     t = view.t
-    bars = alt.Chart(rows.assign(day=rows["day"].map(view.date))).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    days = [f"{day:%Y-%m-%d}" for day in pd.date_range(rows["day"].min(), max(until, rows["day"].max()))]
+    every = rows.set_index("day").reindex(days, fill_value=0).rename_axis("day").reset_index()
+    bars = alt.Chart(every.assign(day=every["day"].map(view.date))).mark_bar(color=BLUE, cornerRadiusEnd=2)
     layers = [
         bars.encode(
             x=alt.X("day:N", title=None, sort=None, axis=day_axis()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from limiter.answers.capacity import AdviceAnswer, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
-from limiter.console.kit.words import number, percent, t, tn
+from limiter.console.kit.words import lasting, number, percent, t, tn
 from limiter.console.view import DAY
 from limiter.drills import report
 from limiter.rules.limits import Limits
@@ -151,7 +151,7 @@ def after(limits: Limits, advice: AdviceAnswer | None) -> Sequence[Item]:
     """After the launch."""
     now = times.now()
     rows = data.read(read.history.hours, now - 7 * DAY, now).rows
-    days = len({times.day(row.at) for row in rows})
+    days, known = len({times.day(row.at) for row in rows}), data.load(now - 7 * DAY, now).known_seconds
     notes = data.read(read.audit.notes, now - 30 * DAY, now)
     reasons = advice.advice if advice else []
     return (
@@ -161,9 +161,7 @@ def after(limits: Limits, advice: AdviceAnswer | None) -> Sequence[Item]:
             tn("{n} of the last 7 days is recorded", "{n} of the last 7 days are recorded", min(7, days)),
             "history.py",
         ),
-        Item(
-            t("Study when people come"), None, tn("{n} hour of history", "{n} hours of history", len(rows)), "usage.py"
-        ),
+        Item(t("Study when people come"), None, t("{time} of history", time=lasting(known)), "usage.py"),
         Item(
             t("Scale up if often above 80%"),
             not reasons if advice else None,

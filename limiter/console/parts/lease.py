@@ -33,9 +33,9 @@ def show(sign_in: SignIn) -> None:
         st.altair_chart(by_lease(table, view(), "hours", dead, current), key="lease-dead", alt=dead)
     st.caption(
         t(
-            "From the gaps before {beats} heartbeats and {dead} bots that fell silent, in {days} days. The lease in "
-            "force is orange: a gap longer than it cannot be seen, for it ends the session. Under a shorter lease bots "
-            "beat more often: they beat at a third of it.",
+            "From the gaps before {beats} heartbeats and the bots that fell silent ({dead}), of the last {days} days. "
+            "The lease in force is orange: a gap longer than it cannot be seen, for it ends the session. Under a "
+            "shorter lease bots beat more often: they beat at a third of it.",
             beats=number(answer.beats),
             dead=number(answer.dead),
             days=answer.days,

@@ -129,7 +129,7 @@ def lost(sign_in: SignIn) -> None:
         st.markdown(
             "**"
             + t(
-                "{lost} of {demands} demands never got a slot ({share}); {first} were refused at first ({waited}).",
+                "{lost} of {demands} demands never got a slot ({share}); refused at first: {first} ({waited}).",
                 lost=number(gone),
                 demands=number(demands),
                 share=percent(100 * gone / demands, 2),

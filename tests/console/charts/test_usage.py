@@ -94,5 +94,11 @@ def test_only_starts_of_an_hour_can_be_opened() -> None:
 
 def test_trades_have_a_line_only_where_there_is_a_limit() -> None:
     rows = as_table([{"day": "2026-11-24", "total": 9, "most": 5, "users": 2}])
-    assert [row["most"] for row in of_kind(usage.trades(rows, VIEW, 500), "rule")[0]["rows"]] == [500]
-    assert not of_kind(usage.trades(rows, VIEW, None), "rule")
+    assert [row["most"] for row in of_kind(usage.trades(rows, VIEW, 500, "2026-11-24"), "rule")[0]["rows"]] == [500]
+    assert not of_kind(usage.trades(rows, VIEW, None, "2026-11-24"), "rule")
+
+
+def test_a_day_without_a_trade_is_a_day() -> None:
+    rows = as_table({"day": day, "total": 9, "most": 5, "users": 2} for day in ("2026-10-24", "2026-10-26"))
+    bars = of_kind(usage.trades(rows, View("en", ZoneInfo("Europe/Paris")), None, "2026-10-27"), "bar")[0]["rows"]
+    assert [(row["day"], row["total"]) for row in bars] == [("24 Oct", 9), ("25 Oct", 0), ("26 Oct", 9), ("27 Oct", 0)]
