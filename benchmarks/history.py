@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import servers
-from benchmarks.inside import COSTS, DAYS, NOW, SESSION, make, url
+from benchmarks.inside import COSTS, NOW, SAMPLED, SESSION, make, url
 from benchmarks.report import grouped, number
 from limiter.store.engine import open_writer
 
@@ -72,9 +72,9 @@ def table() -> list[str]:
             cells = [f"{number(each * kept.a_day * kept.days * bots / 1e9)} GB" for bots in SIZES]
             lines.append(f"| {kept.title} | {number(each)} | {kept.a_day} | {kept.days} days | {' | '.join(cells)} |")
         empty, full = make(folder / "empty.db"), make(folder / "snapshots.db", snapshots=True)
-        made = sum(DAYS * DAY // step for step in (5, 60, 3600))
+        made = sum(days * DAY // step for step, days in SAMPLED.items())
         each = (full.stat().st_size - empty.stat().st_size) / made
-    stay = 2 * DAY // 5 + DAYS * DAY // 60 + 365 * DAY // 3600  # raw ones for 48 h, minutes for 90 days, hours for ever
+    stay = 2 * DAY // 5 + sum(days * DAY // step for step, days in SAMPLED.items() if step > 5)  # raw ones for 48 h
     cells = [f"{number(each * stay / 1e9)} GB"] * len(SIZES)
     lines.append(f"| sample | {number(each)} | – | 2 to 365 days | {' | '.join(cells)} |")
     return lines

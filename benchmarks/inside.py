@@ -25,6 +25,8 @@ from limiter.store.open import writer_of
 
 DAY_MS = 86_400_000
 DAYS = 90
+SAMPLED = {step: DAYS if step <= schema.MINUTE_STEP else 365 for step in schema.STEPS}
+"""Days of samples by their width in seconds: of the narrow ones more than the default keeps."""
 BATCH = 64
 TURNS = 150  # batches of a round
 NOW = int(time.time() * 1000)
@@ -77,7 +79,7 @@ def desk(database: str, clock: Clock | None = None) -> Iterator[Desk]:
 
 
 def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -> Path:
-    """A database with so many ended and running sessions, and 90 days of samples where asked."""
+    """A database with so many ended and running sessions, and a year of samples where asked."""
     open_writer(url(path)).dispose()
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.execute("PRAGMA synchronous=OFF")
@@ -106,7 +108,7 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
                 (active, NOW, NOW, NOW + DAY_MS),
             )
         file.execute("UPDATE fleet SET active = ?, next_number = ?", (active, ended + active + 1))
-        for step in (5, 60, 3600) if snapshots else ():
+        for step, days in SAMPLED.items() if snapshots else ():
             n = step // 5
             file.execute(
                 f"INSERT INTO snapshots ({SNAPSHOT}) {series}"
@@ -114,15 +116,14 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
                 f" {n} * 31.5, 60, {n}, {n} * 45.5, 55, 4.5, {n} * 70, {n} * 8, {n} * 2, {n}, {n},"
                 f" {n} * 140, {n} * 140 * 84000000, {n} * 140, {n} * 140 * 3.5,"
                 f" 0, {n} * 5000, 0, 0, ? - i * ? FROM n",
-                (DAYS * 86_400 // step, step, *(NOW - NOW % (step * 1000), step * 1000) * 2),
+                (days * 86_400 // step, step, *(NOW - NOW % (step * 1000), step * 1000) * 2),
             )
             file.execute(
                 f"INSERT INTO refusal_counts {series} SELECT ?, ? - i * ?, 'server_full', {n} FROM n",
-                (DAYS * 86_400 // step, step, NOW - NOW % (step * 1000), step * 1000),
+                (days * 86_400 // step, step, NOW - NOW % (step * 1000), step * 1000),
             )
         file.execute("COMMIT")
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        file.execute("ANALYZE")
     return path
 
 

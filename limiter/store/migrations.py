@@ -136,6 +136,36 @@ def _days_of_usage(tx: Connection, step: int) -> None:
     )
 
 
+_SUMMED = (
+    "n", "bots_sum", "cpu_n", "cpu_sum", "ram_n", "ram_sum", "tokens", "signals", "trades", "starts", "ended",
+    "bots_memory_n", "bots_memory_sum", "bots_cpu_n", "bots_cpu_sum", "low_ms", "healthy_ms", "warning_ms", "full_ms",
+)  # fmt: skip
+_HIGHEST = ("bots_max", "suspects_max", "cpu_max", "ram_max", "p99_max")
+_WIDTHS_OF_CHARTS = ((1800, 60), (14_400, 3600), (86_400, 3600))
+
+
+def _widths_of_charts(tx: Connection, step: int) -> None:
+    """Each from the widest there were that divide it. Two figures that go together are one number, whose maximum has
+    both: an instant and the limit then, the bots at a peak and its instant."""
+    figures = {name: f"sum({name})" for name in _SUMMED} | {name: f"max({name})" for name in _HIGHEST}
+    figures |= {"bots_min": "min(bots_min)", "limit_last": f"max(at * {1 << 20} + limit_last) % {1 << 20}"}
+    figures |= {"peak_at": f"max(bots_max * {1 << 42} + peak_at) % {1 << 42}"}
+    for wide, narrow in _WIDTHS_OF_CHARTS:
+        begins, of = f"at - at % {wide * 1000}", f"WHERE step = {narrow} GROUP BY"
+        tx.execute(
+            text(
+                f"INSERT INTO snapshots (step, at, {', '.join(figures)})"
+                f" SELECT {wide}, {begins}, {', '.join(figures.values())} FROM snapshots {of} {begins}"
+            )
+        )
+        tx.execute(
+            text(
+                f"INSERT INTO refusal_counts (step, at, reason, n) SELECT {wide}, {begins}, reason, sum(n)"
+                f" FROM refusal_counts {of} {begins}, reason"
+            )
+        )
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("first", _first),
     ("what bots cost", _make_and_show),
@@ -149,6 +179,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("gaps between beats", _make),
     ("who uses what", _who_uses_what),
     ("flat over years", _days_of_usage),
+    ("widths of charts", _widths_of_charts),
 )
 """Step n is MIGRATIONS[n - 1], and is told n. A step is never changed once it has been released; a new one goes behind
 it: `_make` where it only makes what schema.py says."""

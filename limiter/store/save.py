@@ -28,7 +28,7 @@ from limiter.store.rows import (
     started_row,
     trade_row,
 )
-from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
+from limiter.store.schema import STEPS
 from limiter.store.statements import Statements
 from limiter.store.trimmer import Trimmer
 from limiter.units import DAY_MS, HOUR_MS
@@ -38,7 +38,7 @@ REFUSED = "refused:"
 
 def _steps(at: int) -> list[tuple[int, int]]:
     """The rows of each width that hold this instant."""
-    return [(step, at - at % (step * 1000)) for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP)]
+    return [(step, at - at % (step * 1000)) for step in STEPS]
 
 
 class Saver:

@@ -1,7 +1,7 @@
 """The tables. All instants (`*_at`, `at`, `until`) are UTC milliseconds.
 
 A live session is a row of `active_sessions`, a narrow table that heartbeats rewrite; when it ends the row moves to
-`ended_sessions`, which only grows. The view `sessions` shows both. Snapshots of three resolutions share one table:
+`ended_sessions`, which only grows. The view `sessions` shows both. Snapshots of all resolutions share one table:
 a raw snapshot is a rollup of one.
 
 A table, column or index says by `_since(n)` which step of migrations.py brought it (1 where it says nothing), and that
@@ -29,7 +29,9 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 APPLICATION_ID = 0x4C494D31  # "LIM1", in the header of a SQLite file that is ours
-RAW_STEP, MINUTE_STEP, HOUR_STEP = 5, 60, 3600  # seconds
+RAW_STEP, MINUTE_STEP, HOUR_STEP, DAY_STEP = 5, 60, 3600, 86_400  # seconds
+STEPS = (RAW_STEP, MINUTE_STEP, 1800, HOUR_STEP, 14_400, DAY_STEP)
+"""The widths in which snapshots are kept: a bucket of a chart, of an hour or of a year, is a row or five at most."""
 
 metadata = MetaData()
 Int = BigInteger().with_variant(Integer(), "sqlite")
@@ -243,7 +245,7 @@ tickets = _table(
 
 snapshots = _table(
     "snapshots",
-    Column("step", Int, primary_key=True, autoincrement=False),  # seconds: 5, 60 or 3600
+    Column("step", Int, primary_key=True, autoincrement=False),  # seconds: one of STEPS
     Column("at", Int, primary_key=True, autoincrement=False),  # where the step begins
     _needed("n"),
     _needed("bots_min"),

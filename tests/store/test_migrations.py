@@ -1,5 +1,6 @@
 """A database from years ago, opened by this program. `schemas/` has each schema as released; it never changes."""
 
+import random
 import re
 import sqlite3
 from collections.abc import Callable
@@ -17,14 +18,15 @@ from limiter.rules.guards import Guard
 from limiter.rules.plan import ApplyPlan
 from limiter.rules.records import Step
 from limiter.rules.sessions import Heartbeat
+from limiter.rules.snapshots import TakeSnapshot
 from limiter.store import engine, read, restore, schema
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError
 from limiter.store.migrations import MIGRATIONS
 from limiter.units import DAY_MS
 from tests.conftest import new_database
-from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND
-from tests.store.book import SAMPLE, Book, stop
+from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, asked
+from tests.store.book import SAMPLE, Book, change, stop
 
 SCHEMAS = Path(__file__).with_name("schemas")
 AGO = NOW - MINUTE
@@ -157,6 +159,31 @@ def test_days_of_usage_are_made_of_the_hours_that_are_kept(make: Callable[[str, 
     assert sorted(map(tuple, book.rows(schema.usage_days))) == [
         (day - DAY_MS, "u1", 1, 10, 2, 3), (day, "u1", 11, 50, 13, 15), (day, "u2", 0, 5, 0, 1),
     ]  # fmt: skip
+    book.close()
+
+
+@DATABASES
+def test_widths_that_charts_ask_for_are_made_as_samples_would_have_made_them(
+    make: Callable[[str, str], str], database: str
+) -> None:
+    book, chance, now = Book(make(database, ROWS), MAX_CONCURRENT_BOTS=3, MAX_BOTS_PER_USER=3), random.Random(3), NOW
+    tables, new = (schema.snapshots, schema.refusal_counts), (1800, 14_400, 86_400)
+    for _ in range(60):
+        now += chance.choice((SECOND, 9 * SECOND, 7 * MINUTE, 3 * HOUR))
+        held: list[Any] = [*map(stop, list(book.state.sessions.values())[:2])] if chance.random() < 0.4 else []
+        if chance.random() < 0.2:
+            held.append(change(MAX_CONCURRENT_BOTS=chance.randrange(1, 5)))
+        cpu = chance.choice((None, chance.randrange(100)))
+        book.ask(now, *held, *(asked("u1") for _ in range(chance.randrange(4))), TakeSnapshot(cpu, None, 1.5))
+    wide = [sorted(book.rows(table, table.c.step.in_(new))) for table in tables]
+    connection = book.writer.connection
+    for table in tables:
+        connection.execute(table.delete().where(table.c.step.in_(new)))
+    number = [name for name, _ in MIGRATIONS].index("widths of charts")
+    MIGRATIONS[number][1](connection, number + 1)
+    connection.commit()
+    assert [sorted(book.rows(table, table.c.step.in_(new))) for table in tables] == wide
+    assert {row.step for row in wide[0]} == {row.step for row in wide[1]} == set(new)
     book.close()
 
 

@@ -26,7 +26,7 @@ from limiter.rules.windows import day_of
 from limiter.store import flood, read, schema, sqlite_writer
 from limiter.store.retention import Retention, trims
 from limiter.store.rows import link
-from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
+from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP, STEPS
 from tests.conftest import new_database
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, asked, picture
 from tests.store.book import DAY, SAMPLE, Book, beat, change, stop, trade
@@ -523,7 +523,7 @@ def test_rollups_are_sums_least_and_most_of_the_snapshots(
             requests.append(Heartbeats(beats))
         *_, shot = book.ask(now, *requests, TakeSnapshot(cpu, None, p99))
         shots.append(shot)
-    for step in (RAW_STEP, MINUTE_STEP, HOUR_STEP):
+    for step in STEPS:
         of: defaultdict[int, list[Any]] = defaultdict(list)
         parts: defaultdict[int, list[Slice]] = defaultdict(list)
         wanted: defaultdict[int, Counter[str]] = defaultdict(Counter)

@@ -18,12 +18,13 @@ The one meaning of each figure, on every page, in the API, the CSV and the comma
 - Times at 80 % and full are exact, to the millisecond, against the limit of each instant; and a peak is dated by the
   last instant that saw it, at most 5 s off where it lasted. What was written before schema 8 is known by its samples.
 
-Snapshots are kept in three widths, each the sum of the finer ones. A bucket is read from the widest that divides it,
+Snapshots are kept in several widths, each the sum of the finer ones. A bucket is read from the widest that divides it,
 which costs least and gives the same; where narrow ones are not kept any more, it is widened to those that are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, func, literal, select
@@ -31,7 +32,7 @@ from sqlalchemy import Connection, Row, bindparam, case, func, literal, select
 from limiter.rules.advice import DayOfUse, Lag
 from limiter.rules.guards import DECISION_P99_MS, FEED_TOKENS_PER_MINUTE
 from limiter.store import schema
-from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
+from limiter.store.schema import DAY_STEP, HOUR_STEP, MINUTE_STEP, RAW_STEP, STEPS
 from limiter.units import DAY_MS, HOUR_MS, MIB
 
 POINTS = 600  # of a series; beyond about 2 000 marks a browser draws slowly and readers of screens lose them
@@ -117,8 +118,8 @@ def series(
     """
     width = seconds if seconds is not None else bucket_seconds(start, end, points)
     width = max(width, -(-(end - start) // (1000 * most)))
-    even = (wide for wide in (HOUR_STEP, MINUTE_STEP) if width % wide == 0 and shift_ms % (1000 * wide) == 0)
-    step = max(_finest(tx, start), next(even, RAW_STEP))
+    even = (wide for wide in reversed(STEPS) if width % wide == 0 and shift_ms % (1000 * wide) == 0)
+    step = _whole(tx, start, next(even, RAW_STEP))
     bucket_ms = -(-width // step) * step * 1000
     first, last = start - (start - shift_ms) % bucket_ms, end + (shift_ms - end) % bucket_ms
     asked = {"step": step, "first": first, "last": last, "width": bucket_ms, "shift": shift_ms}
@@ -155,16 +156,20 @@ def _refused(tx: Connection, asked: Mapping[str, int]) -> dict[int, dict[str, in
     return found
 
 
-def _finest(tx: Connection, start: int) -> int:
-    """The narrowest snapshots that say all there is from `start` on, in seconds."""
-    for step, wider in ((RAW_STEP, MINUTE_STEP), (MINUTE_STEP, HOUR_STEP)):
-        kept = _kept_from(tx, step, wider)
+def _whole(tx: Connection, start: int, step: int) -> int:
+    """The narrowest snapshots, of `step` seconds or wider, that say all there is from `start` on, in seconds."""
+    for narrow, wider in pairwise(STEPS):
+        if narrow < step:
+            continue
+        if narrow == HOUR_STEP:  # kept for ever, and so are wider ones
+            break
+        kept = _kept_from(tx, narrow, wider)
         trimmed = select(shots.at).where(
             shots.step == wider, shots.at >= start - start % (wider * 1000), shots.at < kept
         )
         if start >= kept or tx.execute(trimmed.limit(1)).first() is None:
-            return step
-    return HOUR_STEP
+            return narrow
+    return max(step, HOUR_STEP)
 
 
 def _kept_from(tx: Connection, step: int, wider: int) -> int:
@@ -241,8 +246,8 @@ class Load:
 def load(tx: Connection, start: int, end: int) -> Load:
     """The peak and its instant, seconds from 80 % and at 100 % of the limit of that time, refusals by reason.
 
-    Of the hours that lie in [start, end), and of the minutes, which they sum up, of those that begin before it or end
-    after it; of these whole where minutes are not kept any more.
+    Of the days and hours that lie in [start, end), and of the minutes, which they sum up, of those that begin before it
+    or end after it; of these whole where minutes are not kept any more.
     """
     busy = full = spent_ms = bots = taken = 0
     peaks: list[tuple[int, int]] = []
@@ -258,36 +263,41 @@ def load(tx: Connection, start: int, end: int) -> Load:
         if peak is not None:
             peak_at = tx.execute(select(func.max(shots.peak_at)).where(*inside, shots.bots_max == peak)).scalar_one()
             peaks.append((peak, peak_at))
-        asked = {"step": step, "first": first - first % (step * 1000), "last": last, "width": step * 1000, "shift": 0}
-        for counted in _refused(tx, asked).values():
-            for reason, n in counted.items():
-                refusals[reason] = refusals.get(reason, 0) + n
+        counted = select(counts.reason, func.sum(counts.n)).where(
+            counts.step == step, counts.at >= first - first % (step * 1000), counts.at < last
+        )
+        for reason, n in tx.execute(counted.group_by(counts.reason).order_by(counts.reason)):
+            refusals[reason] = refusals.get(reason, 0) + int(n)
     busy, full, known = (-(-int(ms) // 1000) for ms in (busy, full, spent_ms))  # begun: a full of an instant was one
     peak, peak_at = max(peaks) if peaks else (None, None)
     return Load(peak, peak_at, bots / taken if taken else None, known, busy, full, refusals, taken)
 
 
-def _spans(start: int, end: int, kept: int) -> Iterator[tuple[int, int, int]]:
-    """The parts of [start, end), with the width of the snapshots that each is read from; minutes begin at `kept`."""
-    begin, finish = start + -start % HOUR_MS, end - end % HOUR_MS
-    parts = ((start, begin), (begin, finish), (finish, end)) if begin <= finish else ((start, end),)
-    for first, last in parts:
-        if first < last:
-            whole = first == begin and last == finish
-            yield HOUR_STEP if whole or first < kept else MINUTE_STEP, first, last
+def _spans(start: int, end: int, kept: int, step: int = DAY_STEP) -> Iterator[tuple[int, int, int]]:
+    """The parts of [start, end), with the width of the snapshots that each is read from: whole days, the whole hours
+    before and after them, and the minutes before and after those, which begin at `kept`."""
+    wide = step * 1000
+    begin, finish = start + -start % wide, end - end % wide
+    if begin < finish:
+        yield step, begin, finish
+    for first, last in ((start, begin), (finish, end)) if begin <= finish else ((start, end),):
+        if first < last and step == DAY_STEP:
+            yield from _spans(first, last, kept, HOUR_STEP)
+        elif first < last:
+            yield HOUR_STEP if first < kept else MINUTE_STEP, first, last
 
 
 def highest(tx: Connection) -> tuple[int, int | None]:
     """The most bots that there ever were at once, and when for the last time."""
-    hour = select(shots.bots_max, shots.peak_at).where(shots.step == HOUR_STEP)
-    row = tx.execute(hour.order_by(shots.bots_max.desc(), shots.peak_at.desc()).limit(1)).one_or_none()
+    day = select(shots.bots_max, shots.peak_at).where(shots.step == DAY_STEP)
+    row = tx.execute(day.order_by(shots.bots_max.desc(), shots.peak_at.desc()).limit(1)).one_or_none()
     return (row.bots_max, row.peak_at) if row is not None else (0, None)
 
 
 def last_full(tx: Connection) -> int | None:
     """When somebody was last refused because the server was full, as exactly as is kept."""
     found = None
-    for step in (HOUR_STEP, MINUTE_STEP, RAW_STEP):
+    for step in (DAY_STEP, HOUR_STEP, MINUTE_STEP, RAW_STEP):
         full = select(func.max(counts.at)).where(counts.step == step, counts.reason == "server_full")
         at = tx.execute(full if found is None else full.where(counts.at >= found)).scalar()
         if at is None:
