@@ -141,7 +141,8 @@ def series(
 
 def hours(tx: Connection, start: int, end: int, shift_ms: int = 0) -> Series:
     """The hours of a range, from the one that holds `start` on, at most 400 days of them: those of UTC, or of a wall
-    clock whose hours begin `shift_ms` later. Of a time that is kept by hours alone they are UTC's, named by those."""
+    clock whose hours begin `shift_ms` later. Of a time of which no minutes are kept these are made of half hours of
+    UTC, from before schema 13 of hours, and named by theirs."""
     return series(tx, start, end, HOUR_STEP, most=MAX_HOURS, shift_ms=shift_ms)
 
 

@@ -129,20 +129,23 @@ def test_a_limit_went_as_its_versions_say_to_the_millisecond(database: tuple[Eng
         assert [(one["at"], one["after"]) for one in changed] == [(START + 7, 150)], "250 of users hide none of it"
 
 
-def test_hours_are_those_of_a_wall_clock_that_is_half_an_hour_off(database: tuple[Engine, Engine]) -> None:
+@pytest.mark.parametrize(("off", "step"), [(30, 1800), (45, 60)])
+def test_hours_are_those_of_a_wall_clock_that_is_not_whole_hours_off(
+    database: tuple[Engine, Engine], off: int, step: int
+) -> None:
+    """Made of the widest samples that begin with them: here there are no others."""
     writer, reader = database
     with writer.begin() as tx:
-        for minute, bots in ((0, 10), (29, 20), (30, 30), (89, 50), (90, 70)):
-            snapshot(tx, 60, START + minute * MINUTE, bots)
-        tx.execute(
-            schema.refusal_counts.insert(), {"step": 60, "at": START + 30 * MINUTE, "reason": "server_full", "n": 2}
-        )
+        for minute, bots in ((off - 30, 10), (off, 30), (off + 30, 50), (off + 60, 70)):
+            snapshot(tx, step, START + minute * MINUTE, bots)
+        refused = {"step": step, "at": START + off * MINUTE, "reason": "server_full", "n": 2}
+        tx.execute(schema.refusal_counts.insert(), refused)
     with reading(reader) as tx:
-        found = read.history.hours(tx, START, START + 2 * HOUR, 30 * MINUTE)
-    assert [(row.at - START, row.low, row.mean, row.high) for row in found.rows] == [
-        (-30 * MINUTE, 10, 15.0, 20), (30 * MINUTE, 30, 40.0, 50), (90 * MINUTE, 70, 70.0, 70),
+        found = read.history.hours(tx, START, START + 2 * HOUR, off * MINUTE)
+    assert [(row.at - START - off * MINUTE, row.low, row.mean, row.high) for row in found.rows] == [
+        (-HOUR, 10, 10.0, 10), (0, 30, 40.0, 50), (HOUR, 70, 70.0, 70),
     ]  # fmt: skip
-    assert found.refused == {START + 30 * MINUTE: {"server_full": 2}}
+    assert found.refused == {START + off * MINUTE: {"server_full": 2}}
 
 
 def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -> None:
