@@ -75,7 +75,7 @@ class Access:
         """Whether bot calls and admin reads need no key."""
         return self.local and not any(key.scope == "bots" for key in self.keys.values())
 
-    def check(self, authorization: str | None, scope: str, address: str) -> Actor | Refusal:
+    def check(self, authorization: str | None, scope: str, address: str, request_id: str) -> Actor | Refusal:
         """Who asks, if they may. A key that is sent is checked even where none is needed.
 
         `Bearer` without a key is what a proxy sends for who came without one: never open to it, and no guess.
@@ -88,7 +88,7 @@ class Access:
                 return Refusal("unauthorized")
             key = self.find(authorization.partition(" ")[2].strip() if authorization[:7].lower() == "bearer " else "")
             if key is None:
-                return self._count_wrong(address)
+                return self._count_wrong(address, request_id)
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             known = self._known[authorization] = key, Actor(key.actor, key)
@@ -102,7 +102,7 @@ class Access:
         matches = hmac.compare_digest(given, wanted.digest if wanted else digest(""))
         return wanted if wanted is not None and matches and wanted.revoked_at is None else None
 
-    def _count_wrong(self, address: str) -> Refusal:
+    def _count_wrong(self, address: str, request_id: str) -> Refusal:
         second = int(self.monotonic())
         self.wrong += 1
         if len(self._wrong) > MAX_ADDRESSES:
@@ -112,5 +112,6 @@ class Access:
             return Refusal("too_many_attempts", {}, window.wait(second, 1))
         window.add(second, 1)
         if window.used(second) == WRONG_KEYS:
-            log.warning("wrong_keys address=%s count=%d seconds=%d", address, WRONG_KEYS, WRONG_SECONDS)
+            told = request_id, address, WRONG_KEYS, WRONG_SECONDS
+            log.warning("wrong_keys request_id=%s address=%s count=%d seconds=%d", *told)
         return Refusal("unauthorized")

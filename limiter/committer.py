@@ -31,7 +31,7 @@ from sqlalchemy.exc import (
 )
 
 from limiter.clock import Clock
-from limiter.events import EventLog
+from limiter.events import EventLog, request_id_of
 from limiter.onethread import OneThread
 from limiter.rules import clock_step
 from limiter.rules.incidents import watch
@@ -194,7 +194,7 @@ class Committer:
                 self._fail(error)
                 answers = [self._unavailable(request, now) for request in requests]
             else:
-                log.exception("request_failed request=%s", type(requests[0]).__name__ if requests else "none")
+                log.exception("request_failed %s", _named(requests[0] if requests else None))
                 answers = [error] * len(batch)
         else:
             self._steps.clear()
@@ -244,10 +244,11 @@ class Committer:
         if self.full_since is not None and isinstance(request, TAKES_ROOM):
             return UNAVAILABLE
         mark = self.state.mark()
+        self.state.asked_by = request
         try:
             return request.decide(self.state, now)
         except Exception as error:
-            log.exception("decision_failed request=%s", type(request).__name__)
+            log.exception("decision_failed %s", _named(request))
             self.state.undo(mark)
             return error
 
@@ -267,7 +268,7 @@ class Committer:
         try:
             watch(self.state, now)
         except Exception:
-            log.exception("watch_failed")
+            log.exception("watch_failed %s", _named(self.state.asked_by))
             self.state.undo(mark)
 
     def _unavailable(self, request: Request, now: int) -> Any:
@@ -337,6 +338,11 @@ class Committer:
         self._timer = None
         if self._worker is not None:
             self._timer = asyncio.get_running_loop().call_later(0.1, self._expire)
+
+
+def _named(request: Any) -> str:
+    """A request in a line of the log."""
+    return f"request={'none' if request is None else type(request).__name__} request_id={request_id_of(request)}"
 
 
 def _is_outage(error: Exception) -> bool:

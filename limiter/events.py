@@ -1,7 +1,7 @@
 """A line of the log for whatever was decided: starts, ends, refusals, crossings, changes. Their names are constant.
 
-Promises: what is written is durable, or was refused; the line of a start, a refusal and a stop has the request id that
-the caller was told. Of a flood of refusals, the first of each second are written one by one, the rest of it joined in
+Promises: what is written is durable, or was refused; every line that a request caused has the request id that its
+caller was told. Of a flood of refusals, the first of each second are written one by one, the rest of it joined in
 one line that counts them. docs/operating.md lists the events. The lines of a batch are one write, made by hand: the
 logging module would cost a start a third of its time.
 """
@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 from msgspec.json import encode
 
-from limiter.rules.records import Changes, RefusalRecord, Session
-from limiter.rules.sessions import Admission, Stop
+from limiter.rules.records import AuditEntry, Changes, Ended, Incident, RefusalRecord, Session, Version
+from limiter.rules.sessions import Admission
 
 FIELD = re.compile(r" ([a-z_]+)=(\S+)")
 PARTED = re.compile(r"[\s\"]")
@@ -77,48 +77,24 @@ class EventLog:
         now: int,
     ) -> None:
         """The lines of one batch of this instant (UTC ms), which is durable: requests with answers, and refusals."""
-        lines, starts, asked = self._joined_lines(now), list[str](), dict[int, str]()
-        told: dict[str, Any]
+        lines, starts = self._joined_lines(now), list[str]()
         for request, answer in zip(requests, answers, strict=True):
-            if type(answer) is Session:  # a heartbeat's
-                continue
             if type(answer) is Admission:
                 if answer.created:
                     starts.append(self._start(request.request_id, answer.session))
                 else:
                     told = {"request_id": request.request_id, "session": answer.session.public_id}
                     lines.append(("start_repeated", told))
-            elif type(request) is Stop:
-                asked[request.number] = request.request_id
-        for over in changes.ended:
-            session = over.session
-            told = {"request_id": asked.get(session.number), "session": session.public_id, "user": session.user_id}
-            lasted = (over.at - session.started_at) // 1000
-            lines.append(("end", told | {"bot": session.bot_id, "reason": over.reason, "seconds": lasted}))
+        for cause, what in changes.trace:
+            name, facts = _traced(what)
+            lines.append((name, {"request_id": request_id_of(cause)} | facts))
         lines += self._refusals(refused)
-        lines += self._changes(changes, now)
         if lines or starts:
             self._print(starts, lines)
 
-    def _changes(self, changes: Changes, now: int) -> list[Event]:
-        """Of incidents, limits, and what persons did."""
-        lines: list[Event] = []
-        for incident in changes.incidents.values():
-            crossing, of = incident.crossings[-1], {"incident": incident.number, "kind": incident.kind}
-            if incident.resolved_at == now:
-                lines.append(("alert_over", of | {"peak": incident.peak, "limit": incident.peak_limit}))
-            elif crossing.at == now:
-                lines.append(("alert", of | {"level": crossing.level, "bots": crossing.bots, "limit": crossing.limit}))
-        for version in changes.versions:
-            moved = ",".join(f"{name}:{_text(before)}>{_text(after)}" for name, before, after in version.changed)
-            told = {"version": version.version, "by": version.actor, "kind": version.kind, "user": version.user_id}
-            lines.append(("limits_changed", told | {"changed": moved or None}))
-        for entry in changes.audit:
-            lines.append(("change", {"action": entry.action, "by": entry.actor, "target": entry.target}))
-        return lines
-
-    def undecided(self, request_id: str, path: str, reason: str, now: int) -> None:
-        """The line of a request that was refused before a rule saw it: the database is away, too many at once."""
+    def refused_elsewhere(self, request_id: str, path: str, reason: str, now: int) -> None:
+        """The line of a request whose refusal is no row: the database is away, too many at once; an operator's change
+        that a guard or somebody else's change stopped."""
         lines = self._joined_lines(now)
         self._refused += 1
         if self._refused > SINGLE_REFUSALS:
@@ -162,6 +138,30 @@ class EventLog:
         stream = self.stream or sys.stderr
         stream.write(before + f"\n{before}".join(texts) + "\n")
         stream.flush()
+
+
+def request_id_of(cause: Any) -> str | None:
+    """Of the request that caused something; None where nobody sent it: a job's, or none at all."""
+    return getattr(cause, "request_id", None) or None
+
+
+def _traced(what: Ended | Incident | Version | AuditEntry) -> Event:
+    """The line of what a decision changed."""
+    if isinstance(what, Ended):
+        of, lasted = what.session, (what.at - what.session.started_at) // 1000
+        whose = {"session": of.public_id, "user": of.user_id, "bot": of.bot_id}
+        return "end", whose | {"reason": what.reason, "seconds": lasted}
+    if isinstance(what, Incident):
+        named = {"incident": what.number, "kind": what.kind}
+        if what.resolved_at is not None:
+            return "alert_over", named | {"peak": what.peak, "limit": what.peak_limit}
+        crossing = what.crossings[-1]
+        return "alert", named | {"level": crossing.level, "bots": crossing.bots, "limit": crossing.limit}
+    if isinstance(what, Version):
+        moved = ",".join(f"{name}:{_text(before)}>{_text(after)}" for name, before, after in what.changed)
+        named = {"version": what.version, "by": what.actor, "kind": what.kind, "user": what.user_id}
+        return "limits_changed", named | {"changed": moved or None}
+    return "change", {"action": what.action, "by": what.actor, "target": what.target}
 
 
 def _there(told: dict[str, Any]) -> dict[str, Any]:

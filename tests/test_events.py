@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from limiter.api.routes import ROUTES
 from limiter.events import SINGLE_REFUSALS, EventLog
 from limiter.rules.records import Changes, RefusalRecord
-from tests.conftest import ROOT, Limiter, granted, refused
+from tests.conftest import ROOT, Limiter, from_now, granted, refused
 from tests.rules.world import NOW, SECOND
 
 Start = Callable[..., Limiter]
@@ -56,6 +57,89 @@ def test_each_thing_that_happens_is_a_line_with_its_request_id(limiter: Start) -
     assert not any(first["session_id"] in json.dumps(line) for line in found), "a session's secret is in no line"
 
 
+WHY = {"reason": "test"}
+LATER = {"in_seconds": 600, **WHY}
+STEP = {"at": from_now(3600), "MAX_CONCURRENT_BOTS": 250}
+PEAK = {"days": ["mon"], "from": "03:00", "to": "03:01", "MAX_CONCURRENT_BOTS": 200}
+OPERATED: list[tuple[str, str, Any, list[str]]] = [
+    # method, path, body, and the lines of the log that it causes
+    ("PATCH", "limits", {"changes": {"MAX_CONCURRENT_BOTS": 9}, **WHY}, ["change limits", "limits_changed", "alert"]),
+    ("POST", "alerts/1/ack", WHY, ["change acknowledge"]),
+    ("POST", "limits/rollback", {"version": 1, "override_guard": True, **WHY},
+     ["change rollback", "limits_changed", "alert_over"]),
+    ("PATCH", "limits", {"changes": {"MAX_TRADES_PER_DAY": 9}, "confirm_within": 600, **WHY},
+     ["change limits", "limits_changed"]),
+    ("POST", "limits/confirm", {"version": 4, **WHY}, ["change confirm"]),
+    ("PUT", "users/u1/limits", {"limits": {"MAX_BOTS_PER_USER": 2}, **WHY}, ["change override", "limits_changed"]),
+    ("DELETE", "users/u1/limits", WHY, ["change override", "limits_changed"]),
+    ("POST", "sessions/s1/stop", LATER, ["change stop"]),
+    ("DELETE", "sessions/s1/stop", WHY, ["change stop_back"]),
+    ("POST", "sessions/stop", {"public_ids": ["s1", "s2"], **WHY}, ["change stop", "end", "end"]),
+    ("POST", "users/u3/stop", WHY, ["change stop", "end"]),
+    ("POST", "users/u4/stop", LATER, ["change stop"]),
+    ("DELETE", "users/u4/stop", WHY, ["change stop_back"]),
+    ("POST", "sessions/stop", {"public_ids": ["s5"], **LATER}, ["change stop"]),
+    ("DELETE", "sessions/stop", {"public_ids": ["s5"], **WHY}, ["change stop_back"]),
+    ("POST", "sessions/reap", WHY, ["change reap"]),
+    ("POST", "pause", WHY, ["change pause"]),
+    ("POST", "resume", WHY, ["change resume"]),
+    ("POST", "drain", WHY, ["change drain"]),
+    ("DELETE", "drain", WHY, ["change drain_back"]),
+    ("POST", "alerts/test", None, ["change alert_test"]),
+    ("POST", "notes", {"text": "a note"}, ["change note"]),
+    ("PUT", "plan", {"steps": [STEP], **WHY}, ["change plan"]),
+    ("DELETE", "plan", WHY, ["change plan"]),
+    ("PUT", "windows", {"windows": [PEAK], **WHY}, ["change windows"]),
+    ("DELETE", "windows", WHY, ["change windows"]),
+    ("POST", "keys", {"scope": "admin:read"}, ["change key"]),
+    ("DELETE", "keys/KEY", None, ["change revoke"]),
+]  # fmt: skip
+
+
+def test_every_endpoint_that_changes_something_is_in_the_list() -> None:
+    for route in ROUTES:
+        if route.scope == "admin:write" and route.method != "GET":
+            path = re.compile(re.sub(r"{\w+}", "[^/]+", route.path.removeprefix("/api/admin/")))
+            assert any(row[0] == route.method and path.fullmatch(row[1]) for row in OPERATED), route.path
+
+
+def test_every_line_that_an_operators_request_caused_has_its_id(limiter: Start) -> None:
+    one, key = limiter(LIMITER_LOG_FORMAT="json"), ""
+    for n in range(1, 10):
+        one.session(f"u{n}", f"b{n}")
+    for number, (method, path, body, _) in enumerate(OPERATED):
+        headers = {"X-Request-ID": f"op-{number}"}
+        answer = one.admin(method, f"/api/admin/{path.replace('KEY', key)}", body, headers=headers)
+        assert answer.is_success, (path, answer.text)
+        key = answer.json()["id"] if path == "keys" else key
+    found: dict[str, list[str]] = {}
+    for line in events(one):
+        name = f"change {line['action']}" if line["event"] == "change" else line["event"]
+        found.setdefault(line.get("request_id", ""), []).append(name)
+    for number, (_, path, _, lines) in enumerate(OPERATED):
+        assert sorted(found.get(f"op-{number}", [])) == sorted([*lines, "admin"]), path
+
+
+def test_what_a_bots_request_caused_beside_its_own_line_has_its_id(limiter: Start) -> None:
+    one = limiter(LIMITER_LOG_FORMAT="json", MAX_CONCURRENT_BOTS="1")
+    one.session("u1", "b1", X_Request_ID="filled")
+    again = one.session("u1", "b1", X_Request_ID="replaced")
+    granted(one.post("/api/bots/stop", {"session_id": again["session_id"]}, X_Request_ID="freed"))
+    found = [(line.get("request_id"), line["event"]) for line in events(one) if "user" in line or "kind" in line]
+    assert found == [
+        ("filled", "start"), ("filled", "alert"), ("replaced", "start"), ("replaced", "end"), ("freed", "end"),
+        ("freed", "alert_over"),
+    ]  # fmt: skip
+
+
+def test_a_change_that_was_refused_is_found_by_its_id(limiter: Start) -> None:
+    one = limiter(LIMITER_LOG_FORMAT="json")
+    stale = {"changes": {"MAX_CONCURRENT_BOTS": 9}, "reason": "test", "version": 77}
+    told = refused(one.admin("PATCH", "/api/admin/limits", stale), 409, "version_conflict")["request_id"]
+    (line,) = [line for line in events(one) if line.get("request_id") == told]
+    assert (line["event"], line["reason"], line["path"]) == ("refused", "version_conflict", "/api/admin/limits")
+
+
 def refusal(number: int) -> RefusalRecord:
     return RefusalRecord(f"r{number}", NOW, "u1", None, "server_full", "MAX_CONCURRENT_BOTS", 2, 2, 1, None)
 
@@ -78,8 +162,8 @@ def test_what_no_rule_has_seen_has_its_line_too_and_a_flood_of_it_is_joined() ->
     stream = StringIO()
     log = EventLog("json", stream)
     for number in range(30):
-        log.undecided(f"r{number}", "/api/bots/start", "storage_unavailable", NOW)
-    log.undecided("later", "/api/bots/start", "overloaded", NOW + SECOND)
+        log.refused_elsewhere(f"r{number}", "/api/bots/start", "storage_unavailable", NOW)
+    log.refused_elsewhere("later", "/api/bots/start", "overloaded", NOW + SECOND)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["request_id"] for line in lines[:SINGLE_REFUSALS]] == [f"r{n}" for n in range(SINGLE_REFUSALS)]
     assert [(line["event"], line["reason"]) for line in lines[SINGLE_REFUSALS:]] == [
@@ -120,6 +204,8 @@ def test_every_event_is_in_the_guide_and_every_one_of_the_guide_is_logged() -> N
         re.findall(r'\[\("([a-z_]+)", \{"reason"', code)
     )
     logged |= set(re.findall(r'f" ([a-z_]+) request_id=', code))
+    traced = (ROOT / "limiter" / "events.py").read_text(encoding="utf-8").partition("def _traced(")[2]
+    logged |= set(re.findall(r'return "([a-z_]+)", ', traced.partition("\ndef ")[0]))
     guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     section = guide.partition("### The log")[2].partition("\n## ")[0]
     told = {

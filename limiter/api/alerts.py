@@ -10,7 +10,7 @@ from limiter.answers import alerts as s
 from limiter.answers.notes import Note
 from limiter.api import paging
 from limiter.api.limits import version_row
-from limiter.http.call import Call, Refused
+from limiter.http.call import Call, Refused, good
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules.deliveries import failing_channels
 from limiter.rules.headlines import Reader, headline
@@ -52,7 +52,7 @@ async def send_test(call: Call) -> Answer:
     numbers, deadline = {one.number for one in sent}, time.monotonic() + TEST_SECONDS
     while numbers & call.services.committer.state.deliveries.keys() and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
-    await call.decide(Reap())  # durable before it is read
+    good(await call.services.committer.submit(Reap()))  # durable before it is read
     found = await call.read(read.incidents.numbered, sorted(numbers))
     return ok(s.AlertTestAnswer([_delivery(one) for one in found]))
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from limiter.jobs.integrity import Integrity
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.capacity import Box
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.refusals import Refusal, invalid
 from limiter.store.engine import reading
 
@@ -85,9 +86,10 @@ class Call(Struct):
         """UTC milliseconds of the limiter's clock."""
         return self.services.committer.clock.now()
 
-    async def decide(self, request: Request) -> Any:
-        """What the request is answered, durable; a refusal ends the handler."""
-        return good(await self.services.committer.submit(request))
+    async def decide(self, request: OperatorRequest) -> Any:
+        """What the operator's request is answered, durable; a refusal ends the handler."""
+        asked = replace(request, request_id=self.request_id)
+        return good(await self.services.committer.submit(asked))
 
     async def read(self, query: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """What a read query finds, in a thread beside the event loop."""

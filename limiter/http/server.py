@@ -24,7 +24,7 @@ from limiter.http.wire import Answer, identifier, language_of, problem
 from limiter.rules.refusals import Refusal, invalid
 
 MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`
-UNDECIDED = ("storage_unavailable", "overloaded")  # what no rule has seen is no row: the log alone knows of it
+UNDECIDED = ("storage_unavailable", "overloaded")  # what no rule has seen is no row in the database
 CHECKED = frozenset({"/livez", "/readyz", "/api/admin/health"})
 
 _STRANGE_HOST = invalid(
@@ -110,10 +110,8 @@ class App:
         reply(answer, call.request_id)
 
     def _problem(self, refusal: Refusal, call: Call) -> Answer:
-        events = self.services.committer.events
-        if refusal.reason in UNDECIDED and events is not None:
-            with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full
-                events.undecided(call.request_id, call.http.path, refusal.reason, call.now())
+        if refusal.reason in UNDECIDED:
+            _log_refusal(call, refusal)
         return problem(refusal, call.request_id, call.language)
 
     def _handle(self, call: Call) -> Ask | Coroutine[Any, Any, Answer]:
@@ -131,7 +129,8 @@ class App:
             raise Refused(Refusal("method_not_allowed"), ((b"allow", allowed.encode()),))
         if route.scope is not None:
             sent = headers.get(b"authorization")
-            who = services.access.check(None if sent is None else sent.decode("latin-1"), route.scope, http.address)
+            key = None if sent is None else sent.decode("latin-1")
+            who = services.access.check(key, route.scope, http.address, call.request_id)
             if isinstance(who, Refusal):
                 raise Refused(who)
             call.actor = who
@@ -183,9 +182,22 @@ def _as_it_is(answer: Answer) -> Answer:
     return answer
 
 
+def _log_refusal(call: Call, refusal: Refusal) -> None:
+    """A line for a refusal that is no row in the database; of a flood one that counts it."""
+    events = call.services.committer.events
+    if events is not None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full
+            events.refused_elsewhere(call.request_id, call.http.path, refusal.reason, call.now())
+
+
 async def _logged(call: Call, handled: Coroutine[Any, Any, Answer]) -> Answer:
-    """A line for what a person changed; a refusal is a row in the database, for a flood must not fill the disk."""
-    answer = await handled
+    """A line for what a person changed, or was refused to change."""
+    try:
+        answer = await handled
+    except Refused as refused:
+        if refused.refusal.reason not in UNDECIDED:
+            _log_refusal(call, refused.refusal)
+        raise
     log.info(
         "admin request_id=%s key=%s method=%s path=%s",
         call.request_id, call.actor.name, call.http.method, call.http.path,

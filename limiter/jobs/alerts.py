@@ -141,7 +141,7 @@ class Alerts:
         """One channel's messages, oldest first, as long as they get through."""
         for delivery in due:
             body = self.manners.text(delivery, self.committer.state, self.committer.clock.now())
-            failure = await self._send(delivery.channel, delivery.title, body, delivery.level, delivery.number)
+            failure = await self._send(delivery.channel, delivery.title, body, delivery.level, delivery)
             while isinstance(
                 await self.committer.submit(Tried(delivery.number, failure, self.manners.quiet_ms)), Refusal
             ):
@@ -149,13 +149,14 @@ class Alerts:
             if failure is not None:
                 return
 
-    async def _send(self, name: str, title: str, body: str, level: str, number: int | None = None) -> str | None:
+    async def _send(self, name: str, title: str, body: str, level: str, of: Delivery | None = None) -> str | None:
         text = f"{body}\n{self.link}" if self.link else body
-        failure = await self.channels[name].send(title, text, ALERTS[level].severity, number)
+        failure = await self.channels[name].send(title, text, ALERTS[level].severity, of and of.number)
+        told = f"channel={name} level={level}" + (f" incident={of.incident}" if of and of.incident else "")
         if failure is None:
-            log.info("alert_sent channel=%s level=%s", name, level)
+            log.info("alert_sent %s", told)
         else:
-            log.warning("alert_failed channel=%s level=%s answer=%s", name, level, failure)
+            log.warning("alert_failed %s answer=%s", told, failure)
         return failure
 
     def _cry(self) -> None:

@@ -9,6 +9,7 @@ from limiter.rules import guards
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import Guard, Readings, check
 from limiter.rules.limits import Limits, Override, Setting
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry, Version
 from limiter.rules.refusals import Refusal
 from limiter.rules.room import capacity
@@ -154,7 +155,7 @@ def _change(
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeLimits:
+class ChangeLimits(OperatorRequest):
     """Change system limits live. `version` is the one that the caller saw; None: whatever holds. `confirm_within`:
     seconds after which the change is taken back unless somebody confirms it; None: it stays."""
 
@@ -176,7 +177,7 @@ class ChangeLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(OperatorRequest):
     """A new version with the values of an earlier one. Users' own limits are not touched."""
 
     version: int
@@ -209,7 +210,7 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
-class OverrideUser:
+class OverrideUser(OperatorRequest):
     """Give one user own limits and a place in the reserve, in place of those it had; nothing takes them back.
     `version` is that of the limits which the caller saw; None: whatever holds."""
 
@@ -242,7 +243,7 @@ class OverrideUser:
 
 
 @dataclass(frozen=True, slots=True)
-class SetPause:
+class SetPause(OperatorRequest):
     """Close (or open again) the door for starts; running bots are untouched."""
 
     paused: bool
@@ -258,7 +259,7 @@ class SetPause:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class Write(OperatorRequest):
     """A row that no rule reads again (a note, a key), or new values of one, with its audit entry."""
 
     table: str

@@ -14,6 +14,7 @@ from limiter.rules.capacity import Capacity
 from limiter.rules.deliveries import tell
 from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
 from limiter.rules.headlines import CAPACITY, Reader, full_spells, past
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.room import capacity
@@ -103,7 +104,9 @@ def _cross(state: State, now: int, kind: str, to: int, level: Alert, facts: Mapp
             incident, rank=to, facts=facts, message="", crossings=(*kept, crossing),
             acknowledged_at=None, acknowledged_by=None, acknowledged_reason=None,
         )  # fmt: skip
-    _keep(state, _with_peak(incident, held.current, held.maximum))
+    incident = _with_peak(incident, held.current, held.maximum)
+    _keep(state, incident)
+    state.trace(incident)
     title = level.sentence(state.language, facts)
     tell(state, now, incident.number, level.name, title, body(held, state.language))
 
@@ -125,7 +128,9 @@ def _over(state: State, now: int, name: str, facts: Mapping[str, Any], since: in
     number, held = state.numbers["incident"], capacity(state, now)
     state.put(state.numbers, "incident", number + 1)
     crossing = Crossing(since, name, held.current, held.maximum)
-    _keep(state, Incident(number, name, 0, facts, since, (crossing,), held.current, held.maximum, resolved_at=now))
+    incident = Incident(number, name, 0, facts, since, (crossing,), held.current, held.maximum, resolved_at=now)
+    _keep(state, incident)
+    state.trace(incident)
     return number
 
 
@@ -133,6 +138,7 @@ def _resolve(state: State, now: int, incident: Incident, silently: bool = False)
     fold(state)
     ended = replace(state.incidents[incident.kind], rank=0, resolved_at=now)
     _keep(state, ended)
+    state.trace(ended)
     if state.tells_ends and not silently:
         minutes = max(1, round((now - ended.opened_at) / MINUTE_MS))
         reader = Reader(state.language, state.zone, now)
@@ -246,7 +252,7 @@ class Observe:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(OperatorRequest):
     """Somebody looks after it. The first to say so is kept."""
 
     number: int
@@ -274,7 +280,7 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class SendTest:
+class SendTest(OperatorRequest):
     """A message to every channel, to prove that it arrives. It is tried once."""
 
     actor: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from limiter.rules.changes import held_guards, next_version
 from limiter.rules.guards import Readings
 from limiter.rules.limits import Setting
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.plan import ApplyPlan, changed_since, due
 from limiter.rules.probation import end_probation
 from limiter.rules.records import AuditEntry
@@ -22,7 +23,7 @@ MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
-class SetWindows:
+class SetWindows(OperatorRequest):
     """Windows in place of those before; none takes them all back, and one that is open ends. `version` is the
     schedule's that the caller saw; None: whatever stands."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from limiter.rules.changes import Changed, ChangeLimits
 from limiter.rules.guards import Readings, check
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry, Step
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.schedule import Schedule
@@ -33,7 +34,7 @@ def changed_since(schedule: Schedule, version: int | None) -> Refusal | None:
 
 
 @dataclass(frozen=True, slots=True)
-class SetPlan:
+class SetPlan(OperatorRequest):
     """A plan in place of the one before; no steps take it back. Applied steps that stand in it stay applied.
     `version` is the schedule's that the caller saw; None: whatever stands."""
 

@@ -13,6 +13,7 @@ from limiter.rules.changes import held_guards, next_version
 from limiter.rules.guards import Guard, Readings, check
 from limiter.rules.incidents import record
 from limiter.rules.limits import Limits, Setting
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry
 from limiter.rules.refusals import Refusal
 from limiter.rules.schedule import MAX, Probation
@@ -25,7 +26,7 @@ HELD = "probation:"
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
+class Confirm(OperatorRequest):
     """The change of this version stays."""
 
     version: int

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from limiter.rules.capacity import Capacity
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry, Ended, Facts, RefusalRecord, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.room import barred, capacity, is_shut, queue, slots_for, turns
@@ -273,7 +274,7 @@ class Reap:
 
 
 @dataclass(frozen=True, slots=True)
-class ReapSuspects:
+class ReapSuspects(OperatorRequest):
     """An operator ends every session that missed two heartbeats."""
 
     actor: str

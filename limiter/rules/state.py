@@ -101,6 +101,8 @@ class State:
         self.past: dict[int, Incident] = {}
         self.counted: Any = None
         self.changes = Changes()
+        self.asked_by: Any = None
+        """The request that is being decided; None while no request is."""
         self.due: list[tuple[int, int]] = []  # a heap: when a session ends or did, as far as was known, and its number
         self._retry_after: int | None = None
         self._day = Day("", 0, 0)
@@ -110,7 +112,7 @@ class State:
 
     def begin(self) -> None:
         """Forget what the last batch changed and what was fetched for it."""
-        self.changes = Changes()
+        self.changes, self.asked_by = Changes(), None
         self.ended, self.trades, self.versions, self.past = {}, {}, {}, {}
         self.journal.clear()
 
@@ -200,6 +202,7 @@ class State:
         self.release(session)
         self.journal.calls.append((self.hold, session))
         self.journal.append(self.changes.ended, ended)
+        self.trace(ended)
         self.journal.put(self.ended, number, ended)
         if reason != "replaced":
             self.journal.set(self, "freed", self.freed.copy())
@@ -431,6 +434,7 @@ class State:
         self.note(version.at)
         self.journal.put(self.versions, version.version, version)
         self.journal.append(self.changes.versions, version)
+        self.trace(version)
         if version.user_id is not None:
             self.journal.append(self.changes.overrides, version.user_id)
 
@@ -462,6 +466,11 @@ class State:
     def audit(self, entry: AuditEntry) -> None:
         """Keep who did what."""
         self.journal.append(self.changes.audit, entry)
+        self.trace(entry)
+
+    def trace(self, what: Ended | Incident | Version | AuditEntry) -> None:
+        """Have a line in the log for it, with the id of the request that is being decided."""
+        self.journal.append(self.changes.trace, (self.asked_by, what))
 
     def write(self, table: str, row: Mapping[str, Any]) -> None:
         """A row that no rule reads again: notes, snapshots."""

@@ -7,6 +7,7 @@ lease until then. It is of that session: a new start of the same bot has none.
 from dataclasses import dataclass
 from typing import Any
 
+from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry, Drain, Ended, Notice, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.state import State
@@ -46,7 +47,7 @@ def _audit(
 
 
 @dataclass(frozen=True, slots=True)
-class StopByAdmin:
+class StopByAdmin(OperatorRequest):
     """An operator ends sessions, at once or in `in_seconds`."""
 
     chosen: Chosen
@@ -71,7 +72,7 @@ class StopByAdmin:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeStopBack:
+class TakeStopBack(OperatorRequest):
     """An operator takes back stops that were announced."""
 
     chosen: Chosen
@@ -91,7 +92,7 @@ class TakeStopBack:
 
 
 @dataclass(frozen=True, slots=True)
-class StartDrain:
+class StartDrain(OperatorRequest):
     """An operator empties the limiter: no start from now on; who is left in `in_seconds` is ended, None: nobody is."""
 
     actor: str
@@ -109,7 +110,7 @@ class StartDrain:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeDrainBack:
+class TakeDrainBack(OperatorRequest):
     """An operator opens the door again; who has not been ended goes on."""
 
     actor: str

@@ -15,7 +15,10 @@ from limiter.rules.records.trades import Trade
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch changed, in the order it did; the store writes each list as a set."""
+    """What a batch changed, in the order it did; the store writes each list as a set.
+
+    `trace` is for the log alone: what has a line there, each with the request that caused it (None: no request did).
+    """
 
     started: list[Session] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
@@ -40,6 +43,7 @@ class Changes:
     probe: bool = False
     recount: bool = False
     trim: int = 0
+    trace: list[tuple[Any, Ended | Incident | Version | AuditEntry]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether anything has to be durable before the answers go out."""
