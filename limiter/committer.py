@@ -41,6 +41,7 @@ from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Heartbeat, Heartbeats, Start, reap
 from limiter.rules.snapshots import TakeSnapshot
 from limiter.rules.state import State
+from limiter.rules.undecided import RecordUndecided, Undecided
 from limiter.store.ballast import Ballast
 from limiter.store.engine import is_full
 from limiter.store.writer import Writer
@@ -49,7 +50,7 @@ ANSWER_SECONDS = 1.8  # what waits longer is refused: the contract says within 2
 ROOM_SECONDS = 1.0  # how often a full disk is looked at
 MAX_WAITING = 4096  # requests in the queue; more are refused as `overloaded`
 MAX_BATCH = 512
-TAKES_ROOM = (Start, RecordTrade, Take, TakeSnapshot)  # what waits for better times on a full disk
+TAKES_ROOM = (Start, RecordTrade, Take, TakeSnapshot, RecordUndecided)  # what waits for better times on a full disk
 UNAVAILABLE = Refusal("storage_unavailable", {}, 5)
 POISON = (DataError, IntegrityError, InterfaceError, ProgrammingError)  # what the database says of rows, not of itself
 
@@ -103,6 +104,7 @@ class Committer:
         self.latency = Latency()
         self.ballast = ballast
         self.events = events
+        self.undecided = Undecided()
         self.failing_since: float | None = None
         self.full_since = time.monotonic() if ballast is not None and ballast.given_up else None
         self.busy_since: float | None = None

@@ -19,6 +19,7 @@ from msgspec.json import encode
 
 from limiter.rules.records import AuditEntry, Changes, Ended, Incident, RefusalRecord, Session, Version
 from limiter.rules.sessions import Admission
+from limiter.rules.undecided import REASONS as UNDECIDED
 
 FIELD = re.compile(r" ([a-z_]+)=(\S+)")
 PARTED = re.compile(r"[\s\"]")
@@ -107,6 +108,8 @@ class EventLog:
     def _refusals(self, refused: Sequence[RefusalRecord]) -> list[Event]:
         lines: list[Event] = []
         for one in refused:
+            if one.reason in UNDECIDED:  # it had its line when it was refused
+                continue
             self._refused += 1
             if self._refused > SINGLE_REFUSALS:
                 self._joined[one.reason] += 1

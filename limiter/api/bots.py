@@ -15,7 +15,7 @@ from limiter.http.call import Ask, Call, good
 from limiter.http.wire import Answer, Once, decimal, identifier, iso, ok
 from limiter.rules.limits import Limits
 from limiter.rules.quotas import SIGNALS, TOKENS, RecordTrade, Take, TradeCounted, Use, uses_of
-from limiter.rules.records import Drain, Ended, Session
+from limiter.rules.records import Drain, Ended, RefusalRecord, Session
 from limiter.rules.refusals import Refusal
 from limiter.rules.room import capacity
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Start, Stop
@@ -62,6 +62,25 @@ def credentials(session_id: str) -> tuple[int, str]:
     if name[:1] == "s" and digits.isascii() and digits.isdigit() and len(digits) <= 18:
         return int(digits), secret
     return 0, ""
+
+
+ASKED = frozenset(("/api/bots/start", "/api/bots/stop", "/api/bots/trades", "/api/bots/signals", "/api/feed/tokens"))
+"""Where a bot asks for something that the next heartbeat does not bring: undecided, it is kept."""
+
+
+def undecided(call: Call, reason: str) -> RefusalRecord:
+    """The record of a bot's request that no rule has decided; whose it was is known where its body was read."""
+    state = call.services.committer.state
+    user_id, bot_id = getattr(call.body, "user_id", None), getattr(call.body, "bot_id", None)
+    if session_id := getattr(call.body, "session_id", None):
+        number, secret = credentials(session_id)
+        session = state.sessions.get(number)
+        if session is not None and session.secret == secret:
+            user_id, bot_id = session.user_id, session.bot_id
+    return RefusalRecord(
+        call.request_id, call.now(), None if user_id is None else str(user_id), None if bot_id is None else str(bot_id),
+        reason, None, None, None, state.limits.version, None,
+    )  # fmt: skip
 
 
 def start(call: Call) -> Ask:

@@ -12,9 +12,10 @@ from limiter.rules.capacity import Capacity
 from limiter.rules.guards import check, fed
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.room import capacity, queue
+from limiter.rules.undecided import REASONS as UNDECIDED
 from limiter.rules.words import told
 from limiter.store import read
-from limiter.units import DAY_MS
+from limiter.units import DAY_MS, HOUR_MS
 
 TOP_USERS = 10
 AHEAD_MS = 28 * DAY_MS  # launch steps and windows that a smaller box would have to carry
@@ -46,6 +47,8 @@ async def stats(call: Call) -> Answer:
         state.users.keys() | trades.keys(), key=lambda user: (-state.user_active(user), -trades.get(user, 0), user)
     )
     refused = {reason.name: state.last_hour(f"refused:{reason.name}", now) for reason in REFUSALS}
+    for reason in UNDECIDED:
+        refused[reason] += services.committer.undecided.count(state, reason, now - HOUR_MS)
     answer = s.StatsAnswer(
         capacity=shown(held),
         limits=dict(state.limits.values),

@@ -5,8 +5,9 @@ from functools import partial
 from sqlalchemy import Connection
 
 from limiter.answers import deciding as s
+from limiter.api import refusals
 from limiter.api.exports import exported
-from limiter.api.refusals import refusal_row, waiting
+from limiter.api.refusals import refusal_row
 from limiter.api.sessions import session
 from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso
@@ -14,9 +15,10 @@ from limiter.rules import explain as explaining
 from limiter.rules import forecast as forecasting
 from limiter.rules import lease as leases
 from limiter.rules import sizing as sizes
+from limiter.rules.alerts import OUTAGE
 from limiter.rules.forecast.sentences import needs, said
 from limiter.rules.records import Session
-from limiter.rules.refusals import Refusal, invalid
+from limiter.rules.refusals import invalid
 from limiter.rules.words import Words
 from limiter.store import read
 from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS
@@ -181,9 +183,7 @@ async def state(call: Call) -> Answer:
 
 async def explain(call: Call) -> Answer:
     """Why one request was refused, who held the slots then, and what would have admitted it."""
-    kept = await call.read(read.refusals.refusal, waiting(call), call.name("request_id"))
-    if kept is None:
-        raise Refused(Refusal("not_found"))
+    kept = await refusals.named(call)
     row = refused = kept.refusal
     sessions = await call.read(read.instant.held, row.at, call.services.committer.state.known(call.now()))
     freed_at = await call.read(read.instant.freed_after, row.at)
@@ -192,13 +192,14 @@ async def explain(call: Call) -> Answer:
     limits = await call.read(read.instant.limits, row.at)
     reserved = int(limits[1].get("RESERVED_SLOTS") or 0) if limits else 0
     own = [one for one in sessions if one.user_id == row.user_id]
+    outage = await call.read(read.incidents.covering, row.at, OUTAGE.name)
     return exported(
         call,
         s.ExplainAnswer(
             refusal=refusal_row(kept),
             sentence=explaining.sentence(refused, call.language),
             holders=[held_then(one, row.at) for one in explaining.longest(sessions)],
-            way_out=explaining.way_out(refused, own, freed_at, reserved, call.language, drained),
+            way_out=explaining.way_out(refused, own, freed_at, reserved, call.language, drained, outage),
             decided_again=explaining.decided_again(refused, paused, drained),
         ),
     )

@@ -12,6 +12,7 @@ from limiter.http.call import Call, Services
 from limiter.http.wire import Answer
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.room import capacity, queue
+from limiter.rules.undecided import REASONS as UNDECIDED
 from limiter.store.location import free_bytes, log_bytes, sqlite_path
 
 Rows = dict[str, tuple[str, float]]
@@ -46,10 +47,11 @@ class _Scrape:
         ]  # fmt: skip
 
     def _labelled(self) -> list[Metric]:
-        state = self.services.committer.state
+        state, undecided = self.services.committer.state, self.services.committer.undecided
         refused = CounterMetricFamily("limiter_refusals", "Refused requests by reason.", labels=["reason"])
         for reason in REFUSALS:
-            refused.add_metric([reason.name], state.totals.get(f"refused:{reason.name}", 0))
+            waiting = undecided.count(state, reason.name) if reason.name in UNDECIDED else 0
+            refused.add_metric([reason.name], state.totals.get(f"refused:{reason.name}", 0) + waiting)
         ended = CounterMetricFamily("limiter_sessions_ended", "Sessions ended, by how.", labels=["reason"])
         for name, n in state.totals.items():
             if name.startswith("ended:"):

@@ -6,7 +6,15 @@ from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules.records import KeptRefusal
 from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.words import Words
 from limiter.store import read
+
+NOT_KEPT = Words(
+    "Aucun refus n'est gardé sous l'identifiant {asked}. Le journal connaît aussi les demandes admises et ce qui a été "
+    "refusé à un opérateur : journalctl -u limiter | grep {asked}",
+    "No refusal is kept by the id {asked}. The log also knows what was admitted, and what an operator was refused: "
+    "journalctl -u limiter | grep {asked}",
+)
 
 
 def refusal_row(kept: KeptRefusal) -> s.RefusalRow:
@@ -19,9 +27,10 @@ def refusal_row(kept: KeptRefusal) -> s.RefusalRow:
 
 
 def waiting(call: Call) -> list[KeptRefusal]:
-    """The refusals of the last half second, which no commit has written yet, and those of an outage."""
+    """The refusals that no commit has written yet: of the last half second, of an outage, and those that no rule has
+    decided."""
     committer = call.services.committer
-    return committer.writer.waiting(committer.state)
+    return committer.writer.waiting([*committer.state.refused, *committer.undecided.waiting(committer.state)])
 
 
 async def refusals(call: Call) -> Answer:
@@ -36,7 +45,13 @@ async def refusals(call: Call) -> Answer:
 
 async def refusal(call: Call) -> Answer:
     """Why one request was refused."""
-    row = await call.read(read.refusals.refusal, waiting(call), call.name("request_id"))
+    return ok(s.RefusalAnswer(refusal_row(await named(call))))
+
+
+async def named(call: Call) -> KeptRefusal:
+    """The refusal that the path names."""
+    request_id = call.name("request_id")
+    row = await call.read(read.refusals.refusal, waiting(call), request_id)
     if row is None:
-        raise Refused(Refusal("not_found"))
-    return ok(s.RefusalAnswer(refusal_row(row)))
+        raise Refused(Refusal("not_found", {"asked": request_id}, words=NOT_KEPT))
+    return row

@@ -16,15 +16,16 @@ from urllib.parse import parse_qsl
 
 from starlette.routing import compile_path
 
+from limiter.api import bots
 from limiter.api.routes import ROUTES, Route
 from limiter.hosts import HostNames, web_address
 from limiter.http.call import Ask, Call, Refused, Services, good
 from limiter.http.protocol import MAX_BODY, HttpRequest, Reply
 from limiter.http.wire import Answer, identifier, language_of, problem
 from limiter.rules.refusals import Refusal, invalid
+from limiter.rules.undecided import REASONS as UNDECIDED
 
 MAX_IN_FLIGHT = 2048  # requests under way; more are refused as `overloaded`
-UNDECIDED = ("storage_unavailable", "overloaded")  # what no rule has seen is no row in the database
 CHECKED = frozenset({"/livez", "/readyz", "/api/admin/health"})
 
 _STRANGE_HOST = invalid(
@@ -112,6 +113,8 @@ class App:
     def _problem(self, refusal: Refusal, call: Call) -> Answer:
         if refusal.reason in UNDECIDED:
             _log_refusal(call, refusal)
+            if call.http.path in bots.ASKED:
+                self.services.committer.undecided.add(bots.undecided(call, refusal.reason))
         return problem(refusal, call.request_id, call.language)
 
     def _handle(self, call: Call) -> Ask | Coroutine[Any, Any, Answer]:
@@ -183,7 +186,7 @@ def _as_it_is(answer: Answer) -> Answer:
 
 
 def _log_refusal(call: Call, refusal: Refusal) -> None:
-    """A line for a refusal that is no row in the database; of a flood one that counts it."""
+    """A line for a refusal that no rule of the bots decided; of a flood one that counts it."""
     events = call.services.committer.events
     if events is not None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full

@@ -151,7 +151,7 @@ class Alerts:
 
     async def _send(self, name: str, title: str, body: str, level: str, of: Delivery | None = None) -> str | None:
         text = f"{body}\n{self.link}" if self.link else body
-        failure = await self.channels[name].send(title, text, ALERTS[level].severity, of and of.number)
+        failure = await self.channels[name].send(title, text, ALERTS[level].severity, of.number if of else None)
         told = f"channel={name} level={level}" + (f" incident={of.incident}" if of and of.incident else "")
         if failure is None:
             log.info("alert_sent %s", told)

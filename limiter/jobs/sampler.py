@@ -123,7 +123,11 @@ class Sampler:
         cpu, ram = self.read()
         self._recent.append((self.monotonic(), cpu, ram))
         (p99,) = self.committer.latency.percentile_ms(0.99)
-        snapshot = await self.committer.submit(TakeSnapshot(cpu, ram, p99, *self.mean(60)))
+        committer = self.committer
+        undecided = committer.undecided.request(committer.state, committer.busy_since is not None)
+        if undecided is not None:  # before the snapshot, which ends the time that they belong to
+            committer.submit(undecided)
+        snapshot = await committer.submit(TakeSnapshot(cpu, ram, p99, *self.mean(60)))
         if not isinstance(snapshot, Refusal):
             self.last, self.taken_at = snapshot, self.monotonic()
 

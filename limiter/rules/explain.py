@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from limiter.rules.records import Facts, RefusalRecord, Session
+from limiter.rules.records import Facts, Incident, RefusalRecord, Session
 from limiter.rules.refusals import REASONS, Refusal
 from limiter.rules.sessions import SUSPENDED as TOLD_SUSPENDED
 from limiter.rules.words import Words
+from limiter.units import SECOND_MS
 
 HOLDERS = 10  # sessions that are named, longest first
 ASKED_FOR_SEVERAL = ("signal_rate", "token_rate")
@@ -98,6 +99,21 @@ DRAINED = Words(
     "To end the drain (drain --cancel) would have admitted it.",
 )
 AGAIN = Words("Redemander quelques secondes plus tard.", "To ask again some seconds later.")
+AWAY = Words(
+    "La base de données n'a rien pris à temps. Redemander (même bot_id, ou même Idempotency-Key) suffit dès qu'elle "
+    "répond.",
+    "The database took nothing in time. To ask again (same bot_id, or same Idempotency-Key) is enough once it answers.",
+)
+OUTAGE = Words(
+    "Elle était absente depuis {before} s, et de retour {after} s plus tard (alerte {number}).",
+    "It had been away for {before} s, and was back {after} s later (alert {number}).",
+)
+CROWDED = Words(
+    "Trop de demandes attendaient au même instant. Redemander après Retry-After suffit ; qui redemande sans attendre "
+    "en est souvent la cause.",
+    "Too many requests waited at that instant. To ask again after Retry-After is enough; the cause is often somebody "
+    "who asks again without waiting.",
+)
 LESS = Words(
     "Avec {limit} plus haut que {value}, ou moins de demandes à la fois, elle aurait été admise.",
     "With {limit} above {value}, or fewer requests at once, it would have been admitted.",
@@ -111,17 +127,30 @@ def way_out(
     reserved: int,
     language: str,
     drained: bool = False,
+    outage: Incident | None = None,
 ) -> str:
     """What would have admitted it, in `fr` or `en`. `own`: sessions of that user then; `freed_at`: when a slot next
-    became free; `reserved`: RESERVED_SLOTS then; `drained`: whether a drain went on."""
+    became free; `reserved`: RESERVED_SLOTS then; `drained`: whether a drain went on; `outage`: of the database, over
+    by now, in which it was refused."""
+    if refused.reason == "storage_unavailable":
+        ways = [AWAY] if outage is None else [AWAY, _outage(refused.at, outage)]
+        return " ".join(words.told(language) for words in ways)
     if refused.reason == "draining" and drained:
         return DRAINED.told(language)
     return " ".join(words.told(language) for words in _ways_out(refused, own, freed_at, reserved))
 
 
+def _outage(at: int, of: Incident) -> Words:
+    assert of.resolved_at is not None
+    before, after = (-(-ms // SECOND_MS) for ms in (at - of.opened_at, of.resolved_at - at))
+    return OUTAGE.filled(before=before, after=after, number=of.number)
+
+
 def _ways_out(refused: RefusalRecord, own: Sequence[Session], freed_at: int | None, reserved: int) -> list[Words]:
     if refused.reason == "paused":
         return [RESUMED]
+    if refused.reason == "overloaded":
+        return [CROWDED]
     if refused.limit is None or refused.value is None:
         return [AGAIN]
     if refused.reason == "user_limit" and refused.value == 0:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from limiter.rules.words import Words, told
 
 Asked = Literal["start", "trade", "signals", "tokens"]
+ANYTHING: tuple[Asked, ...] = ("start", "trade", "signals", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,13 @@ REFUSALS: tuple[Reason, ...] = (
         "storage_unavailable", 503, "Storage unavailable",
         "La base de données ne répond pas. Rien n'a été changé ; réessaie.",
         "The database does not answer. Nothing was changed; try again.",
+        recorded=Recorded(Words("base de données absente", "database away"), "#4B3B8F", ANYTHING),
     ),
     Reason(
         "overloaded", 503, "Too many requests at once",
         "Trop de demandes en même temps. Réessaie dans quelques secondes.",
         "Too many requests at once. Try again in a few seconds.",
+        recorded=Recorded(Words("trop de demandes à la fois", "too many requests at once"), "#8C6D31", ANYTHING),
     ),
     Reason("session_unknown", 404, "Unknown session", "Session inconnue.", "Unknown session."),
     Reason(

@@ -84,6 +84,7 @@ class State:
         self.beaten: dict[int, Session] = {}
         self.gaps = [0] * (len(EDGES_MS) + 1)  # since they were written: by how many leases a gap exceeds, how many
         self.refused: list[RefusalRecord] = []
+        self.undecided = 0  # the number of the last RecordUndecided (rules/undecided.py)
         # Of incidents (rules/incidents.py): the open ones by kind, deliveries on their way, channels by name.
         self.language = "fr"
         self.incidents: dict[str, Incident] = {}

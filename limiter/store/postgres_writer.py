@@ -9,7 +9,7 @@ that every process may end it.
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from limiter.onethread import OneThread
 from limiter.rules import elsewhere
 from limiter.rules.limits import Setting
-from limiter.rules.records import KeptRefusal
+from limiter.rules.records import KeptRefusal, RefusalRecord
 from limiter.rules.state import State
 from limiter.store import journal, limits, restore
 from limiter.store.audit_head import AuditHead
@@ -170,9 +170,9 @@ class PostgresWriter:
             self._lead()
             self._driver.execute(self._sql.delete_journal, [(self.now - journal.KEEP_MS,)])
 
-    def waiting(self, state: State) -> list[KeptRefusal]:
+    def waiting(self, refused: Sequence[RefusalRecord]) -> list[KeptRefusal]:
         """Refusals that no commit has written yet, as the rows that they will be."""
-        return self._saver.waiting(state.refused)
+        return self._saver.waiting(refused)
 
     def read_day(self, state: State, now: int) -> None:
         """Bring the trades of the day that holds `now`, where the clock was moved to another one."""

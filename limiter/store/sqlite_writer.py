@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from limiter.onethread import OneThread
 from limiter.rules import elsewhere
 from limiter.rules.limits import Setting
-from limiter.rules.records import KeptRefusal
+from limiter.rules.records import KeptRefusal, RefusalRecord
 from limiter.rules.state import State
 from limiter.store import limits, restore
 from limiter.store.audit_head import AuditHead
@@ -125,9 +125,9 @@ class SqliteWriter:
         """Write what the batch changed, and the refusals that wait."""
         self._saver.save(state)
 
-    def waiting(self, state: State) -> list[KeptRefusal]:
+    def waiting(self, refused: Sequence[RefusalRecord]) -> list[KeptRefusal]:
         """Refusals that no commit has written yet, as the rows that they will be."""
-        return self._saver.waiting(state.refused)
+        return self._saver.waiting(refused)
 
     def read_day(self, state: State, now: int) -> None:
         """Bring the trades of the day that holds `now`, where the clock was moved to another one."""

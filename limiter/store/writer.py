@@ -5,7 +5,7 @@ A batch is: `begin` and `fetch` (in the order that the database needs: `prepare`
 `commit`, `committed`; or `rollback`. Raises SQLAlchemy's errors, and OSError.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from limiter.onethread import OneThread
 from limiter.rules.limits import Setting
-from limiter.rules.records import KeptRefusal
+from limiter.rules.records import KeptRefusal, RefusalRecord
 from limiter.rules.state import State
 from limiter.store.audit_head import AuditHead
 from limiter.store.trimmer import Trimmer
@@ -59,7 +59,7 @@ class Writer(Protocol):
     def save(self, state: State) -> None:
         """Write what the batch changed, and the refusals that wait."""
 
-    def waiting(self, state: State) -> list[KeptRefusal]:
+    def waiting(self, refused: Sequence[RefusalRecord]) -> list[KeptRefusal]:
         """Refusals that no commit has written yet, as the rows that they will be."""
 
     def read_day(self, state: State, now: int) -> None:

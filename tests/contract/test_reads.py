@@ -54,6 +54,47 @@ def test_reads_do_not_wait_for_a_database_that_another_process_has_locked(limite
     assert [row["request_id"] for row in read("/api/admin/refusals?reason=server_full")["items"]] == [late]
 
 
+def test_what_was_refused_while_the_database_was_away_is_known_then_and_after_a_restart(limiter: Start) -> None:
+    one = limiter()
+    held = one.session("u1", "b1")
+    other = sqlite3.connect(one.db_path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    away = [
+        refused(answer, 503, "storage_unavailable")["request_id"]
+        for answer in (one.start("u2", "b2"), one.trade(held), one.tokens(1))
+    ]
+
+    def known() -> list[list[Any]]:
+        rows = granted(one.admin("GET", "/api/admin/refusals?reason=storage_unavailable"))["items"]
+        return sorted([row["request_id"], row["user_id"], row["bot_id"], row["repeats"]] for row in rows)
+
+    expected = sorted([*row, 1] for row in zip(away, ("u2", "u1", None), ("b2", "b1", None), strict=True))
+    told = granted(one.admin("GET", f"/api/admin/explain/{away[0]}", headers=ENGLISH))
+    assert told["sentence"] == "The database does not answer. Nothing was changed; try again."
+    assert told["way_out"].startswith("The database took nothing in time. To ask again")
+    assert told["decided_again"] is None and told["holders"][0]["user_id"] == "u1"
+    assert known() == expected
+    counted = 'limiter_refusals_total{reason="storage_unavailable"} 3.0'
+    assert counted in one.client.get("/metrics").text
+    assert one.stats()["rates"]["refusals_last_hour"] == {"storage_unavailable": 3}
+    other.execute("ROLLBACK")
+    other.close()
+    one.session("u2", "b2")
+    assert known() == expected and counted in one.client.get("/metrics").text
+    one.restart()  # which takes a snapshot last
+    assert known() == expected
+    assert one.stats()["rates"]["refusals_last_hour"] == {"storage_unavailable": 3}
+    buckets = granted(one.admin("GET", "/api/admin/history?step=3600"))["buckets"]
+    assert sum(bucket["refusals"].get("storage_unavailable", 0) for bucket in buckets) == 3
+
+
+def test_an_id_that_nothing_is_kept_of_is_told_where_else_to_look(limiter: Start) -> None:
+    one = limiter()
+    for path in ("explain", "refusals"):
+        told = refused(one.admin("GET", f"/api/admin/{path}/nobody", headers=ENGLISH), 404, "not_found")["detail"]
+        assert told.startswith("No refusal is kept by the id nobody.") and "journalctl -u limiter | grep nobody" in told
+
+
 def test_a_page_of_refusals_goes_on_where_the_one_before_it_ended(limiter: Start) -> None:
     """Those that no commit has written yet have their place among the others."""
     one = limiter(MAX_CONCURRENT_BOTS="0")

@@ -32,6 +32,14 @@ def incidents(
     return [as_incident(row) for row in tx.execute(query)]
 
 
+def covering(tx: Connection, at: int, kind: str) -> Incident | None:
+    """The incident of that kind that is over and had begun at that instant and not ended."""
+    c = schema.incidents.c
+    query = select(schema.incidents).where(c.kind == kind, c.opened_at <= at, c.resolved_at >= at)
+    row = tx.execute(query.order_by(c.number.desc()).limit(1)).one_or_none()
+    return as_incident(row) if row is not None else None
+
+
 def deliveries(tx: Connection, numbers: list[int]) -> dict[int, list[Delivery]]:
     """The deliveries of these incidents, oldest first."""
     table = schema.deliveries

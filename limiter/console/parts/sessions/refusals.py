@@ -30,7 +30,7 @@ def draw(sign_in: SignIn, user: str) -> None:
     shown = [
         {
             t("time"): times.instant(row.at),
-            t("user"): row.user_id or t("several users"),
+            t("user"): row.user_id or (t("several users") if row.repeats > 1 else ""),
             t("reason"): reason_text(row.reason),
             t("limit"): row.limit_name or "",
             t("value then"): "" if row.value is None else number(row.value),
@@ -57,7 +57,8 @@ def explain(sign_in: SignIn, request_id: str) -> None:
         except Refused as refused:
             if refused.status != 404:
                 raise
-            st.markdown(t("No refusal has this request id. Single refusals are kept for a time; see Settings."))
+            st.markdown(verbatim(str(refused)))
+            st.caption(t("Single refusals are kept for a time; see Settings."))
             return
         row = answer.refusal
         st.markdown(f"**{times.when(times.millis(row.at))} · {row.user_id or ''}** · {reason_text(row.reason)}")
