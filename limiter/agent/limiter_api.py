@@ -216,13 +216,27 @@ class Channel:
                 language=language,
             )
             raise Refused("not_a_limiter", reply.status, told)
-        seconds = reply.headers.get("Retry-After", "")
-        raise Refused(
-            str(body["reason"]),
-            reply.status,
-            str(body.get("error") or body.get("detail") or body["reason"]),
-            float(seconds) if seconds.isdecimal() else None,
-            body,
+        seconds, reason = reply.headers.get("Retry-After", ""), str(body["reason"])
+        told = str(body.get("error") or body.get("detail") or reason)
+        if reason in KEY:
+            told = f"{told} {self._what_to_set(language)}"
+        raise Refused(reason, reply.status, told, float(seconds) if seconds.isdecimal() else None, body)
+
+    def _what_to_set(self, language: str | None) -> str:
+        make = "limiter keys create --scope bots"
+        if self.key:
+            return text(
+                fr=f"C'est la clé de LIMITER_KEY, dans l'environnement de cette commande ; il en faut une que {make} a "
+                "faite sur la machine du limiteur.",
+                en=f"It is the key in LIMITER_KEY, in the environment of this command; it has to be one that {make} "
+                "made on the limiter's machine.",
+                language=language,
+            )
+        return text(
+            fr=f"Mets LIMITER_KEY dans l'environnement de cette commande : une clé que {make} fait sur la machine du "
+            "limiteur.",
+            en=f"Set LIMITER_KEY in the environment of this command: a key that {make} makes on the limiter's machine.",
+            language=language,
         )
 
     def _silent(self, error: object, language: str | None) -> Refused:

@@ -122,7 +122,7 @@ def sentence(refused: "Refused") -> str:
             fr=f"{refused} (--override-guard passe outre, si tu sais mieux)",
             en=f"{refused} (--override-guard goes over it, where you know better)",
         )
-    if refused.reason != "unauthorized":
+    if refused.reason not in ("unauthorized", "forbidden", "too_many_attempts"):
         return str(refused)
     return f"{refused} (LIMITER_KEY=$(cat {key_file(_database())}))"
 

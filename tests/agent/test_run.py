@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from limiter.agent.limiter_api import Channel, Refused
 from limiter.agent.options import Options
 from tests.agent.conftest import HEEDS_EVERY_SIGNAL, SHORT_GRACE, WAYS, Bot, Bots, at_once, lives, meanwhile
 from tests.conftest import Limiter, new_user, wait_until
@@ -158,7 +160,17 @@ def test_where_no_limiter_is_nothing_runs(bots: Bots) -> None:
 def test_a_wrong_key_is_not_worth_trying_again(bots: Bots) -> None:
     done = bots.run("echo", "I run", LIMITER_KEY="lim_none_wrong")
     assert (done.returncode, done.stdout) == (77, "")
-    assert done.stderr.startswith("limiter: ")
+    assert done.stderr.startswith(
+        "limiter: Missing or unknown key. It is the key in LIMITER_KEY, in the environment of "
+    )
+    assert "limiter keys create --scope bots" in done.stderr
+
+
+def test_a_key_that_is_missing_is_asked_for(bots: Bots) -> None:
+    told = r"key\. Set LIMITER_KEY in the environment of this command: a key that limiter keys create "
+    with closing(Channel(bots.limiter.url, "", {}, "en")) as channel, pytest.raises(Refused, match=told) as no:
+        channel.post("/api/admin/pause", {"reason": "x"}, timeout=5, language="en")
+    assert no.value.exit_status == 77
 
 
 def test_proxies_are_not_asked_for_loopback(bots: Bots) -> None:
