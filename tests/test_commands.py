@@ -98,6 +98,19 @@ def test_limits_are_set_listed_as_versions_and_rolled_back(one: Limiter) -> None
     assert "nothing changed" in said(one, "limits", "set", "MAX_TRADES_PER_DAY=null", "--reason", "as it was")
 
 
+def test_a_preview_says_what_a_change_would_do_and_does_nothing(one: Limiter) -> None:
+    held, before = one.session(), answered(one, "limits", "get")["version"]
+    refused(one.start(held["user_id"]), 429, "user_limit")
+    out = said(one, "limits", "preview", "MAX_CONCURRENT_BOTS=1", "MAX_BOTS_PER_USER=2").splitlines()
+    assert out[0] == "Slots: 1 / 1 (100.0%), FULL"
+    assert out[-1].endswith(" would be (0 users affected).") and " were refused, " in out[-1]
+    replay = answered(one, "limits", "preview")["replay"]
+    assert replay["refused_now"] == replay["refused_then"] >= 1
+    assert "from 0 to 10000" in failed(one, "limits", "preview", "MAX_BOTS_PER_USER=-1")
+    assert answered(one, "limits", "get")["version"] == before
+    one.end(held)
+
+
 def test_a_raise_that_is_held_names_the_option_that_goes_over_the_guard() -> None:
     held = Refused("guard_held", 409, "Raise held back: CPU 95 % > 80 %")
     assert sentence(held).startswith("Raise held back: CPU 95 % > 80 % (--override-guard")

@@ -8,11 +8,11 @@ import click
 
 from limiter.commands.declaring import argument, group
 from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option
-from limiter.commands.text import labelled, table, told, word, written
+from limiter.commands.text import counted, labelled, percent, table, told, word, written
 from limiter.commands.windows import show_open
 
 if TYPE_CHECKING:
-    from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, Probation, VersionsAnswer
+    from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, PreviewAnswer, Probation, VersionsAnswer
     from limiter.client import Admin
 
 MAX = "MAX_CONCURRENT_BOTS"
@@ -81,6 +81,31 @@ def show_change(answer: "ChangeAnswer") -> str:
     nothing = told(fr="rien n'a changé", en="nothing changed")
     trial = [on_probation(answer.probation)] if answer.probation is not None else []
     return "\n".join([f"Version {answer.version}", *(moves(answer.changed) or [nothing]), *warnings, *trial])
+
+
+def show_preview(answer: "PreviewAnswer") -> str:
+    """How full it would be, what speaks against it, and what the last days would have been like."""
+    then, replay = answer.capacity, answer.replay
+    slots = f"{then.current_bots} / {then.max_bots} ({percent(then.percent_used)}), {word(then.status)}"
+    lines = [labelled(told(fr="Places", en="Slots"), slots)]
+    lines += [told(fr=f"Attention : {warning}", en=f"Warning: {warning}") for warning in answer.warnings]
+    if held := [guard.message for guard in answer.guards if guard.held]:
+        lines.append(labelled(told(fr="Retiendrait une hausse", en="Would hold a raise back"), ", ".join(held)))
+    days, demands, affected = replay.days, replay.demands, replay.users_affected
+    if not demands:
+        nothing = told(
+            fr=f"Aucun démarrage demandé en {days} jours : rien à rejouer.",
+            en=f"No start was asked for in {days} days: nothing to replay.",
+        )
+        return "\n".join([*lines, nothing])
+    again = told(
+        fr=f"Les {demands} démarrages de {days} jours, décidés à nouveau : {replay.refused_now} refus alors, "
+        f"{replay.refused_then} avec ces valeurs",
+        en=f"The {demands} starts of {days} days, decided again: {replay.refused_now} were refused, "
+        f"{replay.refused_then} would be",
+    )
+    users = counted(affected, fr=("utilisateur touché", "utilisateurs touchés"), en=("user affected", "users affected"))
+    return "\n".join([*lines, f"{again} ({users})."])
 
 
 def show_confirmed(answer: "ChangeAnswer") -> str:
@@ -153,6 +178,17 @@ def limits_set(
 ) -> "ChangeAnswer":
     """Set limits, all of them or none. NAME=null takes a live change back."""
     return admin.change_limits(changes, reason, override_guard=override_guard, confirm_within=confirm_within)
+
+
+@limits.command("preview")
+@argument("changes", metavar="NAME=VALUE…", nargs=-1, callback=assignments)
+@over_http(show_preview)
+def limits_preview(admin: "Admin", changes: dict[str, Any]) -> "PreviewAnswer":
+    """What that change would do, without doing it: slots, guards, and the starts of the last days decided again.
+
+    Without a change: what happened.
+    """
+    return admin.preview(changes)
 
 
 @limits.command("confirm")

@@ -46,6 +46,9 @@ CODES = {
     "keys": "clés", "limiter": "limiteur", "agent": "agent", "version": "version", "sent": "envoyé",
     "pending": "en attente", "failed": "en échec", "signals": "signaux",
     "tokens": "tokens", "trades": "trades", "starts": "démarrages",
+    "decisions": "décisions", "accepting": "ouverture", "snapshots": "mesures", "jobs": "tâches de fond",
+    "clock": "horloge", "count": "compte", "alerts": "alertes", "wal": "journal d'écriture", "file": "fichier",
+    "integrity": "intégrité", "audit": "audit", "backup": "sauvegarde",
 }  # fmt: skip
 """What the API says by a word, and what it is in French; English has the API's own. Reasons to refuse have their names
 from the rules."""
@@ -76,6 +79,11 @@ def counted(n: int, *, fr: tuple[str, str], en: tuple[str, str]) -> str:
 def labelled(label: str, text: str) -> str:
     """The text behind what it is about; French has a space before the colon."""
     return told(fr=f"{label} : {text}", en=f"{label}: {text}")
+
+
+def percent(of: float) -> str:
+    """75,0 % with a space that no line ends at, or 75.0%."""
+    return told(fr=f"{of}\u00a0%".replace(".", ","), en=f"{of}%")
 
 
 def word(code: str) -> str:
