@@ -265,6 +265,7 @@ ARGUMENTS: dict[str, str | Callable[[Limiter], str]] = {
     "alerts ack": lambda one: f"{one.admin('GET', '/api/admin/alerts').json()['items'][0]['id']} --reason x",
     "alerts list": "", "alerts test": "", "notes add": "x", "notes list": "",
     "limits get": "", "limits explain": "", "limits history": "", "limits set": "MAX_TRADES_PER_DAY=400 --reason x",
+    "limits preview": "MAX_CONCURRENT_BOTS=2 MAX_BOTS_PER_USER=0",
     "limits confirm": on_probation, "limits rollback": "1 --reason x --override-guard",
     "plan show": "", "plan set": "2099-01-01T08:00:00Z=50 --reason x", "plan clear": "--reason x",
     "windows show": "", "windows set": "daily@04:00-04:30=90 --reason x", "windows clear": "--reason x",
@@ -276,6 +277,15 @@ ARGUMENTS: dict[str, str | Callable[[Limiter], str]] = {
     "backup": lambda one: str(one.folder / uuid4().hex), "restore": elsewhere,
     "simulate": "--bots 1 --seconds 1",
 }  # fmt: skip
+
+
+def test_what_was_done_is_said_in_words(one: Limiter) -> None:
+    for path in ("pause", "resume"):
+        granted(one.admin("POST", f"/api/admin/{path}", {"reason": "x"}))
+    shown = asked(one, "audit").stdout
+    assert re.search(r"pause +démarrages +x$", shown, re.MULTILINE) and "starts" not in shown
+
+
 WITHOUT = {"drill", "copy"}  # tests/drills; tests/store/test_copy_to_postgres.py
 
 

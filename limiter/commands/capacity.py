@@ -61,7 +61,7 @@ def show_stats(answer: "StatsAnswer") -> str:
         ],
         [
             told(fr="garde-fous qui retiennent", en="guards that hold"),
-            ", ".join(guard.name for guard in answer.guards if guard.held) or none,
+            ", ".join(guard.message for guard in answer.guards if guard.held) or none,
         ],
         [
             told(fr="premiers utilisateurs", en="top users"),

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.over_http import over_http
-from limiter.commands.text import more, table, told
+from limiter.commands.text import language, more, table, told
+from limiter.rules.reasons import action, target
 
 if TYPE_CHECKING:
     from limiter.answers.notes import AuditAnswer, NoteAnswer, NotesAnswer
@@ -44,7 +45,17 @@ def notes_add(admin: "Admin", text: str, at: str | None) -> "NoteAnswer":
 
 
 def show_audit(answer: "AuditAnswer") -> str:
-    rows = [[row.id, row.at, row.actor, row.action, row.target, row.reason] for row in answer.items]
+    rows = [
+        [
+            row.id,
+            row.at,
+            row.actor,
+            action(row.action, language()),
+            target(row.action, row.target, language()),
+            row.reason,
+        ]
+        for row in answer.items
+    ]
     return "\n".join([table(["ID", "AT", "BY", "ACTION", "WHAT", "REASON"], rows), *more(answer.next_cursor)])
 
 

@@ -16,12 +16,31 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from limiter.rules.alerts import FILE, FILE_SPOILED, FILE_UNSAVED, Alert
+from limiter.rules.words import Words
 from limiter.store.location import StoreError
 from limiter.store.sqlite_writer import SqliteWriter
 from limiter.store.watched_file import WatchedFile
 
 PERIOD_SECONDS = 1.0
 RETRY_SECONDS = 60.0
+
+SPOILED = Words(
+    "écrasée par un autre programme : arrête le limiteur et remets une sauvegarde (limiter restore)",
+    "{lost}: stop the limiter and restore a backup (limiter restore)",
+)
+IN_THE_FILE = Words(
+    "le fichier n'était plus à sa place : tout ce qui était confirmé est dedans ; redémarre le limiteur",
+    "{lost}: all that was acknowledged is in the file; restart the limiter",
+)
+SAVED = Words(
+    "le fichier n'est plus à sa place : tout ce qui était confirmé est dans {saved} ; arrête le limiteur, restaure-le",
+    "{lost}: all that was acknowledged is in {saved}; stop the limiter and restore that",
+)
+IN_MEMORY = Words(
+    "le fichier n'est plus à sa place : ce qui était confirmé ne vit plus que dans ce processus ; ne l'arrête pas, "
+    "fais de la place pour une copie",
+    "{lost}: what was acknowledged lives in this process alone; do not stop it, make room for a copy",
+)
 
 log = logging.getLogger("limiter")
 
@@ -45,19 +64,17 @@ class FileWatch:
         return (FILE_UNSAVED, {}) if self.saved is None else (FILE, {"saved": str(self.saved)})
 
     @property
-    def trouble(self) -> str | None:
+    def trouble(self) -> Words | None:
         """What has become of the file, and what to do; None where it is in its place. Who asks for health needs no key,
         so it names no folder: the log and the alert do."""
         lost = self.writer.lost
         if lost is None:
             return None
         if self.file.spoiled is not None:
-            return f"{lost}: stop the limiter and restore a backup (limiter restore)"
+            return SPOILED.filled(lost=lost)
         if self.saved == self.file.named:
-            return f"{lost}: all that was acknowledged is in the file; restart the limiter"
-        if self.saved is not None:
-            return f"{lost}: all that was acknowledged is in {self.saved.name}; stop the limiter and restore that"
-        return f"{lost}: what was acknowledged lives in this process alone; do not stop it, make room for a copy"
+            return IN_THE_FILE.filled(lost=lost)
+        return IN_MEMORY.filled(lost=lost) if self.saved is None else SAVED.filled(lost=lost, saved=self.saved.name)
 
     async def run(self) -> None:
         """For ever, each second."""

@@ -18,6 +18,48 @@ FIRST_START = Words("premier démarrage", "first start")
 CONFIGURATION = Words("configuration", "configuration")
 
 
+ACTIONS = {
+    "limits": Words("limites réglées", "limits set"), "rollback": Words("retour en arrière", "rollback"),
+    "override": Words("limites d'un utilisateur", "limits of a user"), "confirm": Words("confirmé", "confirmed"),
+    "unconfirmed": Words("repris", "taken back"), "tripped": Words("repris", "taken back"),
+    "plan": Words("plan de lancement", "launch plan"), "held": Words("plan retenu", "plan held"),
+    "windows": Words("plages horaires", "windows"), "window": Words("plage horaire", "window"),
+    "window_over": Words("fin de la plage", "end of the window"), "window_held": Words("plage retenue", "window held"),
+    "stop": Words("arrêt", "stop"), "stop_back": Words("arrêt annulé", "stop taken back"),
+    "drain": Words("vidage", "drain"), "drain_back": Words("fin du vidage", "end of the drain"),
+    "reap": Words("muets libérés", "silent ones released"), "pause": Words("pause", "pause"),
+    "resume": Words("reprise", "resume"), "acknowledge": Words("pris en charge", "acknowledged"),
+    "alert_test": Words("message d'essai", "test message"), "note": Words("note", "note"),
+    "key": Words("clé créée", "key made"), "revoke": Words("clé révoquée", "key revoked"),
+    "clock_back": Words("horloge reculée", "clock moved back"), "clock_on": Words("horloge avancée", "clock moved on"),
+    "restore": Words("sauvegarde restaurée", "backup restored"),
+    "audit_head": Words("fin de l'audit notée", "end of the audit noted"),
+    "audit_accepted": Words("fin de l'audit acceptée", "end of the audit accepted"),
+    "start": Words("démarrage", "start"),
+}  # fmt: skip
+"""What was done, by the action that the audit has it under."""
+
+SAID = {
+    "limits": Words("limites", "limits"), "starts": Words("démarrages", "starts"),
+    "channels": Words("canaux", "channels"), "steps": Words("étapes", "steps"),
+    "windows": Words("plages", "windows"), "alert": Words("alerte", "alert"),
+}  # fmt: skip
+NAMED_BY_OTHERS = ("override", "stop", "stop_back", "note", "key", "revoke", "restore", "audit_head", "audit_accepted")
+"""Actions whose target is a name or a file: no word of it is the limiter's."""
+
+
+def action(name: str, language: str) -> str:
+    """What was done, in `fr` or `en`."""
+    return ACTIONS[name].told(language) if name in ACTIONS else name
+
+
+def target(of: str, text: str, language: str) -> str:
+    """What that action was done to, in `fr` or `en`: `2 plages`, `alerte 3`, or a name as it is."""
+    if of in NAMED_BY_OTHERS:
+        return text
+    return " ".join(SAID[word].told(language) if word in SAID else word for word in text.split(" "))
+
+
 def of_version(version: Mapping[str, Any], language: str) -> str:
     """Why a version of the limits was made, in `fr` or `en`; `version` has its kind, reason, version and changed."""
     return version["reason"] or _own(version["kind"], version["version"], version["changed"], language)

@@ -88,6 +88,10 @@ def test_health_is_always_this_object(server: Limiter) -> None:
     assert health["capacity"].keys() == CAPACITY_FIELDS
     assert health["checks"]
     assert all(check.keys() >= {"ok", "detail"} for check in health["checks"].values())
+    seen = health["checks"]["database"]["detail"], health["checks"]["accepting"]["detail"]
+    assert seen == ("writable", "accepting"), "a monitor looks for words that stay, whatever LIMITER_LANG is"
+    asked = server.client.get("/api/admin/health", headers={"Accept-Language": "fr"}).json()["checks"]
+    assert (asked["database"]["detail"], asked["accepting"]["detail"]) == ("accepte les écritures", "ouvert")
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.text == json.dumps(health, separators=(",", ":"), ensure_ascii=False), "compact JSON"
 

@@ -1,5 +1,6 @@
 """Why limits changed, in the language of who reads; what a person wrote stays as it is."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from limiter.rules import reasons
 from limiter.rules.plan import ApplyPlan, SetPlan
 from limiter.rules.records import Step
+from tests.conftest import ROOT
 from tests.rules.world import CALM, NOW, new_state
 
 RAISE = [["MAX_CONCURRENT_BOTS", 100, 150]]
@@ -44,3 +46,20 @@ def test_a_step_is_kept_as_facts_applied_or_held() -> None:
     row = {"action": entry.action, "reason": entry.reason, "detail": entry.detail}
     assert reasons.of_audit(row, "fr") == "CPU 91,0 % > 80 %"
     assert reasons.of_audit({"action": "pause", "reason": "", "detail": {}}, "fr") == ""
+
+
+def test_what_was_done_to_what_is_said_in_the_readers_language() -> None:
+    assert reasons.target("windows", "2 windows", "fr") == "2 plages"
+    assert reasons.target("acknowledge", "alert 3", "fr") == "alerte 3"
+    assert reasons.target("acknowledge", "alert 3", "en") == "alert 3"
+    assert reasons.target("override", "alert", "fr") == "alert", "a user's name is no word"
+    assert reasons.action("drain_back", "fr") == "fin du vidage"
+
+
+def test_every_action_of_the_audit_has_its_name() -> None:
+    """Those that rules and store write down: their names stand where the entries are made."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "limiter").rglob("*.py"))
+    written = set(re.findall(r'AuditEntry\(\s*[\w.]+, [\w."]+, "([a-z_]+)"', code))
+    written |= set(re.findall(r'_audit\(state, now, self, "([a-z_]+)"', code))
+    written |= set(re.findall(r'Write\("\w+", .+, "([a-z_]+)", .+\)', code))
+    assert len(written) > 15 and written <= reasons.ACTIONS.keys()

@@ -38,7 +38,8 @@ def marks(span: Span) -> list[Mark]:
 
 def action_text(entry: dict[str, Any]) -> str:
     """An audit row as a sentence."""
-    detail, actor, target, why = entry["detail"], entry["actor"], entry["target"], reasons.of_audit(entry, language())
+    detail, actor, why = entry["detail"], entry["actor"], reasons.of_audit(entry, language())
+    target = reasons.target(entry["action"], entry["target"], language())
     tail = f" · {why}" if why else ""
     changed = ", ".join(
         f"{name} {value_text(before)} → {value_text(after)}" for name, before, after in detail.get("changed", ())
