@@ -13,9 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from limiter.answers.capacity import Capacity, CapacityAnswer
+from limiter.answers.deciding import ForecastAnswer, ForecastPoint
 from limiter.cli import main
 from limiter.client import Refused
 from limiter.commands.capacity import show_capacity
+from limiter.commands.deciding import show_forecast
 from limiter.commands.limits import value
 from limiter.commands.local import local_key
 from limiter.commands.over_http import sentence
@@ -466,6 +468,19 @@ def test_free_slots_are_counted_as_the_language_does(
     for language, text in (("fr", french), ("en", english)):
         monkeypatch.setenv("LIMITER_LANG", language)
         assert show_capacity(answer).endswith(f"LOW, {text}")
+
+
+def test_a_forecast_has_a_row_for_each_day_that_is_known_and_whole_instants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMITER_LANG", "en")
+    hours = [("2026-11-06T17", 4.0), ("2026-11-06T18", 9.0), ("2026-11-08T17", 5.0), ("2026-11-09T16", 3.0)]
+    points = [ForecastPoint(f"{at}:00:00.000Z", bots, 0.0, 20.0) for at, bots in hours]
+    local_midnight = "2026-11-05T23:00:00.000Z"  # in Paris, where it is the 6th
+    told = show_forecast(ForecastAnswer(14, points, 80, 1.0, 1.0, None, local_midnight, 0, "Wrong by 1.", None))
+    assert f"The level has changed since {local_midnight}." in told
+    assert re.findall(r"^(2\S+) +(\d+)", told, re.M) == [
+        ("2026-11-06T18:00:00.000Z", "9"),
+        ("2026-11-08T17:00:00.000Z", "5"),
+    ]
 
 
 def test_columns_are_as_wide_as_what_is_in_them() -> None:

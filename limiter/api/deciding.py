@@ -21,7 +21,8 @@ from limiter.rules.records import Session
 from limiter.rules.refusals import invalid
 from limiter.rules.words import Words
 from limiter.store import read
-from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS
+from limiter.store.schema import RAW_STEP
+from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 MOST_DAYS = 28
 SIZING_DAYS = 28
@@ -44,10 +45,11 @@ async def forecast(call: Call) -> Answer:
     days = call.wanted_number("days", 1, MOST_DAYS) or 14
     state = call.services.committer.state
     now, limit_at = call.now(), state.outlook().hourly()
-    series = await call.read(read.history.hours, now - forecasting.LOOKED_AT_DAYS * DAY_MS, now - now % HOUR_MS)
+    hour = now - now % HOUR_MS  # the running one is not whole yet; after an outage the known ones end long before it
+    series = await call.read(read.history.hours, now - forecasting.LOOKED_AT_DAYS * DAY_MS, hour)
     hours = [(row.at, float(row.high)) for row in series.rows]
-    censored = sum(row.high >= row.limit for row in series.rows)
-    found = await call.work(forecasting.forecast, hours, state.zone, limit_at, days)
+    censored = sum(row.worst == "FULL" for row in series.rows)  # under the limit of that instant, not of the hour's end
+    found = await call.work(forecasting.forecast, hours, state.zone, limit_at, days, hour)
     answer = s.ForecastAnswer(
         days=days,
         points=None,
@@ -81,9 +83,9 @@ async def sizing(call: Call) -> Answer:
     hour = now - now % HOUR_MS
     limit, one_each = limits.whole("MAX_CONCURRENT_BOTS"), limits.whole("MAX_BOTS_PER_USER") == 1
     since = hour - SIZING_DAYS * DAY_MS
-    hours, asked = await call.kept(("demand", now // FRESH_MS), lambda tx: _demand(tx, since, now))
+    hours, asked, bot_ms = await call.kept(("demand", now // FRESH_MS), lambda tx: _demand(tx, since, now))
     found = await call.work(
-        partial(sizes.sizing, hours, asked, zone, limit, share=share, users=users, one_each=one_each)
+        partial(sizes.sizing, hours, asked, zone, limit, share=share, users=users, one_each=one_each, bot_ms=bot_ms)
     )
     answer = s.SizingAnswer(
         refused=share,
@@ -114,11 +116,13 @@ async def sizing(call: Call) -> Answer:
     return exported(call, answer)
 
 
-def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float]], list[sizes.Run]]:
-    """Mean bots of each hour, and the demands: of the last 28 days."""
-    hours = [(row.at, row.mean) for row in read.history.hours(tx, since, now - now % HOUR_MS).rows]
+def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float]], list[sizes.Run], float]:
+    """Mean bots of each hour, the demands, and how long slots were held (ms): of the last 28 days."""
+    end = now - now % HOUR_MS
+    hours = [(row.at, row.mean) for row in read.history.hours(tx, since, end).rows]
     demands, _ = read.demands.demands(tx, since)
-    return hours, sizes.runs(demands, now)
+    load = read.history.load(tx, since, end)
+    return hours, sizes.runs(demands, now), (load.mean or 0.0) * load.samples * RAW_STEP * SECOND_MS
 
 
 async def lease_evidence(call: Call) -> Answer:
@@ -197,7 +201,7 @@ async def explain(call: Call) -> Answer:
         call,
         s.ExplainAnswer(
             refusal=refusal_row(kept),
-            sentence=explaining.sentence(refused, call.language),
+            sentence=explaining.sentence(refused, call.language, drained),
             holders=[held_then(one, row.at) for one in explaining.longest(sessions)],
             way_out=explaining.way_out(refused, own, freed_at, reserved, call.language, drained, outage),
             decided_again=explaining.decided_again(refused, paused, drained),

@@ -1,5 +1,7 @@
 """Figures to decide by, and what was at an instant of the past."""
 
+from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
@@ -16,12 +18,14 @@ if TYPE_CHECKING:
 def show_forecast(answer: "ForecastAnswer") -> str:
     lines = [text for text in (answer.sentence, answer.needs) if text is not None]
     if answer.level_changed_at is not None:
-        day = answer.level_changed_at[:10]
-        lines.append(told(fr=f"Le niveau a changé depuis le {day}.", en=f"The level has changed since {day}."))
+        since = answer.level_changed_at  # a midnight on the limiter's wall clock: its UTC date is another day's
+        lines.append(told(fr=f"Le niveau a changé depuis {since}.", en=f"The level has changed since {since}."))
     points = answer.points or []
-    peaks = [max(points[start : start + 24], key=lambda one: one.middle) for start in range(0, len(points), 24)]
-    if peaks:
-        rows = [[one.at[:16], *(f"{bots:.0f}" for bots in (one.middle, one.low, one.high))] for one in peaks]
+    if points:
+        begin = datetime.fromisoformat(points[0].at)
+        days = groupby(points, lambda one: (datetime.fromisoformat(one.at) - begin).days)  # not each has all its hours
+        peaks = [max(day, key=lambda one: one.middle) for _, day in days]
+        rows = [[one.at, *(f"{bots:.0f}" for bots in (one.middle, one.low, one.high))] for one in peaks]
         lines.append(table(["HIGHEST HOUR OF A DAY", "MIDDLE", "LOW", "HIGH"], rows))
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from limiter.rules.records import Facts, Incident, RefusalRecord, Session
 from limiter.rules.refusals import REASONS, Refusal
+from limiter.rules.sessions import DRAINED as TOLD_DRAINED
 from limiter.rules.sessions import SUSPENDED as TOLD_SUSPENDED
 from limiter.rules.words import Words
 from limiter.units import SECOND_MS
@@ -45,13 +46,16 @@ def longest(sessions: Sequence[Session]) -> list[Session]:
     return sorted(sessions, key=lambda one: (one.started_at, one.number))[:HOLDERS]
 
 
-def sentence(refused: RefusalRecord, language: str) -> str:
+def sentence(refused: RefusalRecord, language: str, drained: bool = False) -> str:
     """What the refused was told, in `fr` or `en`; the label where the facts that fill the sentence are not kept.
 
-    Of a suspended user's it leaves out the override's reason, which is not kept with a refusal.
+    Of a suspended user's it leaves out the override's reason, which is not kept with a refusal. `drained`: whether an
+    operator's drain went on; else the limiter was about to stop.
     """
     if refused.reason == "user_limit" and refused.value == 0:
         return TOLD_SUSPENDED.told(language)
+    if refused.reason == "draining" and drained:
+        return TOLD_DRAINED.told(language)
     used: dict[str, Any] = {
         "current": refused.count,
         "active": refused.count,

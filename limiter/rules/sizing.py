@@ -116,17 +116,20 @@ def sizing(
     share: float = 0.01,
     users: int | None = None,
     one_each: bool = True,
+    bot_ms: float | None = None,
 ) -> Sizing | None:
     """How many slots are enough for the same demand, of `users` users where given; None where too little is known.
 
     `hours`: mean bots of each hour. `one_each`: a user has at most one bot, so that who has one does not ask.
+    `bot_ms`: how long slots were held in all; None: each hour is known from its beginning to its end.
     """
     known = len({run.user_id for run in asked})
     if known_days(hours) < NEEDED_DAYS or len(asked) < NEEDED_DEMANDS:
         return None
     growth = users / known if users is not None else 1.0
     lost, first = sum(run.lost for run in asked), sum(run.first for run in asked)
-    bot_ms = sum(bots for _, bots in hours) * HOUR_MS
+    if bot_ms is None:
+        bot_ms = sum(bots for _, bots in hours) * HOUR_MS
     stay_ms = bot_ms / max(1, len(asked) - lost)
     patience = sum(run.waited_ms for run in asked if run.first) / lost / stay_ms if lost else PATIENCE
     minutes = len(hours) * HOUR_MS // MINUTE_MS

@@ -87,6 +87,7 @@ def test_a_drain_is_explained_as_long_as_it_goes_on(limiter: Start) -> None:
     granted(one.admin("DELETE", "/api/admin/drain", {"reason": "moved"}))
     answer = granted(one.client.get(f"/api/admin/explain/{drained}", headers=ENGLISH))
     assert answer["decided_again"] is True
+    assert answer["sentence"] == "The server is being drained: no bot starts. Try again later."
     assert answer["way_out"] == "To end the drain (drain --cancel) would have admitted it."
 
 

@@ -55,6 +55,8 @@ def test_an_operators_drain_is_decided_again_and_a_limiter_that_stopped_is_not()
     record = RefusalRecord("r", NOW, "u1", None, "draining", None, None, None, 1, None)
     assert explain.decided_again(record, paused=False, drained=True) is True
     assert explain.decided_again(record, paused=False, drained=False) is None
+    assert explain.sentence(record, "fr", drained=True).startswith("Le serveur est en train d'être vidé")
+    assert explain.sentence(record, "en").startswith("The server is restarting")
     told = explain.way_out(record, [], None, 0, "en", drained=True)
     assert told == "To end the drain (drain --cancel) would have admitted it."
     assert explain.way_out(record, [], None, 0, "fr") == "Redemander quelques secondes plus tard."

@@ -111,6 +111,14 @@ def test_gaps_that_leave_nothing_to_compare_are_said(known: list[int]) -> None:
     assert needs(past, None, "en") == "Too early to say: the history has gaps, and no hour of the week is known twice."
 
 
+def test_after_an_outage_the_days_to_come_begin_now_and_not_where_the_limiter_stopped() -> None:
+    now = MONDAY + (38 * 24) * HOUR_MS
+    found = forecast(hours(35 * 24), UTC, no_limit, 7, now)
+    assert found is not None
+    assert [point.at for point in found.points] == [now + n * HOUR_MS for n in range(7 * 24)]
+    assert all(point.middle == pytest.approx(load(38 * 24 + n)) for n, point in enumerate(found.points))
+
+
 def test_it_finds_the_shape_and_is_less_wrong_than_last_week() -> None:
     noise = random.Random(1)
     found = forecast(hours(42 * 24, lambda n: load(n) + noise.gauss(0, 4)), UTC, no_limit)

@@ -237,7 +237,7 @@ def read_changes(play: Play, said: Said, when: str) -> None:
     said(f"{when} audit", done, [(text(at), action, target) for at, action, target in log.done])
     versions = play.admin("GET", "limits/history?limit=100")["versions"][::-1]
     made = [(row["at"], row["kind"]) for row in versions if row["kind"] != "start"]
-    said(f"{when} versions", made, [(text(at), act) for at, act, _ in log.done if act in ("limits", "override")])
+    said(f"{when} versions", made, [(text(at), kind) for at, kind in log.versions()])
     shown = {row["name"]: row["value"] for row in play.admin("GET", "limits")["limits"]}
     said(f"{when} limits", {name: shown[name] for name in log.limits[0][1]}, log.limits[-1][1])
 

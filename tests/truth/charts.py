@@ -30,10 +30,11 @@ TITLES = {
 }  # fmt: skip
 REASONS = {
     "en": {"server_full": "server full", "user_limit": "limit of the user", "daily_trades": "trades of the day used up",
-           "token_rate": "too many tokens", "signal_rate": "too many signals", "paused": "starts were paused"},
+           "token_rate": "too many tokens", "signal_rate": "too many signals", "paused": "starts were paused",
+           "draining": "stopping or drained"},
     "fr": {"server_full": "serveur complet", "user_limit": "limite de l'utilisateur",
            "daily_trades": "trades du jour épuisés", "token_rate": "trop de tokens", "signal_rate": "trop de signaux",
-           "paused": "démarrages en pause"},
+           "paused": "démarrages en pause", "draining": "arrêt ou vidage en cours"},
 }  # fmt: skip
 LENGTHS = {60: "< 60 s", 300: "60 s – 5 min", 900: "5 min – 15 min", 1800: "15 min – 30 min", 3600: "30 min – 60 min",
            7200: "60 min – 2 h", 14_400: "2 h – 4 h", 28_800: "4 h – 8 h", 57_600: "8 h – 16 h", 86_400: "16 h – 24 h",
@@ -142,7 +143,9 @@ def capacity(play: Play, said: Said, where: str, chart: Chart, begin: int, viewe
     said(f"{where} axis", line["encoding"]["y"]["title"], TITLES[viewer.language]["bots"])
     axis(said, where, line, begin, now, viewer)
     marks = [layer["rows"] for layer in chart.layers("rule") if "kind" in str(layer["encoding"].get("tooltip"))]
-    changed = [(at, f"{before} → {after} · as the script says") for (_, before), (at, after) in pairwise(moves[:-1])]
+    pairs = list(pairwise(moves[:-1]))
+    whys = log.whys(len(pairs))
+    changed = [(at, f"{before} → {after} · {why}") for ((_, before), (at, after)), why in zip(pairs, whys, strict=True)]
     said(f"{where} marks", [(row["at"], row["label"]) for row in (marks[0] if marks else [])], changed)
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 SLICE = 5 * SECOND  # history says of what happened in which 5 s it was
+MADE = ("limits", "override", "rollback", "window", "window_over", "unconfirmed", "tripped")
 STATUSES = ("LOW", "HEALTHY", "WARNING", "FULL")
 
 
@@ -218,6 +219,14 @@ class Diary:
         """Counted trades of the day so far."""
         _, begin, _ = self.day(at)
         return len(self.told("trade", begin, at + 1, user))
+
+    def versions(self) -> list[tuple[int, str]]:
+        """When and how each version of the limits was made, from the second on."""
+        return [(at, act) for at, act, of in self.done if act in MADE or (act, of) == ("plan", "limits")]
+
+    def whys(self, newest: int) -> list[str]:
+        """Why the newest changes of the limit were made."""
+        return ["as the script says"] * newest
 
     # -- what was over a time
 

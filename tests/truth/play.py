@@ -20,6 +20,8 @@ BEAT_MS, BEAT_AT = 20 * SECOND, 3_457  # bots beat thrice a minute, at odd milli
 class Play:
     """Bots, operators and time on one limiter; `alive` are the sessions whose bots beat."""
 
+    log: type[Diary] = Diary  # what is written down
+
     def __init__(self, machine: Machine, diary: Diary, messages: Callable[[], list[dict[str, Any]]]) -> None:
         self.machine, self.diary, self._messages = machine, diary, messages
         self.tokens: dict[str, str] = {}  # a session's secret by its public id
@@ -185,8 +187,9 @@ class Play:
 
 @contextmanager
 def playing(
-    folder: Path, patched: pytest.MonkeyPatch, begin: datetime, limits: dict[str, Any], database_url: str | None = None
-) -> Iterator[Play]:
+    folder: Path, patched: pytest.MonkeyPatch, begin: datetime, limits: dict[str, Any], database_url: str | None = None,
+    driver: type[Play] = Play,
+) -> Iterator[Play]:  # fmt: skip
     """Somebody who drives a limiter of its own from that instant on; whose settings the console has too."""
     with Webhook() as webhook:
         clocks = Clocks(round(begin.timestamp() * 1000))
@@ -197,6 +200,8 @@ def playing(
         machine = Machine(folder, clocks, settings, database_url)
         for name, value in machine.environment.items():
             patched.setenv(name, value)
-        play = Play(machine, Diary(zone, limits), lambda: webhook.posts("/told"))
-        yield play
-        play.close()
+        play = driver(machine, driver.log(zone, limits), lambda: webhook.posts("/told"))
+        try:
+            yield play
+        finally:
+            play.close()

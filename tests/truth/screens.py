@@ -17,23 +17,28 @@ DAY = 24 * HOUR
 REASONS = {
     "server_full": "server full", "user_limit": "limit of the user", "daily_trades": "trades of the day used up",
     "token_rate": "too many tokens", "signal_rate": "too many signals", "paused": "starts were paused",
+    "draining": "stopping or drained",
 }  # fmt: skip
 Open = Callable[..., AppTest]
 
 
-def read_pages(play: Play, said: Said, when: str, open_page: Open) -> None:
-    """Every page that shows figures, in English, on the wall clock of the limiter."""
+def read_pages(play: Play, said: Said, when: str, open_page: Open, but: tuple[str, ...] = ()) -> None:
+    """Every page that shows figures `but` these, in English, on the wall clock of the limiter."""
     pages = {
         "overview": overview, "history": history, "sessions": sessions, "usage": usage, "alerts": alerts,
         "limits": limits, "checklist": checklist,
     }  # fmt: skip
     for page, reads in pages.items():
+        if page in but:
+            continue
         app = open_page(page, tz=str(play.diary.zone))
         assert not app.exception and not app.error, (page, app.exception, app.error)
         header(play, said, f"{when} {page}", app)
         reads(play, said, f"{when} {page}", app)
         read_charts(play, said, when, page, app)
     for view, reads in {"ended": ended, "refusals": refusals, "suspect": suspects}.items():
+        if view in but:
+            continue
         reads(play, said, f"{when} {view}", open_page("sessions", tz=str(play.diary.zone), view=view))
 
 
@@ -245,9 +250,8 @@ def limits(play: Play, said: Said, where: str, app: AppTest) -> None:
     fields = {one.label: one.value for one in app.number_input}
     for name, value in log.limits[-1][1].items():
         said(f"{where} {name}", [shown for label, shown in fields.items() if name in label][:1], [value])
-    changes = sum(act in ("limits", "override") for _, act, _ in log.done)
     (line,) = [one.value for one in app.caption if one.value.startswith("Version ")]
-    said(f"{where} version", line, f"Version {1 + changes} is in force.")
+    said(f"{where} version", line, f"Version {1 + len(log.versions())} is in force.")
 
 
 def checklist(play: Play, said: Said, where: str, app: AppTest) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from limiter.console import data
 from limiter.console.charts.capacity import Mark
 from limiter.console.kit.times import now, when, zone
-from limiter.console.kit.words import language, number, reason_text, t, value_text
+from limiter.console.kit.words import language, number, reason_text, t, tn, value_text
 from limiter.console.view import Span
 from limiter.rules import alerts, reasons
 from limiter.rules.headlines import Reader, headline
@@ -48,14 +48,16 @@ def action_text(entry: dict[str, Any]) -> str:
         "limits": f"{actor} · {changed or t('limits')}",
         "rollback": t("{actor} went back: {changed}", actor=actor, changed=changed),
         "override": t("{actor} set the limits of {target}: {changed}", actor=actor, target=target, changed=changed),
-        "plan": t("launch plan: {changed}", changed=changed),
+        "plan": t("launch plan: {changed}", changed=changed)
+        if "changed" in detail
+        else tn("{actor} planned {n} step", "{actor} planned {n} steps", len(detail.get("steps", ())), actor=actor),
         "window": t("window: {changed}", changed=changed),
         "window_over": t("end of the window: {changed}", changed=changed),
         "window_held": t("window held: {target}", target=target),
         "unconfirmed": t("taken back: {changed}", changed=changed),
         "tripped": t("taken back: {changed}", changed=changed),
         "confirm": t("{actor} confirmed version {version}", actor=actor, version=detail.get("version")),
-        "windows": t("{actor} set {target}", actor=actor, target=target),
+        "windows": tn("{actor} set {n} window", "{actor} set {n} windows", len(detail.get("windows", ())), actor=actor),
         "stop": t(
             "{actor} announced the stop of {target} for {time}", actor=actor, target=target, time=when(detail["at"])
         )

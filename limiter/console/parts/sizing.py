@@ -61,6 +61,7 @@ def _cards(need: Slots, low: Slots, high: Slots, now: AtTheLimit, load: SizingLo
 
 def _ranges(share: float, need: Slots, low: Slots, high: Slots, load: SizingLoad) -> list[dict[str, Any]]:
     """A row of the chart: what it is, how many slots, and the range for weeks like these."""
+    told = percent(100 * share, 0 if share >= 0.01 else 1)
     return [
         {
             "what": name,
@@ -69,13 +70,11 @@ def _ranges(share: float, need: Slots, low: Slots, high: Slots, load: SizingLoad
             "high": most,
         }
         for name, least, value, most in (
-            (t("at most {share} wait", share=percent(100 * share, 0)), low.first, need.first,
-             high.first),
-            (t("at most {share} give up", share=percent(100 * share, 0)), low.lost, need.lost,
-             high.lost),
+            (t("at most {share} wait", share=told), low.first, need.first, high.first),
+            (t("at most {share} give up", share=told), low.lost, need.lost, high.lost),
             (t("busiest hour"), load.peak, load.peak, load.peak),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _go_on(answer: SizingAnswer, step: int) -> None:

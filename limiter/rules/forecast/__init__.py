@@ -52,16 +52,18 @@ class Forecast:
     level_changed_at: int | None
 
 
-def forecast(hours: Hours, zone: tzinfo, limit_at: Callable[[int], float], days: int = 14) -> Forecast | None:
-    """The `days` (1 to 28) days behind the last known hour, by the hour; None where less than 14 days are known,
-    or gaps leave nothing to compare with.
+def forecast(
+    hours: Hours, zone: tzinfo, limit_at: Callable[[int], float], days: int = 14, begin: int = 0
+) -> Forecast | None:
+    """The `days` (1 to 28) days from `begin` on, or from behind the last known hour where that is later, by the hour;
+    None where less than 14 days are known, or gaps leave nothing to compare with.
 
     `limit_at` gives the limit in force at an instant to come.
     """
     if known_days(hours) < NEEDED_DAYS:
         return None
     past = Past([row for row in hours if row[0] >= hours[-1][0] - LOOKED_AT_DAYS * DAY_MS], zone)
-    end = past.times[-1] + HOUR_MS
+    end = max(begin, past.times[-1] + HOUR_MS)
     tested = back_test(past)
     if tested is None:
         return None

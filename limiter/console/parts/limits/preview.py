@@ -144,7 +144,8 @@ def replay_text(replay: Replay) -> str:
         days=replay.days,
         **known,
     )
-    tail = t("no difference") if not more else tn("{n} user affected", "{n} users affected", replay.users_affected)
+    affected = replay.users_affected  # as many may be refused as then, and be others
+    tail = tn("{n} user affected", "{n} users affected", affected) if affected else t("no difference")
     return f"{said} ({'+' if more > 0 else ''}{number(more)}, {tail})."
 
 
