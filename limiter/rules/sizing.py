@@ -216,8 +216,8 @@ def _weekly(hours: Hours) -> tuple[float, float]:
 # -- in words
 
 NEEDS = Words(
-    "Trop peu de données : il faut {days} jours d'historique et {demands} demandes ; il y en a {known} et {came}.",
-    "Too little data: it takes {days} days of history and {demands} demands; there are {known} and {came}.",
+    "Trop peu de données : il faut {days} jours d'historique et {demands} demandes ; il y en a {known} et {came:,}.",
+    "Too little data: it takes {days} days of history and {demands} demands; there are {known} and {came:,}.",
 )
 ENOUGH = Words("Oui, {limit} places suffisent", "Yes, {limit} slots are enough")
 LIKELY = Words("Probablement, {limit} places suffisent", "Probably, {limit} slots are enough")
@@ -238,8 +238,8 @@ METHOD = Words(
 ENGSET = Words("{users} utilisateurs connus (Engset)", "{users} known users (Engset)")
 ANYBODY = Words("nombre d'utilisateurs ouvert", "any number of users")
 TRUST = Words(
-    "{demands} demandes en {days} jours ; le compte pour des semaines pareilles : {low} à {high} places (80 %).",
-    "{demands} demands in {days} days; for weeks like these {low} to {high} slots (80 %).",
+    "{demands:,} demandes en {days} jours ; le compte pour des semaines pareilles : {low} à {high} places (80 %).",
+    "{demands:,} demands in {days} days; for weeks like these {low} to {high} slots (80 %).",
 )
 GREW = Words(
     "La dernière semaine est {percent:.0f} % au-dessus de leur moyenne : si cela reste, demande pour {users}"

@@ -100,10 +100,10 @@ HALF_OF_ONE = Words(
     "1 of {users} users holds half of the slot-hours, or more.",
 )
 TRIES = Words(
-    "Essais de démarrage : {attempts}. Demandes distinctes (les essais d'un bot à la suite en font une) : {demands} ; "
-    "redémarrages : {restarts} ; refus pour la limite de l'utilisateur : {own_limit}.",
-    "Tries to start: {attempts}. Distinct demands (a bot's run of tries is one): {demands}; restarts: {restarts}; "
-    "refusals for the user's own limit: {own_limit}.",
+    "Essais de démarrage : {attempts:,}. Demandes distinctes (les essais d'un bot à la suite en font une) : "
+    "{demands:,} ; redémarrages : {restarts:,} ; refus pour la limite de l'utilisateur : {own_limit:,}.",
+    "Tries to start: {attempts:,}. Distinct demands (a bot's run of tries is one): {demands:,}; "
+    "restarts: {restarts:,}; refusals for the user's own limit: {own_limit:,}.",
 )
 IDLE = Words(
     "Tenues sans trade, signal ni token depuis {minutes} min ou plus : {n} des places prises ({held}).",

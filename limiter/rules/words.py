@@ -17,23 +17,37 @@ class Words:
         return self.en if language == "en" else self.fr
 
     def filled(self, **facts: object) -> "Words":
-        """These formats over the facts, fractions with a decimal comma in French."""
+        """These formats over the facts, numbers as the language writes them: a decimal comma in French, and where the
+        format groups thousands (`{n:,}`), a narrow space."""
         french, english = (figures(told(facts, language), language) for language in ("fr", "en"))
         return Words(self.fr.format_map(french), self.en.format_map(english))
 
 
-class _Fraction(float):
-    """A number that French writes with a comma, whatever its format."""
+FRENCH = str.maketrans(",.", "\u202f,")
 
+
+class _Whole(int):
     def __format__(self, form: str) -> str:
-        return super().__format__(form).replace(".", ",")
+        return super().__format__(form).translate(FRENCH)
+
+
+class _Fraction(float):
+    def __format__(self, form: str) -> str:
+        return super().__format__(form).translate(FRENCH)
+
+
+def _as_french(fact: Any) -> Any:
+    """A number that is written as in French, whatever its format."""
+    if isinstance(fact, float):
+        return _Fraction(fact)
+    return _Whole(fact) if isinstance(fact, int) and not isinstance(fact, bool) else fact
 
 
 def figures(facts: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """The facts, their fractions as the language writes them; texts among them are left alone."""
+    """The facts, their numbers as the language writes them; texts among them are left alone."""
     if language == "en":
         return dict(facts)
-    return {name: _Fraction(fact) if isinstance(fact, float) else fact for name, fact in facts.items()}
+    return {name: _as_french(fact) for name, fact in facts.items()}
 
 
 def told(fact: Any, language: str) -> Any:

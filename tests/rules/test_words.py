@@ -23,6 +23,10 @@ def test_formats_are_filled_in_both_languages() -> None:
     assert words == Words("il y a 1,5 s, trop", "1.5 s ago, too much")
 
 
+def test_thousands_are_parted_as_the_language_does_where_the_format_asks_for_it() -> None:
+    assert Words("{n:,} et {n}", "{n:,} and {n}").filled(n=21819) == Words("21\u202f819 et 21819", "21,819 and 21819")
+
+
 def test_every_text_in_a_fact_is_told() -> None:
     assert told({"rows": [{"message": Words("oui", "yes"), "n": 1}]}, "fr") == {"rows": [{"message": "oui", "n": 1}]}
 

@@ -21,7 +21,8 @@ def ranges(rows: pd.DataFrame, view: View, limit: int | None, title: str) -> alt
     # Above its row and not beside it: on a phone the names would leave no room for the figures.
     y = alt.Y("what:N", sort=order, title=None, axis=None, scale=alt.Scale(paddingInner=0.55, paddingOuter=0.6))
     x = alt.X("value:Q", title=title, scale=alt.Scale(domain=[0, highest * 1.12], nice=False), axis=_whole())
-    base = alt.Chart(rows.assign(said=said, text=[f"{what}: {one}" for what, one in zip(order, said, strict=True)]))
+    texts = [view.t("{what}: {figure}", what=what, figure=one) for what, one in zip(order, said, strict=True)]
+    base = alt.Chart(rows.assign(said=said, text=texts))
     base = base.encode(y=y, tooltip=tips(what=" ", said=title))
     layers = [
         base.mark_bar(color=BLUE, opacity=0.28, height=10, cornerRadius=5).encode(x=x.copy(), x2=alt.X2("high:Q")),

@@ -83,7 +83,7 @@ def lengths(rows: pd.DataFrame, view: View) -> alt.LayerChart:
         y=alt.Y("bin:N", title=None, sort=labels, axis=alt.Axis(labelOverlap=False, ticks=False)),
         tooltip=tips(bin=t("lasted"), n=t("sessions")),
     )
-    return finished([bars], view, 270)
+    return finished([bars], view, 310)
 
 
 def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, unit: str) -> alt.LayerChart:
