@@ -79,11 +79,14 @@ class View:
         return f"{text}\u00a0%" if self.language == "fr" else f"{text}%"
 
     def lasting(self, seconds: float) -> str:
-        """A duration in its two largest units: 48 s, 3 min, 1 h 10 min, 2 d 4 h."""
+        """A duration in its two largest units: 48 s, 1 min 54 s, 14 min, 1 h 10 min, 2 d 4 h."""
         t, whole = self.t, max(0, round(seconds))
         day = t("d")
         if whole < 90:
             return f"{whole} s"
+        if whole < 600:  # a minute more or less would be much
+            minutes, rest = divmod(whole, 60)
+            return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
         if whole < 5400:
             return f"{whole // 60} min"
         if whole < 172_800:

@@ -94,7 +94,10 @@ def read_charts(play: Play, said: Said, where: str, page: str, app: AppTest, vie
     if page in reads:
         (read, names), drawn = reads[page], charts(app)
         said(f"{where} {page} charts", len(drawn), len(names))
-        read(play, said, f"{where} drawn", dict(zip(names, drawn, strict=False)), viewer or Viewer(play.diary.zone))
+        viewer = viewer or Viewer(play.diary.zone)
+        read(play, said, f"{where} drawn", dict(zip(names, drawn, strict=False)), viewer)
+        if page == "overview":
+            sparklines(play, said, f"{where} drawn", app, viewer)
 
 
 def course(log: Diary, begin: int, end: int) -> list[tuple[int, int]]:
@@ -179,6 +182,20 @@ def overview(play: Play, said: Said, where: str, drawn: dict[str, Chart], viewer
     shares = {share * most: [viewer.number(share * most), viewer.percent(100 * share, 0)] for share in (0, 0.5, 0.8, 1)}
     said(f"{where} scale ticks", ticks(statuses), shares)
     capacity(play, said, f"{where} hour", drawn["hour"], now - HOUR, viewer)
+
+
+def sparklines(play: Play, said: Said, where: str, app: AppTest, viewer: Viewer) -> None:
+    """What is drawn in the cards: the peak of each hour of the day, the refusals of each 5 minutes of the hour."""
+    log, now = play.diary, play.now
+    peak, refused = (list(one.proto.chart_data) for one in app.metric[:2])
+    hours = [row["bots"]["max"] for _, row in hours_of(log, viewer, now - DAY, now)]
+    said(f"{where} peaks", peak, hours if len(hours) >= 5 else [])
+    wide, until = 5 * MINUTE, log.samples[-1].at + 1
+    slices = [
+        sum(log.refused(at, min(at + wide, until)).values()) for at in range((now - HOUR) // wide * wide, now, wide)
+    ]
+    any_refused = log.told("refusal", (now // SECOND - 3600) * SECOND, now + 1)
+    said(f"{where} refusals of the hour", refused, slices if any_refused else [])
 
 
 def history(play: Play, said: Said, where: str, drawn: dict[str, Chart], viewer: Viewer) -> None:

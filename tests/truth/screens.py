@@ -70,6 +70,8 @@ def lasting(seconds: int) -> str:
     if seconds < 90:
         return f"{seconds} s"
     minutes = seconds // 60
+    if seconds < 600 and seconds % 60:
+        return f"{minutes} min {seconds % 60:02d} s"
     return (
         f"{minutes} min"
         if seconds < 5400
@@ -210,8 +212,10 @@ def usage(play: Play, said: Said, where: str, app: AppTest) -> None:
     said(f"{where} refused", shown["Refused"][0], str(sum(load["refusals"].values())))
     said(f"{where} busy", shown["At 80% or more"][0], lasting(load["busy"]))
     over = [one for one in log.stays if one.end is not None]
+    middle = sorted((one.end - one.start) // 1000 for one in over if one.end is not None)[len(over) // 2]
     lost = 100 * sum(one.reason == "lease_expired" for one in over) / len(over)
     (line,) = [one.value for one in app.caption if one.value.startswith("Median")]
+    said(f"{where} median", line.split("; ")[0], f"Median {lasting(middle)}")
     said(f"{where} silent", line.split("; ")[1], f"{lost:.1f}% ended silent.")
     (line,) = [one.value for one in app.caption if "trades in all" in one.value]
     said(f"{where} trades", line.split(". ")[1], f"{len(log.told('trade', 0, now + 1))} trades in all.")

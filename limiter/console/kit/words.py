@@ -54,7 +54,7 @@ def memory(size: float) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """A duration in its two largest units: 48 s, 3 min, 1 h 10 min, 2 d 4 h."""
+    """A duration in its two largest units: 48 s, 1 min 54 s, 14 min, 1 h 10 min, 2 d 4 h."""
     return view().lasting(seconds)
 
 

@@ -90,7 +90,7 @@ def silent_since(tx: Connection) -> int | None:
 
 
 def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -> Sequence[Row[Any]]:
-    """How long the newest 50 000 sessions lasted: seconds, ended_reason, n. From 90 s on in whole minutes, as shown.
+    """How long the newest 50 000 sessions lasted: seconds, ended_reason, n. From 10 min on in whole minutes, as shown.
 
     Of those that ended since then; where `within` is given, of those that started in the hours that begin there.
     """
@@ -113,7 +113,7 @@ def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -
 def _by_length(tx: Connection, sessions: Select[Any]) -> Sequence[Row[Any]]:
     # Grouped here, because 50 000 rows cost Python half a second.
     inner = sessions.subquery().c
-    seconds = case((inner.seconds < 90, inner.seconds), else_=inner.seconds - inner.seconds % 60).label("seconds")
+    seconds = case((inner.seconds < 600, inner.seconds), else_=inner.seconds - inner.seconds % 60).label("seconds")
     query = select(seconds, inner.ended_reason, func.count().label("n")).group_by(seconds, inner.ended_reason)
     return tx.execute(query).all()
 

@@ -43,7 +43,12 @@ def test_the_two_languages(speak: Speak) -> None:
     [
         (0, "0 s"),
         (89, "89 s"),
-        (90, "1 min"),
+        (90, "1 min 30 s"),
+        (114, "1 min 54 s"),
+        (120, "2 min"),
+        (599, "9 min 59 s"),
+        (600, "10 min"),
+        (659, "10 min"),
         (5399, "89 min"),
         (5400, "1 h 30 min"),
         (7200, "2 h"),

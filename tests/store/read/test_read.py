@@ -192,7 +192,7 @@ def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -
     with writer.begin() as tx:
         for number, hour in enumerate((0, 0, 1, 5, 5, 5, 9), start=3):
             ended_session(
-                tx, 2 * number, START + hour * HOUR + 1000 * number, seconds=60 * number if number != 4 else 200
+                tx, 2 * number, START + hour * HOUR + 1000 * number, seconds=60 * number if number != 4 else 659
             )
         for hour, user, ms in ((0, "a", 10), (5, "b", 20), (5, "a", 30), (9, "c", 40)):
             row = {"at": START + hour * HOUR, "user_id": user, "starts": 1, "slot_ms": ms, "trades": 0, "refusals": 0}
@@ -200,7 +200,7 @@ def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -
     with reading(reader) as tx:
         within = [START + hour * HOUR for hour in (0, 5, 7)]
         lasted = [(row.seconds, row.n) for row in read.sessions.durations(tx, 0, within)]
-        assert lasted == [(360, 1), (420, 1), (480, 1), (180, 2)]  # 200 s is 3 minutes
+        assert lasted == [(360, 1), (420, 1), (480, 1), (180, 1), (600, 1)]  # 659 s are 10 minutes
         assert not read.sessions.durations(tx, 0, [START + 20 * HOUR]) and not read.sessions.durations(tx, 0, [])
         assert sum(row.n for row in read.sessions.durations(tx, 0)) == 7
         assert [(row.user_id, row.slot_ms) for row in read.usage.top_users(tx, 0, START + 99 * HOUR, within)] == [
