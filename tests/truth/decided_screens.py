@@ -126,7 +126,7 @@ def sizing(play: Operators, said: Said, where: str, app: AppTest) -> None:
         f"Too early to say: a forecast needs 14 days of history, there are {known}.",
         f"Too little data: it takes 14 days of history and 50 demands; there are {known} and {len(came)}.",
         f"**{lost} of {len(came)} demands never got a slot ({100 * lost / len(came):.2f}%); "
-        f"{first} were refused at first ({100 * first / len(came):.2f}%).**",
+        f"refused at first: {first} ({100 * first / len(came):.2f}%).**",
     ):
         said(f"{where} {sentence}", sentence in shown, True)
 

@@ -107,14 +107,19 @@ def known_days(log: Agenda, now: int) -> int:
 
 def commands(play: Play, said: Said, when: str, asked: dict[tuple[str, ...], str]) -> dict[tuple[str, ...], str]:
     """That each command says with --json what its path does; what it says to a person."""
-    environment = {"LIMITER_URL": play.machine.url, "LIMITER_KEY": play.machine.key, "LIMITER_LANG": "en"}
     told = {}
     for command, path in asked.items():
-        ran = CliRunner().invoke(main, [*command, "--json"], env=environment)
-        assert ran.exit_code == 0, (command, ran.output)
-        said(f"{when} {' '.join(command)}", json.loads(ran.stdout), json.loads(play.get(path)))
-        told[command] = CliRunner().invoke(main, list(command), env=environment).stdout
+        said(f"{when} {' '.join(command)}", json.loads(run(play, *command, "--json")), json.loads(play.get(path)))
+        told[command] = run(play, *command)
     return told
+
+
+def run(play: Play, *command: str) -> str:
+    """What a command prints."""
+    environment = {"LIMITER_URL": play.machine.url, "LIMITER_KEY": play.machine.key, "LIMITER_LANG": "en"}
+    ran = CliRunner().invoke(main, command, env=environment)
+    assert ran.exit_code == 0, (command, ran.output)
+    return ran.stdout
 
 
 def read_schedule(play: Operators, said: Said, when: str, then: int | None = None) -> None:
@@ -200,6 +205,11 @@ def read_preview(play: Operators, said: Said, when: str) -> None:
         }  # fmt: skip
         said(f"{when} preview {changes} capacity", answer["capacity"], capacity)
         said(f"{when} preview {changes} over", answer["over_by"], max(0, held - would))
+        command = ("limits", "preview", *(f"{name}={value}" for name, value in changes.items()))
+        told = json.loads(run(play, *command, "--json"))
+        said(f"{when} preview {changes} told", (told["replay"], told["capacity"]), (answer["replay"], capacity))
+        again = "{demands} starts of 7 days, decided again: {refused_now} were refused, {refused_then} would be"
+        said(f"{when} preview {changes} said", again.format(**answer["replay"]) in run(play, *command), True)
 
 
 def read_decisions(play: Operators, said: Said, when: str) -> None:

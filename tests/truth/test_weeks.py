@@ -103,7 +103,7 @@ def read_sizing(play: Operators, said: Said, app: AppTest) -> None:
     said("stay", answer["stay_hours"], round(sampled / (len(came) - lost) / HOUR, 2))
     shown, cards = text_of(app), figures(app)
     never = (
-        f"{lost} of {len(came)} demands never got a slot ({100 * lost / len(came):.2f}%); {first} were refused at first"
+        f"{lost} of {len(came)} demands never got a slot ({100 * lost / len(came):.2f}%); refused at first: {first} ("
     )
     said("lost shown", never in shown, True)
     need, low, high = answer["slots"], answer["low"], answer["high"]
