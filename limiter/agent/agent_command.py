@@ -10,7 +10,7 @@ from limiter.agent.words import UNREADABLE, WRONG_COMMAND_LINE, Unable, say, tex
 ANSWER_SECONDS = 60.0
 ENDED_SECONDS = 5.0  # it answers, and then it goes
 FAILED = 1
-FOR_TESTS = ("--away", "--no-groups", "--idle", "--measure-every", "--measure-after", "--grace")
+FOR_TESTS = ("--away", "--no-groups", "--idle", "--measure-every", "--measure-after", "--grace", "--tell-every")
 HELP_EN = """Usage: python -m limiter agent [--status [--json] | --stop [--force]]
 
   Look after the bots that `run` starts: one agent for each OS user and host.

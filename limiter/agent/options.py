@@ -4,7 +4,8 @@ from limiter.agent.bot import GRACE_SECONDS
 from limiter.processes import MEASURED_AFTER_SECONDS, MEASURED_EVERY_SECONDS
 
 IDLE_SECONDS = 600.0  # an agent that the first `run` started goes when nothing was asked of it for so long
-TAKE_A_VALUE = ("--guarded-by", "--idle", "--measure-every", "--measure-after", "--grace")
+TELL_SECONDS = 30.0
+TAKE_A_VALUE = ("--guarded-by", "--idle", "--measure-every", "--measure-after", "--grace", "--tell-every")
 
 
 class Options:
@@ -22,4 +23,5 @@ class Options:
         self.measure_every = float(given.get("--measure-every", MEASURED_EVERY_SECONDS))
         self.measure_after = float(given.get("--measure-after", MEASURED_AFTER_SECONDS))
         self.grace_seconds = float(given.get("--grace", GRACE_SECONDS))
+        self.tell_every = float(given.get("--tell-every", TELL_SECONDS))
         self.handed_on = [one for one in arguments if one != "--guarded-by" and one != given.get("--guarded-by")]

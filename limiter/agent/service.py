@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from limiter.agent import cost, message
+from limiter.agent import cost, message, strangers
 from limiter.agent.book import Book
 from limiter.agent.guardian import PACKAGE_FOLDER, command, own_environment
 from limiter.agent.limiter_api import Refused
@@ -93,7 +93,8 @@ class Agent:
         self.roster.take_over()
         server = await asyncio.start_unix_server(self._connected, sock=self._listening())
         self.log("agent_started", pid=os.getpid(), socket=self.path, bots=len(self.roster.bots))
-        for work in (self.roster.watch(), self.roster.check(), self._idle(), cost.measure(self.roster, self.options)):
+        measured, told = cost.measure(self.roster, self.options), strangers.tell(self.roster, self.options)
+        for work in (self.roster.watch(), self.roster.check(), self._idle(), measured, told):
             self.roster.background(self._or_end(work))
         await self._over.wait()
         server.close()

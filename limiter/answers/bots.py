@@ -53,6 +53,25 @@ class HeartbeatsBody(Struct):
     beats: Annotated[list[Beat], msgspec.Meta(min_length=1, max_length=500)]
 
 
+class RunsOn(Struct):
+    """A bot that lost its slot and runs on: its first process, what all of them hold, and since when they run."""
+
+    user_id: Identifier
+    bot_id: Identifier
+    pid: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    name: Annotated[str, msgspec.Meta(max_length=64)]
+    age_seconds: Annotated[float, msgspec.Meta(ge=0, le=10**9)]
+    memory_bytes: MemoryBytes | None = None
+
+
+class StrangersBody(Struct):
+    """All of that kind that an agent knows; none: there is none any more."""
+
+    host: Identifier
+    agent: Annotated[Identifier, msgspec.Meta(description="which of that host: its OS user")]
+    strangers: Annotated[list[RunsOn], msgspec.Meta(max_length=500)]
+
+
 class TradeBody(Struct):
     session_id: SessionId
     symbol: Identifier
@@ -124,6 +143,10 @@ class HeartbeatsAnswer(Ok):
     limits: LimitValues
     limits_version: int
     heartbeat_seconds: int | float
+
+
+class StrangersAnswer(Ok):
+    tell_again_seconds: float
 
 
 class StopAnswer(Ok):

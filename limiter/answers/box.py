@@ -29,13 +29,15 @@ class BoxSize(Struct):
 
 
 class Stranger(Struct):
-    """A process that looks like a bot and holds no slot; the command line is masked and cut."""
+    """A process that looks like a bot and holds no slot; the command line is masked and cut. `host`: whose agent tells
+    of it, `command` is then the user and the bot; null: the limiter's own."""
 
     pid: int
     name: str
     command: str
     memory_mb: float
     since: str
+    host: str | None = None
 
 
 class BoxAnswer(Ok):

@@ -1,17 +1,21 @@
 """What this box carries of the bots that run on it, and the bots without a slot."""
 
+import socket
+import time
 from dataclasses import astuple
 
 from limiter import processes
+from limiter.answers import bots
 from limiter.answers import box as s
 from limiter.api.exports import exported
 from limiter.api.measured import measured
 from limiter.http.call import Call, Services
-from limiter.http.wire import Answer, iso
+from limiter.http.wire import Answer, iso, ok
 from limiter.rules import box as rules
 from limiter.rules.box import Spread
+from limiter.rules.strangers import TELL_SECONDS, Stranger, together
 from limiter.rules.words import Words
-from limiter.units import MIB
+from limiter.units import MIB, SECOND_MS
 
 OLD_SECONDS = 5.0  # strangers are looked for again where the last look is older
 NO_PATTERN = Words(
@@ -58,12 +62,35 @@ def _spread(of: Spread | None) -> s.Spread | None:
     return s.Spread(round(of.median, 3), round(of.mean, 3), round(of.p90, 3)) if of is not None else None
 
 
+def strangers(services: Services) -> list[Stranger] | None:
+    """The bots without a slot, of this host and of those whose agents tell; None: nobody looks here, none is told."""
+    seen = services.strangers.seen if services.strangers is not None else None
+    told = services.reports.standing(time.monotonic())
+    return None if seen is None and not told else together(seen or (), told, socket.gethostname())
+
+
 def _strangers(services: Services) -> list[s.Stranger]:
-    watch = services.strangers
     return [
-        s.Stranger(one.pid, one.name, one.command, round(one.memory_bytes / MIB, 1), str(iso(one.since)))
-        for one in (watch.seen if watch is not None else None) or ()
+        s.Stranger(
+            one.pid, one.name, one.command, round(one.memory_bytes / MIB, 1), str(iso(one.since)), one.host or None
+        )
+        for one in strangers(services) or ()
     ]
+
+
+async def tell(call: Call) -> Answer:
+    """Take what an agent says of the bots on its host that run without a slot."""
+    body: bots.StrangersBody = call.body
+    now, host = call.now(), str(body.host)
+    found = [
+        Stranger(
+            one.pid, one.name, f"{one.user_id}/{one.bot_id}", one.memory_bytes or 0,
+            now - int(one.age_seconds * SECOND_MS), host,
+        )
+        for one in body.strangers
+    ]  # fmt: skip
+    call.services.reports.tell(host, str(body.agent), found, time.monotonic())
+    return ok(bots.StrangersAnswer(TELL_SECONDS))
 
 
 def _strangers_need(services: Services, language: str) -> str | None:

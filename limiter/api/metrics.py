@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest
 
+from limiter.api.box import strangers
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer
 from limiter.rules.refusals import REFUSALS
@@ -121,9 +122,9 @@ class _Scrape:
                 wal, free = log_bytes(path), free_bytes(path.parent)
                 gauges["limiter_wal_bytes"] = ("Size of the write-ahead log.", wal)
                 gauges["limiter_disk_free_bytes"] = ("Room under the database.", free)
-        if services.strangers is not None and services.strangers.seen is not None:
-            text = "Processes that match LIMITER_BOT_PATTERN and hold no slot."
-            gauges["limiter_strangers"] = (text, len(services.strangers.seen))
+        if (found := strangers(services)) is not None:
+            text = "Processes that match LIMITER_BOT_PATTERN and hold no slot, and what agents tell of their hosts."
+            gauges["limiter_strangers"] = (text, len(found))
         if services.backups is not None:
             gauges["limiter_backup_age_seconds"] = ("Age of the newest backup.", services.backups.age_seconds())
         return gauges

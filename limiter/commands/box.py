@@ -19,14 +19,14 @@ def show_box(answer: "BoxAnswer") -> str:
     ]
     lines = [answer.sentence, *([table(["A BOT", "MEDIAN", "MEAN", "P90"], costs)] if costs else [])]
     if answer.strangers:
-        rows = [[one.pid, one.since, one.memory_mb, one.command] for one in answer.strangers]
+        rows = [[one.pid, one.host, one.since, one.memory_mb, one.command] for one in answer.strangers]
         lines.append(
             told(
                 fr="Bots sans place ; pour en donner une : limiter run --adopt PID --user UTILISATEUR",
                 en="Bots without a slot; to give one a slot: limiter run --adopt PID --user USER",
             )
         )
-        lines.append(table(["PID", "SINCE", "MB", "COMMAND"], rows))
+        lines.append(table(["PID", "HOST", "SINCE", "MB", "COMMAND"], rows))
     if answer.strangers_needs is not None:
         lines.append(answer.strangers_needs)
     return "\n".join(lines)

@@ -26,6 +26,7 @@ from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.capacity import Box
 from limiter.rules.operating import OperatorRequest
 from limiter.rules.refusals import Refusal, invalid
+from limiter.rules.strangers import Reports
 from limiter.store.engine import reading
 
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class Services:
     file: FileWatch | None = None
     integrity: Integrity | None = None
     audit: AuditWatch | None = None
+    reports: Reports = field(default_factory=Reports)
     in_flight: int = 0
     kept: dict[str, tuple[int, Any]] = field(default_factory=dict)
 

@@ -9,8 +9,9 @@ does not tell it again.
 
 import asyncio
 import logging
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from limiter.channels import TRY_SECONDS, Channel
@@ -26,6 +27,7 @@ from limiter.rules.incidents import OUTAGE_SECONDS, Observe, Vitals
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import Remind, ReminderPolicy
+from limiter.rules.strangers import Reports, Stranger, together
 from limiter.store.location import free_bytes
 
 PERIOD_SECONDS = 1.0
@@ -50,7 +52,7 @@ class Alerts:
 
     `backup_age` is that of the newest backup in seconds; None where none are made. `manners` say when to be quiet.
     `strangers`: None where nobody looks for bots without a slot. `file`, `integrity`: None where there is no
-    file to look at; `audit`: None where nobody looks.
+    file to look at; `audit`: None where nobody looks. `reports`: what agents tell of bots without a slot.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Alerts:
         file: FileWatch | None = None,
         integrity: Integrity | None = None,
         audit: AuditWatch | None = None,
+        reports: Reports | None = None,
     ) -> None:
         self.committer = committer
         self.sampler = sampler
@@ -78,6 +81,7 @@ class Alerts:
         self.file = file
         self.integrity = integrity
         self.audit = audit
+        self.reports = reports or Reports()
         self._reminded_at = committer.clock.now()
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._observed_at = float("-inf")
@@ -132,10 +136,15 @@ class Alerts:
             disk_free_bytes=room_under(self.folder),
             backup_age_seconds=self.backup_age() if self.backup_age is not None else None,
             outage_since=self._away_since if back else None,
-            strangers=self.strangers.lasting if self.strangers is not None else (),
+            strangers=self._strangers(),
             damage=self.integrity.damage if self.integrity is not None else None,
             audit_cut=self.audit is not None and self.audit.gap is not None,
         )
+
+    def _strangers(self) -> Sequence[Stranger] | None:
+        here = self.strangers.lasting if self.strangers is not None else ()
+        told = self.reports.standing(time.monotonic())
+        return None if here is None and not told else together(here or (), told, socket.gethostname())
 
     async def _deliver(self, due: list[Delivery]) -> None:
         """One channel's messages, oldest first, as long as they get through."""

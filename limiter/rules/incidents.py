@@ -202,7 +202,10 @@ def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | N
         vitals.sample_age_seconds, vitals.clock_step_seconds, vitals.disk_free_bytes, vitals.backup_age_seconds
     )  # fmt: skip
     strangers = vitals.strangers
-    first = {"pid": strangers[0].pid, "name": strangers[0].name} if strangers else {}
+    first = {}
+    if strangers:
+        one = strangers[0]
+        first = {"pid": one.pid, "name": f"{one.name}, {one.host}" if one.host else one.name}
     return {
         "feed": (bool(fed and state.sessions and tokens < FEED_TOKENS_PER_MINUTE), {"tokens": tokens}),
         "snapshots": (_beyond(age, SAMPLE_SECONDS, SAMPLE_SECONDS / 2), {"seconds": age}),

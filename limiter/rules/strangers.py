@@ -4,9 +4,11 @@ line may be shown. Pure.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LONGEST = 160  # characters of a command line that are shown
+TELL_SECONDS, REPORT_SECONDS = 30.0, 100.0  # how often an agent tells, and how long it holds
+MOST_AGENTS = 1000
 MASK = "…"
 SECRET = re.compile(
     r"key|secret|token|pass|pwd|auth|credential|mnemonic|seed|private|signature|cookie|session|bearer|jwt", re.I
@@ -33,7 +35,8 @@ class Process:
 class Stranger:
     """A process that looks like a bot and holds no slot. `since`: when it started, UTC ms; memory with what it started.
 
-    `command` is masked and cut for those who may read it; `name` is the program's alone.
+    `command` is masked and cut for those who may read it; `name` is the program's alone. `host` is the one whose agent
+    tells of it, and `command` then the user and bot that it was; empty: the limiter's own.
     """
 
     pid: int
@@ -41,6 +44,34 @@ class Stranger:
     command: str
     memory_bytes: int
     since: int
+    host: str = ""
+
+
+@dataclass(slots=True)
+class Reports:
+    """What agents say of bots on their host that lost their slot and run on, by host and OS user. What is not said
+    again is forgotten. Instants are monotonic seconds."""
+
+    told: dict[tuple[str, str], tuple[float, tuple[Stranger, ...]]] = field(default_factory=dict)
+
+    def tell(self, host: str, agent: str, strangers: Sequence[Stranger], at: float) -> None:
+        """All that this agent knows now."""
+        self.told.pop((host, agent), None)
+        if strangers:
+            self.told[host, agent] = at, tuple(strangers)
+        while len(self.told) > MOST_AGENTS:
+            del self.told[next(iter(self.told))]
+
+    def standing(self, at: float) -> list[Stranger]:
+        """What was said in the last REPORT_SECONDS, by host."""
+        self.told = {key: one for key, one in self.told.items() if at - one[0] < REPORT_SECONDS}
+        return [stranger for _, (_, strangers) in sorted(self.told.items()) for stranger in strangers]
+
+
+def together(here: Sequence[Stranger], told: Iterable[Stranger], own_host: str) -> list[Stranger]:
+    """Those that were seen here, and those that agents tell of; what this host's agent tells of and was seen, once."""
+    seen = {one.pid for one in here}
+    return [*here, *(one for one in told if one.host != own_host or one.pid not in seen)]
 
 
 def strangers(processes: Iterable[Process]) -> list[Process]:

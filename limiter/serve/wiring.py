@@ -35,6 +35,7 @@ from limiter.rules.capacity import Box
 from limiter.rules.records import Key
 from limiter.rules.reminders import ReminderPolicy
 from limiter.rules.state import State
+from limiter.rules.strangers import Reports
 from limiter.serve.gate import open_access
 from limiter.store import read
 from limiter.store.ballast import Ballast
@@ -93,7 +94,8 @@ async def built(config: Config, writer: Writer, lock: Lock | None, ballast: Ball
     access = await open_access(config, committer, read_keys)
     sampler, box = Sampler(committer), Box(config.ram_gb or ram_total_bytes() / GIB)
     watches = _watches(config, writer, lock, committer, sampler, engine)
-    alerts = _alerts(config, committer, sampler, channels, watches)
+    reports = Reports()
+    alerts = _alerts(config, committer, sampler, channels, watches, reports)
     jobs = (
         Job("sampler", sampler.run),
         Job("reaper", lambda: reap(committer)),
@@ -110,7 +112,7 @@ async def built(config: Config, writer: Writer, lock: Lock | None, ballast: Ball
     )
     return Services(
         config, committer, access, sampler, jobs, engine, ThreadPoolExecutor(4, "read"), box,
-        time.monotonic(), __version__, *watches,
+        time.monotonic(), __version__, *watches, reports,
     )  # fmt: skip
 
 
@@ -166,13 +168,18 @@ def _file_watch(config: Config, writer: Writer, lock: Lock | None, sampler: Samp
 
 
 def _alerts(
-    config: Config, committer: Committer, sampler: Sampler, channels: Mapping[str, Channel], watches: Watches
+    config: Config,
+    committer: Committer,
+    sampler: Sampler,
+    channels: Mapping[str, Channel],
+    watches: Watches,
+    reports: Reports,
 ) -> Alerts:
     database, (backups, strangers, file, integrity, audit) = sqlite_path(config.database_url), watches
     manners = ReminderPolicy(config.alert_repeat_minutes, config.alert_quiet, config.timezone)
     return Alerts(
         committer, sampler, channels, database.parent if database else None, config.console_url,
-        backups.age_seconds if backups else None, manners, strangers, file, integrity, audit,
+        backups.age_seconds if backups else None, manners, strangers, file, integrity, audit, reports,
     )  # fmt: skip
 
 

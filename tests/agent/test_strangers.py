@@ -1,6 +1,7 @@
 """What runs behind `run`, or was adopted, is no bot without a slot: the agent tells which process it is."""
 
 import secrets
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,27 @@ def test_bots_behind_run_are_none_and_a_plain_one_is_until_it_is_adopted(tmp_pat
             bots.close()
         limiter.close()
         limiter.kill()
+
+
+def test_a_bot_that_runs_on_without_its_slot_is_told_to_the_limiter(tmp_path: Path) -> None:
+    """As from another host: this limiter looks for none itself."""
+    bots = Bots(tmp_path)
+
+    def told() -> list[dict[str, Any]]:
+        return list(granted(bots.limiter.client.get("/api/admin/box"))["strangers"])
+
+    try:
+        bots.agent("--tell-every", "0.3")
+        bot = Bot(bots, "exec sleep 60", "--on-lost", "keep")
+        bots.stop_by_admin(bot.user)
+        (one,) = wait_until(told, 15, "it is told")
+        assert (one["pid"], one["host"]) == (bot.process.pid, socket.gethostname())
+        assert one["command"].startswith(f"{bot.user}/") and one["name"] == "sleep"
+        bot.process.kill()
+        bot.process.communicate()
+        wait_until(lambda: not told(), 15, "none is left")
+    finally:
+        bots.close()
 
 
 @pytest.mark.skipif(not groups_may_be_made(), reason="this user may not make control groups")

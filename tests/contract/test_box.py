@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import ROOT, Limiter, granted, instant, wait_until
+from tests.conftest import ROOT, Limiter, granted, instant, wait_until, wrong_fields
 
 Start = Callable[..., Limiter]
 MIB = 1024**2
@@ -144,3 +144,24 @@ def test_a_pattern_that_is_none_or_matches_everything_stops_the_start(limiter: S
     one = limiter(serve=False, LIMITER_BOT_PATTERN=pattern)
     assert one.exit_status() == 2
     assert "LIMITER_BOT_PATTERN" in one.log and "Traceback" not in one.log
+
+
+def test_what_an_agent_of_another_host_tells_is_listed_counted_and_alerted(limiter: Start) -> None:
+    one = limiter()
+    assert "limiter_strangers " not in one.client.get("/metrics").text
+    bot = {"user_id": "u1", "bot_id": "b1", "pid": 7, "name": "python3", "age_seconds": 90, "memory_bytes": 3 * 2**20}
+    body = {"host": "bots-2", "agent": "1000", "strangers": [bot]}
+    assert granted(one.post("/api/bots/strangers", body))["tell_again_seconds"] == 30
+    (stranger,) = box(one)["strangers"]
+    assert (stranger["host"], stranger["pid"], stranger["command"], stranger["memory_mb"]) == ("bots-2", 7, "u1/b1", 3)
+    assert "limiter_strangers 1.0" in one.client.get("/metrics").text
+
+    def alerts() -> list[str]:
+        items = granted(one.admin("GET", "/api/admin/alerts?state=open", headers={"Accept-Language": "en"}))["items"]
+        return [row["message"] for row in items]
+
+    wait_until(lambda: any("process 7 (python3, bots-2)" in message for message in alerts()), 20)
+    granted(one.post("/api/bots/strangers", body | {"strangers": []}))
+    assert box(one)["strangers"] == []
+    wait_until(lambda: not alerts(), 20)
+    assert wrong_fields(one.post("/api/bots/strangers", body | {"host": "a b"}), 422) == {"host"}

@@ -1,10 +1,27 @@
 """Which of a table of processes are strangers, which command lines are ours, and what of a command line is shown."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.rules.strangers import LONGEST, MASK, Process, ancestors, below, is_ours, shown, strangers
+from limiter.rules.strangers import (
+    LONGEST,
+    MASK,
+    MOST_AGENTS,
+    REPORT_SECONDS,
+    Process,
+    Reports,
+    Stranger,
+    ancestors,
+    below,
+    is_ours,
+    shown,
+    strangers,
+    together,
+)
+from tests.rules.world import NOW
 
 
 def pids(*processes: Process) -> list[int]:
@@ -129,3 +146,22 @@ def test_a_shown_command_is_short(command: list[str]) -> None:
 def test_the_value_of_a_secret_flag_is_never_shown(value: str) -> None:
     for command in (["b", "--api-key", value], ["b", f"--api-key={value}"], ["b", f"API_TOKEN={value}"]):
         assert shown(command).endswith(MASK) and (len(value) < 4 or value not in shown(command)[2:])
+
+
+def test_what_an_agent_tells_stands_until_it_is_taken_back_or_not_said_again() -> None:
+    reports, one = Reports(), Stranger(7, "python3", "u1/b1", 1, NOW, "far")
+    reports.tell("far", "1000", [one], 10.0)
+    reports.tell("far", "1001", [replace(one, pid=8)], 50.0)
+    assert [stranger.pid for stranger in reports.standing(60.0)] == [7, 8]
+    reports.tell("far", "1001", [], 70.0)
+    assert reports.standing(80.0) == [one]
+    assert reports.standing(10.0 + REPORT_SECONDS) == []
+    for number in range(MOST_AGENTS + 5):
+        reports.tell(f"h{number}", "0", [one], 200.0)
+    assert len(reports.told) == MOST_AGENTS
+
+
+def test_one_that_was_seen_here_and_told_of_is_listed_once() -> None:
+    here, told = Stranger(7, "python3", "python3 bot.py", 1, NOW), Stranger(7, "python3", "u1/b1", 1, NOW, "near")
+    assert together([here], [told], "near") == [here]
+    assert together([here], [told], "other") == [here, told]

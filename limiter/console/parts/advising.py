@@ -104,7 +104,9 @@ def advised(advice: AdviceAnswer, stats: StatsAnswer) -> list[Task]:
 def strange(strangers: Sequence[Stranger]) -> Task:
     """The bots that run without a slot: how many, what they hold, and the heaviest by name."""
     heaviest = sorted(strangers, key=lambda one: -one.memory_mb)[:NAMED]
-    names = ", ".join(f"{verbatim(one.name)} (pid {one.pid})" for one in heaviest)
+    names = ", ".join(
+        f"{verbatim(one.name)} (pid {one.pid}{', ' + verbatim(one.host) if one.host else ''})" for one in heaviest
+    )
     text = tn(
         "**{n} bot runs without a slot** and holds {memory}: {names}.",
         "**{n} bots run without a slot** and hold {memory}: {names}.",

@@ -106,6 +106,7 @@ def strangers(box: BoxAnswer) -> None:
         rows = [
             {
                 "PID": one.pid,
+                **({t("host"): one.host or t("here")} if any(other.host for other in found) else {}),
                 t("command"): one.command,
                 t("memory, MB"): number(one.memory_mb),
                 t("since"): times.when(times.millis(one.since)),
