@@ -147,7 +147,7 @@ def edit(steps: Sequence[PlanStep], version: int) -> None:
             key = "plan-template" if name == "guide" else f"plan-{name}"
             st.button(label, key=key, icon=":material/content_paste:", on_click=template, args=(name,))
         if steps:
-            st.button(t("Plan nothing"), key="plan-clear", icon=":material/pause:", on_click=clear)
+            st.button(t("Plan nothing"), key="plan-clear", icon=":material/pause:", on_click=clear, args=(begun,))
 
 
 def tomorrow(days: int = 1) -> int:
@@ -178,18 +178,23 @@ def save(rows: Sequence[tuple[datetime, int]], version: int) -> None:
         tn("{n} step planned.", "{n} steps planned.", len(steps)),
     ):
         st.session_state.pop("plan-draft", None)
-    if str(st.session_state["plan-reason"]).strip():
-        st.session_state.pop("plan-version", None)
+    forget_version()
 
 
-def clear() -> None:
-    """Plan nothing; what was applied stays."""
+def clear(version: int) -> None:
+    """Plan nothing, unless somebody else has planned since; what was applied stays."""
     if act(
-        lambda why: data.admin(sign_in).clear_plan(why),
+        lambda why: data.admin(sign_in).clear_plan(why, version=version),
         "plan-reason",
         t("Nothing is planned any more; what was applied stays."),
     ):
         st.session_state.pop("plan-draft", None)
+    forget_version()
+
+
+def forget_version() -> None:
+    """The plan was sent, or refused for another one, which now stands above: the next try is on that."""
+    if str(st.session_state["plan-reason"]).strip():
         st.session_state.pop("plan-version", None)
 
 

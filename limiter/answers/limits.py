@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from limiter.answers.capacity import Capacity, Guard
-from limiter.answers.parts import Changes, LimitValues, Ok, Reason
+from limiter.answers.parts import Changes, LimitValues, Ok, Reason, Seen
 from limiter.answers.windows import OpenWindow
 from limiter.system_limits import Value
 
@@ -16,7 +16,7 @@ ConfirmWithin = Annotated[int, msgspec.Meta(ge=60, le=86_400)]
 class ChangeBody(Struct):
     changes: Changes
     reason: Reason
-    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    version: Seen | None = None
     override_guard: bool = False
     confirm_within: ConfirmWithin | None = None
 
@@ -30,6 +30,7 @@ class RollbackBody(Struct):
     reason: Reason
     override_guard: bool = False
     confirm_within: ConfirmWithin | None = None
+    limits_version: Seen | None = None
 
 
 class ConfirmBody(Struct):

@@ -16,6 +16,7 @@ Identifier = (
 # Not blank, and no NUL, which PostgreSQL keeps in no text.
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+Seen = Annotated[int, msgspec.Meta(ge=0, description="the version that the caller saw; refused where another stands")]
 SessionId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Wanted = Annotated[
     Any, msgspec.Meta(description="a number or one of the table's spellings; null takes the live change back")
@@ -32,3 +33,8 @@ class Ok(Struct):
 
 class ReasonBody(Struct):
     reason: Reason
+
+
+class ClearBody(Struct):
+    reason: Reason
+    version: Seen | None = None

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from limiter.answers.limits import ConfirmWithin
-from limiter.answers.parts import Ok, Reason
+from limiter.answers.parts import Ok, Reason, Seen
 
 
 class WantedStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
@@ -18,7 +18,7 @@ class WantedStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):
 class PlanBody(Struct):
     steps: Annotated[list[WantedStep], msgspec.Meta(max_length=100)]
     reason: Reason
-    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    version: Seen | None = None
 
 
 class PlanStep(Struct, rename={"max_bots": "MAX_CONCURRENT_BOTS"}):

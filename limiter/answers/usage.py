@@ -9,7 +9,8 @@ from limiter.answers.parts import Ok
 
 
 class Total(Struct):
-    """What was used in the last 60 s or on the trade day; `limit`: the system's, if any; `of_limit`: percent."""
+    """What was used in the last 60 s or on the trade day; `limit`: the system's, if any; `of_limit`: percent,
+    null where there is no limit or one of 0."""
 
     what: Literal["signals", "tokens", "trades"]
     window: Literal["minute", "day"]
@@ -20,7 +21,8 @@ class Total(Struct):
 
 
 class Use(Struct):
-    """What one user used, `share` of all of it; `limit` is the one that holds for this user, `of_limit` in percent.
+    """What one user used, `share` of all of it; `limit` is the one that holds for this user, `of_limit` in percent,
+    null where there is none or one of 0.
     `user_id` null: what no session was named for."""
 
     what: Literal["signals", "tokens", "trades"]

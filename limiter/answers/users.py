@@ -1,11 +1,8 @@
 """What one user uses and may use."""
 
-from typing import Annotated
-
-import msgspec
 from msgspec import Struct
 
-from limiter.answers.parts import Changes, LimitValues, Ok, Reason
+from limiter.answers.parts import Changes, LimitValues, Ok, Reason, Seen
 
 
 class OverrideBody(Struct):
@@ -13,7 +10,7 @@ class OverrideBody(Struct):
     reason: Reason
     until: str | None = None
     reserve: bool = False
-    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    version: Seen | None = None
 
 
 class Use(Struct):

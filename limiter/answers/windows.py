@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Struct
 
-from limiter.answers.parts import Ok, Reason
+from limiter.answers.parts import Ok, Reason, Seen
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WallClock = Annotated[
@@ -28,7 +28,7 @@ class WantedWindow(Struct, rename=RENAMED):
 class WindowsBody(Struct):
     windows: Annotated[list[WantedWindow], msgspec.Meta(max_length=50)]
     reason: Reason
-    version: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    version: Seen | None = None
 
 
 class Window(Struct, rename=RENAMED):

@@ -7,7 +7,7 @@ from limiter.answers import capacity as s
 from limiter.api.measured import measured
 from limiter.http.call import Call
 from limiter.http.wire import Answer, iso, ok
-from limiter.rules.advice import BotCost, Decision, Use, advise, decide
+from limiter.rules.advice import BotCost, Decision, Use, advise, decide, short_days
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import check, fed
 from limiter.rules.refusals import REFUSALS
@@ -94,6 +94,7 @@ async def advice(call: Call) -> Answer:
         days=days,
         lag=lag,
         cost=None if memory is None else BotCost(memory.mean, figures.rest_mb or 0.0, figures.measured_bots),
+        short=short_days(await call.read(read.history.busy_hours, now), state.outlook().limit_at),
         planned=max((limit for _, limit, _ in state.outlook().changes(now, now + AHEAD_MS)), default=0),
     )
     reasons = advise(use)

@@ -18,7 +18,6 @@ from limiter.http.wire import Answer, iso, ok
 from limiter.rules import reasons, replay
 from limiter.rules.changes import Change, Changed, ChangeLimits, Rollback, apply, until_when, warn
 from limiter.rules.guards import check, said
-from limiter.rules.limits import Limits
 from limiter.rules.probation import Confirm
 from limiter.rules.refusals import invalid
 from limiter.rules.room import capacity
@@ -29,7 +28,6 @@ from limiter.store import read
 from limiter.system_limits import CATALOGUE, LIMITS
 from limiter.units import DAY_MS
 
-REPLAY_DAYS = 7
 AHEAD_DAYS, AHEAD = 14, 10  # of what will hold next, the first changes
 
 
@@ -121,6 +119,7 @@ async def rollback(call: Call) -> Answer:
     request = Rollback(
         body.version, body.reason, body.override_guard,
         call.actor.name, services.sampler.readings(), services.box.recommended_max_bots, body.confirm_within,
+        body.limits_version,
     )  # fmt: skip
     return change_answer(await call.decide(request), services.committer.state, call.language)
 
@@ -133,13 +132,13 @@ async def preview(call: Call) -> Answer:
     settings = apply(state.limits, changes, call.actor.name, now)
     held = capacity(state, now)
     after = copy(state)  # shares all that it holds, and only looks at it
-    after.limits = Limits(state.limits.version, settings, state.limits.configured, state.limits.overrides)
+    after.limits = state.limits.changed(state.limits.version, settings, state.limits.overrides, now)
     would = capacity(after, now)
     instead = replay.takes_the_place(state.schedule, state.limits, settings, changes, now)
     wait = waiting(call)
 
     def decide_again(connection: Connection) -> dict[str, Any]:
-        days = read.demands.days_to_replay(connection, now, REPLAY_DAYS)
+        days = read.demands.days_to_replay(connection, now, read.demands.REPLAY_DAYS)
         demands, stay_ms = read.demands.demands(connection, now - days * DAY_MS, wait)
         return replay.replay(demands, instead, stay_ms, days)
 

@@ -44,5 +44,5 @@ async def set_plan(call: Call) -> Answer:
 
 async def clear_plan(call: Call) -> Answer:
     """No plan any more; what it has applied stays."""
-    reason = call.body.reason if call.body is not None else ""
-    return _answer(call, await call.decide(SetPlan((), reason, call.actor.name)))
+    reason, version = ("", None) if call.body is None else (call.body.reason, call.body.version)
+    return _answer(call, await call.decide(SetPlan((), reason, call.actor.name, version)))

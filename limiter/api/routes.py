@@ -46,7 +46,7 @@ from limiter.answers.limits import (
     VersionsAnswer,
 )
 from limiter.answers.notes import AuditAnswer, NoteAnswer, NoteBody, NotesAnswer
-from limiter.answers.parts import ReasonBody
+from limiter.answers.parts import ClearBody, ReasonBody
 from limiter.answers.plan import PlanAnswer, PlanBody
 from limiter.answers.refusals import RefusalAnswer, RefusalsAnswer
 from limiter.answers.sessions import (
@@ -177,14 +177,14 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/admin/limits/preview", "admin:read", limits.preview, {200: PreviewAnswer}, PreviewBody),
     Route("GET", "/api/admin/limits/history", "admin:read", limits.limit_history, {200: VersionsAnswer}, query=PAGED),
     Route("POST", "/api/admin/limits/rollback", "admin:write", limits.rollback, {200: ChangeAnswer}, RollbackBody,
-          reasons=("not_found", "probation_open", "guard_held")),
+          reasons=("not_found", "version_conflict", "probation_open", "guard_held")),
     Route("POST", "/api/admin/limits/confirm", "admin:write", limits.confirm, {200: ChangeAnswer}, ConfirmBody,
           reasons=("probation_over",)),
     Route("GET", "/api/admin/users/{user_id}/limits", "admin:read", users.user_limits, {200: UserLimitsAnswer}),
     Route("PUT", "/api/admin/users/{user_id}/limits", "admin:write", users.set_user_limits,
           {200: UserLimitsAnswer}, OverrideBody, reasons=("version_conflict",)),
     Route("DELETE", "/api/admin/users/{user_id}/limits", "admin:write", users.clear_user_limits,
-          {200: UserLimitsAnswer}, ReasonBody),
+          {200: UserLimitsAnswer}, ClearBody, reasons=("version_conflict",)),
     Route("GET", "/api/admin/sessions", "admin:read", sessions.sessions,
           {200: SessionsAnswer}, query=("status", "user_id", "order", *PAGED)),
     Route("POST", "/api/admin/sessions/{public_id}/stop", "admin:write", sessions.stop_session,
@@ -220,12 +220,12 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/admin/plan", "admin:write", plan.set_plan, {200: PlanAnswer}, PlanBody,
           reasons=("version_conflict",)),
     Route("DELETE", "/api/admin/plan", "admin:write", plan.clear_plan,
-          {200: PlanAnswer}, ReasonBody, needs_body=False),
+          {200: PlanAnswer}, ClearBody, reasons=("version_conflict",), needs_body=False),
     Route("GET", "/api/admin/windows", "admin:read", windows.windows, {200: WindowsAnswer}),
     Route("PUT", "/api/admin/windows", "admin:write", windows.set_windows, {200: WindowsAnswer}, WindowsBody,
           reasons=("version_conflict",)),
     Route("DELETE", "/api/admin/windows", "admin:write", windows.clear_windows,
-          {200: WindowsAnswer}, ReasonBody, needs_body=False),
+          {200: WindowsAnswer}, ClearBody, reasons=("version_conflict",), needs_body=False),
     Route("GET", "/api/admin/keys", "admin:write", keys.keys, {200: KeysAnswer}),
     Route("POST", "/api/admin/keys", "admin:write", keys.create_key, {201: NewKeyAnswer}, KeyBody),
     Route("DELETE", "/api/admin/keys/{id}", "admin:write", keys.revoke_key,

@@ -99,7 +99,7 @@ def _used(
 
 
 def _percent(used: int, limit: int | None) -> float | None:
-    return None if limit is None else round(100 * used / limit, 1) if limit else 100.0
+    return round(100 * used / limit, 1) if limit else None
 
 
 async def _idle(call: Call, now: int, after: int) -> list[s.IdleSession]:

@@ -48,6 +48,6 @@ async def set_user_limits(call: Call) -> Answer:
 
 async def clear_user_limits(call: Call) -> Answer:
     """Take the user's own limits back."""
-    user_id = call.name("user_id")
-    held = await call.decide(OverrideUser(user_id, {}, None, call.body.reason, call.actor.name))
+    user_id, body = call.name("user_id"), call.body
+    held = await call.decide(OverrideUser(user_id, {}, None, body.reason, call.actor.name, version=body.version))
     return user_limits_answer(call, user_id, held)

@@ -45,5 +45,5 @@ async def set_windows(call: Call) -> Answer:
 
 async def clear_windows(call: Call) -> Answer:
     """No windows any more; an open one ends."""
-    reason = call.body.reason if call.body is not None else ""
-    return _answer(call, await call.decide(SetWindows((), reason, call.actor.name)))
+    reason, version = ("", None) if call.body is None else (call.body.reason, call.body.version)
+    return _answer(call, await call.decide(SetWindows((), reason, call.actor.name, version)))

@@ -151,11 +151,17 @@ class Admin:
         return self._get(VersionsAnswer, "limits/history", query)
 
     def rollback(
-        self, version: int, reason: str, *, override_guard: bool = False, confirm_within: int | None = None
+        self,
+        version: int,
+        reason: str,
+        *,
+        override_guard: bool = False,
+        confirm_within: int | None = None,
+        limits_version: int | None = None,
     ) -> ChangeAnswer:
-        """A new version with the values of that one."""
+        """A new version with the values of that one; only where no limits have changed since `limits_version`."""
         body = {"version": version, "reason": reason, "override_guard": override_guard} | _trial(confirm_within)
-        return self._send(ChangeAnswer, "POST", "limits/rollback", body)
+        return self._send(ChangeAnswer, "POST", "limits/rollback", body | {"limits_version": limits_version})
 
     def confirm_limits(self, version: int, reason: str) -> ChangeAnswer:
         """Keep the change of that version, which is on probation."""
@@ -185,9 +191,10 @@ class Admin:
             body if until is None else body | {"until": until},
         )
 
-    def clear_user_limits(self, user_id: str, reason: str) -> UserLimitsAnswer:
-        """The system's limits hold for that user again."""
-        return self._send(UserLimitsAnswer, "DELETE", f"users/{segment(user_id)}/limits", {"reason": reason})
+    def clear_user_limits(self, user_id: str, reason: str, *, version: int | None = None) -> UserLimitsAnswer:
+        """The system's limits hold for that user again; only where no limits have changed since `version`."""
+        body = {"reason": reason, "version": version}
+        return self._send(UserLimitsAnswer, "DELETE", f"users/{segment(user_id)}/limits", body)
 
     def usage(self, user_id: str) -> UsageAnswer:
         """Bots, trades today and signals of the last minute of one user, against the limits."""
@@ -301,9 +308,9 @@ class Admin:
         body = {"steps": [dict(step) for step in steps], "reason": reason, "version": version}
         return self._send(PlanAnswer, "PUT", "plan", body)
 
-    def clear_plan(self, reason: str) -> PlanAnswer:
-        """Plan nothing."""
-        return self._send(PlanAnswer, "DELETE", "plan", {"reason": reason})
+    def clear_plan(self, reason: str, *, version: int | None = None) -> PlanAnswer:
+        """Plan nothing; only where nobody has set plan or windows since `version`."""
+        return self._send(PlanAnswer, "DELETE", "plan", {"reason": reason, "version": version})
 
     def windows(self) -> WindowsAnswer:
         """The peak windows, in the order in which they are looked at, and the one that is open."""
@@ -317,9 +324,9 @@ class Admin:
         body = {"windows": [dict(window) for window in windows], "reason": reason, "version": version}
         return self._send(WindowsAnswer, "PUT", "windows", body)
 
-    def clear_windows(self, reason: str) -> WindowsAnswer:
-        """No windows any more."""
-        return self._send(WindowsAnswer, "DELETE", "windows", {"reason": reason})
+    def clear_windows(self, reason: str, *, version: int | None = None) -> WindowsAnswer:
+        """No windows any more; only where nobody has set plan or windows since `version`."""
+        return self._send(WindowsAnswer, "DELETE", "windows", {"reason": reason, "version": version})
 
     def alerts(self, **query: Any) -> AlertsAnswer:
         """`state` open, acknowledged or resolved; `limit`, `cursor`: incidents, newest first, and the channels."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.declaring import argument, group
-from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option
+from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option, seen_option
 from limiter.commands.text import counted, labelled, percent, table, told, word, written
 from limiter.commands.windows import show_open
 
@@ -172,12 +172,20 @@ def limits_explain(admin: "Admin", name: str) -> "tuple[LimitRowsAnswer, str]":
 @reason_option
 @override_option
 @confirm_option
+@seen_option
 @over_http(show_change)
 def limits_set(
-    admin: "Admin", changes: dict[str, Any], reason: str, override_guard: bool, confirm_within: int | None
+    admin: "Admin",
+    changes: dict[str, Any],
+    reason: str,
+    override_guard: bool,
+    confirm_within: int | None,
+    seen: int | None,
 ) -> "ChangeAnswer":
     """Set limits, all of them or none. NAME=null takes a live change back."""
-    return admin.change_limits(changes, reason, override_guard=override_guard, confirm_within=confirm_within)
+    return admin.change_limits(
+        changes, reason, version=seen, override_guard=override_guard, confirm_within=confirm_within
+    )
 
 
 @limits.command("preview")
@@ -212,9 +220,12 @@ def limits_history(admin: "Admin") -> "VersionsAnswer":
 @reason_option
 @override_option
 @confirm_option
+@seen_option
 @over_http(show_change)
 def limits_rollback(
-    admin: "Admin", version: int, reason: str, override_guard: bool, confirm_within: int | None
+    admin: "Admin", version: int, reason: str, override_guard: bool, confirm_within: int | None, seen: int | None
 ) -> "ChangeAnswer":
     """A new version with the values of that one."""
-    return admin.rollback(version, reason, override_guard=override_guard, confirm_within=confirm_within)
+    return admin.rollback(
+        version, reason, override_guard=override_guard, confirm_within=confirm_within, limits_version=seen
+    )

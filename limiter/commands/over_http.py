@@ -36,6 +36,13 @@ confirm_option = option(
     metavar="S",
     help="Take it back after so many seconds unless it is confirmed (limits confirm).",
 )
+seen_option = option(
+    "--version",
+    "seen",
+    type=click.IntRange(0),
+    metavar="VERSION",
+    help="Only where that version stands, as the command that shows it says; else whatever stands.",
+)
 
 
 def connection(url: str | None) -> dict[str, str | None]:

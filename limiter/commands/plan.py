@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.declaring import argument, group
-from limiter.commands.over_http import confirm_option, over_http, reason_option, says
+from limiter.commands.over_http import confirm_option, over_http, reason_option, says, seen_option
 from limiter.commands.text import table, told, word
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def plan() -> None:
 
 def show_plan(answer: "PlanAnswer") -> str:
     rows = [[step.at, step.max_bots, word(step.status), step.applied_at, step.held_by] for step in answer.steps]
-    if not rows:
-        return told(fr="Rien n'est prévu.", en="Nothing is planned.")
-    return table(["AT", "MAX_CONCURRENT_BOTS", "STATUS", "APPLIED_AT", "HELD_BY"], rows)
+    nothing = told(fr="Rien n'est prévu.", en="Nothing is planned.")
+    shown = table(["AT", "MAX_CONCURRENT_BOTS", "STATUS", "APPLIED_AT", "HELD_BY"], rows) if rows else nothing
+    return f"Version {answer.version}\n{shown}"
 
 
 def steps_of(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> list[dict[str, Any]]:
@@ -51,22 +51,26 @@ def plan_show(admin: "Admin") -> "PlanAnswer":
 @argument("steps", metavar="AT=BOTS…", nargs=-1, required=True, callback=steps_of)
 @reason_option
 @confirm_option
+@seen_option
 @over_http(show_plan)
-def plan_set(admin: "Admin", steps: list[dict[str, Any]], reason: str, confirm_within: int | None) -> "PlanAnswer":
+def plan_set(
+    admin: "Admin", steps: list[dict[str, Any]], reason: str, confirm_within: int | None, seen: int | None
+) -> "PlanAnswer":
     """Replace the plan. AT is RFC 3339, as in 2027-01-04T08:00:00Z=100."""
     if confirm_within is not None:
         steps = [step | {"confirm_within": confirm_within} for step in steps]
-    return admin.set_plan(steps, reason)
+    return admin.set_plan(steps, reason, version=seen)
 
 
 @plan.command("clear")
 @reason_option
+@seen_option
 @over_http(
     says(
         fr="Plus rien n'est prévu ; les limites restent comme elles sont.",
         en="Nothing is planned any more; limits stay as they are.",
     )
 )
-def plan_clear(admin: "Admin", reason: str) -> "PlanAnswer":
+def plan_clear(admin: "Admin", reason: str, seen: int | None) -> "PlanAnswer":
     """Plan nothing."""
-    return admin.clear_plan(reason)
+    return admin.clear_plan(reason, version=seen)

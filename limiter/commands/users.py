@@ -6,7 +6,7 @@ import click
 
 from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.limits import assignments
-from limiter.commands.over_http import no_reason, over_http, reason_option
+from limiter.commands.over_http import no_reason, over_http, reason_option, seen_option
 from limiter.commands.sessions import back_option, in_option, show_stopped
 from limiter.commands.text import table, told, written
 
@@ -57,6 +57,7 @@ def show_user_limits(answer: "UserLimitsAnswer") -> str:
 @option("--reserve/--no-reserve", default=None, help="Whether reserved slots are for that user; else as it is.")
 @option("--reason", help="Why; needed for a change.")
 @option("--clear", is_flag=True, help="The system's limits hold for that user again.")
+@seen_option
 @over_http(show_user_limits)
 def users_limits(
     admin: "Admin",
@@ -66,6 +67,7 @@ def users_limits(
     reserve: bool | None,
     reason: str | None,
     clear: bool,
+    seen: int | None,
 ) -> "UserLimitsAnswer":
     """Show that user's own limits, or replace them by those given, all of them."""
     if not changes and reserve is None and not clear:
@@ -87,12 +89,13 @@ def users_limits(
     if reason is None:
         raise no_reason()
     if clear:
-        return admin.clear_user_limits(user_id, reason)
+        return admin.clear_user_limits(user_id, reason, version=seen)
     own = admin.user_limits(user_id)
     if not changes and not own.expired:  # the place in the reserve alone is changed
         changes, until = dict(own.limits), until or own.until
     kept = own.reserve and not own.expired if reserve is None else reserve
-    return admin.set_user_limits(user_id, changes, reason, until=until, reserve=kept, version=own.version)
+    version = own.version if seen is None else seen
+    return admin.set_user_limits(user_id, changes, reason, until=until, reserve=kept, version=version)
 
 
 def show_usage(answer: "UsageAnswer") -> str:

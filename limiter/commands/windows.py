@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limiter.commands.declaring import argument, group
-from limiter.commands.over_http import over_http, reason_option, says
+from limiter.commands.over_http import over_http, reason_option, says, seen_option
 from limiter.commands.text import table, told, word
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ def windows() -> None:
 
 
 def show_windows(answer: "WindowsAnswer") -> str:
-    if not answer.windows:
-        return told(fr="Aucune plage horaire.", en="No windows.")
     rows = [[",".join(one.days), one.begins, one.ends, one.max_bots] for one in answer.windows]
-    parts = [table(["DAYS", "FROM", "TO", "MAX_CONCURRENT_BOTS"], rows), answer.zone]
+    parts = [f"Version {answer.version}"]
+    if rows:
+        parts += [table(["DAYS", "FROM", "TO", "MAX_CONCURRENT_BOTS"], rows), answer.zone]
+    else:
+        parts.append(told(fr="Aucune plage horaire.", en="No windows."))
     if answer.open is not None:
         parts.append(show_open(answer.open))
     return "\n".join(parts)
@@ -85,20 +87,22 @@ def windows_show(admin: "Admin") -> "WindowsAnswer":
 @windows.command("set")
 @argument("chosen", metavar="DAYS@FROM-TO=BOTS…", nargs=-1, required=True, callback=windows_of)
 @reason_option
+@seen_option
 @over_http(show_windows)
-def windows_set(admin: "Admin", chosen: list[dict[str, Any]], reason: str) -> "WindowsAnswer":
+def windows_set(admin: "Admin", chosen: list[dict[str, Any]], reason: str, seen: int | None) -> "WindowsAnswer":
     """Replace them, as in mon-fri@18:00-22:00=200 daily@00:00-06:00=50. The first that fits holds."""
-    return admin.set_windows(chosen, reason)
+    return admin.set_windows(chosen, reason, version=seen)
 
 
 @windows.command("clear")
 @reason_option
+@seen_option
 @over_http(
     says(
         fr="Plus de plages horaires ; une plage ouverte prend fin.",
         en="No windows any more; one that is open ends.",
     )
 )
-def windows_clear(admin: "Admin", reason: str) -> "WindowsAnswer":
+def windows_clear(admin: "Admin", reason: str, seen: int | None) -> "WindowsAnswer":
     """No windows."""
-    return admin.clear_windows(reason)
+    return admin.clear_windows(reason, version=seen)

@@ -11,12 +11,13 @@ box's own, on which all of this holds:
 - the CPU, of now and of the week's heaviest hour, would be at 70 % at most, cores growing like RAM.
 
 Where the days were often at 80 %, nothing else speaks, and this box carries that many bots, the **limit** is too low,
-and not the box. **Smaller** is said where nothing speaks for more and a week was measured: the most bots of it are 80 %
-of what that size carries at most, RAM and CPU of the heaviest hour 60 % and 50 %. Where nothing was measured, nothing
-is said.
+and not the box: unless what holds in the week to come, at the same hours, is enough for these bots (a raise since, the
+launch plan, a window). Where a window rules at those hours, it is the window's limit that is too low. **Smaller** is
+said where nothing speaks for more and a week was measured: the most bots of it are 80 % of what that size carries at
+most, RAM and CPU of the heaviest hour 60 % and 50 %. Where nothing was measured, nothing is said.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import Literal
@@ -25,6 +26,7 @@ from limiter.rules.capacity import Box
 from limiter.rules.guards import DECISION_P99_MS, FEED_TOKENS_PER_MINUTE
 from limiter.rules.words import Words
 from limiter.system_limits import VPS_SIZES, Vps
+from limiter.units import DAY_MS
 
 CPU_ADVICE_PERCENT = 70
 RAM_ADVICE_PERCENT = 80
@@ -33,6 +35,7 @@ BUSY_SHARE_PERCENT = 5  # of a day's minutes at 80 % of the limit or more
 SLOW_MINUTES = 5  # of the last 60
 SMALLER_RAM_PERCENT, SMALLER_CPU_PERCENT, SMALLER_BOTS_PERCENT = 60, 50, 80
 WEEK_DAYS = 6.5  # known time that counts as a week
+WEEK_MS = 7 * DAY_MS
 MEASURED_BOTS = 5
 RESERVE = 0.9
 
@@ -60,13 +63,35 @@ class DayOfUse:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Of the last 60 minutes those that were slow and not full: by decisions (the highest p99) and by the feed, and the
-    most bots in them."""
+    """Of the last 60 minutes those that were slow and not full: by decisions (the highest p99) and by the feed, the
+    most bots in them, and the highest limit."""
 
     decision_minutes: int = 0
     p99_ms: float = 0.0
     feed_minutes: int = 0
     bots: int = 0
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BusyHour:
+    """An hour that was for `busy_ms` at 80 % of the limit or more, of a day (of 24 h, 0 the latest) of which `known_ms`
+    are known; the most bots in it, and when."""
+
+    day: int
+    known_ms: int
+    busy_ms: int
+    bots: int
+    peak_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """The most bots of a day in hours that the limits of the week to come would not mend, and whether a window rules
+    then."""
+
+    bots: int
+    in_window: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +106,7 @@ class BotCost:
 @dataclass(frozen=True, slots=True)
 class Use:
     """How the box is used: CPU and RAM are means of 5 minutes; `days` of the last 7; `planned` the highest limit that
-    the launch plan or a window still brings."""
+    the launch plan or a window still brings; `short`: of the `busy_days` those that would be so in the week to come."""
 
     box: Box
     limit: int
@@ -93,6 +118,7 @@ class Use:
     lag: Lag = Lag()
     cost: BotCost | None = None
     planned: int = 0
+    short: Sequence[Short] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +175,7 @@ def advise(use: Use) -> list[Advice]:
     found = []
 
     def add(name: str, value: float, threshold: float, *, strong: bool = False, **more: object) -> None:
-        said = SAID[name].filled(value=value, threshold=threshold, limit=use.limit, bots=lag.bots, **more)
+        said = SAID[name].filled(value=value, threshold=threshold, limit=lag.limit, bots=lag.bots, **more)
         found.append(Advice(name, strong, value, threshold, said))
 
     if use.cpu is not None and use.cpu > CPU_ADVICE_PERCENT:
@@ -173,13 +199,38 @@ def decide(use: Use, reasons: Sequence[Advice]) -> Decision | None:
         return _smaller(use)
     wanted = _wanted_bots(use)
     if [one.name for one in reasons] == ["occupancy"] and wanted <= _carries(use, use.box.detected_ram_gb):
-        raised = use.limit >= wanted
-        return None if raised else Decision("limit", None, wanted, LIMIT.filled(bots=wanted), _why(use, reasons))
+        return _limit(use, _why(use, reasons))
     size = next((one for one in VPS_SIZES if one.ram_gb > use.box.counts_as_gb and _holds(use, one, wanted)), None)
     if size is None:
         largest = max(VPS_SIZES[-1].ram_gb, round(use.box.detected_ram_gb))
         return Decision("larger", None, None, LARGEST.filled(ram=largest), _why(use, reasons))
     return _decision("larger", use, size, _why(use, reasons))
+
+
+def short_days(hours: Sequence[BusyHour], limit_at: Callable[[int], tuple[int, str]]) -> list[Short]:
+    """Of the days that were often at 80 % of their limit those that would be so again under the limits of the week to
+    come, the most bots first. `limit_at` tells the limit of an instant, and its cause."""
+    found = []
+    for day in {hour.day for hour in hours}:
+        mine = [hour for hour in hours if hour.day == day]
+        again = [
+            (hour, cause)
+            for hour, (limit, cause) in ((hour, limit_at(hour.peak_at + WEEK_MS)) for hour in mine)
+            if 100 * hour.bots >= 80 * limit
+        ]
+        if again and 100 * sum(hour.busy_ms for hour, _ in again) >= BUSY_SHARE_PERCENT * mine[0].known_ms:
+            highest, cause = max(again, key=lambda one: one[0].bots)
+            found.append(Short(highest.bots, cause == "window"))
+    return sorted(found, key=lambda one: -one.bots)
+
+
+def _limit(use: Use, why: Words) -> Decision | None:
+    if len(use.short) < BUSY_DAYS:
+        return None
+    regular = use.short[BUSY_DAYS - 1]
+    wanted = ceil(max(regular.bots, 1) * 100 / 80)
+    words = LIMIT_OF_WINDOW if regular.in_window else LIMIT
+    return Decision("limit", None, wanted, words.filled(bots=wanted), why)
 
 
 def _wanted_bots(use: Use) -> int:
@@ -224,7 +275,7 @@ def _smaller(use: Use) -> Decision | None:
     cpu, ram = max(use.cpu, *(cpu for cpu, _ in loads)), max(use.ram, *(ram for _, ram in loads))
     ram_gb = ram / 100 * use.box.detected_ram_gb
     for size in VPS_SIZES:
-        if size.ram_gb >= use.box.counts_as_gb:
+        if size.ram_gb >= RESERVE * use.box.detected_ram_gb:  # a size shows up to a tenth less than is sold
             return None
         carries = _carries(use, size.ram_gb)
         fits = 100 * bots <= SMALLER_BOTS_PERCENT * carries and use.planned <= carries
@@ -259,6 +310,10 @@ SIZE = Words("{ram} Go, {bots} bots, {price} $ par mois", "{ram} GB, {bots} bots
 LARGEST = Words("Plus que {ram} Go, ou un second serveur", "More than {ram} GB, or a second server")
 LIMIT = Words(
     "Ce serveur suffit, monte MAX_CONCURRENT_BOTS à {bots}", "This box is enough, raise MAX_CONCURRENT_BOTS to {bots}"
+)
+LIMIT_OF_WINDOW = Words(
+    "Ce serveur suffit, monte à {bots} le MAX_CONCURRENT_BOTS de la plage horaire",
+    "This box is enough, raise the MAX_CONCURRENT_BOTS of the peak window to {bots}",
 )
 BECAUSE = Words("{what}, car {why}.", "{what}: because {why}.")
 LITTLE = Words(

@@ -88,6 +88,13 @@ def warn(limits: Limits, settings: Mapping[str, Setting], bots: int, recommended
     return tuple(said)
 
 
+def limits_changed_since(limits: Limits, version: int | None) -> Refusal | None:
+    """The conflict where somebody has changed limits since that version of them."""
+    if version is None or version == limits.version:
+        return None
+    return Refusal("version_conflict", {"version": limits.version})
+
+
 def until_when(after: Schedule) -> tuple[Words, ...]:
     """What to know of a change of MAX_CONCURRENT_BOTS, after which the schedule is this."""
     opened = after.open
@@ -109,7 +116,7 @@ def next_version(
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Limits:
     """Put the settings in force under the next version, with its row in the history; `more` goes into the audit."""
-    limits = Limits(state.limits.version + 1, settings, state.limits.configured, overrides)
+    limits = state.limits.changed(state.limits.version + 1, settings, overrides, now)
     in_force = {name: (setting.value, setting.source) for name, setting in settings.items()}
     state.change_limits(limits, Version(limits.version, now, actor, kind, reason, user_id, changed, in_force))
     detail = {"version": limits.version, "changed": [list(row) for row in changed], **more}
@@ -171,14 +178,15 @@ class ChangeLimits(OperatorRequest):
 
     def decide(self, state: State, now: int) -> Changed | Refusal:
         """All or nothing: a stale version first, then the guards."""
-        if self.version is not None and self.version != state.limits.version:
-            return Refusal("version_conflict", {"version": state.limits.version})
+        if (stale := limits_changed_since(state.limits, self.version)) is not None:
+            return stale
         return _change(state, now, apply(state.limits, self.changes, self.actor, now), self, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback(OperatorRequest):
-    """A new version with the values of an earlier one. Users' own limits are not touched."""
+    """A new version with the values of an earlier one. Users' own limits are not touched. `seen` is the version that
+    the caller saw in force; None: whatever holds."""
 
     version: int
     reason: str
@@ -187,6 +195,7 @@ class Rollback(OperatorRequest):
     readings: Readings
     recommended: int
     confirm_within: int | None = None
+    seen: int | None = None
 
     def decide(self, state: State, now: int) -> Changed | Refusal:
         """Values that environment or defaults still give go back to them; the others become live changes. What a
@@ -194,6 +203,8 @@ class Rollback(OperatorRequest):
         target = state.versions.get(self.version)
         if target is None:
             return Refusal("not_found")
+        if (stale := limits_changed_since(state.limits, self.seen)) is not None:
+            return stale
         changes: dict[str, Change] = {}
         for name, (value, source) in target.in_force.items():
             if name in state.limits.configured:
@@ -224,8 +235,8 @@ class OverrideUser(OperatorRequest):
 
     def decide(self, state: State, now: int) -> Limits | Refusal:
         """The limits after it; the same version where the user had none and gets none."""
-        if self.version is not None and self.version != state.limits.version:
-            return Refusal("version_conflict", {"version": state.limits.version})
+        if (stale := limits_changed_since(state.limits, self.version)) is not None:
+            return stale
         before = state.limits.overrides.get(self.user_id)
         if before is None and not self.limits and not self.reserve:
             return state.limits

@@ -36,6 +36,7 @@ def shift(state: State, by: int, before: int) -> None:
     if (trial := state.schedule.probation) is not None:
         trial = dataclasses.replace(trial, ends_at=trial.ends_at + by)
         state.schedule = dataclasses.replace(state.schedule, probation=trial)
+    state.limits = dataclasses.replace(state.limits, room_since=state.limits.room_since + by)
     for user, ticket in state.tickets.items():
         state.tickets[user] = replace(ticket, asked_at=ticket.asked_at + by)
     state.freed = deque((at + by for at in state.freed), maxlen=GAPS + 1)

@@ -1,7 +1,7 @@
 """The limits in force: which value holds for whom, where it comes from, and under which version."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from limiter.system_limits import CATALOGUE, LIMITS, Value
@@ -41,16 +41,16 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """One version of all limits. `configured` is what environment, `.env` and defaults say; `settings` what holds."""
+    """One version of all limits. `configured` is what environment, `.env` and defaults say; `settings` what holds;
+    `room_since`: when somebody or something last changed what makes room for starts (`room_made`)."""
 
     version: int
     settings: Mapping[str, Setting]
     configured: Mapping[str, Setting]
     overrides: Mapping[str, Override] = field(default_factory=dict)
+    room_since: int = 0
     values: Mapping[str, Value] = field(init=False)
     reserve: tuple[str, ...] = field(init=False)
-    room_since: int = field(init=False)
-    """When what makes room for starts was changed last: the cap, the reserve, or who is of it."""
     max_bots: int = field(init=False)
     alert_threshold: int = field(init=False)
     bars: bool = field(init=False)
@@ -58,9 +58,6 @@ class Limits:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reserve", tuple(user for user, own in self.overrides.items() if own.reserve))
-        kept = [self.overrides[user].changed_at for user in self.reserve]
-        room = [self.settings[name].changed_at or 0 for name in ("MAX_CONCURRENT_BOTS", "RESERVED_SLOTS")]
-        object.__setattr__(self, "room_since", max(room + kept))
         object.__setattr__(self, "values", {limit.name: self.settings[limit.name].value for limit in CATALOGUE})
         # What every decision looks at.
         object.__setattr__(self, "max_bots", self.whole("MAX_CONCURRENT_BOTS"))
@@ -78,6 +75,25 @@ class Limits:
         """Whether reserved slots are for this user."""
         own = self.overrides.get(user_id)
         return own is not None and own.reserve and own.holds(now)
+
+    def changed(
+        self, version: int, settings: Mapping[str, Setting], overrides: Mapping[str, Override], now: int
+    ) -> "Limits":
+        """These limits under another version, with other settings and users' own."""
+        after = Limits(version, settings, self.configured, overrides, self.room_made(now))
+        return after if after._room(now) == self._room(now) else replace(after, room_since=now)
+
+    def room_made(self, now: int) -> int:
+        """When what makes room for starts last became what it is: the cap, the reserve, and who is of it, which ends
+        by itself for who is of it for a while. It never goes back."""
+        if not self.values["RESERVED_SLOTS"]:
+            return self.room_since
+        ends = (self.overrides[user].until for user in self.reserve)
+        return max([self.room_since, *(end for end in ends if end is not None and end <= now)])
+
+    def _room(self, now: int) -> tuple[object, ...]:
+        reserved = self.values["RESERVED_SLOTS"]
+        return self.max_bots, reserved, reserved and {user for user in self.reserve if self.in_reserve(user, now)}
 
     def whole(self, name: str) -> int:
         """A system limit that is never `none`, as an integer."""

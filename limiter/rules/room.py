@@ -76,4 +76,4 @@ def turns(state: State, user_id: str | None, active: int, now: int) -> tuple[set
     if ours:
         slots = min(slots, ours) if reserve else slots - ours
         tickets = [one for one in tickets if limits.in_reserve(one.user_id, now) == reserve]
-    return claims(tickets, Free(slots, state.freed, min(now, limits.room_since)), now)
+    return claims(tickets, Free(slots, state.freed, min(now, limits.room_made(now))), now)

@@ -11,6 +11,8 @@ from limiter.store import schema
 from limiter.store.rows import limit_value
 from limiter.system_limits import LIMITS, Value
 
+MAKES_ROOM = {"MAX_CONCURRENT_BOTS", "RESERVED_SLOTS"}
+
 
 def read(connection: Connection) -> Limits | None:
     """The limits in force with what is configured beneath them; None before the first start."""
@@ -22,7 +24,7 @@ def read(connection: Connection) -> Limits | None:
             configured[row.name] = Setting(beneath, row.configured_source)
     if len(settings) < len(LIMITS):
         return None
-    return Limits(_version(connection), settings, configured, overrides(connection))
+    return Limits(_version(connection), settings, configured, overrides(connection), _room_since(connection))
 
 
 def overrides(connection: Connection) -> dict[str, Override]:
@@ -52,7 +54,7 @@ def read_at_start(connection: Connection, configured: Mapping[str, Setting], now
             settings[row.name] = Setting(value, row.source, *changed)
         elif (configured[row.name].value, configured[row.name].source) == stored[row.name]:
             settings[row.name] = Setting(configured[row.name].value, configured[row.name].source, *changed)
-    version = _version(connection)
+    version, room_since = _version(connection), _room_since(connection)
     moved = [n for n, setting in settings.items() if stored.get(n) != (setting.value, setting.source)]
     versions = []
     if moved:
@@ -61,9 +63,15 @@ def read_at_start(connection: Connection, configured: Mapping[str, Setting], now
         )
         in_force = {n: (setting.value, setting.source) for n, setting in settings.items()}
         version += 1
+        if MAKES_ROOM & set(moved):
+            room_since = now
         versions = [Version(version, now, "start", "start", "", None, moves, in_force)]
-    return Limits(version, settings, configured, overrides(connection)), versions
+    return Limits(version, settings, configured, overrides(connection), room_since), versions
 
 
 def _version(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(schema.limit_versions.c.version), 0))).scalar_one())
+
+
+def _room_since(connection: Connection) -> int:
+    return connection.execute(select(schema.fleet.c.room_since)).scalar() or 0

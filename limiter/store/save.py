@@ -227,6 +227,7 @@ class Saver:
             for name, setting in settings.items()
         ]  # fmt: skip
         self._insert("limits", values)
+        self.driver.execute(self.statements.update_room, [(state.limits.room_since,)])
         for user in dict.fromkeys(users):
             self.driver.connection.execute(schema.overrides.delete().where(schema.overrides.c.user_id == user))
             if (own := state.limits.overrides.get(user)) is not None:

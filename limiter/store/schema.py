@@ -100,6 +100,7 @@ fleet = _table(
     Column("drain_stop_at", Int, **_since(7)),
     Column("drain_reason", Text, **_since(7)),
     Column("schedule", Text, **_since(9)),  # JSON: windows and probation, see rules.schedule.Schedule
+    Column("room_since", Int, **_since(14)),  # see rules.limits.Limits; NULL: nobody noted it
     CheckConstraint("active >= 0", name="fleet_active"),
 )
 

@@ -47,6 +47,7 @@ class Statements:
         self.update_fleet = self.compiled(fleet.update().where(only), ["active", "next_number", "paused"])
         self.update_drain = self.compiled(fleet.update().where(only), ["drain_since", "drain_stop_at", "drain_reason"])
         self.update_schedule = self.compiled(fleet.update().where(only), ["schedule"])
+        self.update_room = self.compiled(fleet.update().where(only), ["room_since"])
         self.update_beat = self.compiled(live.update().where(live.c.number == bindparam("of")), [*BEAT, "of"])
         self.update_start = self.compiled(live.update().where(live.c.number == bindparam("of")), ["started_at", "of"])
         self.update_notice = self.compiled(live.update().where(live.c.number == bindparam("of")), [*NOTICE, "of"])

@@ -342,7 +342,22 @@ def test_of_two_who_set_a_users_limits_at_once_the_second_hears_of_it(server: Li
     first, second = (server.admin("PUT", path, one) for one in bodies)
     assert granted(first)["limits"] == {"MAX_BOTS_PER_USER": 2}
     assert refused(second, 409, "version_conflict")["version"] == granted(first)["version"]
+    refused(server.admin("DELETE", path, body), 409, "version_conflict")
     assert granted(server.admin("GET", path))["limits"] == {"MAX_BOTS_PER_USER": 2}
+    seen = granted(first)["version"]
+    assert granted(server.admin("DELETE", path, body | {"version": seen}))["version"] == seen + 1
+
+
+def test_a_rollback_of_what_nobody_saw_is_a_conflict(limiter: Start) -> None:
+    one = limiter()
+    seen = version(one)
+    granted(change(one, {"MAX_TRADES_PER_DAY": 400}))
+    body = {"version": seen, "reason": "test", "limits_version": seen}
+    assert refused(one.admin("POST", f"{PATH}/rollback", body), 409, "version_conflict")["version"] == seen + 1
+    assert one.limits(new_user())["MAX_TRADES_PER_DAY"] == 400
+    refused(one.admin("POST", f"{PATH}/rollback", body | {"version": 99}), 404, "not_found")
+    granted(one.admin("POST", f"{PATH}/rollback", body | {"limits_version": seen + 1}))
+    assert one.limits(new_user())["MAX_TRADES_PER_DAY"] == 500
 
 
 def test_of_two_who_set_windows_or_plan_at_once_the_second_hears_of_it(limiter: Start) -> None:
@@ -356,11 +371,15 @@ def test_of_two_who_set_windows_or_plan_at_once_the_second_hears_of_it(limiter: 
         assert granted(first)["version"] == seen + 1
         problem = refused(second, 409, "version_conflict")
         assert problem["version"] == seen + 1 and "le plan ont changé" in problem["detail"]
+        refused(one.admin("DELETE", path, {"reason": "test", "version": seen}), 409, "version_conflict")
         one.restart(kill=True)
         assert granted(one.admin("GET", path)) == granted(first)
         assert granted(one.admin("PUT", path, bodies[1] | {"reason": "test"}))["version"] == seen + 2, (
             "without: as ever"
         )
+        granted(one.admin("PUT", path, bodies[0] | {"reason": "test"}))
+        taken = granted(one.admin("DELETE", path, {"reason": "test", "version": seen + 3}))
+        assert (taken[field], taken["version"]) == ([], seen + 4)
 
 
 # -- probation and windows -------------------------------------------------------------------------------------------

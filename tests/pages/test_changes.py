@@ -187,6 +187,41 @@ def test_the_guides_plan_is_saved_and_taken_back(open_page: Open, world: World) 
     assert ask(world, "admin/plan")["steps"] == []
 
 
+def test_what_somebody_set_meanwhile_is_not_taken_back_in_silence(open_page: Open, world: World) -> None:
+    """A button takes back what stood on the screen, and says so where something else stands by now."""
+    for page, tab, key, path, field, first, second in (
+        ("checklist", "plan", "plan", "admin/plan", "steps", *([step(bots)] for bots in (50, 60))),
+        ("limits", "users", "own", "admin/users/u1/limits", "limits", *({"MAX_BOTS_PER_USER": n} for n in (2, 3))),
+    ):
+        ask(world, path, "PUT", **{field: first}, reason="one admin")
+        app = open_page(world, page, tab=tab, of="u1")
+        stands = ask(world, path, "PUT", **{field: second}, reason="another")
+        app.text_input(key=f"{key}-reason").set_value("no more")
+        app.button(key=f"{key}-clear").click().run()
+        assert "meanwhile" in said(app)
+        assert ask(world, path)[field] == stands[field]
+        app.text_input(key=f"{key}-reason").set_value("no more, and seen")
+        app.button(key=f"{key}-clear").click().run()
+        assert not ask(world, path)[field], said(app)
+
+
+def test_a_version_is_not_restored_over_a_change_that_nobody_saw(open_page: Open, world: World) -> None:
+    app = open_page(world, "limits", tab="history")
+    seen = ask(world, "admin/limits", "PATCH", changes={"BOT_LEASE_SECONDS": 90}, reason="longer")["version"]
+    app = open_page(world, "limits", tab="history")
+    app.session_state[f"versions-{seen}"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    app.run()
+    ask(world, "admin/limits", "PATCH", changes={"BOT_LEASE_SECONDS": 120}, reason="longer still")
+    app.text_input(key="restore-reason").set_value("as before")
+    app.button(key="restore").click().run()
+    assert "meanwhile" in said(app) and value_of(world, "BOT_LEASE_SECONDS") == 120
+
+
+def step(bots: int) -> dict[str, Any]:
+    """A step of the plan, far ahead."""
+    return {"at": "2099-01-01T08:00:00Z", "MAX_CONCURRENT_BOTS": bots}
+
+
 def test_a_drill_is_run(open_page: Open, world: World) -> None:
     app = open_page(world, "checklist", tab="drills")
     app.button(key="run-full").click().run()

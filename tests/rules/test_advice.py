@@ -1,11 +1,15 @@
 """Which box the use asks for: each case by hand, from the guide's table (2/50, 4/150, 8/300, 16/500) and thresholds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from limiter.rules.advice import Advice, BotCost, DayOfUse, Lag, Use, advise, decide
+from limiter.rules.advice import Advice, BotCost, BusyHour, DayOfUse, Lag, Short, Use, advise, decide, short_days
 from limiter.rules.capacity import Box
+from limiter.units import DAY_MS as DAY
+from limiter.units import HOUR_MS as HOUR
+from tests.rules.world import NOW
 
 
 def week(bots: int, cpu: float | None = 12.0, ram: float | None = 20.0, days: int = 7) -> Sequence[DayOfUse]:
@@ -23,7 +27,7 @@ def test_nothing_is_advised_at_every_threshold_but_the_strong_one() -> None:
 
 
 def test_each_reason() -> None:
-    found = advise(Use(Box(4), 200, 180, cpu=70.1, ram=80.1, busy_days=3, lag=Lag(5, 320.4, 6, 100)))
+    found = advise(Use(Box(4), 200, 180, cpu=70.1, ram=80.1, busy_days=3, lag=Lag(5, 320.4, 6, 100, 200)))
     assert [(one.name, one.strong, one.value, one.threshold) for one in found] == [
         ("cpu", False, 70.1, 70),
         ("ram", False, 80.1, 80),
@@ -88,17 +92,44 @@ def test_where_nothing_of_the_guide_is_enough() -> None:
 
 
 def test_a_low_limit_wants_no_larger_box() -> None:
-    use = Use(Box(4), 40, 30, cpu=20.0, ram=30.0, busy_days=5, days=week(40))
+    short = (Short(40),) * 5
+    use = Use(Box(4), 40, 30, cpu=20.0, ram=30.0, busy_days=5, days=week(40), short=short)
     assert said(use) == (
         "This box is enough, raise MAX_CONCURRENT_BOTS to 50: because 80 % of the limit or more in 5 % of the time or"
         " more on 5 of the last 7 days."
     )
-    assert said(Use(Box(4), 50, 30, busy_days=5, days=week(40))) == "", "it has been raised"
-    assert said(Use(Box(4), 40, 30, cpu=75.0, busy_days=5, days=week(40))).startswith("8 GB")
+    assert said(Use(Box(4), 50, 30, busy_days=5, days=week(40), short=short[:2])) == "", "it is raised on the others"
+    assert said(Use(Box(4), 40, 30, cpu=75.0, busy_days=5, days=week(40), short=short)).startswith("8 GB")
+
+
+def test_the_limits_of_the_week_to_come_say_whether_a_limit_is_too_low() -> None:
+    """Four days of 90 bots at noon, of a limit of 100, and of 120 in a window of the evening, of 200."""
+    hours = [
+        BusyHour(day, DAY, HOUR if bots == 90 else 0, bots, NOW - day * DAY + at * HOUR)
+        for day in range(4)
+        for bots, at in ((90, 0), (120, 8))
+    ]
+
+    def evening(base: int, window: int) -> Callable[[int], tuple[int, str]]:
+        return lambda at: (window, "window") if (at - NOW) % DAY == 8 * HOUR else (base, "base")
+
+    assert short_days(hours, evening(100, 200)) == [], "an hour of a day is less than 5 %"
+    hours = [replace(hour, busy_ms=2 * HOUR if hour.bots == 90 else 0) for hour in hours]
+    assert short_days(hours, evening(100, 200)) == [Short(90)] * 4
+    use = Use(Box(4), 200, 120, busy_days=4, days=week(120), short=[Short(90)] * 4)
+    assert said(use).startswith("This box is enough, raise MAX_CONCURRENT_BOTS to 113: because "), (
+        "inside of the window"
+    )
+    assert short_days(hours, evening(113, 200)) == [], "a raise, a step of the plan or a window at noon is enough"
+    hours = [replace(hour, busy_ms=2 * HOUR) for hour in hours]
+    assert short_days(hours, evening(113, 130)) == [Short(120, in_window=True)] * 4
+    use = replace(use, short=[Short(120, in_window=True)] * 4)
+    assert said(use).startswith("This box is enough, raise the MAX_CONCURRENT_BOTS of the peak window to 150: because ")
+    assert "monte à 150 le MAX_CONCURRENT_BOTS de la plage horaire, car " in said(use, "fr")
 
 
 def test_slow_with_room_says_where_to_look_first() -> None:
-    text = said(Use(Box(4), 200, 100, cpu=12.4, ram=30.0, lag=Lag(12, 320.0, 0, 100)))
+    text = said(Use(Box(4), 200, 100, cpu=12.4, ram=30.0, lag=Lag(12, 320.0, 0, 100, 200)))
     assert text == (
         "8 GB, 300 bots, $80 a month: because slow although not full: decisions p99 up to 320 ms in 12 of the last 60"
         " minutes, at 100 of 200 bots · CPU 12 % and RAM 30 % have room: look at the disk and the feed first."
@@ -117,6 +148,10 @@ SMALLER = {  # the box and its week → GB, or None where this box is right
         Use(Box(64), 200, 20, cpu=3.0, ram=1.0, days=week(30, cpu=3.0, ram=1.0)), 4),
     "30 bots on 16 GB": (Use(Box(16), 200, 20, cpu=6.0, ram=7.0, days=week(30, cpu=6.0, ram=7.0)), 2),
     "200 bots on 16 GB": (Use(Box(16), 200, 20, cpu=10.0, ram=20.0, days=week(200)), 8),
+    "350 bots on 64 GB": (Use(Box(62.8), 500, 20, cpu=10.0, ram=9.0, days=week(350, cpu=12.0, ram=14.0)), 16),
+    "100 bots on 6 GB": (Use(Box(5.8), 200, 20, cpu=20.0, ram=40.0, days=week(100, cpu=30.0, ram=40.0)), 4),
+    "the same on 4 GB, which show as a little more": (
+        Use(Box(4.1), 200, 20, cpu=20.0, ram=40.0, days=week(100, cpu=30.0, ram=40.0)), None),
     "RAM 31 % of 4 GB is more than 60 % of 2": (Use(Box(4), 200, 20, cpu=9.0, ram=31.0, days=week(30)), None),
     "an hour with RAM 31 %": (Use(Box(4), 200, 20, cpu=9.0, ram=9.0, days=week(30, ram=31.0)), None),
     "CPU 26 % of 4 GB is more than 50 % of 2": (Use(Box(4), 200, 20, cpu=9.0, ram=9.0, days=week(30, cpu=26.0)), None),

@@ -1,10 +1,13 @@
 """Turns: who waits gets the next slots in order, and nobody is let in before those who wait."""
 
 import random
+from datetime import time
 from typing import Any
 
 from limiter.rules.changes import ChangeLimits, OverrideUser, SetPause
+from limiter.rules.peaks import FollowSchedule, SetWindows
 from limiter.rules.room import capacity
+from limiter.rules.schedule import DAYS, PeakWindow
 from limiter.rules.sessions import Admission, Reap
 from limiter.rules.state import State
 from limiter.rules.turns import CLAIM_MS, LAPSE_MS, Free, Ticket, claims
@@ -89,6 +92,59 @@ def test_a_raised_limit_gives_its_slots_out_in_order_too() -> None:
     for user in ("u1", "u0"):
         assert isinstance(ask(state, user, tickets[user], later), Admission)
     assert len(state.sessions) == 4
+
+
+def test_the_end_of_a_low_window_gives_its_slots_out_in_order_too() -> None:
+    """What comes back with it is a value that was set long before."""
+    state = new_state(MAX_CONCURRENT_BOTS=3, BOT_LEASE_SECONDS=86_400)
+    low = PeakWindow(DAYS, time(12, 1), time(12, 20), 1)
+    decide(state, SetWindows((low,), "t", "k"), NOW)
+    decide(state, FollowSchedule(CALM, CALM, 150), NOW + MINUTE)
+    admitted(state, "holder", now=NOW + MINUTE)
+    over = NOW + 20 * MINUTE
+    tickets = {user: place(state, user, now=over - MINUTE)["id"] for user in ("u1", "u2", "u3")}
+    decide(state, FollowSchedule(CALM, CALM, 150), over)
+    assert (state.limits.max_bots, state.limits.room_since) == (3, over)
+    refused(start(state, "u9", now=over + CLAIM - 1), "server_full")
+    refused(ask(state, "u3", tickets["u3"], over + CLAIM - 1), "server_full")
+    for user in ("u1", "u2"):
+        assert isinstance(ask(state, user, tickets[user], over + CLAIM - 1), Admission)
+
+
+def of_reserve(state: State, user: str, now: int, *, until: int | None = None, reserve: bool = True) -> None:
+    """Put the user into the reserve, or take him out."""
+    decide(state, OverrideUser(user, {}, until, "t", "k", reserve=reserve), now)
+
+
+def test_who_leaves_the_reserve_gives_no_older_slot_away() -> None:
+    """A slot is the first ticket's for 30 s from when the room was last changed, also where it is changed back: by
+    taking somebody out of the reserve, and by the end of the time for which somebody was of it."""
+    for until in (None, NOW + 5 * SECOND):
+        state, holders = full(3)
+        first, second = place(state, "u1")["id"], place(state, "u2")["id"]
+        stop(state, holders[0]), stop(state, holders[2])
+        decide(state, ChangeLimits({"RESERVED_SLOTS": 1}, "t", None, False, "k", CALM, 150), NOW + SECOND)
+        of_reserve(state, "holder1", NOW + 2 * SECOND, until=until)
+        left = NOW + 5 * SECOND
+        if until is None:
+            of_reserve(state, "holder1", left, reserve=False)
+        assert state.limits.room_made(left) == left
+        refused(ask(state, "u2", second, left + CLAIM - 1), "server_full")
+        assert isinstance(ask(state, "u1", first, left + CLAIM - 1), Admission)
+        of_reserve(state, "holder1", left + CLAIM, reserve=False)
+        assert state.limits.room_made(left + CLAIM) == left, "no member any more: nothing has changed"
+
+
+def test_what_makes_no_room_gives_nobody_more_time() -> None:
+    state, (holder,) = full()
+    first, second = place(state, "u1")["id"], place(state, "u2")["id"]
+    stop(state, holder)
+    half = NOW + CLAIM // 2
+    decide(state, ChangeLimits({"MAX_TRADES_PER_DAY": 7}, "t", None, False, "k", CALM, 150), half)
+    decide(state, OverrideUser("u5", {"MAX_BOTS_PER_USER": 2}, None, "t", "k"), half)
+    of_reserve(state, "vip", half)  # no slot is reserved
+    refused(ask(state, "u1", first, NOW + CLAIM), "server_full")
+    assert isinstance(ask(state, "u2", second, NOW + CLAIM), Admission)
 
 
 def test_anothers_ticket_an_old_one_and_a_used_one_are_none() -> None:

@@ -1,6 +1,6 @@
 """The door against a model: a list of tickets, a list of free slots with the instant since when each is free, and the
 instants of starts. In whatever order people ask, stop, wait and change limits, the right ones are let in, with the
-right place: beside a reserve, a limit per user, one on starts a minute and a box that is busy."""
+right place: beside a reserve that people join and leave, a limit per user, one on starts a minute and a busy box."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from limiter.rules.changes import ChangeLimits
+from limiter.rules.changes import ChangeLimits, OverrideUser
 from limiter.rules.door import READING_MS, Load
 from limiter.rules.limits import Override
 from limiter.rules.records import Session
@@ -36,6 +36,7 @@ class Turns(RuleBasedStateMachine):
         self.waiting: list[tuple[str, str, int]] = []
         self.used, self.starts, self.load = ["nobody's"], list[int](), (0, 0.0)
         self.reserved, self.own, self.most_starts = reserved, own, starts
+        self.reserve: dict[str, int | None] = dict.fromkeys(RESERVE)
         self.state = new_state(
             overrides=RESERVE, MAX_CONCURRENT_BOTS=cap, MAX_BOTS_PER_USER=own, BOT_LEASE_SECONDS=86_400,
             RESERVED_SLOTS=reserved, MAX_STARTS_PER_MINUTE=starts, MAX_CPU_PERCENT=MOST_CPU,
@@ -46,11 +47,11 @@ class Turns(RuleBasedStateMachine):
 
     def kept(self) -> int:
         """Free slots that are for the reserve alone."""
-        return max(0, self.reserved - sum(one.user_id in RESERVE for one in self.live))
+        return max(0, self.reserved - sum(one.user_id in self.reserve for one in self.live))
 
     def room(self, user: str | None) -> int:
         """Free slots that are for this user too."""
-        others = user not in RESERVE
+        others = user not in self.reserve
         return len(self.free) - (self.kept() if others else 0)
 
     def bar(self, user: str) -> str | None:
@@ -68,8 +69,8 @@ class Turns(RuleBasedStateMachine):
         each slot passes along those who have none yet. While reserved slots are free, two queues wait apart."""
         line, kept, slots = [one[0] for one in self.queue()], self.kept(), len(self.free)
         if kept:
-            line = [one for one in line if (one in RESERVE) == (user in RESERVE)]
-            slots = min(slots, kept) if user in RESERVE else slots - kept
+            line = [one for one in line if (one in self.reserve) == (user in self.reserve)]
+            slots = min(slots, kept) if user in self.reserve else slots - kept
         mine, nobodys = list[str](), 0
         for since in self.free[len(self.free) - slots :] if slots > 0 else ():
             passed = (self.now - since) // CLAIM_MS
@@ -89,6 +90,14 @@ class Turns(RuleBasedStateMachine):
     @rule(ms=st.sampled_from((1, SECOND, 10 * SECOND, CLAIM_MS - 1, CLAIM_MS, 2 * CLAIM_MS, LAPSE_MS)))
     def time_passes(self, ms: int) -> None:
         self.now += ms
+        for end in sorted(end for end in self.reserve.values() if end is not None and end <= self.now):
+            self.reserve = {user: until for user, until in self.reserve.items() if until != end}
+            self.room_is_made(end)
+
+    def room_is_made(self, at: int) -> None:
+        """Where slots are reserved: who is of the reserve has changed then."""
+        if self.reserved:
+            self.free = [max(at, since) for since in self.free]
 
     @rule(user=USERS, queue=st.booleans(), pick=st.none() | st.integers(0, 9))
     def ask(self, user: str, queue: bool, pick: int | None) -> None:
@@ -141,6 +150,16 @@ class Turns(RuleBasedStateMachine):
         decide(self.state, ChangeLimits({"RESERVED_SLOTS": reserved}, "t", None, False, "k", CALM, 500), self.now)
         if reserved != self.reserved:
             self.reserved, self.free = reserved, [self.now] * len(self.free)
+
+    @rule(user=USERS, reserve=st.booleans(), lasts=st.none() | st.sampled_from((SECOND, CLAIM_MS, LAPSE_MS)))
+    def who_is_of_the_reserve_is_changed(self, user: str, reserve: bool, lasts: int | None) -> None:
+        until = None if lasts is None or not reserve else self.now + lasts
+        decide(self.state, OverrideUser(user, {}, until, "t", "k", reserve), self.now)
+        if (user in self.reserve) != reserve:
+            self.room_is_made(self.now)
+        self.reserve.pop(user, None)
+        if reserve:
+            self.reserve[user] = until
 
     @rule(cpu=st.sampled_from((10.0, 80.0, 95.0)))
     def the_box_is_read(self, cpu: float) -> None:

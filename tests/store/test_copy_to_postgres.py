@@ -102,6 +102,7 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.usage.is_told": read.usage.is_told,
     "read.sessions.idle": lambda tx: read.sessions.idle(tx, NOW - HOUR, "u"),
     "read.history.days_of_use": lambda tx: repr(read.history.days_of_use(tx, NOW)),
+    "read.history.busy_hours": lambda tx: repr(read.history.busy_hours(tx, NOW)),
     "read.history.lag": lambda tx: repr(read.history.lag(tx, NOW, fed=True)),
     "read.instant.drained": lambda tx: read.instant.drained(tx, NOW),
     "read.usage.trade_days": lambda tx: read.usage.trade_days(tx, "2026-01-01"),

@@ -16,6 +16,7 @@ from limiter.store.rows import as_refusal
 from limiter.units import DAY_MS, HOUR_MS
 
 MAX_DEMANDS = 500_000  # the newest
+REPLAY_DAYS = 7
 REPLAYED = 200_000  # 1.5 s of CPU
 STARTS_REFUSED = ("user_limit", "server_full")
 

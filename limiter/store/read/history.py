@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, func, literal, select
 
-from limiter.rules.advice import DayOfUse, Lag
+from limiter.rules.advice import BusyHour, DayOfUse, Lag
 from limiter.rules.guards import DECISION_P99_MS, FEED_TOKENS_PER_MINUTE
 from limiter.store import schema
 from limiter.store.schema import DAY_STEP, HOUR_STEP, MINUTE_STEP, RAW_STEP, STEPS
@@ -338,10 +338,10 @@ def lag(tx: Connection, now: int, fed: bool) -> Lag:
     flat = flat & whole & (shots.bots_min > 0) & (literal(fed))
     query = select(
         func.count(case((slow, 1))), func.max(case((slow, shots.p99_max))), func.count(case((flat, 1))),
-        func.max(case((slow | flat, shots.bots_max))),
+        func.max(case((slow | flat, shots.bots_max))), func.max(case((slow | flat, shots.limit_last))),
     ).where(shots.step == MINUTE_STEP, shots.at >= end - HOUR_MS, shots.at < end, shots.full_ms == 0)  # fmt: skip
-    decisions, p99, feed, bots = tx.execute(query).one()
-    return Lag(decisions, p99 or 0.0, feed, bots or 0)
+    decisions, p99, feed, bots, limit = tx.execute(query).one()
+    return Lag(decisions, p99 or 0.0, feed, bots or 0, limit or 0)
 
 
 def busy_days(tx: Connection, now: int) -> int:
@@ -354,3 +354,18 @@ def busy_days(tx: Connection, now: int) -> int:
         .group_by(number)
     )
     return sum(100 * high >= 5 * all_of_it > 0 for high, all_of_it in tx.execute(query))
+
+
+def busy_hours(tx: Connection, now: int) -> list[BusyHour]:
+    """Of the last 7 days the hours that were at 80 % of the limit or more for some time."""
+    number = ((now - shots.at) // DAY_MS).label("day")
+    busy, known = shots.warning_ms + shots.full_ms, shots.low_ms + shots.healthy_ms + shots.warning_ms + shots.full_ms
+    hours = (shots.step == HOUR_STEP, shots.at > now - 7 * DAY_MS, shots.limit_last > 0)
+    of_day = select(number, func.sum(known).label("known")).where(*hours).group_by(number).subquery()
+    query = (
+        select(number, of_day.c.known, busy, shots.bots_max, shots.peak_at)
+        .join(of_day, of_day.c.day == number)
+        .where(*hours, busy > 0)
+        .order_by(shots.at)
+    )
+    return [BusyHour(day, int(all_of_it), ms, bots, at) for day, all_of_it, ms, bots, at in tx.execute(query)]

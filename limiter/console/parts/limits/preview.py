@@ -19,6 +19,7 @@ from limiter.console.parts.limits.fields import base, changes_of, start_over
 from limiter.console.parts.limits.guards import guard_line
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import Limits
+from limiter.store.read.demands import REPLAY_DAYS, REPLAYED
 
 UNDO_SECONDS = 600
 
@@ -132,21 +133,31 @@ def confirm(value: int) -> bool:
 def replay_text(replay: Replay) -> str:
     """The last week decided again, in a sentence."""
     if not replay.demands:
-        return t("No start was asked for in the last {days} days, so there is nothing to replay.", days=replay.days)
+        return tn(
+            "No start was asked for in the last {n} day, so there is nothing to replay.",
+            "No start was asked for in the last {n} days, so there is nothing to replay.",
+            replay.days,
+        )
     more = replay.refused_then - replay.refused_now
     known = {
-        "n": number(replay.demands),
+        "starts": number(replay.demands),
         "now": number(replay.refused_now),
         "then": number(replay.refused_then),
     }
-    said = t(
-        "The {n} starts of the last {days} days, decided again: {now} refused then, **{then}** under these values",
-        days=replay.days,
+    said = tn(
+        "The {starts} starts of the last {n} day, decided again: {now} refused then, **{then}** under these values",
+        "The {starts} starts of the last {n} days, decided again: {now} refused then, **{then}** under these values",
+        replay.days,
         **known,
     )
     affected = replay.users_affected  # as many may be refused as then, and be others
     tail = tn("{n} user affected", "{n} users affected", affected) if affected else t("no difference")
-    return f"{said} ({'+' if more > 0 else ''}{number(more)}, {tail})."
+    why = t(
+        "The week had more starts than are decided again while you wait ({n}), so it is cut to whole days.",
+        n=number(REPLAYED),
+    )
+    cut = f" {why}" if replay.days < REPLAY_DAYS else ""
+    return f"{said} ({'+' if more > 0 else ''}{number(more)}, {tail}).{cut}"
 
 
 def apply(sign_in: SignIn, override: bool) -> None:
@@ -199,7 +210,7 @@ def undo(sign_in: SignIn, made: dict[str, Any], override: bool) -> None:
     """Back to the version before, as a new one."""
     why = t("undo of version {version}", version=made["version"])
     try:
-        answer = data.admin(sign_in).rollback(made["to"], why, override_guard=override)
+        answer = data.admin(sign_in).rollback(made["to"], why, override_guard=override, limits_version=made["version"])
     except Refused as refused:
         made["held"] = refused.reason == "guard_held"
         receipt(str(refused), good=False)

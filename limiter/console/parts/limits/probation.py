@@ -12,8 +12,8 @@ from limiter.console.kit import times
 from limiter.console.kit.receipts import act, reason_field
 from limiter.console.kit.words import t, tn, value_text
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.rules.limits import Setting
-from limiter.rules.schedule import MAX
+from limiter.rules.limits import Limits, Setting
+from limiter.rules.schedule import MAX, Probation
 from limiter.store import read
 
 ENDED = "probation-ended"
@@ -40,7 +40,7 @@ def bar(sign_in: SignIn) -> None:
             lines.append(t("A guard that holds for a minute takes it back at once."))
         st.warning(" ".join(lines), icon=":material/timer:")
         if sign_in.may_change:
-            buttons(sign_in, probation.version, probation.back)
+            buttons(sign_in, limits, probation)
 
 
 def named(settings: Mapping[str, Setting]) -> str:
@@ -51,8 +51,9 @@ def named(settings: Mapping[str, Setting]) -> str:
     )
 
 
-def buttons(sign_in: SignIn, version: int, back: Mapping[str, Setting]) -> None:
+def buttons(sign_in: SignIn, limits: Limits, probation: Probation) -> None:
     """Keep it, or go back now."""
+    version = probation.version
     reason_field("probation-reason")
     keep = functools.partial(data.admin(sign_in).confirm_limits, version)
     with st.container(horizontal=True):
@@ -67,7 +68,7 @@ def buttons(sign_in: SignIn, version: int, back: Mapping[str, Setting]) -> None:
             t("Go back now"),
             key="probation-back",
             on_click=end,
-            args=(functools.partial(take_back, sign_in, back), t("It has gone back.")),
+            args=(functools.partial(take_back, sign_in, limits.version, probation.back), t("It has gone back.")),
         )
 
 
@@ -77,10 +78,10 @@ def end(send: Any, said: str) -> None:
     st.session_state[ENDED] = True
 
 
-def take_back(sign_in: SignIn, back: Mapping[str, Setting], why: str) -> ChangeAnswer:
-    """The values before it, as a change by hand."""
+def take_back(sign_in: SignIn, version: int, back: Mapping[str, Setting], why: str) -> ChangeAnswer:
+    """The values before it, as a change by hand of the limits of that version."""
     changes = {
         name: None if setting.source not in ("live", "window") else "none" if setting.value is None else setting.value
         for name, setting in back.items()
     }
-    return data.admin(sign_in).change_limits(changes, why)
+    return data.admin(sign_in).change_limits(changes, why, version=version)

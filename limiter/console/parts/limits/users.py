@@ -85,7 +85,8 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
                 args=(sign_in, user, values, until, reserve, limits.version, seconds),
             )
             if own is not None:
-                st.button(t("Take own limits back"), key="own-clear", on_click=clear_user, args=(sign_in, user))
+                back = (sign_in, user, limits.version)
+                st.button(t("Take own limits back"), key="own-clear", on_click=clear_user, args=back)
             if held and not suspended:
                 with st.popover(t("Stop…"), icon=":material/stop_circle:"):
                     send = functools.partial(stopping.stop_of_user, sign_in, user)
@@ -140,10 +141,10 @@ def save_user(
         act(lambda why: stopping.stop_of_user(sign_in, user, why, stop_in), "own-reason", stopping.said)
 
 
-def clear_user(sign_in: SignIn, user: str) -> None:
-    """The system's limits hold again."""
+def clear_user(sign_in: SignIn, user: str, version: int) -> None:
+    """The system's limits hold again, where they are still those of that version."""
     act(
-        lambda why: data.admin(sign_in).clear_user_limits(user, why),
+        lambda why: data.admin(sign_in).clear_user_limits(user, why, version=version),
         "own-reason",
         t("The system's limits hold for {user} again.", user=user),
     )

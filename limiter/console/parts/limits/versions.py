@@ -76,13 +76,18 @@ def compare(sign_in: SignIn, limits: Limits, version: Mapping[str, Any]) -> None
             override = st.checkbox(t("Even where a guard holds a raise back"), key="restore-override")
             label = t("Restore version {n}", n=version["version"])
             st.button(
-                label, type="primary", key="restore", on_click=restore, args=(sign_in, version["version"], override)
+                label,
+                type="primary",
+                key="restore",
+                on_click=restore,
+                args=(sign_in, version["version"], limits.version, override),
             )
 
 
-def restore(sign_in: SignIn, version: int, override: bool) -> None:
-    """A new version with the values of an old one."""
+def restore(sign_in: SignIn, version: int, seen: int, override: bool) -> None:
+    """A new version with the values of an old one, in place of those that were compared with it."""
     act(
-        lambda why: data.admin(sign_in).rollback(version, why, override_guard=override), "restore-reason",
+        lambda why: data.admin(sign_in).rollback(version, why, override_guard=override, limits_version=seen),
+        "restore-reason",
         lambda answer: t("Version {version} has the values of version {to}.", version=answer.version, to=version),
     )  # fmt: skip
