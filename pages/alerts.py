@@ -14,7 +14,7 @@ from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import Card, cards, timeline
 from limiter.console.kit.receipts import receipt
 from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, value_text, view
-from limiter.console.parts import happenings
+from limiter.console.parts import happenings, moment
 from limiter.console.view import DAY
 from limiter.store import read
 
@@ -29,8 +29,8 @@ def day_bar() -> None:
     now = times.now()
     rows = data.hours(now - (DAYS_SHOWN + 1) * DAY, now).bots  # with 25 hours in one of them, the first has all of its
     title = t("Highest status of each of the last 30 days")
-    st.caption(title)
-    st.altair_chart(statuses.days(rows, view(), until=now, shown=DAYS_SHOWN), key="days", alt=title)
+    st.caption(f"{title}. {t('Click on a day to see who held which slot at its peak.')}")
+    moment.chart(statuses.days(rows, view(), until=now, shown=DAYS_SHOWN), "days", title, DAY)
 
 
 def figures(counts: Mapping[str, int], channels: Sequence[ChannelRow]) -> None:
@@ -242,7 +242,7 @@ if pages:
     channels = pages["open"].channels
     figures(counts, channels)
 with st.container(border=True):
-    day_bar()
+    frame.live(height=150)(day_bar)()
 if pages:
     labels = {
         state: f"{text} {counts[state]}" + ("+" if pages[state].next_cursor else "") for state, text in STATES.items()
@@ -254,3 +254,4 @@ if pages:
         known = tn("{n} was resolved.", "{n} were resolved.", counts["resolved"])
         st.success(t("Nothing is open.") + " " + known if state == "open" else t("None."), icon=":material/check:")
     channels_table(channels)
+moment.drawer(sign_in)

@@ -28,12 +28,16 @@ def stays(since: int, within: Sequence[int] | None) -> None:
     if found.empty:
         st.caption(t("No session has ended in this period."))
         return
-    st.altair_chart(usage.lengths(found, view()), key="stays", alt=t("How long sessions last"))
+    drawn, title = usage.lengths(found, view()), t("How long sessions last")
+    clicked = st.altair_chart(drawn, key="stays", on_select="rerun", selection_mode=usage.STAY, alt=title)
+    if chosen := clicked["selection"].get(usage.STAY):
+        st.switch_page("sessions.py", query_params={"view": "ended", "stay": chosen[0]["stay"]})
     total = int(found["n"].sum())
     lengths = found.sort_values("seconds")
     middle = int(lengths["seconds"].iloc[lengths["n"].cumsum().searchsorted(total // 2, side="right")])
     lost = int(found.loc[found["ended_reason"] == "lease_expired", "n"].sum())
     said = t("Median {median}; {share} ended silent.", median=lasting(middle), share=percent(100 * lost / total))
+    said += " " + t("Click on a bar to list such sessions.")
     st.caption(said + (" " + t("The newest {n} sessions.", n=number(total)) if total == read.sessions.LATEST else ""))
 
 
@@ -102,12 +106,13 @@ def trades(since: int) -> None:
         return
     limits = data.read(read.limits.read)
     limit = limits.values["MAX_TRADES_PER_DAY"] if limits else None
-    today = f"{times.local(times.now(), data.settings().timezone):%Y-%m-%d}"
-    chart = usage.trades(data.as_table(rows), view(), limit, today)
-    st.altair_chart(chart, key="trades", alt=t("Trades a day"))
+    zone = data.settings().timezone
+    today = f"{times.local(times.now(), zone):%Y-%m-%d}"
+    chart = usage.trades(data.as_table(rows), view(), limit, today, zone)
+    moment.chart(chart, "trades", t("Trades a day"), DAY)
     dashed = [t("Dashed: MAX_TRADES_PER_DAY, {n}.", n=number(limit))] if limit else []
     in_all = tn("{n} trade in all.", "{n} trades in all.", sum(row.total for row in rows))
-    st.caption(" ".join([*dashed, in_all]))
+    st.caption(" ".join([*dashed, in_all, t("Click on a day to see who held which slot at its peak.")]))
 
 
 def summary(hours: pd.DataFrame, span: Span, days: int) -> None:

@@ -7,6 +7,7 @@ language and DST night is right: an hour that comes twice is labelled once, one 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Any
 
 from limiter.console.catalog import Language, catalog
@@ -24,6 +25,19 @@ DAYS = {
 MINUTE, HOUR, DAY = MINUTE_MS, HOUR_MS, DAY_MS
 STEPS_MINUTES = (1, 5, 10, 15, 30, 60, 120, 180, 360, 720)
 SHORTEST = 2 * MINUTE
+STAYS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 16 * 3600, 86_400, 3 * 86_400, 7 * 86_400)
+"""Seconds: the edges of the lengths that sessions are sorted into."""
+
+
+def stays_names() -> list[str]:
+    """What a URL calls the lengths of sessions, shortest first: their seconds."""
+    return [f"{low}-{high}" for low, high in zip((0, *STAYS), (*STAYS, ""), strict=True)]
+
+
+def seconds_of(name: str) -> tuple[int, int | None]:
+    """From, and up to where there is an end, of a length by that name."""
+    low, _, high = name.partition("-")
+    return int(low), int(high) if high else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,12 @@ class View:
         days, rest = divmod(whole // 3600, 24)
         return f"{days} {day} {rest} h" if rest else f"{days} {day}"
 
+    def stays(self) -> dict[str, str]:
+        """The lengths that sessions are sorted into, by the name that a URL has for them: `seconds_of`."""
+        edges = [self.lasting(edge) for edge in STAYS]
+        between = [f"{low} – {high}" for low, high in pairwise(edges)]
+        return dict(zip(stays_names(), (f"< {edges[0]}", *between, f"> {edges[-1]}"), strict=True))
+
     def reason(self, name: str) -> str:
         """A refusal's reason in a few words."""
         known = REASONS.get(name)
@@ -112,7 +132,11 @@ class View:
 
     def date(self, day: str) -> str:
         """The same of a date as the API writes it, 2026-11-24: a date is in no zone."""
-        return self.day(round(datetime.fromisoformat(day).replace(tzinfo=self.zone).timestamp() * 1000))
+        return self.day(self.begin_of(day))
+
+    def begin_of(self, day: str, where: tzinfo | None = None) -> int:
+        """When that date begins in the zone, or in another one."""
+        return round(datetime.fromisoformat(day).replace(tzinfo=where or self.zone).timestamp() * 1000)
 
     def stamp(self, at: int) -> str:
         """24 Nov 14:03, whatever day it is."""

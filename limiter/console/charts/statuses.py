@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from limiter.console.charts.axes import coloured, day_axis, finished, legend, milliseconds, tips
+from limiter.console.charts.axes import clickable, coloured, day_axis, finished, legend, milliseconds, tips
 from limiter.console.theme import STATUSES, tones
 from limiter.console.view import View
 
@@ -51,14 +51,16 @@ def scale(current: int, limit: int, view: View, *, comfort: int | None = None) -
 
 def days(rows: pd.DataFrame, view: View, *, until: int, shown: int = 30) -> alt.LayerChart:
     """A cell a day of the view's calendar, tinted by the highest status that one of its hours (at, worst) reached; grey
-    without data. Days are counted by their dates: one of 23 hours would be skipped, one of 25 be there twice."""
+    without data; a click opens the day. Days are counted by their dates: one of 23 hours would be skipped, one of 25
+    be there twice."""
     none, order, worst = view.t("no data"), list(STATUSES), dict[str, str]()
     for at, status in milliseconds(rows)[["at", "worst"]].itertuples(index=False) if len(rows) else ():
         day = view.day(at)
         worst[day] = max(worst.get(day, "LOW"), status, key=order.index)
     today = view.local(until).date()
-    names = [view.date(f"{today - timedelta(days=back)}") for back in range(shown - 1, -1, -1)]
-    cells = pd.DataFrame({"day": names, "status": [worst.get(day, none) for day in names]})
+    begins = [view.begin_of(f"{today - timedelta(days=back)}") for back in range(shown - 1, -1, -1)]
+    names = [view.day(at) for at in begins]
+    cells = pd.DataFrame({"at": begins, "day": names, "status": [worst.get(day, none) for day in names]})
     colours = COLOURS | {none: tones(dark=view.dark).empty}
     bars = alt.Chart(cells).mark_rect(cornerRadius=3, opacity=0.8)
     bars = bars.encode(
@@ -66,4 +68,4 @@ def days(rows: pd.DataFrame, view: View, *, until: int, shown: int = 30) -> alt.
         color=coloured("status", colours, legend(list(colours))),
         tooltip=tips(day=view.t("day"), status=view.t("state")),
     )
-    return finished([bars], view, 120)
+    return finished([clickable(bars, nearest=False)], view, 120)

@@ -1,7 +1,7 @@
 """Patterns: the map of a week, how long sessions last, starts by hour or day, trades a day."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from datetime import tzinfo
 from typing import Any, Literal
 
 import altair as alt
@@ -9,12 +9,12 @@ import pandas as pd
 
 from limiter.console.charts.axes import NARROW, clickable, coloured, day_axis, finished, legend, tips, value_y
 from limiter.console.theme import ADMITTED, BLUE, REASONS, VERMILION, tones
-from limiter.console.view import DAYS, View
+from limiter.console.view import DAYS, STAYS, View
 
 How = Literal["mean", "p95", "max"]
 HOURS, DAYS_OF_WEEK = 24, 7
 ADMITTED_NAME = "admitted"
-BINS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 16 * 3600, 86_400, 3 * 86_400, 7 * 86_400)
+STAY = "stay"  # the name of what a click on a length selects
 
 
 def hours_of_week(at: pd.Series, view: View) -> pd.Series:
@@ -71,19 +71,18 @@ def heat_map(rows: pd.DataFrame, view: View, how: str, chosen: int | None = None
 
 
 def lengths(rows: pd.DataFrame, view: View) -> alt.LayerChart:
-    """How long sessions lasted (seconds, n), in bins that grow."""
-    t, edges = view.t, (0, *BINS)
-    between = [f"{view.lasting(low)} – {view.lasting(high)}" for low, high in pairwise(BINS)]
-    labels = [f"< {view.lasting(BINS[0])}", *between, f"> {view.lasting(BINS[-1])}"]
-    which = pd.cut(rows["seconds"], [*edges, float("inf")], labels=labels, right=False)
-    bins = rows["n"].groupby(which, observed=False).sum().rename_axis("bin").reset_index()
-    bars = alt.Chart(bins.astype({"bin": str})).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    """How long sessions lasted (seconds, n), in bins that grow; a click on one is STAY, with its name as `stay`."""
+    t, texts = view.t, view.stays()
+    labels = list(texts.values())
+    which = pd.cut(rows["seconds"], [0, *STAYS, float("inf")], labels=list(texts), right=False)
+    bins = rows["n"].groupby(which, observed=False).sum().rename_axis("stay").reset_index().astype({"stay": str})
+    bars = alt.Chart(bins.assign(bin=bins["stay"].map(texts))).mark_bar(color=BLUE, cornerRadiusEnd=2)
     bars = bars.encode(
         x=alt.X("n:Q", title=t("sessions"), axis=alt.Axis(format="d", tickCount=4, tickMinStep=1, gridOpacity=0.35)),
         y=alt.Y("bin:N", title=None, sort=labels, axis=alt.Axis(labelOverlap=False, ticks=False)),
         tooltip=tips(bin=t("lasted"), n=t("sessions")),
     )
-    return finished([bars], view, 310)
+    return finished([bars.add_params(alt.selection_point(name=STAY, fields=["stay"], toggle=False))], view, 310)
 
 
 def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, unit: str) -> alt.LayerChart:
@@ -106,22 +105,23 @@ def starts(rows: pd.DataFrame, view: View, order: Sequence[str], *, where: str, 
     return finished([clickable(bars, "why", nearest=False) if "at" in rows else bars], view, 270)
 
 
-def trades(rows: pd.DataFrame, view: View, limit: float | None, until: str) -> alt.LayerChart:
-    """Trades a day (day, most, total, users) of the heaviest user, against the limit of a user where there is one.
+def trades(rows: pd.DataFrame, view: View, limit: float | None, until: str, zone: tzinfo) -> alt.LayerChart:
+    """Trades a day (day, most, total, users) of the heaviest user, against the limit of a user where there is one; a
+    click opens the day.
 
-    Days are dates as the API writes them, up to `until`; one that has no row is one without a trade.
+    Days are dates of that zone as the API writes them, up to `until`; one that has no row is one without a trade.
     """
     t = view.t
     days = [f"{day:%Y-%m-%d}" for day in pd.date_range(rows["day"].min(), max(until, rows["day"].max()))]
     every = rows.set_index("day").reindex(days, fill_value=0).rename_axis("day").reset_index()
-    bars = alt.Chart(every.assign(day=every["day"].map(view.date))).mark_bar(color=BLUE, cornerRadiusEnd=2)
-    layers = [
-        bars.encode(
-            x=alt.X("day:N", title=None, sort=None, axis=day_axis()),
-            y=value_y("most", t("trades of the heaviest user"), format="d"),
-            tooltip=tips(day=t("day"), most=t("heaviest user"), total=t("all users"), users=t("users")),
-        )
-    ]
+    every = every.assign(day=every["day"].map(view.date), at=[view.begin_of(day, zone) for day in days])
+    bars = alt.Chart(every).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    bars = bars.encode(
+        x=alt.X("day:N", title=None, sort=None, axis=day_axis()),
+        y=value_y("most", t("trades of the heaviest user"), format="d"),
+        tooltip=tips(day=t("day"), most=t("heaviest user"), total=t("all users"), users=t("users")),
+    )
+    layers = [clickable(bars, nearest=False)]
     if limit:
         level, quiet = alt.Chart(pd.DataFrame({"most": [limit]})), tones(dark=view.dark).quiet
         layers.append(level.mark_rule(strokeDash=[6, 4], strokeWidth=1.6, color=quiet).encode(y=alt.Y("most:Q")))

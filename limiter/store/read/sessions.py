@@ -34,23 +34,45 @@ def idle(tx: Connection, before: int, user: str = "", most: int = 5000) -> Seque
     return tx.execute(query).all()
 
 
+Lasted = tuple[int, int | None]
+"""Seconds from which, and below which where there is an end."""
+
+
 def ended(
-    tx: Connection, user_id: str | None = None, before: int | None = None, limit: int = 50, offset: int = 0
+    tx: Connection,
+    user_id: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    offset: int = 0,
+    lasted: Lasted | None = None,
 ) -> Sequence[Row[Any]]:
-    """Ended sessions of that user (of all where None), newest start first, below the number `before`."""
+    """Ended sessions of that user (of all where None), newest start first, below the number `before`; those that
+    `lasted` so long are of the newest 50 000 of all."""
     table = schema.ended_sessions
     query = select(table).order_by(table.c.number.desc()).offset(offset).limit(min(limit, MAX_PAGE + 1))
     if user_id is not None:
         query = query.where(table.c.user_id == user_id)
     if before is not None:
         query = query.where(table.c.number < before)
+    if lasted is not None:
+        query = query.where(*_so_long(tx, lasted))
     return tx.execute(query).all()
 
 
-def count_ended(tx: Connection, user_id: str | None = None, most: int = 10_000) -> int:
-    """How many sessions of that user (of all where None) ended, counted up to `most`."""
+def _so_long(tx: Connection, lasted: Lasted) -> list[ColumnElement[bool]]:
+    columns, (low, high) = schema.ended_sessions.c, lasted
+    ms, newest = columns.ended_at - columns.started_at, tx.execute(select(func.max(columns.number))).scalar() or 0
+    ends = [] if high is None else [ms < 1000 * high]
+    return [columns.number > newest - LATEST, ms >= 1000 * low, *ends]
+
+
+def count_ended(tx: Connection, user_id: str | None = None, most: int = 10_000, lasted: Lasted | None = None) -> int:
+    """How many sessions of that user (of all where None) ended, counted up to `most`; those that `lasted` so long of
+    the newest 50 000 of all."""
     columns = schema.ended_sessions.c
     inner = select(columns.number).limit(most)
+    if lasted is not None:
+        inner = inner.where(*_so_long(tx, lasted))
     if user_id is not None:
         inner = inner.where(columns.user_id == user_id)
     return int(tx.execute(select(func.count()).select_from(inner.subquery())).scalar_one())

@@ -43,6 +43,7 @@ def test_a_day_has_the_worst_of_its_hours_and_a_day_without_data_none() -> None:
     assert [(row["day"], row["status"]) for row in cells["rows"]] == [
         (VIEW.day(NOON - DAY), "no data"), (VIEW.day(NOON), "FULL"), (VIEW.day(NOON + DAY), "no data"),
     ]  # fmt: skip
+    assert [row["at"] for row in cells["rows"]] == [NOON - DAY // 2 + n * DAY for n in (-1, 0, 1)], "midnights"
     colours = cells["encoding"]["color"]["scale"]
     assert colours["range"] == [*(one.colour for one in STATUSES.values()), LIGHT.empty]
     assert len(layers(days(as_table([]), VIEW, until=NOON))[0]["rows"]) == 30

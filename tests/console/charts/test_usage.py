@@ -1,6 +1,7 @@
 """The week's map keeps its frame, bins and stacks keep their order."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from limiter.console.charts import usage
 from limiter.console.data import as_table
 from limiter.console.theme import ADMITTED, LIGHT, REASONS
-from limiter.console.view import DAYS, HOUR, View
+from limiter.console.view import DAYS, HOUR, View, seconds_of
 from tests.console.charts.drawn import layers, of_kind
 
 VIEW = View("en", ZoneInfo("UTC"))
@@ -75,6 +76,10 @@ def test_lengths_fall_into_bins_that_keep_their_order() -> None:
     names = [row["bin"] for row in bars["rows"]]
     assert bars["encoding"]["y"]["sort"] == names
     assert names[:3] == ["< 60 s", "60 s – 5 min", "5 min – 15 min"] and names[-2:] == ["3 d – 7 d", "> 7 d"]
+    stays = [row["stay"] for row in bars["rows"]]
+    assert stays[:2] == ["0-60", "60-300"] and stays == list(VIEW.stays())
+    assert [seconds_of(stay) for stay in (stays[0], stays[-1])] == [(0, 60), (7 * 86_400, None)]
+    assert usage.lengths(rows, VIEW).to_dict()["params"][0]["select"]["fields"] == ["stay"]
 
 
 def test_starts_are_stacked_in_the_given_order() -> None:
@@ -94,11 +99,15 @@ def test_only_starts_of_an_hour_can_be_opened() -> None:
 
 def test_trades_have_a_line_only_where_there_is_a_limit() -> None:
     rows = as_table([{"day": "2026-11-24", "total": 9, "most": 5, "users": 2}])
-    assert [row["most"] for row in of_kind(usage.trades(rows, VIEW, 500, "2026-11-24"), "rule")[0]["rows"]] == [500]
-    assert not of_kind(usage.trades(rows, VIEW, None, "2026-11-24"), "rule")
+    drawn = usage.trades(rows, VIEW, 500, "2026-11-24", UTC)
+    assert [row["most"] for row in of_kind(drawn, "rule")[0]["rows"]] == [500]
+    assert not of_kind(usage.trades(rows, VIEW, None, "2026-11-24", UTC), "rule")
+    assert drawn.to_dict()["params"][0]["name"] == "moment" and layers(drawn)[0]["rows"][0]["at"] == MONDAY + 24 * HOUR
 
 
 def test_a_day_without_a_trade_is_a_day() -> None:
     rows = as_table({"day": day, "total": 9, "most": 5, "users": 2} for day in ("2026-10-24", "2026-10-26"))
-    bars = of_kind(usage.trades(rows, View("en", ZoneInfo("Europe/Paris")), None, "2026-10-27"), "bar")[0]["rows"]
+    paris = ZoneInfo("Europe/Paris")
+    bars = of_kind(usage.trades(rows, View("en", paris), None, "2026-10-27", paris), "bar")[0]["rows"]
     assert [(row["day"], row["total"]) for row in bars] == [("24 Oct", 9), ("25 Oct", 0), ("26 Oct", 9), ("27 Oct", 0)]
+    assert [(after["at"] - row["at"]) // HOUR for row, after in pairwise(bars)] == [24, 25, 24]

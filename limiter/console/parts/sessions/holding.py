@@ -10,9 +10,10 @@ from limiter.console import data
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import timeline
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import language, lasting, memory, number, t, tn
+from limiter.console.kit.words import language, lasting, memory, number, t, tn, view
 from limiter.console.parts.sessions import drawer, lists, stopping
 from limiter.console.sign_in.sign_ins import SignIn
+from limiter.console.view import seconds_of
 from limiter.rules.records import Drain
 from limiter.rules.usage import IDLE_SECONDS, UNTOLD, said_of_idle
 from limiter.rules.windows import day_of
@@ -183,21 +184,24 @@ def reap(sign_in: SignIn) -> None:
 
 def ended(sign_in: SignIn, user: str) -> None:
     """Sessions that are over."""
-    total = data.read(read.sessions.count_ended, user or None)
+    lengths = {"": t("any length"), **view().stays()}
+    stay = url_widgets.select(t("Lasted"), "stay", lengths, width=220)
+    lasted = seconds_of(stay) if stay else None
+    total = data.read(read.sessions.count_ended, user or None, lasted=lasted)
     if not total:
-        st.info(t("No session has ended yet."))
+        st.info(t("No session of that length has ended yet.") if stay else t("No session has ended yet."))
         return
-    place = st.container()
-    rows = data.read(
-        read.sessions.ended, user or None, limit=tables.PAGE, offset=tables.page_of(total) * tables.PAGE
-    )  # fmt: skip
+    place, skipped = st.container(), tables.page_of(total) * tables.PAGE
+    rows = data.read(read.sessions.ended, user or None, limit=tables.PAGE, offset=skipped, lasted=lasted)
     cells = [ended_row(row) for row in rows]
     with place:
         picked = lists.draw(cells, "ended")
     if picked.opened is not None:
         row = next(row for row in cells if row[t("session")] == picked.opened)
         drawer.details(sign_in, row, picked.close, living=False)
-    if total == 10_000:
+    if stay:
+        st.caption(t("Of the newest {n} sessions.", n=number(read.sessions.LATEST)))
+    elif total == 10_000:
         st.caption(t("The newest {n} are listed; name a user to see older ones.", n=number(total)))
 
 
