@@ -189,10 +189,19 @@ def test_the_guides_plan_is_saved_and_taken_back(open_page: Open, world: World) 
 
 def test_what_somebody_set_meanwhile_is_not_taken_back_in_silence(open_page: Open, world: World) -> None:
     """A button takes back what stood on the screen, and says so where something else stands by now."""
-    for page, tab, key, path, field, first, second in (
-        ("checklist", "plan", "plan", "admin/plan", "steps", *([step(bots)] for bots in (50, 60))),
-        ("limits", "users", "own", "admin/users/u1/limits", "limits", *({"MAX_BOTS_PER_USER": n} for n in (2, 3))),
-    ):
+    rows: list[tuple[str, str, str, str, str, Any, Any]] = [
+        ("checklist", "plan", "plan", "admin/plan", "steps", [step(50)], [step(60)]),
+        (
+            "limits",
+            "users",
+            "own",
+            "admin/users/u1/limits",
+            "limits",
+            {"MAX_BOTS_PER_USER": 2},
+            {"MAX_BOTS_PER_USER": 3},
+        ),
+    ]
+    for page, tab, key, path, field, first, second in rows:
         ask(world, path, "PUT", **{field: first}, reason="one admin")
         app = open_page(world, page, tab=tab, of="u1")
         stands = ask(world, path, "PUT", **{field: second}, reason="another")

@@ -258,8 +258,7 @@ def test_the_week_that_advice_is_given_on(database: tuple[Engine, Engine]) -> No
         busy = {"warning_ms": 600_000, "healthy_ms": 0, "low_ms": 3_000_000, "bots_max": 88, "peak_at": START + 1}
         tx.execute(schema.snapshots.update().where(hot).values(**busy))
     with reading(reader) as tx:
-        (hour,) = read.history.busy_hours(tx, now)
-        assert hour == BusyHour(5, 24 * HOUR, 600_000, 88, START + 1)
+        assert read.history.busy_hours(tx, now) == [BusyHour(5, 24 * HOUR, 600_000, 88, START + 1)]
 
 
 def test_minutes_that_were_slow_and_not_full(database: tuple[Engine, Engine]) -> None:
