@@ -29,15 +29,18 @@ def stays(since: int, within: Sequence[int] | None) -> None:
         st.caption(t("No session has ended in this period."))
         return
     drawn, title = usage.lengths(found, view()), t("How long sessions last")
-    clicked = st.altair_chart(drawn, key="stays", on_select="rerun", selection_mode=usage.STAY, alt=title)
-    if chosen := clicked["selection"].get(usage.STAY):
-        st.switch_page("sessions.py", query_params={"view": "ended", "stay": chosen[0]["stay"]})
+    if within is not None:  # the list of sessions knows no hours of the week
+        st.altair_chart(drawn, key="stays-within", alt=title)
+    else:
+        clicked = st.altair_chart(drawn, key="stays", on_select="rerun", selection_mode=usage.STAY, alt=title)
+        if chosen := clicked["selection"].get(usage.STAY):
+            st.switch_page("sessions.py", query_params={"view": "ended", "stay": chosen[0]["stay"]})
     total = int(found["n"].sum())
     lengths = found.sort_values("seconds")
     middle = int(lengths["seconds"].iloc[lengths["n"].cumsum().searchsorted(total // 2, side="right")])
     lost = int(found.loc[found["ended_reason"] == "lease_expired", "n"].sum())
     said = t("Median {median}; {share} ended silent.", median=lasting(middle), share=percent(100 * lost / total))
-    said += " " + t("Click on a bar to list such sessions.")
+    said += "" if within is not None else " " + t("Click on a bar to list such sessions.")
     st.caption(said + (" " + t("The newest {n} sessions.", n=number(total)) if total == read.sessions.LATEST else ""))
 
 

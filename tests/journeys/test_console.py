@@ -440,7 +440,31 @@ def test_a_click_on_an_hour_of_the_week_filters_until_back_its_chip_or_a_second_
             undo()
             expect(chip).to_have_count(0, timeout=15_000)
             assert "cell=" not in page.url
+        lengths_lead_to_their_sessions(page)
+        visit(page, console, "alerts?live=false")
+        expect(click_on_a_chart(page, 0, 0.93, 0.3)).to_be_visible()  # one of the last days
+        assert "then=" in page.url
         page.context.close()
+
+
+def lengths_lead_to_their_sessions(page: Page) -> None:
+    """From the usage page: the longest bar is clicked; what it leads to is narrowed by a list, and by the keyboard."""
+    chart = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").nth(1)
+    chosen = re.compile(r"sessions\?view=ended&stay=\d+-\d*$")
+    for _ in range(4):  # a click on a chart that is being drawn anew is nobody's
+        settle(page)
+        chart.click(position={"x": 170, "y": 125})
+        with contextlib.suppress(BrowserTimeout):
+            page.wait_for_url(chosen, timeout=10_000)
+            break
+    expect(page).to_have_url(chosen)
+    expect(page.get_by_text("Of the newest 50,000 sessions.")).to_be_visible(timeout=20_000)
+    lasted = page.get_by_role("combobox", name="Lasted")
+    lasted.press("ArrowDown")
+    lasted.press("Home")
+    lasted.press("Enter")
+    page.wait_for_url(re.compile(r"sessions\?view=ended$"), timeout=15_000)
+    expect(page.get_by_text("Of the newest")).to_have_count(0, timeout=15_000)
 
 
 def test_the_csv_is_the_chart(chromium: Browser, console: Console) -> None:
