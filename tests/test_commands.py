@@ -14,11 +14,12 @@ from click.testing import CliRunner, Result
 
 from limiter.answers.capacity import Capacity, CapacityAnswer
 from limiter.answers.deciding import ForecastAnswer, ForecastPoint
+from limiter.answers.limits import PreviewAnswer, Replay
 from limiter.cli import main
 from limiter.client import Refused
 from limiter.commands.capacity import show_capacity
 from limiter.commands.deciding import show_forecast
-from limiter.commands.limits import value
+from limiter.commands.limits import show_preview, value
 from limiter.commands.local import local_key
 from limiter.commands.over_http import sentence
 from limiter.commands.text import HEADS, table, word
@@ -516,3 +517,10 @@ def test_it_runs_as_a_module(one: Limiter) -> None:
     done = one.run("capacity")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Active Bots: ")
+
+
+def test_a_preview_of_fewer_days_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMITER_LANG", "en")
+    full = Capacity(1, 1, 100.0, 0, "FULL", False)
+    said_of = [show_preview(PreviewAnswer(full, 0, [], [], Replay(days, 9, 1, 1, 0))) for days in (7, 6)]
+    assert [text.endswith("so it is cut to whole days.") for text in said_of] == [False, True]

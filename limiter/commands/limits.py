@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from limiter.client import Admin
 
 MAX = "MAX_CONCURRENT_BOTS"
+WEEK_DAYS = 7  # that a preview decides again
 
 
 @group()
@@ -105,7 +106,11 @@ def show_preview(answer: "PreviewAnswer") -> str:
         f"{replay.refused_then} would be",
     )
     users = counted(affected, fr=("utilisateur touché", "utilisateurs touchés"), en=("user affected", "users affected"))
-    return "\n".join([*lines, f"{again} ({users})."])
+    cut = told(
+        fr=" La semaine a plus de démarrages qu'on n'en redécide d'un coup : elle est réduite à des jours entiers.",
+        en=" The week had more starts than are decided again at once, so it is cut to whole days.",
+    )
+    return "\n".join([*lines, f"{again} ({users}).{cut if days < WEEK_DAYS else ''}"])
 
 
 def show_confirmed(answer: "ChangeAnswer") -> str:
