@@ -41,6 +41,7 @@ CLIENTS = {
     "wget": ("sh", "dash", "bot.sh", "wget"),
     "wget-no-keep-alive": ("sh", "dash", "bot.sh", "wget", "--no-http-keep-alive"),
 }
+RUN = {"go": ("run",), "java": ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")}  # java: half of its time
 PARTS = {
     "perl-lwp": ("perl", "-MLWP::UserAgent", "-e1"),
     "php-curl": ("php", "-r", "exit(!function_exists('curl_init'));"),
@@ -74,8 +75,7 @@ def test_a_bot_holds_a_session(server: Limiter, name: str) -> None:
         wanted(f"what {name} needs", package)
     if file == "bot.sh":
         wanted(arguments[0], arguments[0])
-    run = ("run",) if program == "go" else ()
-    session(server, server.url, path, *run, str(BOTS / file), *arguments)
+    session(server, server.url, path, *RUN.get(program, ()), str(BOTS / file), *arguments)
 
 
 def test_a_bot_of_dotnet_holds_a_session(server: Limiter, tmp_path: Path) -> None:
