@@ -58,7 +58,7 @@ def show_test(answer: "AlertTestAnswer") -> str:
 
 def show_acknowledged(answer: "AlertAnswer") -> str:
     who, what = answer.alert.acknowledged_by, answer.alert.message
-    return told(fr=f"Pris en charge par {who} : {what}", en=f"Acknowledged by {who}: {what}")
+    return told(fr=f"Prise en charge par {who} : {what}", en=f"Acknowledged by {who}: {what}")
 
 
 @alerts.command("list")
