@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Callable
+from datetime import datetime
 
 from streamlit.testing.v1 import AppTest
 
@@ -137,6 +138,15 @@ def read_held(play: Operators, said: Said, when: str, opens: Open) -> None:
     step = next(one for one in log.steps if one["status"] == "held")
     begins = f"Launch plan held: **{step['most']}** bots since {clock(log, step['at'], play.now)} (CPU "
     said(f"{when} to do", begins in shown, True)
+
+
+def read_waiting(play: Operators, said: Said, when: str, opens: Open) -> None:
+    """A step that is due while a window is open is told with what it waits for, not as one of an instant to come."""
+    log, now, shown = play.diary, play.now, text_of(opens("overview", tz=str(play.diary.zone)))
+    step = next(one for one in log.steps if one["status"] == "planned")
+    window = next(one for one in log.windows if one.holds(datetime.fromtimestamp(now / 1000, log.zone)))
+    sentence = f"Launch plan: **{step['most']}** bots, due at {clock(log, step['at'], now)}: it waits for the end of"
+    said(f"{when} to do", f"{sentence} the window, {window.ends}" in shown, True)
 
 
 def read_drain(play: Operators, said: Said, when: str, opens: Open) -> None:

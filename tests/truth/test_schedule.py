@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import World
 from tests.truth.answers import Said, read_api
-from tests.truth.decided_screens import read_deciding_pages, read_drain, read_held
+from tests.truth.decided_screens import read_deciding_pages, read_drain, read_held, read_waiting
 from tests.truth.decisions import read_decisions, read_preview, read_schedule
 from tests.truth.diary import MINUTE, SECOND
 from tests.truth.play import playing
@@ -144,6 +144,8 @@ def night(play: Operators, said: Said, opens: Open) -> None:
     kept = launch(play)
     first_window(play, kept)
     read_schedule(play, said, "in a window", then=10)
+    if looked_at is not None:
+        read_waiting(play, said, "in a window", looked_at)
     plan(play, kept)
     read_schedule(play, said, "held")
     if looked_at is not None:

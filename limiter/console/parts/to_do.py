@@ -13,7 +13,9 @@ from limiter.rules.alerts import ALERTS
 from limiter.rules.capacity import Capacity
 from limiter.rules.headlines import Reader, headline
 from limiter.rules.incidents import BACKUP_SECONDS
+from limiter.rules.plan import waits
 from limiter.rules.records import Step
+from limiter.rules.schedule import Schedule
 from limiter.store import read
 from limiter.store.location import backup_folder, made_at, sqlite_path
 
@@ -90,9 +92,13 @@ def backup(stats: StatsAnswer | None) -> list[Task]:
 
 
 def step(coming: Step) -> Task:
-    """The next step of the launch plan, or the one that a guard holds: why, and until when."""
+    """The next step of the launch plan, or the one that a guard or the schedule holds: why, and until when."""
     known = {"n": number(coming.max_bots), "time": times.when(coming.at)}
     place = "checklist.py", t("See the plan"), {"tab": "plan"}
+    schedule = data.read(read.limits.read_schedule)
+    if coming.status != "held" and coming.at <= times.now() and waits(schedule, coming):
+        text = t("Launch plan: **{n}** bots, due at {time}: {why}", why=waits_for(schedule), **known)
+        return Task(Urgency.COMING, text, *place)
     if coming.status != "held":
         return Task(Urgency.COMING, t("Launch plan: **{n}** bots, {time}", **known), *place)
     why = guards.said(coming.held_by).told(language())
@@ -102,3 +108,11 @@ def step(coming: Step) -> Task:
         **known,
     )
     return Task(Urgency.HELD, text, *place)
+
+
+def waits_for(schedule: Schedule) -> str:
+    """What a step that is due waits for."""
+    if schedule.open is not None:
+        return t("it waits for the end of the window, {time}", time=times.when(schedule.open.of.ends))
+    assert schedule.probation is not None  # else it would not wait
+    return t("it waits for the end of the probation, {time}", time=times.when(schedule.probation.ends_at))
