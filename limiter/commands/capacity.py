@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from limiter.commands.declaring import command
 from limiter.commands.over_http import over_http
-from limiter.commands.text import counted, table, told, word
+from limiter.commands.text import counted, percent, table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
@@ -35,7 +35,7 @@ def show_stats(answer: "StatsAnswer") -> str:
     active, suspect, expired, up = seen.active, seen.suspect, seen.expired_last_hour, round(answer.uptime_seconds)
     ram = "-" if system.ram_percent is None else f"{system.ram_percent:.1f}"
     rows: list[list[object]] = [
-        ["bots", f"{now.current_bots} / {now.max_bots} ({now.percent_used}%), {now.status}{paused}"],
+        ["bots", f"{now.current_bots} / {now.max_bots} ({percent(now.percent_used)}), {now.status}{paused}"],
         [
             "sessions",
             ", ".join(

@@ -8,7 +8,7 @@ import click
 
 from limiter.commands.declaring import command, option
 from limiter.commands.over_http import over_http
-from limiter.commands.text import counted, table, told, word, written
+from limiter.commands.text import counted, percent, table, told, word, written
 
 if TYPE_CHECKING:
     from limiter.answers.deciding import ForecastAnswer, LeaseAnswer, SizingAnswer, StateAnswer
@@ -46,8 +46,10 @@ def show_sizing(answer: "SizingAnswer") -> str:
         ("first", answer.slots.first, answer.low.first, answer.high.first, now.refused_first, now.seen_first),
         ("lost", answer.slots.lost, answer.low.lost, answer.high.lost, now.refused_lost, now.seen_lost),
     ):
-        rows.append([word(name), slots, f"{low}-{high}", f"{100 * expected:.2f} %", f"{100 * seen:.2f} %"])
-    wanted = told(fr=f"PLACES POUR {100 * answer.refused:g} %", en=f"SLOTS FOR {100 * answer.refused:g} %")
+        rows.append(
+            [word(name), slots, f"{low}-{high}", percent(f"{100 * expected:.2f}"), percent(f"{100 * seen:.2f}")]
+        )
+    wanted = told(fr=f"PLACES POUR {100 * answer.refused:g} %", en=f"SLOTS FOR {100 * answer.refused:g}%")
     heading = told(fr=f"ATTENDU À {now.limit}", en=f"EXPECTED AT {now.limit}")
     users, mean, peak = answer.users, answer.load.mean, answer.load.peak
     lines = [

@@ -81,7 +81,7 @@ def labelled(label: str, text: str) -> str:
     return told(fr=f"{label} : {text}", en=f"{label}: {text}")
 
 
-def percent(of: float) -> str:
+def percent(of: float | str) -> str:
     """75,0 % with a space that no line ends at, or 75.0%."""
     return told(fr=f"{of}\u00a0%".replace(".", ","), en=f"{of}%")
 

@@ -7,7 +7,7 @@ import click
 
 from limiter.commands.declaring import command, option
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table, told, word
+from limiter.commands.text import percent, table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.usage import WhoAnswer
@@ -45,14 +45,14 @@ def _uses(answer: "WhoAnswer") -> list[list[object]]:
         if shown[one.what, one.window] <= SHOWN:
             when = "60 s" if one.window == "minute" else told(fr="jour", en="day")
             limit = None if one.limit_name is None else f"{one.limit_name} {one.limit}"
-            of_limit = None if one.of_limit is None else f"{one.of_limit:g} %"
+            of_limit = None if one.of_limit is None else percent(f"{one.of_limit:g}")
             user = one.user_id or told(fr="(sans session)", en="(no session)")
             rows.append([word(one.what), when, user, one.used, _percent(one.share), limit, of_limit])
     return rows
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return percent(f"{100 * share:.1f}")
 
 
 @command()

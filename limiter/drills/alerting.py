@@ -16,7 +16,7 @@ def alert(box: Scratch) -> Iterator[Step]:
     """Fill to one below the threshold, then to it."""
     limits = {row["name"]: row["value"] for row in box.ask("GET", "/api/admin/limits")["limits"]}
     percent = limits["ALERT_THRESHOLD"]
-    title = box.text(fr=f"⚠️ Capacité à {percent} % !", en=f"⚠️ Capacity at {percent} %!")
+    title = box.text(fr=f"⚠️ Capacité à {percent} % !", en=f"⚠️ Capacity at {percent}%!")
     at = -(-percent * box.limit // 100)
     end = time.monotonic() + ARRIVES_SECONDS
     while any(one["pending"] for one in box.ask("GET", "/api/admin/alerts")["channels"]) and time.monotonic() < end:

@@ -140,19 +140,19 @@ class Decision:
 SAID = {
     "cpu": Words(
         "CPU {value:.0f} % sur 5 minutes, au-dessus de {threshold} %",
-        "CPU {value:.0f} % over 5 minutes, above {threshold} %",
+        "CPU {value:.0f}% over 5 minutes, above {threshold}%",
     ),
     "ram": Words(
         "RAM {value:.0f} % sur 5 minutes, au-dessus de {threshold} %",
-        "RAM {value:.0f} % over 5 minutes, above {threshold} %",
+        "RAM {value:.0f}% over 5 minutes, above {threshold}%",
     ),
     "occupancy": Words(
         "80 % de la limite ou plus pendant 5 % du temps ou plus, {value} des 7 derniers jours",
-        "80 % of the limit or more in 5 % of the time or more on {value} of the last 7 days",
+        "80% of the limit or more in 5% of the time or more on {value} of the last 7 days",
     ),
     "box": Words(
         "{value} bots maintenant, 120 % ou plus des {carries} que ce serveur porte confortablement",
-        "{value} bots now, 120 % or more of the {carries} that this box carries comfortably",
+        "{value} bots now, 120% or more of the {carries} that this box carries comfortably",
     ),
     "decision_lag": Words(
         "lent sans être plein : décisions p99 jusqu'à {value:.0f} ms, {minutes} des 60 dernières minutes, à {bots} bots"
@@ -318,7 +318,7 @@ LIMIT_OF_WINDOW = Words(
 BECAUSE = Words("{what}, car {why}.", "{what}: because {why}.")
 LITTLE = Words(
     "au plus {bots} bots, {ram} Go de RAM et {cpu:.0f} % de CPU en 7 jours",
-    "at most {bots} bots, {ram} GB of RAM and {cpu:.0f} % of CPU in 7 days",
+    "at most {bots} bots, {ram} GB of RAM and {cpu:.0f}% of CPU in 7 days",
 )
 COST = Words(
     "un bot tient {mb:.0f} Mo ici, sur {n} mesurés",
@@ -326,5 +326,5 @@ COST = Words(
 )
 CALM = Words(
     "CPU {cpu:.0f} % et RAM {ram:.0f} % ont de la marge : regarde d'abord le disque et le flux",
-    "CPU {cpu:.0f} % and RAM {ram:.0f} % have room: look at the disk and the feed first",
+    "CPU {cpu:.0f}% and RAM {ram:.0f}% have room: look at the disk and the feed first",
 )

@@ -27,7 +27,7 @@ class Alert:
 
 
 LEVELS = (
-    Alert("threshold", "warning", "⚠️ Capacité à {percent} % !", "⚠️ Capacity at {percent} %!"),
+    Alert("threshold", "warning", "⚠️ Capacité à {percent} % !", "⚠️ Capacity at {percent}%!"),
     Alert("urgent", "failure", "🚨 URGENT : Presque plein !", "🚨 URGENT: Almost full!"),
     Alert("full", "failure", "❌ SERVEUR PLEIN !", "❌ SERVER FULL!"),
 )

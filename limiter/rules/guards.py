@@ -18,8 +18,8 @@ STALE_SECONDS = 60
 FEED_SEEN_MS = DAY_MS
 
 TEXTS = {
-    "cpu": Words("CPU {value} % {sign} {threshold} %", "CPU {value} % {sign} {threshold} %"),
-    "ram": Words("RAM {value} % {sign} {threshold} %", "RAM {value} % {sign} {threshold} %"),
+    "cpu": Words("CPU {value} % {sign} {threshold} %", "CPU {value}% {sign} {threshold}%"),
+    "ram": Words("RAM {value} % {sign} {threshold} %", "RAM {value}% {sign} {threshold}%"),
     "feed_lag": Words("flux {value} tokens/min {sign} {threshold}", "feed {value} tokens/min {sign} {threshold}"),
     "decision_lag": Words(
         "décisions p99 {value} ms {sign} {threshold} ms", "decisions p99 {value} ms {sign} {threshold} ms"

@@ -1,6 +1,6 @@
 """What an incident comes to, as a headline: how it is now, and how bad it was, from exact figures. Pure.
 
-An alert of the occupancy that has gone back does not shout its worst any more: "80 % now, was full 23:06–23:09".
+An alert of the occupancy that has gone back does not shout its worst any more: "80% now, was full 23:06–23:09".
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from limiter.units import MINUTE_MS
 CAPACITY = "capacity"
 FULL = "full"
 """Of an incident's facts: when it was last full from and until (None: it is), how often, and so many ms before that."""
-NOW = Words("{percent:g} % maintenant, {past}", "{percent:g} % now, {past}")
+NOW = Words("{percent:g} % maintenant, {past}", "{percent:g}% now, {past}")
 PEAK = Words("pic {peak}/{limit}", "peak {peak}/{limit}")
 FULL_ONCE = Words("plein de {begin} à {end}", "was full {begin}–{end}")
 FULL_OFTEN = Words(

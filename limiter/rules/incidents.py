@@ -158,12 +158,12 @@ def _keep(state: State, incident: Incident) -> None:
 
 def body(held: Capacity, language: str) -> str:
     """The text below a message: how full it is."""
-    bots, percent = f"{held.current}/{held.maximum}", f"{held.percent_used} %"
+    bots, percent = f"{held.current}/{held.maximum}", held.percent_used
     free = max(0, held.maximum - held.current)
     if language == "en":
-        return f"{bots} active bots ({percent}), {free} free slot{'s' if free != 1 else ''}."
+        return f"{bots} active bots ({percent}%), {free} free slot{'s' if free != 1 else ''}."
     many = "s" if free > 1 else ""
-    return f"{bots} bots actifs ({percent.replace('.', ',')}), {free} place{many} libre{many}."
+    return f"{bots} bots actifs ({str(percent).replace('.', ',')} %), {free} place{many} libre{many}."
 
 
 def fold(state: State) -> None:

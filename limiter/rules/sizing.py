@@ -226,7 +226,7 @@ SHORT = Words("Non, {limit} places ne suffisent pas", "No, {limit} slots are not
 ANSWER = Words(
     "{verdict} pour {users} utilisateurs : il en faut {slots} ({low} à {high}) pour qu'au plus {share:g} % des demandes"
     " soient refusées d'abord.",
-    "{verdict} for {users} users: it takes {slots} ({low} to {high}) for at most {share:g} % of demands to be refused"
+    "{verdict} for {users} users: it takes {slots} ({low} to {high}) for at most {share:g}% of demands to be refused"
     " at first.",
 )
 METHOD = Words(
@@ -239,17 +239,17 @@ ENGSET = Words("{users} utilisateurs connus (Engset)", "{users} known users (Eng
 ANYBODY = Words("nombre d'utilisateurs ouvert", "any number of users")
 TRUST = Words(
     "{demands:,} demandes en {days} jours ; le compte pour des semaines pareilles : {low} à {high} places (80 %).",
-    "{demands:,} demands in {days} days; for weeks like these {low} to {high} slots (80 %).",
+    "{demands:,} demands in {days} days; for weeks like these {low} to {high} slots (80%).",
 )
 GREW = Words(
     "La dernière semaine est {percent:.0f} % au-dessus de leur moyenne : si cela reste, demande pour {users}"
     " utilisateurs.",
-    "The last week lies {percent:.0f} % above their mean: where that stays, ask for {users} users.",
+    "The last week lies {percent:.0f}% above their mean: where that stays, ask for {users} users.",
 )
 SHRANK = Words(
     "La dernière semaine est {percent:.0f} % au-dessous de leur moyenne : si cela reste, demande pour {users}"
     " utilisateurs.",
-    "The last week lies {percent:.0f} % below their mean: where that stays, ask for {users} users.",
+    "The last week lies {percent:.0f}% below their mean: where that stays, ask for {users} users.",
 )
 
 

@@ -37,10 +37,10 @@ def test_each_reason() -> None:
         ("feed_lag", False, 6, 5),
     ]
     assert [one.message.en for one in found] == [
-        "CPU 70 % over 5 minutes, above 70 %",
-        "RAM 80 % over 5 minutes, above 80 %",
-        "80 % of the limit or more in 5 % of the time or more on 3 of the last 7 days",
-        "180 bots now, 120 % or more of the 150 that this box carries comfortably",
+        "CPU 70% over 5 minutes, above 70%",
+        "RAM 80% over 5 minutes, above 80%",
+        "80% of the limit or more in 5% of the time or more on 3 of the last 7 days",
+        "180 bots now, 120% or more of the 150 that this box carries comfortably",
         "slow although not full: decisions p99 up to 320 ms in 5 of the last 60 minutes, at 100 of 200 bots",
         "slow although not full: fewer than 5 tokens a minute in 6 of the last 60 minutes, at 100 of 200 bots",
     ]
@@ -95,7 +95,7 @@ def test_a_low_limit_wants_no_larger_box() -> None:
     short = (Short(40),) * 5
     use = Use(Box(4), 40, 30, cpu=20.0, ram=30.0, busy_days=5, days=week(40), short=short)
     assert said(use) == (
-        "This box is enough, raise MAX_CONCURRENT_BOTS to 50: because 80 % of the limit or more in 5 % of the time or"
+        "This box is enough, raise MAX_CONCURRENT_BOTS to 50: because 80% of the limit or more in 5% of the time or"
         " more on 5 of the last 7 days."
     )
     assert said(Use(Box(4), 50, 30, busy_days=5, days=week(40), short=short[:2])) == "", "it is raised on the others"
@@ -132,7 +132,7 @@ def test_slow_with_room_says_where_to_look_first() -> None:
     text = said(Use(Box(4), 200, 100, cpu=12.4, ram=30.0, lag=Lag(12, 320.0, 0, 100, 200)))
     assert text == (
         "8 GB, 300 bots, $80 a month: because slow although not full: decisions p99 up to 320 ms in 12 of the last 60"
-        " minutes, at 100 of 200 bots · CPU 12 % and RAM 30 % have room: look at the disk and the feed first."
+        " minutes, at 100 of 200 bots · CPU 12% and RAM 30% have room: look at the disk and the feed first."
     )
 
 
@@ -177,9 +177,7 @@ def test_a_smaller_size_is_said_where_it_is_clear_alone(case: str) -> None:
 
 def test_a_smaller_size_has_its_figures_too() -> None:
     use = SMALLER["30 bots on 4 GB"][0]
-    assert said(use) == (
-        "2 GB, 50 bots, $10 a month: because at most 30 bots, 0.8 GB of RAM and 12 % of CPU in 7 days."
-    )
+    assert said(use) == ("2 GB, 50 bots, $10 a month: because at most 30 bots, 0.8 GB of RAM and 12% of CPU in 7 days.")
     assert said(use, "fr") == (
         "2 Go, 50 bots, 10 $ par mois, car au plus 30 bots, 0,8 Go de RAM et 12 % de CPU en 7 jours."
     )

@@ -100,7 +100,7 @@ def test_a_guard_holds_a_raise_and_all_that_came_with_it() -> None:
     refusal = refused(change(state, {"MAX_CONCURRENT_BOTS": 201, "ALERT_THRESHOLD": 70}, readings=HOT), "guard_held")
     (guard,) = refusal.shown("en")["guards"]
     assert (guard["name"], guard["value"], guard["threshold"], guard["held"]) == ("cpu", 91.0, 80, True)
-    assert guard["message"] == "CPU 91.0 % > 80 %"
+    assert guard["message"] == "CPU 91.0% > 80%"
     assert refusal.shown("fr")["guards"][0]["message"] == "CPU 91,0 % > 80 %"
     assert refusal.sentence("fr") == "Hausse retenue : CPU 91,0 % > 80 %"
     assert state.limits.version == 1
@@ -123,7 +123,7 @@ def test_guards_hold_a_raise_by_taking_a_change_back_and_by_rollback() -> None:
 
 def test_an_overridden_guard_is_a_warning() -> None:
     answer = changed(change(new_state(), {"MAX_CONCURRENT_BOTS": 201}, readings=HOT, override_guard=True))
-    assert answer.warnings[-1].en == "guard overridden: CPU 91.0 % > 80 %"
+    assert answer.warnings[-1].en == "guard overridden: CPU 91.0% > 80%"
     assert answer.warnings[-1].fr == "garde-fou forcé : CPU 91,0 % > 80 %"
 
 

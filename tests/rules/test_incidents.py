@@ -93,8 +93,8 @@ def test_in_english_where_that_is_the_language() -> None:
     state = fleet()
     state.language = "en"
     move(state, 200)
-    assert told(state) == ["⚠️ Capacity at 80 %!", "🚨 URGENT: Almost full!", "❌ SERVER FULL!"]
-    assert next(iter(state.deliveries.values())).body == "160/200 active bots (80.0 %), 40 free slots."
+    assert told(state) == ["⚠️ Capacity at 80%!", "🚨 URGENT: Almost full!", "❌ SERVER FULL!"]
+    assert next(iter(state.deliveries.values())).body == "160/200 active bots (80.0%), 40 free slots."
 
 
 def test_a_level_closes_only_5_percent_below() -> None:
@@ -180,18 +180,18 @@ def test_a_headline_says_now_and_the_worst() -> None:
         return headline(state.incidents["capacity"], Reader("en", UTC, now, capacity(state, now)))
 
     move(state, 160)
-    assert says(NOW) == "⚠️ Capacity at 80 %!"
+    assert says(NOW) == "⚠️ Capacity at 80%!"
     move(state, 200, NOW + MINUTE)
     assert says(NOW + MINUTE) == "❌ SERVER FULL!"
     move(state, 160, NOW + 4 * MINUTE)
     begin, end = (datetime.fromtimestamp((NOW + n * MINUTE) / 1000, UTC) for n in (1, 4))
-    assert says(NOW + 4 * MINUTE) == f"80 % now, was full {begin:%H:%M}–{end:%H:%M}"
+    assert says(NOW + 4 * MINUTE) == f"80% now, was full {begin:%H:%M}–{end:%H:%M}"
     move(state, 200, NOW + 5 * MINUTE)
     days = Reader("en", UTC, NOW + 3 * 86_400_000, capacity(state, NOW))
     spell = past(replace(state.incidents["capacity"], facts={"full": [NOW + MINUTE, NOW + 4 * MINUTE, 1, 0]}), days)
     assert spell == f"was full {begin:%Y-%m-%d %H:%M}–{end:%H:%M}", "the day once"
     move(state, 170, NOW + 5 * MINUTE + 20 * SECOND)
-    assert says(NOW + 6 * MINUTE).startswith("85 % now, was full 2 times, 200 s in all, last ")
+    assert says(NOW + 6 * MINUTE).startswith("85% now, was full 2 times, 200 s in all, last ")
     move(state, 149, NOW + 9 * MINUTE)
     assert not state.incidents
 
@@ -443,7 +443,7 @@ def test_a_held_step_of_the_launch_plan_is_told_once() -> None:
     observe(state)
     observe(state, NOW + MINUTE)
     assert told(state) == ["⏸️ Plan de lancement retenu : CPU 91,0 % > 80 %"]
-    assert message(opened(state, "plan"), "en") == "⏸️ Launch plan held: CPU 91.0 % > 80 %"
+    assert message(opened(state, "plan"), "en") == "⏸️ Launch plan held: CPU 91.0% > 80%"
     state.plan = (Step(NOW, 250, "applied", NOW),)
     observe(state, NOW + 2 * MINUTE)
     assert not state.incidents

@@ -97,8 +97,8 @@ def test_more_users_need_more_slots_and_too_little_data_gives_nothing() -> None:
     [
         (100.0, None),
         (108.0, None),
-        (180.0, "The last week lies 50 % above their mean: where that stays, ask for 300 users."),
-        (20.0, "The last week lies 75 % below their mean: where that stays, ask for 50 users."),
+        (180.0, "The last week lies 50% above their mean: where that stays, ask for 300 users."),
+        (20.0, "The last week lies 75% below their mean: where that stays, ask for 50 users."),
         (0.0, None),
     ],
 )

@@ -1,6 +1,8 @@
 """Texts that rules say in both languages, from facts that were kept."""
 
+import ast
 import json
+import re
 
 import pytest
 
@@ -8,6 +10,7 @@ from limiter.rules import guards
 from limiter.rules.alerts import ALERTS
 from limiter.rules.guards import Readings
 from limiter.rules.words import Words, told
+from tests.conftest import ROOT
 
 BAD = Readings(91.04, 86.0, 3, 0, 300.0, 70.0, 5)
 FACTS = {
@@ -45,6 +48,24 @@ def test_every_alert_is_said_from_facts_in_the_language_of_who_reads(name: str) 
     kept = json.loads(json.dumps({k: v for k, v in FACTS.items() if held or k != "held_by"}))
     fr, en = (ALERTS[name].sentence(language, kept) for language in ("fr", "en"))
     assert fr != en and "{" not in fr + en
-    numbers = {"plan": ("91,0 %", "91.0 %"), "clock": ("+2,5 s", "+2.5 s"), "strangers": ("python3.11", "python3.11")}
+    numbers = {"plan": ("91,0 %", "91.0%"), "clock": ("+2,5 s", "+2.5 s"), "strangers": ("python3.11", "python3.11")}
     said = numbers.get(name, ("", ""))
     assert said[0] in fr and said[1] in en
+
+
+def test_english_has_no_space_before_the_percent_sign() -> None:
+    """French has; of English the contract has one sentence with it."""
+    spaced = [
+        f"{path.relative_to(ROOT)}:{english.lineno}"
+        for path in (ROOT / "limiter").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        for english in _english(node)
+        if re.search(r"[}\d] %", ast.unparse(english)) and "Server too busy" not in ast.unparse(english)
+    ]
+    assert spaced == []
+
+
+def _english(call: ast.Call) -> list[ast.expr]:
+    place = {"Words": 1, "Alert": 3}.get(ast.unparse(call.func), len(call.args))
+    return [*call.args[place : place + 1], *(one.value for one in call.keywords if one.arg == "en")]

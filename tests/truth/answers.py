@@ -175,7 +175,7 @@ def read_metrics(play: Play, said: Said, when: str) -> None:
 
 CROSSING = ("at", "level", "bots", "limit")
 SENTENCES = {
-    "threshold": "⚠️ Capacity at {threshold} %!", "urgent": "🚨 URGENT: Almost full!", "full": "❌ SERVER FULL!"
+    "threshold": "⚠️ Capacity at {threshold}%!", "urgent": "🚨 URGENT: Almost full!", "full": "❌ SERVER FULL!"
 }  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def test_what_is_said_after_a_restart_and_a_kill_is_what_happened(limiter: Calla
         crossed = [row for row in one.admin("GET", "/api/admin/alerts").json()["items"] if row["kind"] == "capacity"]
     levels = Counter(crossing["level"] for row in crossed for crossing in row["crossings"])
     assert levels == {"threshold": 1, "full": 2}, "the fourth start, the fifth, and the fifth again"
-    assert told["⚠️ Capacity at 80 %!"] >= 1 and told["❌ SERVER FULL!"] >= 2, "one that is killed may tell again"
+    assert told["⚠️ Capacity at 80%!"] >= 1 and told["❌ SERVER FULL!"] >= 2, "one that is killed may tell again"
 
 
 def rows(one: Limiter) -> list[Any]:

@@ -81,7 +81,7 @@ def read_forecast(play: Operators, said: Said, app: AppTest) -> None:
         )
         said(
             f"chance {share} told",
-            f"reaches {share} % of the limit with a chance of {100 * chance:.0f} %" in told["forecast",],
+            f"reaches {share}% of the limit with a chance of {100 * chance:.0f}%" in told["forecast",],
             True,
         )
     rows = re.findall(r"^(2\S+) +(\d+) ", told["forecast",], re.M)

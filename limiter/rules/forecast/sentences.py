@@ -20,7 +20,7 @@ TOO_EARLY_FOR_CHANCE = Words(
 )
 CHANCE = Words(
     "Dans les {days} prochains jours, le plus haut atteint {share} % de la limite avec une chance de {chance:.0f} %.",
-    "In the next {days} days the highest reaches {share} % of the limit with a chance of {chance:.0f} %.",
+    "In the next {days} days the highest reaches {share}% of the limit with a chance of {chance:.0f}%.",
 )
 WRONG_BY = Words(
     "Erreur moyenne : {error:.1f} bots par heure (« même heure il y a une semaine » : {naive:.1f}).",
