@@ -122,8 +122,8 @@ def happened(play: Play, said: Said, where: str, app: AppTest) -> None:
     for at, line in rows:
         if found := re.fullmatch(r"(.+): slot freed, lease ran out", line):
             said(f"{where} latest {line}", bool(lapsed[found[1]]), True)
-        elif found := re.fullmatch(r"(.+) refused: (.+?)(?: ×(\d+))?", line):
-            user = None if found[1] == "several users" else found[1]
+        elif found := re.fullmatch(r"(?:(.+) )?refused: (.+?)(?: ×(\d+))?", line):
+            user = found[1]  # None: of a feed that names no session
             reason = next(name for name, label in REASONS.items() if label == found[2].replace("&#x27;", "'"))
             times = [one for one in log.told("refusal", 0, play.now + 1, reason=reason) if one.user == user]
             said(f"{where} latest {line}", int(found[3] or 1), len(times))
@@ -155,6 +155,10 @@ def history(play: Play, said: Said, where: str, app: AppTest) -> None:
         said(f"{where} row {row['at']}", found, {name: row[name] for name in found})
     p95 = sorted(row["bots"]["mean"] for row in wanted)[int(0.95 * (len(wanted) - 1))]
     said(f"{where} p95", shown["95th percentile"][0], f"{p95:.0f}")
+    near = log.told("refusal", now - 5 * MINUTE, now + 1)[::-1]
+    asked = [option.split(" · ")[1:] for box in app.selectbox if "why?" in box.label for option in box.options]
+    is_so = [[*([one.user] if one.user else []), REASONS[one.told["reason"]]] for one in near]
+    said(f"{where} why", asked, is_so)
     (held,) = [one.value for one in app.markdown if "slots were held" in one.value]
     said(f"{where} then", held.split(" were")[0], f"**{len(log.held(now))}** of {log.limit(now)} slots")
 
@@ -198,7 +202,7 @@ def refusals(play: Play, said: Said, where: str, app: AppTest) -> None:
     refused = play.diary.told("refusal", 0, play.now + 1)
     rows = app.dataframe[0].value.to_dict("records")
     found = [(row["request id"], round(row["time"].timestamp() * 1000), row["user"], row["reason"]) for row in rows]
-    is_so = [(o.told["id"], o.at, o.user or "several users", REASONS[o.told["reason"]]) for o in reversed(refused)]
+    is_so = [(o.told["id"], o.at, o.user or "", REASONS[o.told["reason"]]) for o in reversed(refused)]
     said(f"{where} table", found, is_so)
 
 

@@ -86,14 +86,17 @@ def action_text(entry: dict[str, Any]) -> str:
 
 def refused(rows: Sequence[Any]) -> list[tuple[int, str]]:
     """Refusals, newest first, those that one user had for one reason as one line: a bot that asks again and again."""
-    joined: dict[tuple[str | None, str], tuple[int, int]] = {}
+    joined: dict[tuple[str, str], tuple[int, int]] = {}
     for row in rows:
-        at, times = joined.get((row.user_id, row.reason), (row.at, 0))
-        joined[row.user_id, row.reason] = at, times + row.repeats
-    return [
-        (at, t("{who} refused: {why}", who=user or t("several users"), why=reason_text(why)) + times_more(times))
-        for (user, why), (at, times) in joined.items()
-    ]
+        user = row.user_id or (t("several users") if row.repeats > 1 else "")  # a feed that names no session has none
+        at, times = joined.get((user, row.reason), (row.at, 0))
+        joined[user, row.reason] = at, times + row.repeats
+    return [(at, of_one(user, reason_text(why)) + times_more(times)) for (user, why), (at, times) in joined.items()]
+
+
+def of_one(user: str, why: str) -> str:
+    """Who was refused why; only why, where nobody was named."""
+    return t("{who} refused: {why}", who=user, why=why) if user else t("refused: {why}", why=why)
 
 
 def times_more(times: int) -> str:

@@ -77,7 +77,8 @@ def refusals(sign_in: SignIn, at: int, key: str, why: str | None) -> None:
     if not found:
         st.caption(t("Nobody was refused within 5 minutes of it."))
         return
-    names = {row.request_id: f"{times.when(row.at)} · {row.user_id} · {reason_text(row.reason)}" for row in found}
+    told = ((row.request_id, (times.when(row.at), row.user_id, reason_text(row.reason))) for row in found)
+    names = {name: " · ".join(filter(None, of)) for name, of in told}  # of a feed no user is known
     label = tn("{n} refusal within 5 minutes: why?", "{n} refusals within 5 minutes: why?", len(found))
     first = list(names).index(why) if why in names else None
     chosen = st.selectbox(

@@ -61,7 +61,8 @@ def explain(sign_in: SignIn, request_id: str) -> None:
             st.caption(t("Single refusals are kept for a time; see Settings."))
             return
         row = answer.refusal
-        st.markdown(f"**{times.when(times.millis(row.at))} · {row.user_id or ''}** · {reason_text(row.reason)}")
+        who = " · ".join(filter(None, (times.when(times.millis(row.at)), row.user_id)))
+        st.markdown(f"**{who}** · {reason_text(row.reason)}")
         st.markdown(verbatim(answer.sentence))
         if row.limit:
             st.markdown(
