@@ -32,6 +32,31 @@ with BotSession(user_id=sys.argv[1]) as bot:
     os.wait()
     print(bot.signal()["limit"])
 """
+FORKED_WORKERS_OF_A_LOOP = """
+import asyncio, multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from limiter.client import AsyncBotSession
+
+async def reports(worker):
+    ids = [f"{worker}-{number}" for number in range(20)]
+    order = dict(symbol="BTC/USDT", side="buy", quantity=1, price=1)
+    return ids == [(await bot.trade(**order, trade_id=one))["trade"]["trade_id"] for one in ids]
+
+def report(worker):
+    same = asyncio.run(reports(worker))
+    return same, asyncio.run(bot.stop())
+
+async def main():
+    global bot
+    async with AsyncBotSession(user_id=sys.argv[1]) as bot:
+        await bot.signal()
+        with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+            theirs = asyncio.get_running_loop().run_in_executor(pool, report, 1)
+            print(await reports(2), *await theirs)
+        print((await bot.signal())["limit"])
+
+asyncio.run(main())
+"""
 OPENED_BEFORE_THE_FORK = """
 import os, sys
 from limiter.client import BotSession, Refused
@@ -104,9 +129,12 @@ def ran(limiter: Limiter, script: str, user: str) -> str:
     return done.stdout
 
 
-def test_forked_workers_report_by_their_copy_and_do_not_end_the_session(short: Limiter) -> None:
+@pytest.mark.parametrize(
+    ("script", "said"), [(FORKED_WORKERS, "True True True True"), (FORKED_WORKERS_OF_A_LOOP, "True True None")]
+)
+def test_forked_workers_report_by_their_copy_and_do_not_end_the_session(short: Limiter, script: str, said: str) -> None:
     user = new_user()
-    assert ran(short, FORKED_WORKERS, user) == "True True True True\n100\n"
+    assert ran(short, script, user) == f"{said}\n100\n"
     (row,) = short.listed(user_id=user)
     assert row["ended_reason"] == "stopped"
 
