@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import copy
@@ -23,8 +24,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from limiter.bilingual import Unreadable
+from limiter.rules.deliveries import NO_ANSWER
 
-TRY_SECONDS = 30.0  # a try that takes longer counts as failed
+TRY_SECONDS = 30.0  # a try that takes longer counts as failed for now
+ANSWER_SECONDS = (
+    60.0  # for which a server that took a message is waited for; Apprise's 4 s tell a slow one again and again
+)
 SECRET_LENGTH = 6  # parts of an address from that length on are not repeated
 MAX_ANSWER = 300  # characters
 _TOLD = ("WARNING", "ERROR", "CRITICAL")
@@ -67,23 +72,37 @@ def _open(address: str) -> Any:
 
     logger = logging.getLogger("apprise")
     logger.propagate, logger.disabled = False, False  # its lines name addresses; ours do not
-    apprise = Apprise(asset=AppriseAsset(async_mode=False, app_id="Bot limiter", storage_mode="memory"))
-    return apprise if apprise.add(address) else None
+    # With a time limit of its own it would send in a pool of a few threads: channels that hang would hold up others
+    # there, and the exit of the process.
+    asset = AppriseAsset(async_mode=False, app_id="Bot limiter", storage_mode="memory", service_timeout=0)
+    apprise = Apprise(asset=asset)
+    if not apprise.add(address):
+        return None
+    _wait_for_answers(apprise[0])
+    return apprise
 
 
-def _split(apprise: Any) -> list[Any]:
-    """One Apprise a recipient: a plugin tries all of its own again where one of them failed. Each plugin keeps them
-    under a name of its own; `len` says how many there are."""
+def _wait_for_answers(plugin: Any) -> None:
+    """Have it wait for the answer as long as we do, where the address says nothing else (`rto`, of mail `cto`): what it
+    gives up too early the server may have taken. Mail has one timeout for all that it asks of its server."""
+    name = "socket_connect_timeout" if hasattr(plugin, "smtp_host") else "socket_read_timeout"
+    if getattr(plugin, name) == getattr(type(plugin), name):
+        setattr(plugin, name, ANSWER_SECONDS)
+
+
+def _split(apprise: Any) -> dict[str, Any]:
+    """One Apprise a recipient, by a digest of who that is: a plugin tries all of its own again where one of them
+    failed. Each plugin keeps them under a name of its own; `len` says how many there are."""
     plugin = apprise[0]
     several = [name for name, held in vars(plugin).items() if isinstance(held, list) and len(held) == len(plugin) > 1]
     if len(several) != 1:
-        return [apprise]
-    found = []
+        return {"": apprise}
+    found = {}
     for recipient in getattr(plugin, several[0]):
         one, alone = copy(plugin), type(apprise)(asset=apprise.asset)
         setattr(one, several[0], [recipient])
         alone.add(one)
-        found.append(alone)
+        found[hashlib.sha256(repr(recipient).encode()).hexdigest()[:12]] = alone
     return found
 
 
@@ -109,38 +128,48 @@ class Channel:
     def __init__(self, name: str, address: str) -> None:
         self.name = name
         self._address = address
-        self._recipients: list[Any] = []
+        self._recipients: dict[str, Any] = {}
         self._message: int | None = None  # which one the last try was of, and which recipients have it
-        self._arrived: set[int] = set()
+        self._arrived: set[str] = set()
         parts = {unquote(part) for part in re.split(r"[/?&=:@,]+", address)} | set(re.split(r"[/?&=:@,]+", address))
         self._secrets = sorted((part for part in parts if len(part) >= SECRET_LENGTH), key=len, reverse=True)
         self._trying: object = None
         self._under_way: asyncio.Future[str | None] | None = None
 
-    async def send(self, title: str, body: str, severity: str, message: int | None = None) -> str | None:
+    def reached(self, message: int) -> tuple[str, ...]:
+        """Which of several recipients of the address have this message; none where there is but one, or another message
+        was tried since."""
+        return tuple(sorted(self._arrived - {""})) if message == self._message else ()
+
+    async def send(
+        self, title: str, body: str, severity: str, message: int | None = None, reached: Sequence[str] = ()
+    ) -> str | None:
         """Send; None where it arrived with everybody, else why it did not.
 
-        The same `message` again goes to those of the address's recipients alone whom it did not reach before; and where
-        an earlier try of it took too long, its outcome is this one's: a slow server is not told twice.
+        The same `message` again goes to those of the address's recipients alone whom it did not reach before, be it in
+        this process or, as `reached` says, in an earlier one; and where an earlier try of it took too long, its outcome
+        is this one's: a slow server is not told twice.
         """
         which: object = object() if message is None else message
         if self._under_way is None or (self._under_way.done() and which != self._trying):
-            self._trying, self._under_way = which, self._begin(title, body, severity, message)
+            self._trying, self._under_way = which, self._begin(title, body, severity, message, reached)
         elif which != self._trying:
             return "the try before has not come back"
         try:
             outcome = await asyncio.wait_for(asyncio.shield(self._under_way), TRY_SECONDS)
         except TimeoutError:
-            return f"no answer for {TRY_SECONDS:.0f} s"
+            return f"{NO_ANSWER} {TRY_SECONDS:.0f} s"
         self._under_way = None
         return outcome
 
-    def _begin(self, title: str, body: str, severity: str, message: int | None) -> asyncio.Future[str | None]:
+    def _begin(
+        self, title: str, body: str, severity: str, message: int | None, reached: Sequence[str]
+    ) -> asyncio.Future[str | None]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str | None] = loop.create_future()
 
         def work() -> None:
-            failure = self._notify(title, body, severity, message)
+            failure = self._notify(title, body, severity, message, reached)
             with suppress(RuntimeError):  # the limiter has stopped meanwhile
                 loop.call_soon_threadsafe(_settle, future, failure)
 
@@ -148,29 +177,34 @@ class Channel:
         threading.Thread(target=work, daemon=True, name=f"alert-{self.name}").start()
         return future
 
-    def _notify(self, title: str, body: str, severity: str, message: int | None) -> str | None:
+    def _notify(self, title: str, body: str, severity: str, message: int | None, reached: Sequence[str]) -> str | None:
         try:
             if not self._recipients:
                 self._recipients = _split(_open(self._address))
             if message is None or message != self._message:
-                self._message, self._arrived = message, set()
+                self._message, self._arrived = message, set(reached)
             failures = []
-            for number, recipient in enumerate(self._recipients):
-                if number not in self._arrived:
+            for who, recipient in self._recipients.items():
+                if who not in self._arrived:
                     failure = self._try(recipient, title, body, severity)
                     if failure is None:
-                        self._arrived.add(number)
+                        self._arrived.add(who)
                     else:
                         failures.append(failure)
+            if len(failures) < len(self._recipients) and failures:
+                return f"{len(self._recipients) - len(failures)} of {len(self._recipients)} have it: {failures[0]}"
             return failures[0] if failures else None
         except Exception as error:  # whatever a plugin or a server does wrong is an answer of this channel
             return self.redact(f"{type(error).__name__}: {error}")
 
     def _try(self, recipient: Any, title: str, body: str, severity: str) -> str | None:
+        began = time.monotonic()
         results = recipient.notify(title=title, body=body, notify_type=severity, body_format="text")
         attempts = [attempt for result in results for attempt in result.attempts]
         if attempts and attempts[-1]:
             return None
+        if time.monotonic() - began >= ANSWER_SECONDS:
+            return f"{NO_ANSWER} {ANSWER_SECONDS:.0f} s"
         said = [entry.message for attempt in attempts for entry in attempt.logs if entry.level in _TOLD]
         return self.redact(said[-1] if said else "not delivered")
 

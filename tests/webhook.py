@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 
 class Webhook:
-    """`statuses` and `delays` (seconds) by path; `posts` are the bodies that came, in their order."""
+    """By path `statuses`, `delays` (seconds) and `drops` (of so many connections all but one are cut, unread).
+    `posts` are the bodies that came, in their order, `taken` those that are answered as well received."""
 
     def __init__(self) -> None:
         self.statuses: dict[str, int] = {}
         self.delays: dict[str, float] = {}
+        self.drops: dict[str, int] = {}
         self.came: list[tuple[str, dict[str, Any]]] = []
+        self.taken: list[tuple[str, dict[str, Any]]] = []
+        self._connections = Counter[str]()
         self._closing = threading.Event()
         webhook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                webhook._connections[self.path] += 1
+                if webhook._connections[self.path] % webhook.drops.get(self.path, 1):
+                    return
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = webhook.statuses.get(self.path, 200)
                 webhook.came.append((self.path, body))
+                if status < 300:
+                    webhook.taken.append((self.path, body))
                 webhook._closing.wait(webhook.delays.get(self.path, 0.0))
                 try:
-                    self.send_response(webhook.statuses.get(self.path, 200))
+                    self.send_response(status)
+                    if status == 429:
+                        self.send_header("Retry-After", "20")
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                 except OSError:

@@ -4,7 +4,7 @@ Promises: only what is durable is sent, within a second or two of its commit; ea
 or slow one delays neither another nor a decision; what waits survives a restart; a server that answers late is told
 once, and so is one that was being told when the limiter was stopped. While the database is away nothing can be
 recorded: that is told once, from memory. Not promised: that a limiter which was killed between a message and its record
-does not tell it again.
+does not tell it again; then it says that it may have.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from limiter.jobs.integrity import Integrity
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.alerts import ALERTS, OUTAGE, Alert
-from limiter.rules.deliveries import Outgoing, Tried
+from limiter.rules.deliveries import Outgoing, Tried, Trying
 from limiter.rules.incidents import OUTAGE_SECONDS, Observe, Vitals
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
@@ -149,18 +149,21 @@ class Alerts:
     async def _deliver(self, due: list[Delivery]) -> None:
         """One channel's messages, oldest first, as long as they get through."""
         for delivery in due:
+            number, channel = delivery.number, self.channels[delivery.channel]
+            if await self.committer.submit(Trying(number)) is not True:
+                return  # given up meanwhile, or the database is away: what cannot be recorded is not begun
             body = self.manners.text(delivery, self.committer.state, self.committer.clock.now())
             failure = await self._send(delivery.channel, delivery.title, body, delivery.level, delivery)
-            while isinstance(
-                await self.committer.submit(Tried(delivery.number, failure, self.manners.quiet_ms)), Refusal
-            ):
+            tried = Tried(number, failure, self.manners.quiet_ms, channel.reached(number) if failure else ())
+            while isinstance(await self.committer.submit(tried), Refusal):
                 await asyncio.sleep(PERIOD_SECONDS)
             if failure is not None:
                 return
 
     async def _send(self, name: str, title: str, body: str, level: str, of: Delivery | None = None) -> str | None:
         text = f"{body}\n{self.link}" if self.link else body
-        failure = await self.channels[name].send(title, text, ALERTS[level].severity, of.number if of else None)
+        which = (of.number, of.reached) if of is not None else ()
+        failure = await self.channels[name].send(title, text, ALERTS[level].severity, *which)
         told = f"channel={name} level={level}" + (f" incident={of.incident}" if of and of.incident else "")
         if failure is None:
             log.info("alert_sent %s", told)

@@ -1,8 +1,10 @@
 """Messages on their way to channels: what is due, and what a try has come to.
 
 Promises: a message is tried at once, and waits until it was sent, for 6 hours beside quiet hours at most; a channel
-that fails is tried again after 2, 4, 8 … 300 s; at most 100 messages wait for it. Not promised: that one is sent only
-once, for a limiter that dies between the sending and its record sends again. A test is tried once.
+that fails is tried again after 2, 4, 8 … 300 s; at most 100 messages wait for it; a try is recorded before it begins,
+so that a message says, when it is sent again after a try that nobody saw the end of, that it may have arrived. Not
+promised: that one is sent only once, where the limiter is killed meanwhile or a server takes it and does not say so. A
+test is tried once.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ TEST = "test"
 MAX_PENDING = 100  # deliveries that wait for one channel; the oldest gives way
 GIVE_UP_MS = 6 * HOUR_MS
 FIRST_PAUSE_MS, MAX_PAUSE_MS = 2_000, 300_000  # between tries: doubled each time
+UNDER_WAY, NO_ANSWER = "being sent", "no answer for"  # answers of a try that nobody knows the end of
 FAILING_TRIES = 3  # in a row, and the channel counts as failing
 
 
@@ -22,9 +25,10 @@ def tell(state: State, now: int, incident: int | None, level: str, title: str, b
     """One delivery a channel."""
     told = []
     for channel in state.channels:
-        waiting = [number for number, one in state.deliveries.items() if one.channel == channel]
-        if len(waiting) >= MAX_PENDING:
-            _fail(state, state.deliveries[min(waiting)], "too many wait for this channel")
+        waiting = [one for one in state.deliveries.values() if one.channel == channel]
+        if len(waiting) >= MAX_PENDING:  # the one that is being sent may arrive: it is not said to have failed
+            oldest = min((one for one in waiting if one.answer != UNDER_WAY), key=lambda one: one.number)
+            _fail(state, oldest, "too many wait for this channel")
         number = state.numbers["delivery"]
         state.put(state.numbers, "delivery", number + 1)
         told.append(Delivery(number, incident, now, level, title, body, channel, "pending", 0, None, None, now))
@@ -60,13 +64,35 @@ class Outgoing:
         return sorted(due, key=lambda one: one.number)
 
 
+def may_have_arrived(delivery: Delivery) -> bool:
+    """Whether nobody knows what came of its last try: the limiter was killed in it, or no answer came."""
+    return delivery.answer is not None and delivery.answer.startswith((UNDER_WAY, NO_ANSWER))
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """A try begins."""
+
+    number: int
+
+    def decide(self, state: State, now: int) -> bool:
+        """Whether it may: the delivery still waits."""
+        delivery = state.deliveries.get(self.number)
+        if delivery is None:
+            return False
+        _settle(state, replace(delivery, answer=UNDER_WAY, tried_at=now, next_try_at=None))
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How a try ended; `failure` says why it did not arrive, None: it did. `quiet_ms` may have gone by before it."""
+    """How a try ended; `failure` says why it did not arrive, None: it did. `quiet_ms` may have gone by before it;
+    `reached` names those of several recipients who have it."""
 
     number: int
     failure: str | None
     quiet_ms: int = 0
+    reached: tuple[str, ...] = ()
 
     def decide(self, state: State, now: int) -> Delivery | None:
         """The delivery after it: sent, waiting for the next try, or given up. None where it was settled before."""
@@ -75,6 +101,7 @@ class Tried:
             return None
         channel = state.channels.get(delivery.channel, Channel())
         tried = replace(delivery, tries=delivery.tries + 1, tried_at=now, answer=self.failure, next_try_at=None)
+        tried = replace(tried, reached=self.reached)
         if self.failure is None:
             tried = replace(tried, state="sent")
             channel = Channel(tried_at=now, sent_at=now)

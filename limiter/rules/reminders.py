@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from limiter.rules.alerts import ALERTS, LEVELS, RESOLVED
-from limiter.rules.deliveries import TEST, tell
+from limiter.rules.deliveries import TEST, may_have_arrived, tell
 from limiter.rules.headlines import Reader, headline
 from limiter.rules.hours import Hours
 from limiter.rules.incidents import body
@@ -25,6 +25,7 @@ LATE = Words("Vrai à {time} ; {state}.", "True at {time}; {state}.")
 OVER = Words("c'est terminé", "it is over")
 STILL = Words("ça dure encore", "it still is")
 WHEN = Words("C'était à {time}.", "That was at {time}.")
+PERHAPS = Words("(Peut-être déjà reçu.)", "(It may have arrived before.)")
 AGAIN = {"fr": "🔁 Toujours, depuis {minutes} min : {message}", "en": "🔁 Still, for {minutes} min: {message}"}
 
 
@@ -49,7 +50,12 @@ class ReminderPolicy:
         return self.quiet.minutes * MINUTE_MS if self.quiet is not None else 0
 
     def text(self, delivery: Delivery, state: State, now: int) -> str:
-        """The body of a message; where it is sent late, with when it was true and whether it is over."""
+        """The body of a message: where it is sent late, with when it was true and whether it is over; where nobody
+        knows what came of its last try, with that it may have arrived."""
+        perhaps = f" {PERHAPS.told(state.language)}" if may_have_arrived(delivery) else ""
+        return self._with_its_time(delivery, state, now) + perhaps
+
+    def _with_its_time(self, delivery: Delivery, state: State, now: int) -> str:
         if now - delivery.at < LATE_MS:
             return delivery.body
         time = f"{self._local(delivery.at):%Y-%m-%d %H:%M}"

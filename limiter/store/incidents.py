@@ -24,7 +24,8 @@ def save(put: Put, changes: Changes) -> None:
         }
         put(schema.incidents, {name: getattr(incident, name) for name in _INCIDENT_NAMES} | written)
     for delivery in changes.deliveries.values():
-        put(schema.deliveries, {name: getattr(delivery, name) for name in _DELIVERY_NAMES})
+        reached = {"reached": json.dumps(delivery.reached) if delivery.reached else None}
+        put(schema.deliveries, {name: getattr(delivery, name) for name in _DELIVERY_NAMES} | reached)
 
 
 _INCIDENT_NAMES = [
@@ -43,7 +44,7 @@ def as_incident(row: Row[Any]) -> Incident:
 
 def as_delivery(row: Row[Any]) -> Delivery:
     """A delivery from its row."""
-    return Delivery(**row._mapping)
+    return Delivery(**{**row._mapping, "reached": tuple(json.loads(row.reached or "[]"))})
 
 
 def restore(connection: Connection, state: State, channels: Iterable[str]) -> None:

@@ -181,6 +181,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("flat over years", _days_of_usage),
     ("widths of charts", _widths_of_charts),
     ("since when there is room", _make),
+    ("whom a message reached", _make),
 )
 """Step n is MIGRATIONS[n - 1], and is told n. A step is never changed once it has been released; a new one goes behind
 it: `_make` where it only makes what schema.py says."""

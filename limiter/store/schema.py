@@ -355,6 +355,7 @@ deliveries = _table(
     Column("answer", Text),
     Column("tried_at", Int),
     Column("next_try_at", Int),
+    Column("reached", Text, **_since(15)),  # JSON: which of several recipients have it; NULL: none, or there is but one
 )
 Index("deliveries_incident", deliveries.c.incident)
 Index("deliveries_state", deliveries.c.state, deliveries.c.at)

@@ -22,7 +22,7 @@ from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.limits import Setting, defaults
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
-from limiter.rules.reminders import ReminderPolicy
+from limiter.rules.reminders import PERHAPS, ReminderPolicy
 from limiter.rules.sessions import Admission, Heartbeat, Stop
 from limiter.store import read
 from limiter.store.engine import open_reader, open_writer, reading
@@ -290,6 +290,33 @@ def test_what_is_on_its_way_at_the_end_is_recorded_and_not_told_again(path: Path
     run(before, path, webhook.address("/slow"))
     run(after, path, webhook.address("/slow"))
     assert webhook.titles("/slow") == [THRESHOLD]
+
+
+def test_what_was_on_its_way_at_a_kill_is_told_again_and_says_that_it_may_have_arrived(
+    path: Path, webhook: Webhook
+) -> None:
+    webhook.delays["/slow"] = 0.3
+
+    async def before(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.alerts.round()
+        while not webhook.came:
+            await asyncio.sleep(0.01)
+        for task in limiter.alerts._sending.values():  # as SIGKILL does: nothing is recorded any more
+            task.cancel()
+        (one,) = limiter.kept()
+        assert (one.state, one.tries, one.answer) == ("pending", 0, "being sent")
+
+    async def after(limiter: Limiter) -> None:
+        await limiter.deliver(1)
+        await limiter.deliver(300)
+        (one,) = limiter.kept()
+        assert (one.state, one.tries, one.answer) == ("sent", 1, None)
+
+    run(before, path, webhook.address("/slow"))
+    run(after, path, webhook.address("/slow"))
+    first, second = (post["message"] for post in webhook.posts("/slow"))
+    assert second == f"{first} {PERHAPS.fr}"
 
 
 def test_a_test_message_reaches_every_channel_once(path: Path, webhook: Webhook) -> None:

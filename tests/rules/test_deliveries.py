@@ -4,9 +4,12 @@ from limiter.rules.deliveries import (
     FAILING_TRIES,
     GIVE_UP_MS,
     MAX_PENDING,
+    UNDER_WAY,
     Outgoing,
     Tried,
+    Trying,
     failing_channels,
+    may_have_arrived,
     pause_ms,
     tell,
 )
@@ -107,6 +110,32 @@ def test_a_test_is_tried_once() -> None:
     state = state_with("mail")
     (one,) = say(state, "a", "test")
     assert decide(state, Tried(one.number, "refused"), NOW).state == "failed"
+
+
+def test_a_try_is_recorded_before_it_begins_and_a_message_says_so_where_nobody_knows_its_end() -> None:
+    state = state_with("mail")
+    (one,) = say(state, "a")
+    assert not may_have_arrived(one)
+    assert decide(state, Trying(one.number), NOW) is True
+    begun = state.deliveries[one.number]
+    assert (begun.state, begun.tries, begun.answer, begun.tried_at) == ("pending", 0, UNDER_WAY, NOW)
+    assert state.changes.deliveries[one.number] == begun
+    assert may_have_arrived(begun)
+    refused = decide(state, Tried(one.number, "2 of 3 have it: refused", reached=("a", "b")), NOW)
+    assert not may_have_arrived(refused) and refused.reached == ("a", "b")
+    assert may_have_arrived(decide(state, Tried(one.number, "no answer for 30 s"), NOW))
+    decide(state, Tried(one.number, None), NOW)
+    assert decide(state, Trying(one.number), NOW) is False, "it was settled before"
+
+
+def test_the_one_that_is_being_sent_does_not_give_way() -> None:
+    state = state_with("mail")
+    for n in range(MAX_PENDING):
+        say(state, str(n))
+    first, second = sorted(state.deliveries)[:2]
+    decide(state, Trying(first), NOW)
+    say(state, "last")
+    assert first in state.deliveries and second not in state.deliveries
 
 
 def test_at_most_100_wait_for_a_channel_and_the_oldest_gives_way() -> None:

@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from limiter.rules.deliveries import GIVE_UP_MS, Tried
+from limiter.rules.deliveries import GIVE_UP_MS, Tried, Trying
 from limiter.rules.hours import Hours
 from limiter.rules.incidents import Acknowledge, watch
 from limiter.rules.records import Channel, Delivery
-from limiter.rules.reminders import Remind, ReminderPolicy
+from limiter.rules.reminders import PERHAPS, Remind, ReminderPolicy
 from limiter.rules.state import State
 from tests.rules.world import HOUR, MINUTE, NOW, SECOND, asked, decide, new_state
 
@@ -102,6 +102,15 @@ def test_what_waited_for_the_morning_is_not_given_up_at_once_and_says_when_it_wa
     assert QUIET.text(one, state, morning).endswith(" 01:00 ; c'est terminé.")
     assert decide(state, Tried(one.number, "refused", QUIET.quiet_ms), morning).state == "pending"
     assert decide(state, Tried(one.number, "refused"), morning).state == "failed"
+
+
+def test_what_may_have_arrived_says_so(state: State) -> None:
+    full(state, 8, DAY)
+    (one,) = state.deliveries.values()
+    decide(state, Trying(one.number), DAY)
+    (begun,) = state.deliveries.values()
+    assert QUIET.text(begun, state, DAY) == f"{one.body} {PERHAPS.fr}"
+    assert QUIET.text(begun, state, DAY + HOUR).endswith(f"; ça dure encore. {PERHAPS.fr}")
 
 
 @pytest.mark.parametrize(("text", "minutes"), [("22:00-07:00", 540), ("00:00 - 23:59", 1439), ("12:00-12:00", 0)])

@@ -49,7 +49,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message on its way to one channel; `answer` is what the last try brought. A test belongs to no incident."""
+    """One message on its way to one channel; `answer` is what the last try brought. A test belongs to no incident.
+
+    `reached` names those of several recipients of the channel's address who have it, where others do not.
+    """
 
     number: int
     incident: int | None
@@ -63,6 +66,7 @@ class Delivery:
     answer: str | None
     tried_at: int | None
     next_try_at: int | None
+    reached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
