@@ -159,7 +159,7 @@ class PostgresWriter:
 
     def save(self, state: State) -> None:
         """Write what the batch changed, and what the others have to know of it."""
-        self._saver.read_ends(audit=bool(state.changes.audit), refusals=bool(state.refused))
+        self._saver.read_ends(audit=bool(state.changes.audit), refusals=bool(state.refused or state.changes.trim))
         beaten = [session for session in state.beaten.values() if session.number in state.sessions]
         if self.renews:
             self._driver.execute(self._sql.renew_all, [(self.now, self.now)])

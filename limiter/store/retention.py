@@ -12,7 +12,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Delete,
     Table,
     bindparam,
     literal_column,
@@ -20,6 +19,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.sql.dml import ReturningDelete
 
 from limiter.rules.windows import MINUTE_SECONDS
 from limiter.store import schema
@@ -53,8 +53,8 @@ class Retention:
         )  # fmt: skip
 
 
-def trims() -> Iterator[Delete]:
-    """One deletion each of what lies below the parameter `before`, of `most` rows (store/trimmer.py)."""
+def trims() -> Iterator[ReturningDelete[Any]]:
+    """One deletion each of what lies from `since` on below `before`: the `most` oldest rows (store/trimmer.py)."""
     for table in (schema.snapshots, schema.refusal_counts):
         for step in (RAW_STEP, MINUTE_STEP):
             yield _oldest(table, (table.c.step, table.c.at), table.c.at, table.c.step == literal_column(str(step)))
@@ -73,10 +73,12 @@ def trims() -> Iterator[Delete]:
         yield _oldest(days, tuple(days.primary_key.columns), days.c.day)
 
 
-def _oldest(table: Table, key: tuple[Column[Any], ...], age: Column[Any], *where: ColumnElement[bool]) -> Delete:
-    inside = select(*key).where(*where, age < bindparam("before")).order_by(age)
+def _oldest(
+    table: Table, key: tuple[Column[Any], ...], age: Column[Any], *where: ColumnElement[bool]
+) -> ReturningDelete[Any]:
+    inside = select(*key).where(*where, age >= bindparam("since"), age < bindparam("before")).order_by(age)
     inside = inside.limit(bindparam("most")).offset(literal_column("0"))  # SQLite's would be a parameter
-    return table.delete().where(tuple_(*key).in_(inside) if len(key) > 1 else key[0].in_(inside))
+    return table.delete().where(tuple_(*key).in_(inside) if len(key) > 1 else key[0].in_(inside)).returning(age)
 
 
 def _day(at: int) -> str:

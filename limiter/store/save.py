@@ -50,7 +50,7 @@ class Saver:
         self._accepted = False  # in this batch, by a person: that rows are gone
         self._kept: End | None = None  # what the file is to say once the batch is durable
         self._flood = Flood()
-        self.trimmer = Trimmer(driver, statements, retention)
+        self.trimmer = Trimmer(statements, retention)
         self._rolled = 0  # hours before this one are in usage_hours
         self._after: list[Callable[[], object]] = []
         self._saved_refusals = 0
@@ -140,7 +140,8 @@ class Saver:
             self.beats(state, snapshot.at)
             self._roll_usage(snapshot.at)
         if changes.trim:
-            self.trimmer.slice(changes.trim, self._flood.next_id)
+            self.trimmer.slice(self.driver, changes.trim, self._flood.next_id)
+            self.after_commit(self.trimmer.committed)
         if changes.audit:
             self._chain(changes.audit)
         self._refusals(state.refused)

@@ -62,7 +62,7 @@ class Statements:
         self.upsert_snapshot = self._upsert(schema.snapshots, _merged)
         repeated = refusals.update().values(repeats=refusals.c.repeats + bindparam("more"))
         self.update_refusal = self.compiled(repeated.where(refusals.c.id == bindparam("of")), [*REFUSAL, "more", "of"])
-        self.trims = [self.compiled(one, ["before", "most"]) for one in trims()]
+        self.trims = [self.compiled(one, ["since", "before", "most"]) for one in trims()]
         self.is_sqlite = dialect.name == "sqlite"
         mine: Any = bindparam("mine")
         now: Any = bindparam("now")

@@ -16,6 +16,7 @@ from limiter.rules.quotas import Take
 from limiter.rules.records import Notice
 from limiter.rules.refusals import Refusal
 from limiter.rules.sessions import Admission, Heartbeat, Heartbeats, Reap
+from limiter.rules.snapshots import Trim
 from limiter.rules.stops import StartDrain, StopByAdmin, TakeDrainBack, TakeStopBack
 from limiter.store import journal, schema
 from limiter.store.journal_reader import AWAY_MS
@@ -24,7 +25,7 @@ from limiter.store.postgres_writer import LEADER_MS, PostgresWriter
 from limiter.store.rows import session_row
 from tests.conftest import new_database
 from tests.rules.world import MINUTE, NOW, SECOND, asked, picture
-from tests.store.book import SAMPLE, Book, beat, change, stop, trade
+from tests.store.book import DAY, SAMPLE, Book, beat, change, stop, trade
 
 pytestmark = pytest.mark.postgres
 SHOWN = ("limits", "sessions", "bots", "repeats", "users", "next_number", "paused", "trade_days", "freed")
@@ -378,3 +379,13 @@ def test_time_is_the_databases_and_does_not_go_back(books: Callable[..., list[Bo
     assert shared(two).now == NOW + MINUTE
     shared(two).release()
     assert AWAY_MS < MINUTE
+
+
+def test_after_a_lost_connection_history_is_trimmed_by_the_new_one(books: Callable[..., list[Book]]) -> None:
+    (one,) = books(1)
+    one.ask(NOW, stop(one.start("ana")))
+    one.writer.rollback()
+    later = NOW + 500 * DAY
+    for _ in range(20):
+        one.ask(later, Trim())
+    assert not one.count(schema.ended_sessions)
