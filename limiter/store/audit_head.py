@@ -32,6 +32,7 @@ from limiter.store.backup import sync
 from limiter.store.location import StoreError, beside, sqlite_path
 from limiter.store.rows import link
 
+LOCK_SECONDS = 1.0
 ACCEPTED, BEGUN, RESTORED = "audit_accepted", "audit_head", "restore"  # actions in the audit itself
 COLUMNS = schema.audit.c
 
@@ -112,7 +113,8 @@ class AuditHead:
         )
 
     def keep(self, end: End, *, force: bool = False) -> None:
-        """Write it, durably and at once, unless it is ahead already. One writer at a time, of whatever process."""
+        """Write it, durably and at once, unless it is ahead already. One writer at a time, of whatever process; one
+        that stands still with the folder locked holds a batch up for a second, and the next ones not at all."""
         try:
             with self._alone():
                 known = None if force else self.read()
@@ -134,9 +136,16 @@ class AuditHead:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        folder, until = os.open(self.path.parent, os.O_RDONLY), time.monotonic() + (0 if self.failure else LOCK_SECONDS)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            while True:
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() >= until:
+                        raise TimeoutError(f"another process holds {self.path.parent} locked") from error
+                    time.sleep(0.005)
             yield
         finally:
             os.close(folder)

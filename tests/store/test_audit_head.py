@@ -1,14 +1,17 @@
 """Where the audit ends is known outside of the database: whatever is killed when, no alarm is false, no cut hidden."""
 
+import fcntl
 import json
 import logging
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from limiter.rules.changes import SetPause
 from limiter.store import schema
-from limiter.store.audit_head import AuditHead, End, end_of, head_of, restore_into
+from limiter.store.audit_head import LOCK_SECONDS, AuditHead, End, end_of, head_of, restore_into
 from limiter.store.backup import copy
 from tests.conftest import new_database
 from tests.rules.world import NOW
@@ -144,3 +147,20 @@ def test_of_two_that_write_the_newer_one_stays(tmp_path: Path) -> None:
     head.keep(End(5, "five"))
     head.keep(End(4, "four"))
     assert head.read() == End(5, "five")
+
+
+def test_a_process_that_stands_still_with_the_folder_locked_holds_one_batch_up_for_a_second(book: Book) -> None:
+    kept = pause(book)
+    head = book.writer.head
+    assert head is not None
+    folder = os.open(head.path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    began = time.monotonic()
+    pause(book)
+    first, began = time.monotonic() - began, time.monotonic()
+    last = pause(book)
+    second = time.monotonic() - began
+    assert head.failure is not None and "locked" in head.failure and head.read() == kept
+    os.close(folder)
+    assert LOCK_SECONDS <= first < LOCK_SECONDS + 1 and second < LOCK_SECONDS
+    assert gap(book) is None and head_of(book.url).read() == last, "the watch that looks each minute has it follow"
