@@ -1,11 +1,27 @@
 """The faults, declared: name, what it is, what runs it, how often in the tests and in `make drill`."""
 
-from faults import beside, callers, clocks, disks, files, inside, overwriting, power, processes, several, waiting
+from faults import (
+    beside,
+    callers,
+    clocks,
+    disks,
+    files,
+    inside,
+    overwriting,
+    power,
+    processes,
+    servers,
+    several,
+    telling,
+    waiting,
+)
 from faults.figures import Fault
 
 FAULTS: tuple[Fault, ...] = (
     Fault("kill", "SIGKILL at a random moment under load", processes.kills, 0, 200),
     Fault("several", "one of several limiters on one PostgreSQL is killed", several.several, 0, 100),
+    Fault("server", "the PostgreSQL server is killed or restarted under load", servers.restarted, 0, 20),
+    Fault("failover", "the PostgreSQL server dies, and its standby takes its place", servers.failovers, 0, 6),
     Fault("power", "power cut: writes that were not synced are lost, kept in part or torn", power.power_cuts, 30, 300),
     Fault("write-error", "the n-th operation on the disk fails, for every n", power.write_errors, 12, 40),
     Fault("full-disk", "another program fills the disk, and makes room again", disks.full_disk, 1, 20),
@@ -25,6 +41,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("sampler", "the sampler crashes", inside.sampler, 10, 200),
     Fault("stall", "the sampler hangs", beside.stall, 0, 4),
     Fault("channels", "alert channels are dead, slow and failing", beside.channels, 0, 10),
+    Fault("telling", "channels work badly, and the limiter is killed while it tells", telling.telling, 0, 4),
     Fault("readers", "twenty console pages are drawn again and again", beside.readers, 0, 10),
     Fault("lost-answer", "the answer is lost, and the bot asks again", processes.lost_answers, 50, 1000),
     Fault("race", "a hundred clients ask for one freed slot", waiting.race, 20, 1000),
@@ -35,6 +52,8 @@ FAULTS: tuple[Fault, ...] = (
 
 ELSEWHERE = (
     ("two limiters on one SQLite file", "tests/contract/test_process.py: the second is refused"),
+    ("limiters behind PgBouncer", "tests/store/test_pgbouncer.py: of sessions one cap, the other modes are refused"),
+    ("a host of several whose clock differs", "tests/journeys/test_several.py: no lease ends early, no cap is passed"),
     ("damaged, foreign, empty, newer files", "tests/store/test_engine.py: 13 kinds, each named in the sentence"),
     ("alert channels dead, slow, failing", "tests/jobs/test_alerts.py"),
     ("a console page or a read that runs away", "tests/store/test_engine.py, tests/pages, tests/journeys"),
