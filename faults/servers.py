@@ -183,7 +183,10 @@ def gone_under_load(folder: Path, database: str, break_it: Callable[[int], Serve
 
 
 def decides(one: Limiter) -> bool:
-    """Whether it can, now."""
+    """Whether it does: a start that is admitted, and stopped again, or refused for want of a slot."""
     with contextlib.suppress(httpx.TransportError):
-        return one.client.get("/readyz").status_code == 200
+        answer = one.start()
+        if answer.status_code == 201:
+            return one.end(answer.json()["session"]).status_code == 200
+        return "server_full" in answer.text
     return False

@@ -141,6 +141,10 @@ class Channel:
         was tried since."""
         return tuple(sorted(self._arrived - {""})) if message == self._message else ()
 
+    def is_trying(self, message: int) -> bool:
+        """Whether a try of it took too long, and what came of it was not told yet."""
+        return self._under_way is not None and message == self._trying
+
     async def send(
         self, title: str, body: str, severity: str, message: int | None = None, reached: Sequence[str] = ()
     ) -> str | None:

@@ -153,10 +153,13 @@ class Alerts:
             if await self.committer.submit(Trying(number)) is not True:
                 return  # given up meanwhile, or the database is away: what cannot be recorded is not begun
             body = self.manners.text(delivery, self.committer.state, self.committer.clock.now())
-            failure = await self._send(delivery.channel, delivery.title, body, delivery.level, delivery)
-            tried = Tried(number, failure, self.manners.quiet_ms, channel.reached(number) if failure else ())
-            while isinstance(await self.committer.submit(tried), Refusal):
-                await asyncio.sleep(PERIOD_SECONDS)
+            while True:
+                failure = await self._send(delivery.channel, delivery.title, body, delivery.level, delivery)
+                tried = Tried(number, failure, self.manners.quiet_ms, channel.reached(number) if failure else ())
+                while isinstance(await self.committer.submit(tried), Refusal):
+                    await asyncio.sleep(PERIOD_SECONDS)
+                if not channel.is_trying(number):
+                    break  # else its answer is waited for: another message between would lose it
             if failure is not None:
                 return
 

@@ -166,10 +166,15 @@ def _widths_of_charts(tx: Connection, step: int) -> None:
         )
 
 
+_LARGE = (
+    "snapshots", "refusals", "ended_sessions", "trades", "trade_days", "usage_hours", "usage_days", "deliveries",
+)  # fmt: skip
+
+
 def _vacuum_history_early(tx: Connection, step: int) -> None:
     """What is trimmed of a large table is room again for what comes once a hundredth of it went, and not a fifth."""
     if tx.dialect.name == "postgresql":
-        for name in ("snapshots", "refusals", "ended_sessions", "trades", "trade_days", "usage_hours", "deliveries"):
+        for name in _LARGE:
             tx.execute(text(f"ALTER TABLE {name} SET (autovacuum_vacuum_scale_factor = 0.01)"))
 
 
