@@ -58,7 +58,7 @@ class _ThreadBeats(Stay):
             if not self._closing.is_set():
                 self._lose(refused)
         except _Closed:
-            self._idempotency_key = uuid.uuid4().hex
+            pass
         finally:
             self._cost.end()
 
