@@ -1,12 +1,15 @@
 """Can I take one more bot, and is anything wrong?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from typing import Any
 
-import pandas as pd
 import streamlit as st
+from sqlalchemy import Row
 
 from limiter.answers.capacity import StatsAnswer
 from limiter.console import data, frame
+from limiter.console.catalog import Language
 from limiter.console.charts import capacity, statuses
 from limiter.console.kit import times
 from limiter.console.kit.cards import Card, Tone, cards, timeline
@@ -15,7 +18,7 @@ from limiter.console.parts import drain, happenings, moment, to_do
 from limiter.console.parts.limits import ahead, probation
 from limiter.console.parts.sessions import waiting
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.console.view import DAY, HOUR, MINUTE, Span
+from limiter.console.view import DAY, HOUR, MINUTE, Span, View
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
 from limiter.store import read
 
@@ -33,7 +36,7 @@ def now_taken(sign_in: SignIn) -> None:
     current, limit = taken.current_bots, taken.max_bots
     with st.container(border=True, gap="xxsmall"):
         said = t("{current} of {limit} slots taken", current=number(current), limit=number(limit))
-        st.altair_chart(statuses.scale(current, limit, view(), comfort=comfort), key="scale", alt=said)
+        scale(current, limit, comfort, said, view().language, view().dark)
         below, limits = (
             [beside(comfort, max(current, limit, 1), stats.limits["ALERT_THRESHOLD"] or 0)],
             data.read(read.limits.read),
@@ -42,7 +45,14 @@ def now_taken(sign_in: SignIn) -> None:
             below.append(soon)
         st.caption(" · ".join(below))
     now = times.now()
-    figures(stats, data.table(read.history.pulse, now - HOUR, now), now)
+    figures(stats, data.read(read.history.pulse, now - HOUR, now), now)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def scale(current: int, limit: int, comfort: int | None, said: str, language: Language, dark: bool) -> None:
+    """While nothing moves Streamlit sends what it kept of it: to draw it was half of what five seconds cost."""
+    seen = View(language, UTC, dark)  # no instant is on it
+    st.altair_chart(statuses.scale(current, limit, seen, comfort=comfort), key="scale", alt=said)
 
 
 def beside(comfort: int | None, reach: int, threshold: float) -> str:
@@ -55,7 +65,7 @@ def beside(comfort: int | None, reach: int, threshold: float) -> str:
     return f"{near if comfort <= 1.5 * reach else far} · {alert}"
 
 
-def figures(stats: StatsAnswer, hour: pd.DataFrame, now: int) -> None:
+def figures(stats: StatsAnswer, hour: Sequence[Row[Any]], now: int) -> None:
     """Six figures, each with its last hour (the peak: its day)."""
     system, rates, sessions, decisions = stats.system, stats.rates, stats.sessions, stats.decisions
     day = data.load(now - DAY, now)
@@ -70,7 +80,7 @@ def figures(stats: StatsAnswer, hour: pd.DataFrame, now: int) -> None:
                 t("Peak, 24 h"),
                 number(day.peak) if day.peak is not None else "–",
                 times.when(day.peak_at) if day.peak_at else t("no snapshot yet"),
-                trend=line_of(data.hours(now - DAY, now).bots, "high"),
+                trend=line_of(row.high for row in data.read(read.history.hours, now - DAY, now).rows),
             ),
             Card(
                 t("Refused, 1 h"),
@@ -85,16 +95,16 @@ def figures(stats: StatsAnswer, hour: pd.DataFrame, now: int) -> None:
                 number(suspects),
                 t("two heartbeats missed") if suspects else t("every bot is heard"),
                 "said" if suspects else "",
-                line_of(hour, "suspects") if hour.get("suspects", pd.Series(dtype=int)).any() else (),
+                line_of(row.suspects for row in hour) if any(row.suspects for row in hour) else (),
                 "bar",
             ),
-            box_card("CPU", cpu, CPU_PERCENT, line_of(hour, "cpu")),
-            box_card("RAM", ram, RAM_PERCENT, line_of(hour, "ram")),
+            box_card("CPU", cpu, CPU_PERCENT, line_of(row.cpu for row in hour)),
+            box_card("RAM", ram, RAM_PERCENT, line_of(row.ram for row in hour)),
             Card(
                 t("Decision, p99"),
                 f"{number(p99, 1)} ms" if p99 is not None else "–",
                 tn("{n} in the last minute", "{n} in the last minute", decisions.count),
-                trend=line_of(hour, "p99"),
+                trend=line_of(row.p99 for row in hour),
             ),
         ],
         across=3,
@@ -107,9 +117,9 @@ def box_card(name: str, value: float | None, guard: float, trend: Sequence[float
     return Card(name, percent(value, 0), t("raises held above {n}", n=percent(guard, 0)), tone, trend)
 
 
-def line_of(rows: pd.DataFrame, column: str) -> Sequence[float]:
-    """A column as a sparkline takes it: nothing while a few values would look like a course."""
-    found: list[float] = rows[column].dropna().astype(float).to_list() if column in rows else []
+def line_of(values: Iterable[float | None]) -> Sequence[float]:
+    """Values as a sparkline takes them: nothing while a few would look like a course."""
+    found = [float(value) for value in values if value is not None]
     return found if len(found) >= DRAWN_FROM else ()
 
 

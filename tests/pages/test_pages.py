@@ -11,6 +11,7 @@ import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from limiter.console import data
 from limiter.console.view import HOUR
 from limiter.rules.schedule import DAYS, MAX
 from tests.journeys.console_process import ROOT
@@ -104,6 +105,28 @@ def test_who_is_heavy_comes_first(open_page: Open, busy: World, locale: str, nam
     assert all(now <= peak for now, peak in zip(held, highest, strict=True))
     app.selectbox(key="order").set_value("cpu").run()
     assert not app.exception and app.query_params["order"] == "cpu"
+
+
+def test_the_scale_moves_with_the_bots_and_the_language(
+    open_page: Open, empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "LIVE_SECONDS", -1.0)
+
+    app = open_page(empty)
+
+    def scale() -> tuple[str, str]:
+        drawn = app.run().get("vega_lite_chart")[0].proto
+        return drawn.alt, drawn.spec
+
+    free = scale()
+    assert free == scale() and free[0].startswith("0 of 200")
+    session = httpx.post(f"{empty.url}/api/bots/start", json={"user_id": "scaled"}).json()["session"]["session_id"]
+    try:
+        assert scale()[0].startswith("1 of 200")
+        app.segmented_control(key="lang").set_value("fr")
+        assert scale()[0].startswith("1 place")
+    finally:
+        httpx.post(f"{empty.url}/api/bots/stop", json={"session_id": session})
 
 
 def test_what_nobody_measured_is_no_zero(open_page: Open, empty: World) -> None:
