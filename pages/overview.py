@@ -1,15 +1,12 @@
 """Can I take one more bot, and is anything wrong?"""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC
 from typing import Any
 
 import streamlit as st
-from sqlalchemy import Row
 
 from limiter.answers.capacity import StatsAnswer
 from limiter.console import data, frame
-from limiter.console.catalog import Language
 from limiter.console.charts import capacity, statuses
 from limiter.console.kit import times
 from limiter.console.kit.cards import Card, Tone, cards, timeline
@@ -36,7 +33,7 @@ def now_taken(sign_in: SignIn) -> None:
     current, limit = taken.current_bots, taken.max_bots
     with st.container(border=True, gap="xxsmall"):
         said = t("{current} of {limit} slots taken", current=number(current), limit=number(limit))
-        scale(current, limit, comfort, said, view().language, view().dark)
+        scale(current, limit, comfort, said, view())
         below, limits = (
             [beside(comfort, max(current, limit, 1), stats.limits["ALERT_THRESHOLD"] or 0)],
             data.read(read.limits.read),
@@ -48,10 +45,9 @@ def now_taken(sign_in: SignIn) -> None:
     figures(stats, data.read(read.history.pulse, now - HOUR, now), now)
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
-def scale(current: int, limit: int, comfort: int | None, said: str, language: Language, dark: bool) -> None:
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs={View: lambda seen: (seen.language, seen.dark)})
+def scale(current: int, limit: int, comfort: int | None, said: str, seen: View) -> None:
     """While nothing moves Streamlit sends what it kept of it: to draw it was half of what five seconds cost."""
-    seen = View(language, UTC, dark)  # no instant is on it
     st.altair_chart(statuses.scale(current, limit, seen, comfort=comfort), key="scale", alt=said)
 
 
@@ -65,7 +61,7 @@ def beside(comfort: int | None, reach: int, threshold: float) -> str:
     return f"{near if comfort <= 1.5 * reach else far} · {alert}"
 
 
-def figures(stats: StatsAnswer, hour: Sequence[Row[Any]], now: int) -> None:
+def figures(stats: StatsAnswer, hour: Sequence[Any], now: int) -> None:
     """Six figures, each with its last hour (the peak: its day)."""
     system, rates, sessions, decisions = stats.system, stats.rates, stats.sessions, stats.decisions
     day = data.load(now - DAY, now)
