@@ -220,9 +220,9 @@ def usage(play: Play, said: Said, where: str, app: AppTest) -> None:
     lost = 100 * sum(one.reason == "lease_expired" for one in over) / len(over)
     (line,) = [one.value for one in app.caption if one.value.startswith("Median")]
     said(f"{where} median", line.split("; ")[0], f"Median {lasting(middle)}")
-    said(f"{where} silent", line.split("; ")[1], f"{lost:.1f}% ended silent.")
+    said(f"{where} silent", re.findall(r"; (.+?) ended silent\.", line), [f"{lost:.1f}%"])
     (line,) = [one.value for one in app.caption if "trades in all" in one.value]
-    said(f"{where} trades", line.split(". ")[1], f"{len(log.told('trade', 0, now + 1))} trades in all.")
+    said(f"{where} trades", re.findall(r"(\d+) trades in all", line), [f"{len(log.told('trade', 0, now + 1))}"])
     (table,) = [one.value for one in app.dataframe if "slot hours" in one.value.columns]
     days = max(1.0, (now - log.samples[0].at // (5 * SECOND) * 5 * SECOND) / DAY)
     rows = {row["user"]: tuple(row.values())[1:5] for row in table.to_dict("records")}
