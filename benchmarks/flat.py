@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -18,16 +19,19 @@ import uvloop
 
 from benchmarks import servers
 from benchmarks.cpu import CLIENTS, ROUNDS, Limiter, starts
-from benchmarks.inside import DAY_MS, NOW, make, url
+from benchmarks.inside import NOW, make, url
 from benchmarks.report import grouped, number, stamp
 from benchmarks.scale import write
 from limiter.committer import settle_memory
 from limiter.rules.sessions import Start, Stop
 from limiter.store import read
 from limiter.store.engine import open_reader, reading
+from limiter.units import DAY_MS
 
 BOTS, USERS = 200, 5_000  # that run, and that the history has
 START, STAY = "a start over HTTP", "a stay: start and stop, without HTTP"
+FEWER = 200
+SPANS = (1, 7, 30, 90, 365)  # days of a chart
 TIMES = 40
 
 
@@ -77,14 +81,16 @@ async def requests(folder: Path, ended: int, rounds: int, samples: int) -> dict[
     return found
 
 
-def reads_ms(path: Path) -> dict[str, float]:
-    """CPU milliseconds of what the console's pages read, the least of many times."""
+def reads_ms(path: Path, users: int = USERS, only: str = "") -> dict[str, float]:
+    """CPU milliseconds of what the console's pages read, the least of many times; of some alone."""
     engine = open_reader(url(path))
-    history, day = read.history, (NOW - DAY_MS, NOW)
+    history, top, day = read.history, read.usage.top_users, (NOW - DAY_MS, NOW)
     queries: dict[str, tuple[Callable[..., object], ...]] = {
-        "chart of 90 days": (lambda tx: history.series(tx, NOW - 90 * DAY_MS, NOW),),
-        "chart of a day": (lambda tx: history.series(tx, *day),),
-        "load of 90 days": (lambda tx: history.load(tx, NOW - 90 * DAY_MS, NOW),),
+        **{
+            f"chart of {days} day{'s' * (days > 1)}": (partial(history.series, start=NOW - days * DAY_MS, end=NOW),)
+            for days in SPANS
+        },
+        **{f"load of {days} days": (partial(history.load, start=NOW - days * DAY_MS, end=NOW),) for days in SPANS[-2:]},
         "a page of sessions": (read.sessions.ended, read.sessions.count_ended),
         "a page of one user's": (
             lambda tx: read.sessions.ended(tx, "u7"),
@@ -98,7 +104,17 @@ def reads_ms(path: Path) -> dict[str, float]:
             history.last_full,
             history.highest,
         ),
+        "who held a slot 30 days ago": (lambda tx: read.instant.held(tx, NOW - 30 * DAY_MS, ()),),
+        "bots that fell silent, 7 days": (lambda tx: read.beats.dead(tx, NOW - 7 * DAY_MS),),
+        "rows of the tables": (read.database.tables,),
+        "lengths of sessions, 28 days": (lambda tx: read.sessions.durations(tx, NOW - 28 * DAY_MS),),
+        "hours of 90 days": (lambda tx: history.hours(tx, NOW - 90 * DAY_MS, NOW),),
+        **{
+            f"top users of {days} days, of {grouped(users)}": (partial(top, since=NOW - days * DAY_MS, now=NOW),)
+            for days in (7, 28, 60)
+        },
     }
+    queries = {name: asked for name, asked in queries.items() if name.startswith(only)}
     found = dict.fromkeys(queries, 1e9)
     for _ in range(TIMES):
         for name, asked in queries.items():
@@ -116,12 +132,13 @@ def table(ended: int, rounds: int, samples: int) -> list[str]:
     with servers.scratch() as folder:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             found = runner.run(requests(folder, ended, rounds, samples))
-        reads = reads_ms(make(folder / "reads.db", ended, active=BOTS, snapshots=True))
+        reads = reads_ms(make(folder / "reads.db", ended, BOTS, snapshots=True, users=USERS))
+        reads |= reads_ms(make(folder / "fewer.db", active=BOTS, users=FEWER), FEWER, "top users")
     lines = [f"| of none, {rounds} rounds | CPU time | bytes written |", "|---|---|---|"]
     for name, pairs in found.items():
         cells = (f"{median(each):.2f} ({min(each):.2f}–{max(each):.2f})" for each in zip(*pairs, strict=True))
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", f"| over {grouped(ended)} ended sessions and 90 days of samples | CPU, ms |", "|---|---|"]
+    lines += ["", f"| over {grouped(ended)} ended sessions and a year of samples | CPU, ms |", "|---|---|"]
     lines += [f"| {name} | {number(ms)} |" for name, ms in reads.items()]
     return [*lines, "", stamp()]
 

@@ -22,8 +22,8 @@ from limiter.rules.snapshots import TakeSnapshot
 from limiter.store import read, schema
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.open import writer_of
+from limiter.units import DAY_MS, HOUR_MS
 
-DAY_MS = 86_400_000
 DAYS = 90
 SAMPLED = {step: DAYS if step <= schema.MINUTE_STEP else 365 for step in schema.STEPS}
 """Days of samples by their width in seconds: of the narrow ones more than the default keeps."""
@@ -78,8 +78,9 @@ def desk(database: str, clock: Clock | None = None) -> Iterator[Desk]:
         runner.run(one.close())
 
 
-def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -> Path:
-    """A database with so many ended and running sessions, and a year of samples where asked."""
+def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False, users: int = 0) -> Path:
+    """A database with so many ended and running sessions, a year of samples where asked, and 90 days of the usage of so
+    many users, all of them each hour."""
     open_writer(url(path)).dispose()
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.execute("PRAGMA synchronous=OFF")
@@ -121,6 +122,17 @@ def make(path: Path, ended: int = 0, active: int = 0, snapshots: bool = False) -
             file.execute(
                 f"INSERT INTO refusal_counts {series} SELECT ?, ? - i * ?, 'server_full', {n} FROM n",
                 (days * 86_400 // step, step, NOW - NOW % (step * 1000), step * 1000),
+            )
+        if users:
+            file.execute(
+                f"INSERT INTO usage_hours {series}, u(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM u WHERE k < ?)"
+                " SELECT ? - i * ?, 'u' || k, 1, 3600000, 2, 0 FROM n, u ORDER BY 1, 2",
+                (DAYS * 24, users, NOW - NOW % HOUR_MS, HOUR_MS),
+            )
+            file.execute(
+                "INSERT INTO usage_days SELECT at - at % :day, user_id, sum(starts), sum(slot_ms), sum(trades),"
+                " sum(refusals) FROM usage_hours GROUP BY at - at % :day, user_id",
+                {"day": DAY_MS},
             )
         file.execute("COMMIT")
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)")

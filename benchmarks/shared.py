@@ -15,11 +15,12 @@ from statistics import median
 import psycopg
 from psycopg import sql
 
-from benchmarks.inside import BATCH, DAY_MS, NOW, SESSION, Desk, desk
+from benchmarks.inside import BATCH, NOW, SESSION, Desk, desk
 from benchmarks.report import grouped, number
 from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Start, Stop
 from limiter.store.engine import open_writer
+from limiter.units import DAY_MS
 
 SIZES = (10_000, 100_000)
 TURNS = 40

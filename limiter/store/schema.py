@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 APPLICATION_ID = 0x4C494D31  # "LIM1", in the header of a SQLite file that is ours
 RAW_STEP, MINUTE_STEP, HOUR_STEP, DAY_STEP = 5, 60, 3600, 86_400  # seconds
 STEPS = (RAW_STEP, MINUTE_STEP, 1800, HOUR_STEP, 14_400, DAY_STEP)
-"""The widths in which snapshots are kept: a bucket of a chart, of an hour or of a year, is a row or five at most."""
+"""The widths in which snapshots are kept: of the ranges that the console offers a bucket is a row, or five at most."""
 
 metadata = MetaData()
 Int = BigInteger().with_variant(Integer(), "sqlite")

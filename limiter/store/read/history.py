@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, func, literal, select
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, literal, select
 
 from limiter.rules.advice import BusyHour, DayOfUse, Lag
 from limiter.rules.guards import DECISION_P99_MS, FEED_TOKENS_PER_MINUTE
@@ -59,10 +59,12 @@ _EACH = select(shots.at, *(column for _, column in _FIGURES)).where(*_INSIDE).or
 _SUMS = (
     select(_BUCKET, *(made(column) for made, column in _FIGURES)).where(*_INSIDE).group_by(_BUCKET).order_by(_BUCKET)
 )
+_COUNTED = (counts.step == bindparam("step"), counts.at >= bindparam("first"), counts.at < bindparam("last"))
+_EACH_REFUSED = select(counts.at, counts.reason, counts.n).where(*_COUNTED).order_by(counts.at, counts.reason)
 _PART = (counts.at - (counts.at - _shift) % _width).label("bucket")
 _REFUSED = (
     select(_PART, counts.reason, func.sum(counts.n))
-    .where(counts.step == bindparam("step"), counts.at >= bindparam("first"), counts.at < bindparam("last"))
+    .where(*_COUNTED)
     .group_by(_PART, counts.reason)
     .order_by(_PART, counts.reason)
 )
@@ -123,7 +125,8 @@ def series(
     bucket_ms = -(-width // step) * step * 1000
     first, last = start - (start - shift_ms) % bucket_ms, end + (shift_ms - end) % bucket_ms
     asked = {"step": step, "first": first, "last": last, "width": bucket_ms, "shift": shift_ms}
-    found = tx.execute(_EACH if bucket_ms == 1000 * step and not shift_ms else _SUMS, asked).all()
+    each = bucket_ms == 1000 * step and not shift_ms
+    found = tx.execute(_EACH if each else _SUMS, asked).all()
     rows = [
         Bucket(
             at, low, round(bots / n, 2) if n else high, high, last_limit % _LIMITS, _mean(cpu, cpu_n),
@@ -136,7 +139,7 @@ def series(
             healthy, warning, full, last_limit,
         ) in found
     ]  # fmt: skip
-    return Series(step, bucket_ms, rows, _refused(tx, asked))
+    return Series(step, bucket_ms, rows, _refused(tx, _EACH_REFUSED if each else _REFUSED, asked))
 
 
 def hours(tx: Connection, start: int, end: int, shift_ms: int = 0) -> Series:
@@ -150,9 +153,9 @@ def _mean(total: float, n: int) -> float | None:
     return round(total / n, 1) if n else None
 
 
-def _refused(tx: Connection, asked: Mapping[str, int]) -> dict[int, dict[str, int]]:
+def _refused(tx: Connection, query: Select[Any], asked: Mapping[str, int]) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = {}
-    for at, reason, n in tx.execute(_REFUSED, asked).all():
+    for at, reason, n in tx.execute(query, asked).all():
         found.setdefault(at, {})[reason] = n
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from limiter.console.kit.times import RANGES
 from limiter.rules.advice import BusyHour, Lag
 from limiter.rules.capacity import Capacity
 from limiter.rules.limits import defaults
@@ -127,6 +128,14 @@ def test_a_limit_went_as_its_versions_say_to_the_millisecond(database: tuple[Eng
         assert read.limits.course(tx, START - 3 * HOUR, START - 2 * HOUR) == []
         changed = read.limits.changes_of(tx, START, START + HOUR)
         assert [(one["at"], one["after"]) for one in changed] == [(START + 7, 150)], "250 of users hide none of it"
+
+
+@pytest.mark.parametrize("span", [*RANGES.values(), 365 * 24 * HOUR])
+def test_a_chart_reads_few_rows_a_bucket(database: tuple[Engine, Engine], span: int) -> None:
+    _, reader = database
+    with reading(reader) as tx:
+        found = read.history.series(tx, START, START + span)
+    assert found.bucket_ms <= 5000 * found.step and span // (1000 * found.step) <= 1440
 
 
 @pytest.mark.parametrize(("off", "step"), [(30, 1800), (45, 60)])
