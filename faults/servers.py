@@ -110,8 +110,8 @@ def servers(number: int) -> Iterator[list[Server]]:
 
 def url(*these: Server) -> str:
     """The database on whichever of them takes writes."""
-    hosts = ",".join(f"127.0.0.1:{one.port}" for one in these)
-    return f"postgresql+psycopg://postgres@/{NAME}?host={hosts}&target_session_attrs=read-write"
+    hosts, ports = ",".join("127.0.0.1" for _ in these), ",".join(str(one.port) for one in these)
+    return f"postgresql+psycopg://postgres@/{NAME}?host={hosts}&port={ports}&target_session_attrs=read-write"
 
 
 def restarted(folder: Path, rounds: int) -> Iterator[Figure]:
