@@ -226,7 +226,7 @@ class State:
 
         Not undone with a batch that fails: a bot that is alive is alive.
         """
-        self.gaps[bisect_left(EDGES_MS, now - session.last_heartbeat_at)] += 1
+        self.gaps[bisect_left(EDGES_MS, now - session.expires_at + session.lease_ms)] += 1
         self.renew(session, now, lease_ms)
         if memory_bytes is not None or cpu_seconds is not None:
             session.measure(now, memory_bytes, cpu_seconds)
@@ -290,9 +290,8 @@ class State:
     # -- the table of sessions, without journal or figures
 
     def renew_leases(self, at: int) -> None:
-        """Every lease is new, from that instant on."""
+        """Every lease is new, from that instant on, although no bot was heard."""
         for session in self.sessions.values():
-            session.last_heartbeat_at = at
             session.expires_at = at + session.lease_ms
         self.schedule_ends()
 

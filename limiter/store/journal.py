@@ -6,7 +6,7 @@ launch plan, windows and incidents change rarely: they are only named, and read 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from limiter.rules import elsewhere
@@ -29,9 +29,11 @@ PARTS = {
 Entry = Mapping[str, Any]
 
 
-def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalRecord], renewed: bool = False) -> str:
+def entry(state: State, beaten: Sequence[Session], refused: Iterable[RefusalRecord], renewed: bool = False) -> str:
     """The text of the row for the batch that this state has just decided; `renewed`: it began with every lease."""
     changes = state.changes
+    # Who was not heard since all leases were renewed has traded, but its lease is not of its last beat.
+    heard = [one for one in beaten if one.expires_at == one.last_heartbeat_at + one.lease_ms]
     named = {
         "limits": bool(changes.versions),
         "plan": changes.plan,
@@ -43,7 +45,7 @@ def entry(state: State, beaten: Iterable[Session], refused: Iterable[RefusalReco
         "renewed": renewed,
         "started": [session_row(one) for one in changes.started if one.number in state.sessions],
         "ended": [(one.session.number, one.at, one.reason) for one in changes.ended],
-        "beaten": [(one.number, one.last_heartbeat_at, one.lease_ms) for one in beaten],
+        "beaten": [(one.number, one.last_heartbeat_at, one.lease_ms) for one in heard],
         "measured": [
             (one.number, one.measured_at, one.memory_bytes, one.cpu_seconds)
             for one in beaten

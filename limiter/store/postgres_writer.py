@@ -162,7 +162,7 @@ class PostgresWriter:
         self._saver.read_ends(audit=bool(state.changes.audit), refusals=bool(state.refused or state.changes.trim))
         beaten = [session for session in state.beaten.values() if session.number in state.sessions]
         if self.renews:
-            self._driver.execute(self._sql.renew_all, [(self.now, self.now)])
+            self._driver.execute(self._sql.renew_all, [(self.now,)])
         self._saver.save(state, self.leads)
         self._saver.beats(state, self.now)
         self._write_journal(journal.entry(state, beaten, state.refused, renewed=self.renews))

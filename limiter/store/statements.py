@@ -74,10 +74,7 @@ class Statements:
             schema.journal.delete().where(schema.journal.c.at < bindparam("before")), ["before"]
         )
         self.renew_all = self.compiled(
-            live.update().values(
-                last_heartbeat_at=bindparam("now"), expires_at=bindparam("then", type_=schema.Int) + live.c.lease_ms
-            ),
-            ["now", "then"],
+            live.update().values(expires_at=bindparam("now", type_=schema.Int) + live.c.lease_ms), ["now"]
         )
         self.lock_fleet = self.compiled(
             select(fleet.c.active, fleet.c.next_number, fleet.c.paused, fleet.c.leader, fleet.c.leader_until)

@@ -128,6 +128,8 @@ def test_everyone_is_renewed_in_full_with_his_own_lease() -> None:
     state.limits = new_state(BOT_LEASE_SECONDS=10).limits
     short = admitted(state, "u2")
     state.renew_all(NOW + HOUR)
+    assert long.last_heartbeat_at == short.last_heartbeat_at == NOW  # nobody was heard
+    assert not long.suspect(NOW + HOUR + 40 * SECOND) and long.suspect(NOW + HOUR + 40 * SECOND + 1)
     assert (long.expires_at, short.expires_at) == (NOW + HOUR + 60 * SECOND, NOW + HOUR + 10 * SECOND)
     assert state.expired(NOW + HOUR) == []
     assert [one.number for one in state.expired(NOW + HOUR + 60 * SECOND)] == [short.number, long.number]

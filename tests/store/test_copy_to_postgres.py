@@ -109,7 +109,7 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.database.tables": read.database.tables,
     "read.database.schema_step": read.database.schema_step,
     "read.sessions.lost": lambda tx: len(read.sessions.lost(tx, 20)),
-    "read.sessions.silent_since": read.sessions.silent_since,
+    "read.sessions.silent_since": lambda tx: read.sessions.silent_since(tx, NOW + DAY),
     "read.history.last_token": read.history.last_token,
     "read.history.highest": read.history.highest,
     "read.history.last_full": read.history.last_full,

@@ -167,6 +167,18 @@ def test_a_process_of_the_program_before_is_understood(books: Callable[..., list
     assert bot.last_heartbeat_at == NOW + SECOND
 
 
+def test_a_bot_that_trades_before_it_beats_keeps_the_lease_that_a_restart_gave_it(
+    books: Callable[..., list[Book]],
+) -> None:
+    one, two = books(2)
+    bot = one.start("u1")
+    one.restart(NOW + 50 * SECOND)
+    one.ask(NOW + 50 * SECOND, trade(bot, "t1"))
+    two.ask(NOW + 51 * SECOND, Reap())
+    (known,) = two.state.sessions.values()
+    assert (known.last_heartbeat_at, known.expires_at) == (NOW, NOW + 110 * SECOND)
+
+
 def test_changes_of_operators_reach_the_next_decision_of_every_process(books: Callable[..., list[Book]]) -> None:
     one, two = books(2)
     one.ask(NOW, change(MAX_CONCURRENT_BOTS=1))

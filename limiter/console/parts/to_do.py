@@ -58,8 +58,9 @@ def silent(stats: StatsAnswer) -> list[Task]:
     """Bots that hold a slot and are not heard."""
     if not (suspects := stats.sessions.suspect):
         return []
-    since = data.read(read.sessions.silent_since)
-    age = lasting((times.now() - since) / 1000) if since else ""
+    if (since := data.read(read.sessions.silent_since, times.now())) is None:
+        return []  # it was heard or has ended meanwhile
+    age = lasting((times.now() - since) / 1000)
     text = tn(
         ":material/warning: **{n} bot** has not beaten for {age}.",
         ":material/warning: **{n} bots** have not beaten, the longest for {age}.",

@@ -87,8 +87,8 @@ class Session(Struct, eq=False):
         return self.expires_at if notice is None or notice.at > self.expires_at else notice.at
 
     def suspect(self, now: int) -> bool:
-        """Whether two heartbeats were missed."""
-        return now - self.last_heartbeat_at > 2 * self.lease_ms // 3
+        """Whether two heartbeats were missed since its lease was new: with its last one, or after a restart."""
+        return now - (self.expires_at - self.lease_ms) > 2 * self.lease_ms // 3
 
     @property
     def cpu_percent(self) -> float | None:

@@ -106,9 +106,11 @@ def count_since(tx: Connection, at: int) -> int:
     return int(tx.execute(select(func.count()).where(columns.ended_at >= at)).scalar_one())
 
 
-def silent_since(tx: Connection) -> int | None:
-    """The oldest heartbeat of a session that holds a slot."""
-    return tx.execute(select(func.min(schema.active_sessions.c.last_heartbeat_at))).scalar()
+def silent_since(tx: Connection, now: int) -> int | None:
+    """The oldest heartbeat among the sessions that hold a slot and missed two at that instant; None where none did."""
+    of = schema.active_sessions.c
+    missed = 3 * (now - of.expires_at + of.lease_ms) > 2 * of.lease_ms
+    return tx.execute(select(func.min(of.last_heartbeat_at)).where(missed)).scalar()
 
 
 def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -> Sequence[Row[Any]]:

@@ -179,7 +179,7 @@ def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -
         assert (
             read.history.last_token(tx) is None
             and read.history.last_full(tx) is None
-            and read.sessions.silent_since(tx) is None
+            and read.sessions.silent_since(tx, START) is None
         )
         assert all(n == 0 for _, n in read.database.tables(tx))
 

@@ -23,7 +23,7 @@ from limiter.units import MIB
 
 def silent(row: Row[Any], now: int) -> bool:
     """Whether two heartbeats were missed; the database hears of heartbeats every 5 s."""
-    return bool(now - row.last_heartbeat_at > 2 * row.lease_ms // 3 + 5_000)
+    return bool(now - (row.expires_at - row.lease_ms) > 2 * row.lease_ms // 3 + 5_000)
 
 
 def holding(sign_in: SignIn, user: str, wanted: str) -> None:
