@@ -51,7 +51,8 @@ class Undecided:
 
     def add(self, one: RefusalRecord) -> None:
         """One more."""
-        if len(self.refused) < MOST:
+        asked = len(self.asked.refused) if self.asked is not None else 0
+        if len(self.refused) + asked < MOST:
             self.refused.append(one)
         else:
             self.more[one.reason, one.at - one.at % SECOND_MS] += 1
@@ -76,7 +77,7 @@ class Undecided:
             if asked.number > state.undecided:  # it was not written: all of it goes into the next one
                 self.refused, self.more = [*asked.refused, *self.refused], self.more + Counter(asked.more)
             self.asked = None
-        if self.asked is None and self.refused:
+        if self.asked is None and (self.refused or self.more):
             self.number += 1
             self.asked = RecordUndecided(self.number, tuple(self.refused), dict(self.more))
             self.refused, self.more = [], Counter()

@@ -31,10 +31,14 @@ class Trimmer:
         self._rows = FIRST_ROWS
         self._since: dict[int, Any] = {}  # of each table: what is older went, and was committed
         self._reached: dict[int, Any] = {}
+        self._looked_at = 0
 
     def slice(self, driver: Driver, now: int, next_refusal: int) -> None:
         """In the caller's transaction: rows of the table whose turn it is, or pages of the file where none is left."""
         began = time.perf_counter()
+        if now < self._looked_at:  # the clock went back, and stamps what is older than what went
+            self._since.clear()
+        self._looked_at = now
         full = self._delete(driver, now, next_refusal) >= self._rows
         if not full and self._is_roomy(driver):
             self._shrink(driver, began + TARGET_SECONDS)
@@ -56,7 +60,7 @@ class Trimmer:
         before: Any = bounds[which]
         first: Any = "" if isinstance(before, str) else 0
         since: Any = self._since.get(which, first)
-        if since > before:  # the clock went back
+        if since > before:  # numbers of refusals begin anew once all of them went
             since = first
         ages = driver.rows(self._statements.trims[which], since, before, self._rows)
         self._reached = {which: max(age for (age,) in ages)} if ages else {}

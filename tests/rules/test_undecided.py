@@ -51,6 +51,24 @@ def test_of_a_long_outage_the_first_are_kept_one_by_one_and_the_rest_is_counted(
     assert len(state.refused) == MOST and state.totals[f"refused:{REASON}"] == MOST + 7
 
 
+def test_however_long_an_outage_is_no_more_wait_one_by_one() -> None:
+    """Each snapshot asks for them again, and in vain."""
+    state, undecided = new_state(), Undecided()
+    for sample in range(4):
+        for number in range(MOST // 2):
+            undecided.add(refusal(sample * MOST + number, NOW + sample * SECOND))
+        request = undecided.request(state, flying=False)
+    assert request is not None
+    assert (len(request.refused), sum(request.more.values())) == (MOST, MOST)
+    undecided.add(refusal(-1))  # while it is written there is no room for one more, which is counted
+    decide(state, request)
+    assert len(state.refused) == MOST
+    last = undecided.request(state, flying=False)
+    assert last is not None
+    decide(state, last)
+    assert state.totals[f"refused:{REASON}"] == 2 * MOST + 1 and undecided.request(state, flying=False) is None
+
+
 def test_each_second_keeps_what_was_refused_in_it() -> None:
     state = new_state()
     decide(state, TakeSnapshot(1.0, 1.0, None), NOW)

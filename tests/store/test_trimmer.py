@@ -14,10 +14,11 @@ from limiter.rules.snapshots import Trim
 from limiter.store import schema
 from limiter.store.backup import copy
 from limiter.store.retention import MOST_ROWS, Retention, trims
+from limiter.store.schema import RAW_STEP
 from limiter.store.trimmer import FEWEST_ROWS, FREE_PAGES
 from tests.conftest import new_database
 from tests.rules.world import NOW, asked
-from tests.store.book import Book
+from tests.store.book import DAY, SAMPLE, Book
 
 SHORT = Retention(sessions_days=0, usage_days=0)
 
@@ -72,6 +73,22 @@ def test_a_file_of_an_earlier_program_shrinks_once_a_backup_of_it_is_restored(ma
     book = trimmed(tmp_path / "restored.db")
     book.writer.fold_log()
     assert (tmp_path / "restored.db").stat().st_size < (FREE_PAGES + 400) * 4096
+    book.close()
+
+
+def test_what_a_clock_that_went_back_stamped_is_trimmed_too(tmp_path: Path) -> None:
+    book = Book(f"sqlite:///{tmp_path}/limiter.db")
+
+    def look(now: int) -> list[int]:
+        for _ in range(2 * len(book.writer.trimmer._statements.trims)):
+            book.ask(now, Trim())
+        return [row.at for row in book.rows(schema.snapshots) if row.step == RAW_STEP]
+
+    book.ask(NOW, SAMPLE)
+    assert look(NOW + 3 * DAY) == []
+    book.ask(NOW - DAY, SAMPLE, Trim())
+    assert look(NOW - DAY)
+    assert look(NOW + 3 * DAY) == []
     book.close()
 
 
