@@ -256,6 +256,17 @@ def _too_new(schema: int, path: Path | None = None) -> StoreError:
     )
 
 
+def _in_use(schema: int) -> StoreError:
+    """An older program would go on, and leave out of every row what it does not know."""
+    own = len(MIGRATIONS)
+    return StoreError(
+        fr=f"un limiteur plus ancien (schéma {schema}, celui-ci : {own}) tourne sur cette base : arrête-les tous avant"
+        " d'en démarrer un nouveau (un qui a été tué compte encore 15 s)",
+        en=f"a limiter of an older program (schema {schema}, this one's is {own}) runs on this database: stop all of"
+        " them before a new one starts (one that was killed counts for 15 s)",
+    )
+
+
 def _check_file(connection: Connection, path: Path) -> None:
     def pragma(name: str) -> Any:
         return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -291,11 +302,13 @@ def quick_check(connection: sqlite3.Connection, without: frozenset[str] = frozen
 
 def migrate(engine: Engine) -> int:
     """Bring the database to this program's schema, each step in one transaction with its record; the steps taken."""
-    taken = 0
+    taken, shared = 0, engine.dialect.name == "postgresql"
+    if shared:
+        from limiter.store import postgres
     while True:
         with engine.begin() as tx:
-            if tx.dialect.name == "postgresql":  # until the end of the transaction, no other process migrates
-                tx.execute(select(func.pg_advisory_xact_lock(APPLICATION_ID)))
+            if shared:
+                postgres.migrate_alone(tx)
             done = 0
             if inspect(tx).has_table(migrations.name):
                 done = tx.execute(select(func.coalesce(func.max(migrations.c.step), 0))).scalar_one()
@@ -303,6 +316,8 @@ def migrate(engine: Engine) -> int:
                 raise _too_new(done)
             if done == len(MIGRATIONS):
                 return taken
+            if done and shared and postgres.is_in_use(tx):
+                raise _in_use(done)
             name, run = MIGRATIONS[done]
             run(tx, done + 1)
             tx.execute(migrations.insert().values(step=done + 1, name=name, at=int(time.time() * 1000)))

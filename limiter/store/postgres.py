@@ -9,15 +9,21 @@ from typing import Any
 
 import psycopg
 from psycopg.adapt import Loader
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, literal_column, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool, QueuePool
+
+from limiter.store import schema
+from limiter.store.schema import APPLICATION_ID
 
 CONNECT_SECONDS = 2
 LOCK_MS = 1_500  # how long a batch waits for another process's
 STATEMENT_MS = 5_000
 POOLER_TURNS = 3  # of each of two connections
+SILENT_MS = 7_000  # a process that committed nothing for so long has ended, or hangs
 IDLE_MS = 5_000  # a limiter that stops in the middle of its batch is thrown out, so that the others go on
+
+_NOW: Any = literal_column("(extract(epoch FROM clock_timestamp()) * 1000)::bigint", schema.Int)
 
 
 class Whole(Loader):
@@ -97,6 +103,23 @@ def shares_sessions(engine: Engine) -> bool:
             found[connection].add(connection.execute(asked).scalar_one())
             connection.rollback()
         return bool(found[one] & found[other]) or any(len(sessions) > 1 for sessions in found.values())
+
+
+def migrate_alone(tx: Connection) -> None:
+    """Until the end of the transaction no other process migrates. A step takes as long as it takes: an index over years
+    of sessions more than a statement of a batch may. Only for a lock of others it waits no longer than a batch."""
+    for setting in ("statement_timeout", "lock_timeout"):
+        tx.exec_driver_sql(f"SET LOCAL {setting} = 0")
+    tx.execute(select(func.pg_advisory_xact_lock(APPLICATION_ID)))
+    tx.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
+
+
+def is_in_use(tx: Connection) -> bool:
+    """Whether a limiter leads, or has just committed: each does every 5 s."""
+    fleet, journal = schema.fleet.c, schema.journal.c
+    leads = select(fleet.id).where(fleet.leader.is_not(None), fleet.leader_until > _NOW)
+    committed = select(journal.revision).where(journal.at > _NOW - SILENT_MS)
+    return any(tx.execute(query.limit(1)).first() is not None for query in (leads, committed))
 
 
 def is_ours(tx: Connection) -> bool:

@@ -3,7 +3,9 @@
 import random
 import re
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,22 +13,25 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 from limiter import config, maintenance
 from limiter.rules.alerts import message
 from limiter.rules.guards import Guard
+from limiter.rules.limits import defaults
 from limiter.rules.plan import ApplyPlan
 from limiter.rules.records import Step
 from limiter.rules.sessions import Heartbeat
 from limiter.rules.snapshots import TakeSnapshot
-from limiter.store import engine, read, restore, schema
+from limiter.store import engine, postgres, read, restore, schema
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError
 from limiter.store.migrations import MIGRATIONS
+from limiter.store.open import writer_of
 from limiter.units import DAY_MS
 from tests.conftest import new_database
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, asked
-from tests.store.book import SAMPLE, Book, change, stop
+from tests.store.book import SAMPLE, UTC, Book, change, stop
 
 SCHEMAS = Path(__file__).with_name("schemas")
 AGO = NOW - MINUTE
@@ -185,6 +190,44 @@ def test_widths_that_charts_ask_for_are_made_as_samples_would_have_made_them(
     assert [sorted(book.rows(table, table.c.step.in_(new))) for table in tables] == wide
     assert {row.step for row in wide[0]} == {row.step for row in wide[1]} == set(new)
     book.close()
+
+
+@pytest.mark.postgres
+def test_on_a_server_a_step_takes_as_long_as_it_takes_and_who_comes_meanwhile_waits(
+    make: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both longer than a statement of a batch may take, or wait for a lock."""
+    url, asleep = make("postgres", ROWS), threading.Event()
+
+    def slow(tx: Connection, _: int) -> None:
+        asleep.set()
+        tx.exec_driver_sql("SELECT pg_sleep(0.5)")
+
+    for setting in ("STATEMENT_MS", "LOCK_MS"):
+        monkeypatch.setattr(postgres, setting, 150)
+    monkeypatch.setattr(engine, "MIGRATIONS", (*MIGRATIONS, ("slow", slow)))
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(open_writer, url)
+        assert asleep.wait(10)
+        for one in (first, pool.submit(open_writer, url)):
+            one.result(10).dispose()
+
+
+@pytest.mark.postgres
+def test_beside_a_limiter_of_an_older_program_nothing_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on without what the step brought: of its samples and hours a part would be missing for ever."""
+    writer = writer_of(new_database())
+    url = writer.connection.engine.url.render_as_string(hide_password=False)
+    writer.restore(defaults(), UTC, NOW)
+    monkeypatch.setattr(engine, "MIGRATIONS", (*MIGRATIONS, ("later", lambda tx, _: None)))
+    with pytest.raises(StoreError, match="older program"):
+        open_writer(url)
+    writer.close()  # no more a leader; but another one may be there, which has just committed
+    with pytest.raises(StoreError, match="older program"):
+        open_writer(url)
+    with psycopg.connect(plain(url)) as server:
+        server.execute(f"UPDATE journal SET at = at - {postgres.SILENT_MS}".encode())
+    open_writer(url).dispose()
 
 
 @pytest.mark.postgres
