@@ -27,7 +27,7 @@ async def tell(roster: "Roster", options: Options) -> None:
         await asyncio.sleep(options.tell_every)
         gone = {bot for bot in roster.bots.values() if bot.entry.gone and not bot.released and bot.members.alive()}
         lasting, before = gone & before, gone
-        for line in roster.lines.values():
+        for line in tuple(roster.lines.values()):  # a `run` may bring another one meanwhile
             mine = sorted(lasting & line.bots, key=lambda bot: bot.entry.started_at)[:MOST]
             if not mine and line not in told:
                 continue
