@@ -7,7 +7,8 @@ from limiter.answers import capacity as s
 from limiter.api.measured import measured
 from limiter.http.call import Call
 from limiter.http.wire import Answer, iso, ok
-from limiter.rules.advice import BotCost, Decision, Use, advise, decide, short_days
+from limiter.rules.advice import Decision, advise, decide, short_days
+from limiter.rules.box_use import BotCost, Use
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import check, fed
 from limiter.rules.refusals import REFUSALS

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from limiter.rules.advice import Advice, BotCost, BusyHour, DayOfUse, Lag, Short, Use, advise, decide, short_days
+from limiter.rules.advice import Advice, advise, decide, short_days
+from limiter.rules.box_use import BotCost, BusyHour, DayOfUse, Lag, Short, Use
 from limiter.rules.capacity import Box
 from limiter.units import DAY_MS as DAY
 from limiter.units import HOUR_MS as HOUR

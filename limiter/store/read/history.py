@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, literal, select
 
-from limiter.rules.advice import BusyHour, DayOfUse, Lag
+from limiter.rules.box_use import BusyHour, DayOfUse, Lag
 from limiter.rules.guards import DECISION_P99_MS, FEED_TOKENS_PER_MINUTE
 from limiter.store import schema
 from limiter.store.schema import DAY_STEP, HOUR_STEP, MINUTE_STEP, RAW_STEP, STEPS

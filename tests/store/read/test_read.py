@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from limiter.console.kit.times import RANGES
-from limiter.rules.advice import BusyHour, Lag
+from limiter.rules.box_use import BusyHour, Lag
 from limiter.rules.capacity import Capacity
 from limiter.rules.limits import defaults
 from limiter.rules.records import Drain
