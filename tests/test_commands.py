@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ def test_a_preview_says_what_a_change_would_do_and_does_nothing(one: Limiter) ->
 
 def test_a_version_that_was_shown_keeps_others_changes(one: Limiter) -> None:
     """Each command that replaces or takes back says no where another version stands than the one it names."""
-    step, peak = "2099-01-01T08:00:00Z=50", "daily@04:00-04:30=90"
+    far = (datetime.now(UTC).hour + 12) % 24  # so that no window opens meanwhile, which would be a version too
+    step, peak = "2099-01-01T08:00:00Z=50", f"daily@{far:02}:00-{far:02}:30=90"
     for shown, sets, clears in (
         (("plan", "show"), ("plan", "set", step), ("plan", "clear")),
         (("windows", "show"), ("windows", "set", peak), ("windows", "clear")),
@@ -396,7 +398,8 @@ def test_a_users_own_limits_are_set_shown_and_taken_back(one: Limiter) -> None:
     own = answered(one, "users", "limits", user, "MAX_BOTS_PER_USER=3", "--reason", "again")
     assert (own["reserve"], own["until"]) == (False, None), "a place that is over comes back by --reserve alone"
     assert "--reason" in failed(one, "users", "limits", user, "MAX_BOTS_PER_USER=2", status=2)
-    assert "--clear" in failed(one, "users", "limits", user, "--reason", "x", status=2)
+    for alone in (["--reason", "x"], ["--version", "1"]):
+        assert "--clear" in failed(one, "users", "limits", user, *alone, status=2)
     for more in (["MAX_BOTS_PER_USER=2"], ["--reserve"], ["--until", from_now(60)]):
         said_ = failed(one, "users", "limits", user, "--clear", *more, "--reason", "x", status=2)
         assert "--clear goes alone" in said_, "no option is passed over"

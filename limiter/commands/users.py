@@ -71,7 +71,7 @@ def users_limits(
 ) -> "UserLimitsAnswer":
     """Show that user's own limits, or replace them by those given, all of them."""
     if not changes and reserve is None and not clear:
-        if until is not None or reason is not None:
+        if until is not None or reason is not None or seen is not None:
             raise click.UsageError(
                 told(
                     fr="Il manque NOM=VALEUR ; pour reprendre les limites : --clear",
