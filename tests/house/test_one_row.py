@@ -168,6 +168,7 @@ def run(there: Path, *arguments: str) -> None:
     assert done.returncode == 0, f"{arguments}\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
 
 
+@pytest.mark.timeout(600)  # a minute of work, on one core of a loaded machine several
 def test_what_is_added_as_the_docs_say_is_everywhere(copy: Path) -> None:
     run(copy, "tests/house/derived_docs.py", "--write")
     assert "| `MAX_NAPS` | 3 | naps |" in (copy / "docs/reference.md").read_text(encoding="utf-8")

@@ -215,7 +215,6 @@ def test_what_somebody_set_meanwhile_is_not_taken_back_in_silence(open_page: Ope
 
 
 def test_a_version_is_not_restored_over_a_change_that_nobody_saw(open_page: Open, world: World) -> None:
-    app = open_page(world, "limits", tab="history")
     seen = ask(world, "admin/limits", "PATCH", changes={"BOT_LEASE_SECONDS": 90}, reason="longer")["version"]
     app = open_page(world, "limits", tab="history")
     app.session_state[f"versions-{seen}"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
