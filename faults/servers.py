@@ -7,7 +7,6 @@ import os
 import pwd
 import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ import psycopg
 from faults.figures import Figure, Missing
 from faults.running import percentile, running, seconds_until
 from tests.conftest import Limiter
+from tests.journeys.console_process import free_port
 from tests.journeys.test_several import CAP, Bots, rows
 
 PROCESSES, THREADS = 2, 6
@@ -79,14 +79,6 @@ class Server:
         self.run("pg_ctl", "--pgdata", str(self.folder), "--wait", "promote")
         self.ask("ALTER SYSTEM SET synchronous_standby_names = ''")
         self.ask("SELECT pg_reload_conf()")
-
-
-def free_port() -> int:
-    """One that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -27,9 +27,7 @@ from limiter.bilingual import Unreadable
 from limiter.rules.deliveries import NO_ANSWER
 
 TRY_SECONDS = 30.0  # a try that takes longer counts as failed for now
-ANSWER_SECONDS = (
-    60.0  # for which a server that took a message is waited for; Apprise's 4 s tell a slow one again and again
-)
+ANSWER_SECONDS = 60.0  # for a server that took a message to answer; Apprise's 4 s tell a slow one again and again
 SECRET_LENGTH = 6  # parts of an address from that length on are not repeated
 MAX_ANSWER = 300  # characters
 _TOLD = ("WARNING", "ERROR", "CRITICAL")

@@ -100,8 +100,10 @@ class Tried:
         if delivery is None:
             return None
         channel = state.channels.get(delivery.channel, Channel())
-        tried = replace(delivery, tries=delivery.tries + 1, tried_at=now, answer=self.failure, next_try_at=None)
-        tried = replace(tried, reached=self.reached)
+        tried = replace(
+            delivery, tries=delivery.tries + 1, tried_at=now, answer=self.failure, next_try_at=None,
+            reached=self.reached,
+        )  # fmt: skip
         if self.failure is None:
             tried = replace(tried, state="sent")
             channel = Channel(tried_at=now, sent_at=now)
