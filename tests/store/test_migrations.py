@@ -192,6 +192,25 @@ def test_widths_that_charts_ask_for_are_made_as_samples_would_have_made_them(
     book.close()
 
 
+@DATABASES
+def test_a_range_from_before_the_minutes_that_are_left_is_of_hours(
+    make: Callable[[str, str], str], database: str
+) -> None:
+    """Right after the step half hours begin where minutes do, and say nothing of the time before."""
+    hour = AGO - AGO % HOUR - 9 * HOUR
+    rows = [(3600, hour + n * HOUR) for n in range(9)]
+    rows += [(60, hour + 5 * HOUR + 47 * MINUTE + n * MINUTE) for n in range(13 + 3 * 60)]
+    told = "".join(f"INSERT INTO snapshots VALUES ({step}, {at}, {SAMPLED});" for step, at in rows)
+    book = Book(make(database, told + ROWS))
+    connection = book.writer.connection
+    for start in (hour, hour + 5 * HOUR, hour + 5 * HOUR + 50 * MINUTE):
+        found = read.history.series(connection, start, hour + 9 * HOUR, 900)
+        assert (found.step, found.rows[0].at) == (3600, start - start % HOUR)
+    assert read.history.series(connection, hour + 6 * HOUR, hour + 9 * HOUR, 900).step == 60
+    connection.rollback()
+    book.close()
+
+
 @pytest.mark.postgres
 def test_on_a_server_a_step_takes_as_long_as_it_takes_and_who_comes_meanwhile_waits(
     make: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch

@@ -178,13 +178,17 @@ def _whole(tx: Connection, start: int, step: int) -> int:
 
 def _kept_from(tx: Connection, step: int, wider: int) -> int:
     """From when on snapshots of `step` seconds are whole; 0 where none were trimmed."""
-    oldest, before = (tx.execute(select(func.min(shots.at)).where(shots.step == one)).scalar() for one in (step, wider))
+    oldest, before, first = (
+        tx.execute(select(func.min(shots.at)).where(shots.step == one)).scalar() for one in (step, wider, HOUR_STEP)
+    )
     wide = wider * 1000
     if before is None:
         return 0
     if oldest is None:
         return int(tx.execute(select(func.max(shots.at)).where(shots.step == wider)).scalar_one()) + wide
-    return int(oldest - oldest % wide + wide) if before < oldest - oldest % wide else 0
+    # Half hours of before schema 13 begin with the minutes that were left: hours alone tell of the time before.
+    trimmed = before < oldest - oldest % wide or first < oldest - oldest % HOUR_MS
+    return int(oldest - oldest % wide + wide) if trimmed else 0
 
 
 def bounds(tx: Connection) -> tuple[int, int] | None:
