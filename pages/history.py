@@ -18,6 +18,7 @@ from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import Span
 from limiter.rules.guards import CPU_PERCENT, RAM_PERCENT
 from limiter.store import read
+from limiter.store.schema import HOUR_STEP, MINUTE_STEP, RAW_STEP
 
 sign_in = frame.begin()
 GUARDS = {"CPU": CPU_PERCENT, "RAM": RAM_PERCENT}
@@ -74,7 +75,8 @@ def zoom(selection: moment.Selection) -> None:
 
 def legend(history: History, span: Span, shown: Span, foretold: bool) -> str:
     """What the lines are, how exact, and where they start."""
-    source = {5: t("5-second snapshots"), 60: t("minute means"), 3600: t("hour means")}[history.step]
+    kept = {RAW_STEP: t("5-second snapshots"), MINUTE_STEP: t("minute means"), HOUR_STEP: t("hour means")}
+    source = kept.get(history.step) or t("means of {time}", time=lasting(history.step))
     start = t("Nothing is known before {time}: the charts start there.", time=times.when(shown.start))
     parts = [] if shown == span else [start]
     parts += [

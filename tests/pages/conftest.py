@@ -102,7 +102,11 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         app.context = {"locale": query.pop("locale", "en-US"), "timezone": zone}
         app.run()
         app.query_params.update(query)
-        return app.switch_page(str(ROOT / "pages" / f"{page}.py")).run() if page != "overview" else app
+        app = app.switch_page(str(ROOT / "pages" / f"{page}.py")).run() if page != "overview" else app
+        cards = {"**This part could not be drawn.**", "**Cette partie n'a pas pu être affichée.**"}
+        if (world.folder / "limiter.db").exists():  # an error card raises nothing: no test may pass it by
+            assert not cards & {one.value for one in app.markdown}, (page, query)
+        return app
 
     yield open_one
     st.cache_resource.clear()

@@ -228,6 +228,16 @@ def test_history_draws_the_windows_ahead(open_page: Open, busy: World) -> None:
     assert domains[0][0][1] - 1000 * time.time() > 24 * HOUR, "a quarter of the week"
 
 
+@pytest.mark.parametrize(
+    ("chosen", "source"),
+    [("1h", "from 5-second snapshots"), ("24h", "from minute means"), ("7d", "from means of 30 min")],
+)
+def test_history_says_how_exact_its_lines_are_in_every_range(
+    open_page: Open, busy: World, chosen: str, source: str
+) -> None:
+    assert source in text_of(open_page(busy, "history", range=chosen))
+
+
 def test_overview_says_that_nobody_would_be_told_and_joins_what_repeats(open_page: Open, busy: World) -> None:
     said = text_of(open_page(busy, "overview"))
     assert "**No alert channel**" in said
