@@ -170,9 +170,43 @@ def test_a_window_is_added_shown_and_removed(open_page: Open, world: World) -> N
         app = open_page(world, page)
         assert "next: 2" in shown(app) + str([one.value for one in app.caption]), page
     app = open_page(world, "limits", tab="windows")
-    app.text_input(key="window-reason-0").set_value("no more")
-    app.button(key="window-remove-0").click().run()
+    place = f"{ask(world, 'admin/windows')['version']}-0"
+    app.text_input(key=f"window-reason-{place}").set_value("no more")
+    app.button(key=f"window-remove-{place}").click().run()
     assert ask(world, "admin/windows")["windows"] == []
+
+
+def test_a_removal_that_was_begun_does_not_go_on_upon_another_window(open_page: Open, world: World) -> None:
+    late = {"days": ["mon"], "from": "18:00", "to": "22:00", "MAX_CONCURRENT_BOTS": 250}
+    early = late | {"from": "06:00", "to": "08:00"}
+    version = ask(world, "admin/windows", "PUT", windows=[late], reason="one admin")["version"]
+    app = open_page(world, "limits", tab="windows")
+    both = ask(world, "admin/windows", "PUT", windows=[early, late], reason="another")
+    app.text_input(key=f"window-reason-{version}-0").set_value("no more").run()  # the page is drawn with both
+    app.button(key=f"window-remove-{both['version']}-0").click().run()
+    assert "Say why first" in said(app)
+    assert ask(world, "admin/windows")["windows"] == both["windows"]
+    ask(world, "admin/windows", "PUT", windows=[], reason="over")
+
+
+def test_what_is_typed_for_a_user_is_told_of_a_change_meanwhile_and_not_lost(open_page: Open, world: World) -> None:
+    ask(world, "admin/users/u3/limits", "PUT", limits={"MAX_TRADES_PER_DAY": 50}, reason="one admin")
+    app = open_page(world, "limits", tab="users", of="u3")
+    field(app, "MAX_BOTS_PER_USER").set_value(4)
+    app.run()
+    stands = ask(world, "admin/users/u3/limits", "PUT", limits={"MAX_TRADES_PER_DAY": 60}, reason="another")
+    app.text_input(key="own-reason").set_value("four").run()
+    assert "“another”" in shown(app) and field(app, "MAX_BOTS_PER_USER").value == 4
+    app.button(key="own-save").click().run()
+    assert "meanwhile" in said(app) and ask(world, "admin/users/u3/limits")["limits"] == stands["limits"]
+    app.button(key="reload").click().run()
+    assert field(app, "MAX_TRADES_PER_DAY").value == 60 and field(app, "MAX_BOTS_PER_USER").value is None
+    field(app, "MAX_BOTS_PER_USER").set_value(4)
+    app.run()
+    app.button(key="own-save").click().run()
+    assert ask(world, "admin/users/u3/limits")["limits"] == {"MAX_BOTS_PER_USER": 4, "MAX_TRADES_PER_DAY": 60}
+    assert "Reload before" not in shown(app)
+    ask(world, "admin/users/u3/limits", "DELETE", reason="over")
 
 
 def test_the_guides_plan_is_saved_and_taken_back(open_page: Open, world: World) -> None:

@@ -5,11 +5,14 @@ from typing import Any
 
 import streamlit as st
 
+from limiter.console import data
 from limiter.console.kit import times
 from limiter.console.kit.words import language, t, value_text
 from limiter.console.parts.limits.describe import sources
 from limiter.console.sign_in.sign_ins import SignIn
+from limiter.rules import reasons
 from limiter.rules.limits import Limits
+from limiter.store import read
 from limiter.system_limits import CATALOGUE, Limit, Value
 
 UNLIMITED_START = 100  # what a field shows, greyed, where there is no limit
@@ -88,6 +91,22 @@ def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[st
                 on_click=take_back,
                 args=(limit.name,),
             )
+
+
+def conflict(limits: Limits, reload: Callable[[], None]) -> None:
+    """Somebody else changed the limits while a form was being filled; `reload` forgets what was typed into it."""
+    newest = data.read(read.limits.versions, limit=1)[0]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(
+            t(
+                "Version {version} by {who} at {time}: “{why}”. Reload before you apply yours.",
+                version=newest["version"],
+                who=newest["actor"],
+                time=times.when(newest["at"]),
+                why=reasons.of_version(newest, language()),
+            )
+        )
+        st.button(t("Reload"), key="reload", icon=":material/refresh:", on_click=reload)
 
 
 def start_over() -> None:

@@ -66,15 +66,17 @@ def one(sign_in: SignIn, schedule: Schedule, place: int, window: PeakWindow) -> 
             f"**{window.begins:%H:%M} – {window.ends:%H:%M}** · {when} · **{number(window.max_bots)}**", width="content"
         )
         if sign_in.may_change:
-            with st.popover(t("Remove"), icon=":material/delete:"):
-                reason_field(f"window-reason-{place}")
+            # By the version: what was begun on one window must not go on upon another that stands there by now.
+            name = f"{schedule.version}-{place}"
+            with st.popover(t("Remove"), icon=":material/delete:", key=f"window-{name}"):
+                reason_field(f"window-reason-{name}")
                 left = [one for n, one in enumerate(schedule.windows) if n != place]
                 st.button(
                     t("Remove"),
-                    key=f"window-remove-{place}",
+                    key=f"window-remove-{name}",
                     type="primary",
                     on_click=send,
-                    args=(sign_in, left, schedule.version, f"window-reason-{place}"),
+                    args=(sign_in, left, schedule.version, f"window-reason-{name}"),
                 )
 
 

@@ -3,13 +3,11 @@
 import streamlit as st
 
 from limiter.console import data, frame
-from limiter.console.kit import times
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import language, t
+from limiter.console.kit.words import t
 from limiter.console.parts.limits import fields, preview
 from limiter.console.parts.limits.guards import guards
 from limiter.console.sign_in.sign_ins import SignIn
-from limiter.rules import reasons
 from limiter.rules.limits import Limits
 from limiter.store import read
 from limiter.system_limits import CATALOGUE
@@ -19,7 +17,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     """The form, the preview, and what they lead to."""
     kept = fields.base(limits)
     if kept.version != limits.version:
-        conflict(limits)
+        fields.conflict(limits, fields.start_over)
     left, right = st.columns([2.1, 1], gap="medium")
     with left, st.container(border=True):
         for row in range(0, len(CATALOGUE), 2):
@@ -44,22 +42,6 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
             door(sign_in)
     if "preview" in st.session_state:
         preview.draw(sign_in, kept)
-
-
-def conflict(limits: Limits) -> None:
-    """Somebody else changed the limits while this form was being filled."""
-    newest = data.read(read.limits.versions, limit=1)[0]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(
-            t(
-                "Version {version} by {who} at {time}: “{why}”. Reload before you apply yours.",
-                version=newest["version"],
-                who=newest["actor"],
-                time=times.when(newest["at"]),
-                why=reasons.of_version(newest, language()),
-            )
-        )
-        st.button(t("Reload"), key="reload", icon=":material/refresh:", on_click=fields.start_over)
 
 
 def door(sign_in: SignIn) -> None:

@@ -12,6 +12,7 @@ from limiter.console import data
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import language, t, tn, value_text
+from limiter.console.parts.limits.fields import conflict
 from limiter.console.parts.sessions import stopping
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules.limits import USER_LIMITS, Limits, Override
@@ -26,7 +27,10 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     )
     now = times.now()
     if user:
-        one_user(sign_in, user, limits, now)
+        kept = base(user, limits, now)
+        if kept.version != limits.version:
+            conflict(limits, start_over)
+        one_user(sign_in, user, kept, now)
     st.header(t("Users with own limits"), anchor=False)
     if not limits.overrides:
         st.caption(t("Nobody has own limits: the system's hold for everyone."))
@@ -45,24 +49,64 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     tables.show(rows)
 
 
+def base(user: str, limits: Limits, now: int) -> Limits:
+    """The limits that the user's fields were filled from; they stay while somebody types, whatever others change."""
+    whose, kept = st.session_state.get("own-limits", ("", limits))
+    if whose != user or (kept.version != limits.version and not typed(user, kept, now)):
+        st.session_state["own-limits"] = user, (kept := limits)
+    return kept
+
+
+def typed(user: str, limits: Limits, now: int) -> bool:
+    """Whether the fields say something other than what they were filled with."""
+    own, state = in_force(user, limits, now), st.session_state
+    first: dict[str, Any] = {name: None if own is None else own.limits.get(name) for name in USER_LIMITS}
+    first |= {"reserve": own is not None and own.reserve, until_name(): until_of(own)}
+    keys = {name: key_of(name, user, limits) for name in first}
+    return any(state.get(key, first[name]) != first[name] for name, key in keys.items())
+
+
+def start_over() -> None:
+    """Forget what was typed."""
+    st.session_state.pop("own-limits", None)
+
+
+def in_force(user: str, limits: Limits, now: int) -> Override | None:
+    """What the user has of their own and is not over."""
+    own = limits.overrides.get(user)
+    return own if own is not None and own.holds(now) else None
+
+
+def until_of(own: Override | None) -> datetime | None:
+    """Its end on the wall clock of the run's zone, as a field of minutes has it."""
+    if own is None or own.until is None:
+        return None
+    return times.local(own.until).replace(tzinfo=None, second=0, microsecond=0)
+
+
+def until_name() -> str:
+    """The field of the end, one for each zone: the same wall clock is another instant in another one."""
+    return f"until {times.zone()}"
+
+
+def key_of(name: str, user: str, limits: Limits) -> str:
+    """A field's key: a new version brings new fields."""
+    return f"own-{name}-{user}-{limits.version}"
+
+
 def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
     """The form for one user."""
-    own = limits.overrides.get(user)
-    in_force = own is not None and own.holds(now)
+    own = in_force(user, limits, now)
     with st.container(border=True):
-        st.markdown(f"**{user}** · " + (t("own limits in force") if in_force else t("the system's limits hold")))
-        values = fields(user, limits, own if in_force else None)
+        st.markdown(f"**{user}** · " + (t("own limits in force") if own else t("the system's limits hold")))
+        values = fields(user, limits, own)
         reserve = st.checkbox(
             t("May take reserved slots (RESERVED_SLOTS)"),
-            own is not None and in_force and own.reserve,
-            key=f"own-reserve-{user}-{limits.version}",
+            own is not None and own.reserve,
+            key=key_of("reserve", user, limits),
         )
-        until = st.datetime_input(
-            t("Until (empty: for good)"),
-            None if own is None or not in_force or own.until is None else times.local(own.until).replace(tzinfo=None),
-            format="DD/MM/YYYY",
-            key=f"own-until-{user}-{limits.version}",
-        )
+        label, key = t("Until (empty: for good)"), key_of(until_name(), user, limits)
+        until = st.datetime_input(label, until_of(own), format="DD/MM/YYYY", key=key)
         if not sign_in.may_change:
             return
         held = sum(row.user_id == user for row in data.read(read.sessions.active, user))
@@ -84,7 +128,7 @@ def one_user(sign_in: SignIn, user: str, limits: Limits, now: int) -> None:
                 on_click=save_user,
                 args=(sign_in, user, values, until, reserve, limits.version, seconds),
             )
-            if own is not None:
+            if user in limits.overrides:
                 back = (sign_in, user, limits.version)
                 st.button(t("Take own limits back"), key="own-clear", on_click=clear_user, args=back)
             if held and not suspended:
@@ -102,7 +146,7 @@ def fields(user: str, limits: Limits, own: Override | None) -> dict[str, Any]:
         given = own.limits.get(name) if own is not None else None
         kind: type[int] | type[float] = int if limit.whole else float
         with column:
-            key = f"own-{name}-{user}-{limits.version}"
+            key = key_of(name, user, limits)
             st.session_state.setdefault(key, None if given is None else kind(given))  # so it can be emptied
             values[name] = st.number_input(
                 name,
@@ -137,14 +181,17 @@ def save_user(
         "own-reason",
         t("Saved for {user}.", user=user),
     )
+    if answer is not None:
+        start_over()
     if answer is not None and stop_in is not None:  # after it, so that nobody starts again in between
         act(lambda why: stopping.stop_of_user(sign_in, user, why, stop_in), "own-reason", stopping.said)
 
 
 def clear_user(sign_in: SignIn, user: str, version: int) -> None:
     """The system's limits hold again, where they are still those of that version."""
-    act(
+    if act(
         lambda why: data.admin(sign_in).clear_user_limits(user, why, version=version),
         "own-reason",
         t("The system's limits hold for {user} again.", user=user),
-    )
+    ):
+        start_over()
