@@ -136,7 +136,7 @@ def share(seconds: int, known: int) -> str:
 
 def nothing(span: Span) -> None:
     """What to do where there is no sample."""
-    st.info(t("No samples between {range}.", range=time_range.caption(span)))
+    st.info(t("No samples in this range: {range}.", range=time_range.caption(span)))
     known = data.read(read.history.bounds)
     if known is None:
         st.caption(t("The limiter takes one every 5 seconds from its first start on."))

@@ -191,8 +191,10 @@ def empty() -> bool:
     return not data.read(read.sessions.active, most=1) and not data.read(read.sessions.count_ended, most=1)
 
 
-def first_steps() -> None:
+def first_steps(_: SignIn) -> None:
     """What to do while there is nothing to see."""
+    if not empty():
+        return
     with st.container(border=True):
         st.markdown(f"**{t('No bot has started yet.')}** {t('Start one from a shell:')}")
         url = data.limiter_url()
@@ -213,7 +215,7 @@ def first_steps() -> None:
 
 
 if empty():
-    first_steps()
+    frame.live(frame.ticking(5))(first_steps)(sign_in)  # it goes by itself with the first start
 frame.live(frame.ticking(5))(probation.bar, tasks, drain.progress, now_taken, queue)(sign_in)
 left, right = st.columns([2.2, 1], gap="medium")
 with left, st.container(border=True):

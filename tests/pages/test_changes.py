@@ -388,7 +388,7 @@ def test_a_drain_is_begun_seen_everywhere_and_taken_back(open_page: Open, world:
         texts = " ".join(one.value for one in (*app.markdown, *app.caption)) + app.get("progress")[0].proto.text
         assert "Drain since" in texts and "`reboot`" in texts and "1 is left; they are ended at" in texts, page
         assert "a drain goes on: no starts" in texts, "the header"
-        assert "1 of 2 bots have left" in texts
+        assert "1 of 2 bots gone" in texts
     app = open_page(world, "sessions")
     assert not app.dataframe[0].value["ends"].isna().any()
     app.text_input(key="drain-reason").set_value("done").run()

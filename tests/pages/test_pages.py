@@ -94,7 +94,7 @@ def test_in_french(open_page: Open, busy: World) -> None:
     ("locale", "names", "said"),
     [
         ("en-US", ["memory, MB", "highest, MB", "CPU, %"], "bots say what they cost"),
-        ("fr-FR", ["mémoire, Mo", "maximum, Mo", "CPU, %"], "disent ce qu'ils coûtent"),
+        ("fr-FR", ["mémoire, Mo", "maximum, Mo", "CPU, %"], "Bots mesurés : "),
     ],
 )
 def test_who_is_heavy_comes_first(open_page: Open, busy: World, locale: str, names: list[str], said: str) -> None:

@@ -92,7 +92,7 @@ def test_it_needs_14_days_and_28_for_a_chance() -> None:
     assert full is not None and full.chance is not None
     assert known_days(hours(36)) == 1.5
     assert needs(hours(36), None, "en") == "Too early to say: a forecast needs 14 days of history, there are 1."
-    assert str(needs(hours(20 * 24), short, "fr")).startswith("Trop tôt pour une chance : elle demande 28 jours")
+    assert str(needs(hours(20 * 24), short, "fr")).startswith("Trop tôt pour une probabilité : elle demande 28 jours")
     assert needs(hours(28 * 24), full, "en") is None
 
 

@@ -158,4 +158,4 @@ def read_drain(play: Operators, said: Said, when: str, opens: Open) -> None:
     said(f"{when} reason", drain.reason in shown, True)
     said(f"{when} left", f"{left} are left; they are ended at " in shown, True)
     (progress,) = [one.proto.text for one in app.get("progress")]
-    said(f"{when} gone", progress, f"{gone} of {gone + left} bots have left")
+    said(f"{when} gone", progress, f"{gone} of {gone + left} bots gone")

@@ -70,7 +70,7 @@ def read_forecast(play: Operators, said: Said, app: AppTest) -> None:
         play, said, "weeks", {("forecast",): "forecast", ("sizing",): "sizing", ("lease",): "lease-evidence"}
     )
     shown = text_of(app)
-    sentence = f"The limit was reached in {reached} hours: demand above it is not in the count."
+    sentence = f"The limit was reached in {reached} h: demand above it is not in the count."
     said("censored shown", (sentence in shown, sentence in told["forecast",]), (True, True))
     for share, chance in answer["chance"].items():
         said(

@@ -21,7 +21,7 @@ def progress(sign_in: SignIn) -> None:
     with st.container(border=True, gap="xxsmall", key="drain"):
         said = t("Drain since {time}: every start is refused.", time=times.when(drain.since))
         st.markdown(f":material/logout: **{said}** {verbatim(drain.reason)}")
-        counted = t("{gone} of {all} bots have left", gone=number(gone), all=number(gone + left))
+        counted = t("{gone} of {all} bots gone", gone=number(gone), all=number(gone + left))
         st.progress(gone / (gone + left) if left else 1.0, counted)
         st.caption(
             tn("{n} is left; ", "{n} are left; ", left)

@@ -70,7 +70,7 @@ def chances(answer: ForecastAnswer) -> str:
     ]
     if answer.censored_hours:
         hours = number(answer.censored_hours)
-        lines.append(t("The limit was reached in {n} hours: demand above it is not in the count.", n=hours))
+        lines.append(t("The limit was reached in {n} h: demand above it is not in the count.", n=hours))
     return "  \n".join(lines)
 
 

@@ -36,7 +36,7 @@ def last(name: str) -> str:
     if result is None:
         return ""
     when = times.when(result.at)
-    return " · " + (t("drill passed on {time}", time=when) if result.passed else t("drill failed on {time}", time=when))
+    return " · " + (t("drill passed ({time})", time=when) if result.passed else t("drill failed ({time})", time=when))
 
 
 def before(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:

@@ -15,11 +15,11 @@ GAPS = Words(
     "Too early to say: the history has gaps, and no hour of the week is known twice.",
 )
 TOO_EARLY_FOR_CHANCE = Words(
-    "Trop tôt pour une chance : elle demande {needed} jours d'historique, il y en a {known:.0f}.",
+    "Trop tôt pour une probabilité : elle demande {needed} jours d'historique, il y en a {known:.0f}.",
     "Too early to give a chance: it takes {needed} days of history, there are {known:.0f}.",
 )
 CHANCE = Words(
-    "Dans les {days} prochains jours, le plus haut atteint {share} % de la limite avec une chance de {chance:.0f} %.",
+    "D'ici {days} jours, le plus haut atteint {share} % de la limite avec une probabilité de {chance:.0f} %.",
     "In the next {days} days the highest reaches {share}% of the limit with a chance of {chance:.0f}%.",
 )
 WRONG_BY = Words(
@@ -28,7 +28,7 @@ WRONG_BY = Words(
 )
 CENSORED = Words(
     "La limite a été atteinte pendant {n} h : la demande au-delà n'est pas dans le compte.",
-    "The limit was reached in {n} hours: demand above it is not in the count.",
+    "The limit was reached in {n} h: demand above it is not in the count.",
 )
 
 

@@ -51,7 +51,8 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
 
 def base(user: str, limits: Limits, now: int) -> Limits:
     """The limits that the user's fields were filled from; they stay while somebody types, whatever others change."""
-    whose, kept = st.session_state.get("own-limits", ("", limits))
+    begun: tuple[str, Limits] = st.session_state.get("own-limits", ("", limits))
+    whose, kept = begun
     if whose != user or (kept.version != limits.version and not typed(user, kept, now)):
         st.session_state["own-limits"] = user, (kept := limits)
     return kept
