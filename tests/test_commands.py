@@ -460,6 +460,7 @@ def test_a_screen_is_in_one_language(one: Limiter) -> None:
         for command, french, english in shown:
             out = said(one, *command.split())
             assert french in out and english not in out, out
+        assert re.search(r"^CPU % +(-|\d+,\d)$", said(one, "stats"), re.M)
         assert failed(one, "explain", "no-such-request").startswith("Erreur : ")
     finally:
         one.set_env({"LIMITER_LANG": "en"})
@@ -506,6 +507,14 @@ def test_a_forecast_has_a_row_for_each_day_that_is_known_and_whole_instants(monk
 
 def test_columns_are_as_wide_as_what_is_in_them() -> None:
     assert table(["A", "BB"], [["long one", None], ["x", 3]]) == "A         BB\nlong one  -\nx         3"
+
+
+@pytest.mark.parametrize(("language", "figures"), [("fr", "Mo\n2,5"), ("en", "MB\n2.5")])
+def test_figures_have_the_comma_or_the_point_of_the_language(
+    language: str, figures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMITER_LANG", language)
+    assert table(["MB"], [[2.5]]) == figures
 
 
 def test_what_only_asks_stays_light() -> None:

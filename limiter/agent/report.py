@@ -108,9 +108,13 @@ def _row(bot: Report) -> list[str]:
     return [
         bot["public_id"], bot["user_id"], bot["bot_id"], str(bot["pid"]), str(bot["processes"]),
         _duration(bot["age_seconds"]), _size(bot["memory_bytes"]),
-        "-" if bot["cpu_seconds"] is None else f"{bot['cpu_seconds']:.1f} s",
+        _cpu(bot["cpu_seconds"]),
         "-" if ago is None else f"{ago:.0f} s", known_by, state,
     ]  # fmt: skip
+
+
+def _cpu(seconds: float | None) -> str:
+    return "-" if seconds is None else text(fr=f"{seconds:.1f} s".replace(".", ","), en=f"{seconds:.1f} s")
 
 
 def _size(of: int | None) -> str:

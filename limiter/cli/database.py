@@ -8,7 +8,7 @@ import click
 from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import argument, command, option
-from limiter.commands.text import told
+from limiter.commands.text import decimal, told
 
 
 @command()
@@ -21,7 +21,7 @@ def backup(file: Path, as_json: bool) -> None:
     with sentences():
         maintenance.backup(with_config(), file)
     size = file.stat().st_size
-    mebibytes = f"{size / 1024**2:.1f}"
+    mebibytes = decimal(size / 1024**2, ".1f")
     text = told(fr=f"{file} : {mebibytes} Mio, vérifié", en=f"{file}: {mebibytes} MiB, checked")
     answer(as_json, text, file=str(file), bytes=size)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from limiter.commands.declaring import command
 from limiter.commands.over_http import over_http
-from limiter.commands.text import table, told
+from limiter.commands.text import decimal, table, told
 
 if TYPE_CHECKING:
     from limiter.answers.box import BoxAnswer
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def show_box(answer: "BoxAnswer") -> str:
     costs = [
-        [title, *(f"{figure:.1f}" for figure in (of.median, of.mean, of.p90))]
+        [title, *(decimal(figure, ".1f") for figure in (of.median, of.mean, of.p90))]
         for title, of in ((told(fr="Mo", en="MB"), answer.memory_mb), ("CPU %", answer.cpu_percent))
         if of is not None
     ]
@@ -22,8 +22,8 @@ def show_box(answer: "BoxAnswer") -> str:
         rows = [[one.pid, one.host, one.since, one.memory_mb, one.command] for one in answer.strangers]
         lines.append(
             told(
-                fr="Bots sans place ; pour en donner une : limiter run --adopt PID --user UTILISATEUR",
-                en="Bots without a slot; to give one a slot: limiter run --adopt PID --user USER",
+                fr="Bots sans place ; pour en donner une, sur son hôte : limiter run --adopt PID --user UTILISATEUR",
+                en="Bots without a slot; to give one a slot, on its host: limiter run --adopt PID --user USER",
             )
         )
         lines.append(table(["PID", "HOST", "SINCE", "MB", "COMMAND"], rows))

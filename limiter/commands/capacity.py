@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from limiter.commands.declaring import command
 from limiter.commands.over_http import over_http
-from limiter.commands.text import counted, percent, table, told, word
+from limiter.commands.text import counted, decimal, percent, table, told, word
 
 if TYPE_CHECKING:
     from limiter.answers.capacity import AdviceAnswer, CapacityAnswer, StatsAnswer
@@ -33,7 +33,7 @@ def show_stats(answer: "StatsAnswer") -> str:
     refusals = ", ".join(f"{word(reason)} {count}" for reason, count in rates.refusals_last_hour.items()) or none
     paused = told(fr=", en pause", en=", paused") if answer.paused else ""
     active, suspect, expired, up = seen.active, seen.suspect, seen.expired_last_hour, round(answer.uptime_seconds)
-    ram = "-" if system.ram_percent is None else f"{system.ram_percent:.1f}"
+    ram = "-" if system.ram_percent is None else decimal(system.ram_percent, ".1f")
     rows: list[list[object]] = [
         ["bots", f"{now.current_bots} / {now.max_bots} ({percent(now.percent_used)}), {now.status}{paused}"],
         [
@@ -52,12 +52,12 @@ def show_stats(answer: "StatsAnswer") -> str:
         [told(fr="trades du jour", en="trades today"), rates.trades_today],
         [told(fr="signaux, une minute", en="signals, last minute"), rates.signals_last_minute],
         [told(fr="tokens, une minute", en="tokens, last minute"), rates.tokens_last_minute],
-        ["CPU %", "-" if system.cpu_percent is None else f"{system.cpu_percent:.1f}"],
-        ["RAM %", told(fr=f"{ram} de {system.ram_total_gb} Go", en=f"{ram} of {system.ram_total_gb} GB")],
+        ["CPU %", "-" if system.cpu_percent is None else decimal(system.cpu_percent, ".1f")],
+        ["RAM %", told(fr=f"{ram} de {decimal(system.ram_total_gb)} Go", en=f"{ram} of {system.ram_total_gb} GB")],
         [told(fr="limite recommandée", en="recommended limit"), system.recommended_max_bots],
         [
             told(fr="décision, p50 / p99 ms", en="decision, p50 / p99 ms"),
-            " / ".join("-" if ms is None else str(ms) for ms in milliseconds),
+            " / ".join("-" if ms is None else decimal(ms) for ms in milliseconds),
         ],
         [
             told(fr="garde-fous qui retiennent", en="guards that hold"),
@@ -86,11 +86,11 @@ def stats(admin: "Admin") -> "StatsAnswer":
 
 
 def show_advice(answer: "AdviceAnswer") -> str:
-    bots, usd = answer.recommended_max_bots, answer.price_usd_month
+    ram, bots, usd = decimal(answer.detected_ram_gb, "g"), answer.recommended_max_bots, answer.price_usd_month
     first = told(
-        fr=f"{answer.detected_ram_gb:g} Go de RAM : jusqu'à {bots} bots recommandés"
+        fr=f"{ram} Go de RAM : jusqu'à {bots} bots recommandés"
         + (f", environ {usd} $ par mois." if usd is not None else "."),
-        en=f"{answer.detected_ram_gb:g} GB of RAM: up to {bots} bots are recommended"
+        en=f"{ram} GB of RAM: up to {bots} bots are recommended"
         + (f", about {usd} USD a month." if usd is not None else "."),
     )
     soon = {False: told(fr="Bientôt : ", en="Soon: "), True: told(fr="Maintenant : ", en="Now: ")}

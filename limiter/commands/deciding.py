@@ -8,7 +8,7 @@ import click
 
 from limiter.commands.declaring import command, option
 from limiter.commands.over_http import over_http
-from limiter.commands.text import counted, percent, table, told, word, written
+from limiter.commands.text import counted, decimal, percent, table, told, word, written
 
 if TYPE_CHECKING:
     from limiter.answers.deciding import ForecastAnswer, LeaseAnswer, SizingAnswer, StateAnswer
@@ -49,7 +49,8 @@ def show_sizing(answer: "SizingAnswer") -> str:
         rows.append(
             [word(name), slots, f"{low}-{high}", percent(f"{100 * expected:.2f}"), percent(f"{100 * seen:.2f}")]
         )
-    wanted = told(fr=f"PLACES POUR {100 * answer.refused:g} %", en=f"SLOTS FOR {100 * answer.refused:g}%")
+    share = percent(f"{100 * answer.refused:g}")
+    wanted = told(fr=f"PLACES POUR {share}", en=f"SLOTS FOR {share}")
     heading = told(fr=f"ATTENDU À {now.limit}", en=f"EXPECTED AT {now.limit}")
     users, mean, peak = answer.users, answer.load.mean, answer.load.peak
     lines = [
@@ -82,7 +83,8 @@ def sizing(admin: "Admin", refused: float, users: int | None) -> "SizingAnswer":
 def show_lease(answer: "LeaseAnswer") -> str:
     said = str(answer.sentence or answer.needs)
     rows = [
-        [f"{row.lease_seconds} s", row.living_ended, f"{row.slot_hours_held_by_the_dead:.2f}"] for row in answer.rows
+        [f"{row.lease_seconds} s", row.living_ended, decimal(row.slot_hours_held_by_the_dead, ".2f")]
+        for row in answer.rows
     ]
     return f"{said}\n{table(['LEASE', 'LIVING ENDED', 'SLOT HOURS OF THE DEAD'], rows)}"
 

@@ -81,6 +81,11 @@ def labelled(label: str, text: str) -> str:
     return told(fr=f"{label} : {text}", en=f"{label}: {text}")
 
 
+def decimal(of: float, form: str = "") -> str:
+    """A figure with the point or the comma of the person's language."""
+    return told(fr=format(of, form).replace(".", ","), en=format(of, form))
+
+
 def percent(of: float | str) -> str:
     """75,0 % with a space that no line ends at, or 75.0%."""
     return told(fr=f"{of}\u00a0%".replace(".", ","), en=f"{of}%")
@@ -96,9 +101,13 @@ def word(code: str) -> str:
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns under their heads (of HEADS, or made for the person already), as wide as what is in them."""
     named = [HEADS.get(head, head) if language() == "fr" else head for head in heads]
-    cells = [[str("-" if cell is None else cell) for cell in row] for row in (named, *rows)]
+    cells = [[_cell(one) for one in row] for row in (named, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+
+
+def _cell(of: object) -> str:
+    return "-" if of is None else decimal(of) if isinstance(of, float) else str(of)
 
 
 def written(limit: float | None) -> str:
