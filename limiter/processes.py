@@ -24,6 +24,12 @@ def identity(pid: int | str = "self") -> str | None:
     return f"{pids.split()[-1]}.{after_name[19]}.{boot}" if pids else None
 
 
+def host() -> str:
+    """This machine's name as an identifier of the API; a character that none has is a hyphen there."""
+    name = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in os.uname().nodename)
+    return name.lstrip("._-")[:64] or "localhost"
+
+
 def unshared_bytes(rollup: bytes) -> int | None:
     """What a process holds in memory or swap and shares with nobody, from the text of its `smaps_rollup`: its part of
     anonymous pages. None where the text does not say.

@@ -59,7 +59,7 @@ class RunsOn(Struct):
     user_id: Identifier
     bot_id: Identifier
     pid: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
-    name: Annotated[str, msgspec.Meta(max_length=64)]
+    name: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
     age_seconds: Annotated[float, msgspec.Meta(ge=0, le=10**9)]
     memory_bytes: MemoryBytes | None = None
 
@@ -68,7 +68,7 @@ class StrangersBody(Struct):
     """All of that kind that an agent knows; none: there is none any more."""
 
     host: Identifier
-    agent: Annotated[Identifier, msgspec.Meta(description="which of that host: its OS user")]
+    agent: Annotated[Identifier, msgspec.Meta(description="which of that host; never the same for two")]
     strangers: Annotated[list[RunsOn], msgspec.Meta(max_length=500)]
 
 

@@ -1,6 +1,5 @@
 """What this box carries of the bots that run on it, and the bots without a slot."""
 
-import socket
 import time
 from dataclasses import astuple
 
@@ -66,7 +65,7 @@ def strangers(services: Services) -> list[Stranger] | None:
     """The bots without a slot, of this host and of those whose agents tell; None: nobody looks here, none is told."""
     seen = services.strangers.seen if services.strangers is not None else None
     told = services.reports.standing(time.monotonic())
-    return None if seen is None and not told else together(seen or (), told, socket.gethostname())
+    return None if seen is None and not told else together(seen or (), told, processes.host())
 
 
 def _strangers(services: Services) -> list[s.Stranger]:
@@ -89,7 +88,7 @@ async def tell(call: Call) -> Answer:
         )
         for one in body.strangers
     ]  # fmt: skip
-    call.services.reports.tell(host, str(body.agent), found, time.monotonic())
+    call.services.reports.tell((host, str(body.agent), call.actor.name), found, time.monotonic())
     return ok(bots.StrangersAnswer(TELL_SECONDS))
 
 

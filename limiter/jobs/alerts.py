@@ -9,11 +9,11 @@ does not tell it again; then it says that it may have.
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from limiter import processes
 from limiter.channels import TRY_SECONDS, Channel
 from limiter.committer import Committer
 from limiter.jobs.audit_watch import AuditWatch
@@ -143,8 +143,10 @@ class Alerts:
 
     def _strangers(self) -> Sequence[Stranger] | None:
         here = self.strangers.lasting if self.strangers is not None else ()
-        told = self.reports.standing(time.monotonic())
-        return None if here is None and not told else together(here or (), told, socket.gethostname())
+        now = time.monotonic()
+        if told := self.reports.standing(now):
+            return together(here or (), told, processes.host())
+        return here if here or self.reports.complete(now) else None
 
     async def _deliver(self, due: list[Delivery]) -> None:
         """One channel's messages, oldest first, as long as they get through."""
@@ -194,3 +196,5 @@ class Alerts:
         if before is not None:
             await asyncio.wait([before], timeout=TRY_SECONDS)
         await self._send(name, title, title, alert.name)
+        if before is not None:  # what it has told and not recorded yet would be due once more
+            await asyncio.wait([before])

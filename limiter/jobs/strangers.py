@@ -86,7 +86,11 @@ def _stranger(seen: dict[int, psutil.Process], table: Sequence[Process], of: Pro
     found = seen[of.pid]
     memory = sum(_memory_bytes(seen[one.pid]) for one in rules.below(table, of))
     return Stranger(
-        of.pid, found.info["name"] or "?", rules.shown(found.info["cmdline"]), memory, int(of.started * 1000)
+        of.pid,
+        rules.printable(found.info["name"] or "?"),
+        rules.shown(found.info["cmdline"]),
+        memory,
+        int(of.started * 1000),
     )
 
 

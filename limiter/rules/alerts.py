@@ -66,8 +66,10 @@ RULES = (
     Alert(
         "strangers",
         "warning",
-        "👻 Bots sans place : {n}, dont le processus {pid} ({name}). Une place : limiter run --adopt {pid} --user U",
-        "👻 Bots without a slot: {n}, among them process {pid} ({name}). A slot: limiter run --adopt {pid} --user U",
+        "👻 Bots sans place : {n}, dont le processus {pid} ({name}). Une place, là où il tourne : "
+        "limiter run --adopt {pid} --user U",
+        "👻 Bots without a slot: {n}, among them process {pid} ({name}). A slot, where it runs: "
+        "limiter run --adopt {pid} --user U",
     ),
 )
 """Of readings. A condition whose reading is not known leaves things as they are."""

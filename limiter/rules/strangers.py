@@ -2,14 +2,16 @@
 line may be shown. Pure.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 LONGEST = 160  # characters of a command line that are shown
 TELL_SECONDS, REPORT_SECONDS = 30.0, 100.0  # how often an agent tells, and how long it holds
-MOST_AGENTS = 1000
+MOST_TOLD = 5_000  # that are remembered, of all agents
 MASK = "…"
+STRANGE = "\ufffd"
 SECRET = re.compile(
     r"key|secret|token|pass|pwd|auth|credential|mnemonic|seed|private|signature|cookie|session|bearer|jwt", re.I
 )
@@ -47,25 +49,43 @@ class Stranger:
     host: str = ""
 
 
+Teller = tuple[str, str, str]
+"""Host, agent, and whose key it tells with, so that no key takes back what another's agent said."""
+
+
 @dataclass(slots=True)
 class Reports:
-    """What agents say of bots on their host that lost their slot and run on, by host and OS user. What is not said
-    again is forgotten. Instants are monotonic seconds."""
+    """What agents say of bots on their host that lost their slot and run on. What is not said again is forgotten, and
+    so is what was said longest ago where it is more than MOST_TOLD. Instants are monotonic seconds; `since`: the start.
+    """
 
-    told: dict[tuple[str, str], tuple[float, tuple[Stranger, ...]]] = field(default_factory=dict)
+    since: float = -math.inf
+    told: dict[Teller, tuple[float, tuple[Stranger, ...]]] = field(default_factory=dict)
+    held: int = 0
 
-    def tell(self, host: str, agent: str, strangers: Sequence[Stranger], at: float) -> None:
+    def tell(self, by: Teller, strangers: Sequence[Stranger], at: float) -> None:
         """All that this agent knows now."""
-        self.told.pop((host, agent), None)
+        self._forget(by)
         if strangers:
-            self.told[host, agent] = at, tuple(strangers)
-        while len(self.told) > MOST_AGENTS:
-            del self.told[next(iter(self.told))]
+            self.told[by] = at, tuple(strangers)
+            self.held += len(strangers)
+        while self.held > MOST_TOLD:
+            self._forget(next(iter(self.told)))
 
     def standing(self, at: float) -> list[Stranger]:
-        """What was said in the last REPORT_SECONDS, by host."""
-        self.told = {key: one for key, one in self.told.items() if at - one[0] < REPORT_SECONDS}
-        return [stranger for _, (_, strangers) in sorted(self.told.items()) for stranger in strangers]
+        """What was said in the last REPORT_SECONDS, by host; once, where an agent was asked to use another key."""
+        for by in [by for by, (said_at, _) in self.told.items() if at - said_at >= REPORT_SECONDS]:
+            self._forget(by)
+        found = (stranger for _, (_, strangers) in sorted(self.told.items()) for stranger in strangers)
+        return list({(one.host, one.pid, one.command): one for one in found}.values())
+
+    def complete(self, at: float) -> bool:
+        """Whether every agent has had the time to say what it knows: what is told lives in memory alone."""
+        return at - self.since >= REPORT_SECONDS
+
+    def _forget(self, by: Teller) -> None:
+        _, strangers = self.told.pop(by, (0.0, ()))
+        self.held -= len(strangers)
 
 
 def together(here: Sequence[Stranger], told: Iterable[Stranger], own_host: str) -> list[Stranger]:
@@ -121,8 +141,14 @@ def shown(command: Sequence[str]) -> str:
     after such a flag, user and password in an address, long words of letters and digits. It is a precaution and no
     proof: a secret that looks like any word is shown to those who may read.
     """
-    text = " ".join(_masked(command))
+    text = printable(" ".join(_masked(command)))
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + MASK
+
+
+def printable(text: str) -> str:
+    """The text with a mark for each character that cannot be shown: a process may have any bytes as its name, and a
+    database or JSON does not take all of them."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else STRANGE for one in text)
 
 
 def _masked(words: Sequence[str]) -> Iterator[str]:

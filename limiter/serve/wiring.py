@@ -94,7 +94,7 @@ async def built(config: Config, writer: Writer, lock: Lock | None, ballast: Ball
     access = await open_access(config, committer, read_keys)
     sampler, box = Sampler(committer), Box(config.ram_gb or ram_total_bytes() / GIB)
     watches = _watches(config, writer, lock, committer, sampler, engine)
-    reports = Reports()
+    reports = Reports(time.monotonic())
     alerts = _alerts(config, committer, sampler, channels, watches, reports)
     jobs = (
         Job("sampler", sampler.run),

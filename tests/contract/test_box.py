@@ -163,5 +163,7 @@ def test_what_an_agent_of_another_host_tells_is_listed_counted_and_alerted(limit
     wait_until(lambda: any("process 7 (python3, bots-2)" in message for message in alerts()), 20)
     granted(one.post("/api/bots/strangers", body | {"strangers": []}))
     assert box(one)["strangers"] == []
-    wait_until(lambda: not alerts(), 20)
     assert wrong_fields(one.post("/api/bots/strangers", body | {"host": "a b"}), 422) == {"host"}
+    for name in ("a\0b", "a\nb", "\x1b[31mbot", "b" * 65):
+        bad = body | {"strangers": [bot | {"name": name}]}
+        assert wrong_fields(one.post("/api/bots/strangers", bad), 422) == {"strangers[0].name"}

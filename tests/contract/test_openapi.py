@@ -68,12 +68,14 @@ def test_operation_ids_are_unique(document: Any) -> None:
 
 
 def tour_of_a_bot(server: Limiter, session: Any) -> None:
-    """Heartbeats, one and many."""
+    """Heartbeats, one and many, and bots without a slot: none."""
     server.beat(session)
     server.beat({"session_id": "s9.nobody"})
     beats = [{"session_id": session["session_id"], "memory_bytes": 1, "cpu_seconds": 0.5}, {"session_id": "s9.nobody"}]
     server.post("/api/bots/heartbeats", {"beats": beats})
     server.post("/api/bots/heartbeats", {"beats": []})
+    server.post("/api/bots/strangers", {"host": "h", "agent": "a", "strangers": []})
+    server.post("/api/bots/strangers", {"host": "h", "agent": "a"})
 
 
 def tour(server: Limiter) -> None:

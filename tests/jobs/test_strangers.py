@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC
 from pathlib import Path
@@ -26,7 +27,7 @@ from limiter.rules.alerts import message
 from limiter.rules.limits import defaults
 from limiter.rules.records import Session
 from limiter.rules.sessions import Heartbeat, Start, Stop
-from limiter.rules.strangers import Stranger
+from limiter.rules.strangers import Reports, Stranger
 from limiter.store.engine import open_writer
 from limiter.store.sqlite_writer import SqliteWriter
 from tests.conftest import wait_until
@@ -69,6 +70,14 @@ def test_a_bot_without_a_slot_is_found_with_what_an_operator_needs(spawn: Spawn)
     assert one.name in ("sleep", "coreutils")
     assert 0 < one.memory_bytes < 8 * 1024**2
     assert one.since == int(psutil.Process(bot.pid).create_time() * 1000)
+
+
+def test_one_whose_name_and_words_are_bytes_of_no_text_is_shown_with_marks(spawn: Spawn) -> None:
+    """Neither JSON nor a database takes them as the kernel has them."""
+    bot = spawn("-c", "printf 'b\\377\\001' >/proc/$$/comm; sleep 60 & wait", os.fsdecode(b"w\xff"), program="bash")
+    wait_until(lambda: Path(f"/proc/{bot.pid}/comm").read_bytes().startswith(b"b\xff"), 5)
+    (one,) = found()
+    assert one.name == "b\ufffd\ufffd" and one.command.endswith(" w\ufffd")
 
 
 def test_one_that_carries_a_live_session_is_none_and_one_of_an_ended_session_is(spawn: Spawn) -> None:
@@ -205,6 +214,26 @@ def test_two_looks_tell_and_one_that_sees_none_ends_it(tmp_path: Path, spawn: Sp
         await watch.look()
         await watch.look()
         assert await told() is not None, "its slot is given back and it runs on"
+
+    run(tmp_path, test)
+
+
+def test_what_agents_tell_is_over_when_they_have_had_the_time_to_say_it_again(tmp_path: Path, spawn: Spawn) -> None:
+    """What they said is not kept over a restart: it would be over, and begin anew within half a minute."""
+    far = Stranger(7, "python3", "u1/b1", 1, NOW, "far")
+
+    async def test(committer: Committer, _: StrangerWatch) -> None:
+        async def told(reports: Reports) -> bool:
+            alerts = Alerts(committer, Sampler(committer), {}, reports=reports)
+            await alerts.round()
+            return "strangers" in committer.state.incidents
+
+        began, now = Reports(time.monotonic()), time.monotonic()
+        assert not await told(began)
+        began.tell(("far", "a", "k"), [far], now)
+        assert await told(began)
+        assert await told(Reports(time.monotonic())), "after a restart"
+        assert not await told(Reports())
 
     run(tmp_path, test)
 

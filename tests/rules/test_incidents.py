@@ -346,7 +346,8 @@ def test_strangers_are_told_when_they_were_seen_twice_and_over_when_none_is_left
     assert told(state) == []
     observe(state, strangers=seen)
     assert told(state) == [
-        "👻 Bots sans place : 2, dont le processus 4711 (python3). Une place : limiter run --adopt 4711 --user U"
+        "👻 Bots sans place : 2, dont le processus 4711 (python3). Une place, là où il tourne : "
+        "limiter run --adopt 4711 --user U"
     ]
     assert "ETH" not in told(state)[0], "channels are outside: no command line goes there"
     observe(state, strangers=None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from limiter.rules.strangers import (
     LONGEST,
     MASK,
-    MOST_AGENTS,
+    MOST_TOLD,
     REPORT_SECONDS,
     Process,
     Reports,
@@ -17,6 +17,7 @@ from limiter.rules.strangers import (
     ancestors,
     below,
     is_ours,
+    printable,
     shown,
     strangers,
     together,
@@ -65,13 +66,19 @@ def test_the_oldest_comes_first() -> None:
     assert pids(SHELL, Process(10, 1, 9.0, looks=True), Process(11, 1, 3.0, looks=True)) == [11, 10]
 
 
+def is_a_tree(processes: list[Process]) -> bool:
+    """As the kernel's is: nobody descends from his own descendant."""
+    table = {one.pid: one for one in processes}
+    return not any(one in ancestors(table, above) for one in processes for above in ancestors(table, one))
+
+
 TABLES = st.lists(
     st.builds(
         Process, st.integers(1, 12), st.integers(0, 12), st.sampled_from([1.0, 2.0, 3.0]),
         st.booleans(), st.booleans(), st.booleans(),
     ),
     unique_by=lambda one: one.pid,
-)  # fmt: skip
+).filter(is_a_tree)  # fmt: skip
 
 
 @given(TABLES)
@@ -150,15 +157,38 @@ def test_the_value_of_a_secret_flag_is_never_shown(value: str) -> None:
 
 def test_what_an_agent_tells_stands_until_it_is_taken_back_or_not_said_again() -> None:
     reports, one = Reports(), Stranger(7, "python3", "u1/b1", 1, NOW, "far")
-    reports.tell("far", "1000", [one], 10.0)
-    reports.tell("far", "1001", [replace(one, pid=8)], 50.0)
+    reports.tell(("far", "a", "k1"), [one], 10.0)
+    reports.tell(("far", "b", "k1"), [replace(one, pid=8)], 50.0)
     assert [stranger.pid for stranger in reports.standing(60.0)] == [7, 8]
-    reports.tell("far", "1001", [], 70.0)
+    reports.tell(("far", "b", "k1"), [], 70.0)
     assert reports.standing(80.0) == [one]
-    assert reports.standing(10.0 + REPORT_SECONDS) == []
-    for number in range(MOST_AGENTS + 5):
-        reports.tell(f"h{number}", "0", [one], 200.0)
-    assert len(reports.told) == MOST_AGENTS
+    reports.tell(("far", "a", "k2"), [], 80.0)
+    assert reports.standing(80.0) == [one], "another key takes nothing back"
+    reports.tell(("far", "c", "k2"), [one], 80.0)
+    assert reports.standing(80.0) == [one], "the same bot, told by another key"
+    reports.tell(("far", "c", "k2"), [], 90.0)
+    assert reports.standing(10.0 + REPORT_SECONDS) == [] and reports.held == 0
+
+
+def test_however_much_is_told_not_more_is_remembered_than_a_limiter_can_hold() -> None:
+    reports, one = Reports(), Stranger(7, "python3", "u1/b1", 1, NOW, "far")
+    for number in range(MOST_TOLD // 500 + 5):
+        host = f"h{number:03}"
+        reports.tell((host, "a", "k"), [replace(one, pid=pid, host=host) for pid in range(500)], 1.0)
+    standing = reports.standing(2.0)
+    assert len(standing) == reports.held == MOST_TOLD
+    assert (standing[0].host, standing[-1].host) == ("h005", f"h{MOST_TOLD // 500 + 4:03}"), "the newest"
+
+
+def test_before_every_agent_has_had_the_time_to_tell_nothing_is_over() -> None:
+    assert not Reports(50.0).complete(50.0 + REPORT_SECONDS - 1)
+    assert Reports(50.0).complete(50.0 + REPORT_SECONDS)
+
+
+def test_a_name_of_any_bytes_is_shown_with_marks() -> None:
+    assert printable("python3 – été") == "python3 – été"
+    assert printable("a\udcff\x00b\n") == "a\ufffd\ufffdb\ufffd"
+    assert shown(["bot\udcff", "--token", "x\udcfe"]) == "bot\ufffd --token …"
 
 
 def test_one_that_was_seen_here_and_told_of_is_listed_once() -> None:

@@ -99,7 +99,7 @@ def strangers(box: BoxAnswer) -> None:
                 len(found),
             )
             + " "
-            + t("Give it one, or end it:")
+            + (t("Give it one, or end it:") if not found[0].host else t("Give it one, or end it, on its host:"))
         )
         one_pid = str(found[0].pid) if len(found) == 1 else "PID"
         st.code(ADOPT.replace("PID", one_pid), language=None, wrap_lines=True)
