@@ -367,6 +367,36 @@ def test_an_outage_is_told_from_memory_once_and_recorded_afterwards(
     assert webhook.titles("/hook") == ["⛔ Base de données indisponible : démarrages refusés"]
 
 
+def test_a_message_whose_record_waits_for_the_database_is_not_told_again_when_it_is_back(
+    path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OUTAGE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "TRY_SECONDS", 0.1)
+    monkeypatch.setattr(module, "PERIOD_SECONDS", 4.0)  # for which the record waits once it was refused
+    webhook.delays["/slow"] = 0.3
+
+    async def test(limiter: Limiter) -> None:
+        await limiter.start(16)
+        await limiter.alerts.round()
+        while not webhook.came:
+            await asyncio.sleep(0.01)
+        other = sqlite3.connect(path)
+        other.execute("BEGIN IMMEDIATE")
+        while len(webhook.titles("/slow")) < 2:
+            await limiter.alerts.round()
+            await asyncio.sleep(0.05)
+        assert isinstance(await limiter.committer.submit(asked("late")), Refusal), "so the record was refused too"
+        other.rollback()
+        other.close()
+        while limiter.committer.state.deliveries:
+            await limiter.alerts.round()
+            await asyncio.sleep(0.05)
+        await limiter.deliver(300)
+
+    run(test, path, webhook.address("/slow"))
+    assert webhook.titles("/slow") == [THRESHOLD, "⛔ Base de données indisponible : démarrages refusés"]
+
+
 def test_a_fault_in_the_alerts_stops_no_decision(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(state: object, now: int) -> None:
         raise ZeroDivisionError
