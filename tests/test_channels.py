@@ -46,8 +46,11 @@ def test_other_addresses_are_checked_and_a_broken_memory_is_none(tmp_path: Path)
     assert list(open_channels(ADDRESSES, tmp_path / "no-folder" / "channels.json")) == NAMES
 
 
-def test_of_several_recipients_those_are_tried_again_whom_a_message_did_not_reach() -> None:
+def test_of_several_recipients_those_are_tried_again_whom_a_message_did_not_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Two topics of one ntfy server, one of which refuses at first."""
+    monkeypatch.setattr("apprise.plugins.base.NotifyBase.request_rate_per_sec", 0)  # it waits 5.5 s between two
     came: list[str] = []
     broken = {"two"}
 
