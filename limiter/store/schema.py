@@ -299,28 +299,19 @@ beat_gaps = _table(
     info={"step": 10},
 )
 
-usage_hours = _table(
-    "usage_hours",
-    Column("at", Int, primary_key=True, autoincrement=False),
-    Column("user_id", Text, primary_key=True),
-    _needed("starts"),
-    _needed("slot_ms"),
-    _needed("trades"),
-    _needed("refusals"),
-    sqlite_with_rowid=False,
-)
 
-usage_days = _table(
-    "usage_days",  # the sums of usage_hours by UTC day, the hours of the running one included
-    Column("at", Int, primary_key=True, autoincrement=False),
-    Column("user_id", Text, primary_key=True),
-    _needed("starts"),
-    _needed("slot_ms"),
-    _needed("trades"),
-    _needed("refusals"),
-    sqlite_with_rowid=False,
-    info={"step": 12},
-)
+def _usage_columns() -> list[Column[Any]]:
+    """Who used how much of a time that begins `at`."""
+    return [
+        Column("at", Int, primary_key=True, autoincrement=False),
+        Column("user_id", Text, primary_key=True),
+        *map(_needed, ("starts", "slot_ms", "trades", "refusals")),
+    ]
+
+
+usage_hours = _table("usage_hours", *_usage_columns(), sqlite_with_rowid=False)
+# The sums of usage_hours by UTC day, the hours of the running one included.
+usage_days = _table("usage_days", *_usage_columns(), sqlite_with_rowid=False, info={"step": 12})
 
 incidents = _table(
     "incidents",
