@@ -4,7 +4,7 @@ from limiter.agent.bot import GRACE_SECONDS
 from limiter.processes import MEASURED_AFTER_SECONDS, MEASURED_EVERY_SECONDS
 
 IDLE_SECONDS = 600.0  # an agent that the first `run` started goes when nothing was asked of it for so long
-TELL_SECONDS = 30.0
+TELL_SECONDS = 30.0  # the limiter forgets what it was not told again for 100 s
 TAKE_A_VALUE = ("--guarded-by", "--idle", "--measure-every", "--measure-after", "--grace", "--tell-every")
 
 
