@@ -112,6 +112,6 @@ class Access:
             return Refusal("too_many_attempts", {}, window.wait(second, 1))
         window.add(second, 1)
         if window.used(second) == WRONG_KEYS:
-            told = request_id, address, WRONG_KEYS, WRONG_SECONDS
-            log.warning("wrong_keys request_id=%s address=%s count=%d seconds=%d", *told)
+            told = address, WRONG_KEYS, WRONG_SECONDS, request_id
+            log.warning("wrong_keys address=%s count=%d seconds=%d request_id=%s", *told)
         return Refusal("unauthorized")

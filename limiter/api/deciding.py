@@ -21,7 +21,6 @@ from limiter.rules.records import Session
 from limiter.rules.refusals import invalid
 from limiter.rules.words import Words
 from limiter.store import read
-from limiter.store.schema import RAW_STEP
 from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 MOST_DAYS = 28
@@ -122,7 +121,7 @@ def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float
     hours = [(row.at, row.mean) for row in read.history.hours(tx, since, end).rows]
     demands, _ = read.demands.demands(tx, since)
     load = read.history.load(tx, since, end)
-    return hours, sizes.runs(demands, now), (load.mean or 0.0) * load.samples * RAW_STEP * SECOND_MS
+    return hours, sizes.runs(demands, now), (load.mean or 0.0) * load.known_seconds * SECOND_MS
 
 
 async def lease_evidence(call: Call) -> Answer:

@@ -131,7 +131,7 @@ def sizing(
     if bot_ms is None:
         bot_ms = sum(bots for _, bots in hours) * HOUR_MS
     stay_ms = bot_ms / max(1, len(asked) - lost)
-    patience = sum(run.waited_ms for run in asked if run.first) / lost / stay_ms if lost else PATIENCE
+    patience = sum(run.waited_ms for run in asked if run.first) / lost / stay_ms if lost and stay_ms else PATIENCE
     minutes = len(hours) * HOUR_MS // MINUTE_MS
     crowd = Crowd(
         (users if users is not None else known) if one_each else None,

@@ -308,6 +308,7 @@ def test_ticked_sessions_are_told_of_their_end_and_a_click_on_a_row_opens_the_dr
     expect(page.get_by_text("2 sessions end at").first).to_be_visible(timeout=20_000)
     held = console.admin("GET", "sessions?status=active&limit=3").json()["items"]
     assert [bool(one["notice"]) for one in held] == [True, True, False]
+    settle(page)  # what is told above the table moves it
     row(page, 1, 150)
     drawer = page.get_by_role("dialog")
     expect(drawer).to_contain_text(held[1]["public_id"], timeout=20_000)

@@ -83,7 +83,7 @@ def bots_by_hour(asked: list[Asked], end: int) -> dict[int, float]:
 
 
 def written(asked: list[Asked], end: int, url: str) -> None:
-    """As the limiter would have recorded it: an ended session a start, a row a refusal, a snapshot an hour."""
+    """As the limiter would have recorded it: an ended session a start, a row a refusal, snapshots of hours and days."""
     facts = {"active": LIMIT, "max_bots": LIMIT, "user_active": 0, "user_max": 1, "version": 1}
     sessions = [
         {
@@ -106,14 +106,25 @@ def written(asked: list[Asked], end: int, url: str) -> None:
             "step": 3600, "at": at, "n": 720, "bots_min": int(bots), "bots_max": math.ceil(bots), "limit_last": LIMIT,
             "bots_sum": round(bots * 720), "suspects_max": 0, "cpu_n": 0, "cpu_sum": 0.0, "ram_n": 0, "ram_sum": 0.0,
             "tokens": 0, "signals": 0, "trades": 0, "starts": 0, "ended": 0, "peak_at": at,
+            "low_ms": HOUR,
         }
         for at, bots in bots_by_hour(asked, end).items()
     ]  # fmt: skip
+    days: dict[int, dict[str, int | float]] = {}
+    for row in hours:
+        at = int(row["at"])
+        day = days.setdefault(
+            at - at % DAY, {**row, "step": 86_400, "at": at - at % DAY, "n": 0, "bots_sum": 0, "low_ms": 0}
+        )
+        day |= {name: day[name] + row[name] for name in ("n", "bots_sum", "low_ms")}
+        day |= {"bots_min": min(day["bots_min"], row["bots_min"])}
+        if row["bots_max"] >= day["bots_max"]:
+            day |= {"bots_max": row["bots_max"], "peak_at": at}
     engine = create_engine(url)
     with engine.begin() as tx:
         tx.execute(schema.ended_sessions.insert(), sessions)
         tx.execute(schema.refusals.insert(), refused)
-        tx.execute(schema.snapshots.insert(), hours)
+        tx.execute(schema.snapshots.insert(), [*hours, *days.values()])
         tx.execute(update(schema.fleet).values(next_number=1000 + len(asked)))
     engine.dispose()
 

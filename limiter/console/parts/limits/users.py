@@ -154,7 +154,7 @@ def fields(user: str, limits: Limits, own: Override | None) -> dict[str, Any]:
                 kind(limit.minimum),
                 kind(limit.maximum),
                 None,
-                kind(limit.step) if limit.whole else limit.step,
+                kind(limit.step),
                 key=key,
                 placeholder=t("system: {value}", value=value_text(limits.values[name])),
                 help=limit.meaning_in(language()),
