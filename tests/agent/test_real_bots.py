@@ -136,7 +136,11 @@ class Fleet:
             wait_until(partial(is_up, bot), 100, f"{kind} is up")
         came_up = {bot.user: psutil.Process(bot.process.pid).cpu_times() for bot in self.of.values()}
         self.cpu_seconds = {user: times.user + times.system for user, times in came_up.items()}
-        wait_until(self._all_told, 60, "what each costs is told")  # freqtrade imports for long
+        try:
+            wait_until(self._all_told, 60)  # freqtrade imports for long
+        except AssertionError:
+            rows = [self.row(bot) for bot in self.of.values()]
+            pytest.fail(f"what each costs is not told: had {self.cpu_seconds}, told {rows}, agent {bots.status()}")
 
     def _all_told(self) -> bool:
         """Whether the session list knows of each what it was when it had come up."""
