@@ -34,7 +34,7 @@ from limiter.clock import Clock
 from limiter.events import EventLog, request_id_of
 from limiter.onethread import OneThread
 from limiter.rules import clock_step
-from limiter.rules.incidents import watch
+from limiter.rules.incidents import is_calm, watch
 from limiter.rules.quotas import RecordTrade, Take
 from limiter.rules.records import RefusalRecord
 from limiter.rules.refusals import Refusal
@@ -47,6 +47,8 @@ from limiter.store.engine import is_full
 from limiter.store.writer import Writer
 
 ANSWER_SECONDS = 1.8  # what waits longer is refused: the contract says within 2 s
+LOG_SECONDS = 0.01  # how long the line of a start waits for others
+LOG_LOST = contextlib.suppress(OSError, ValueError)  # nobody reads stderr any more, or its disk is full
 ROOM_SECONDS = 1.0  # how often a full disk is looked at
 MAX_WAITING = 4096  # requests in the queue; more are refused as `overloaded`
 MAX_BATCH = 512
@@ -116,12 +118,16 @@ class Committer:
         self._looked_at, self._made_room = 0.0, False
         self._alone = 0  # so many of those that wait are decided one by one, to find the one that spoiled their batch
         self._thread = OneThread("commit")
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._log_timer: asyncio.TimerHandle | None = None
 
     def submit(self, request: Request) -> asyncio.Future[Any]:
         """The answer to the request, when it is durable. `overloaded` at once where too many wait."""
-        future = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which asks the system for the process each time
+        future = self._loop.create_future()
         if self.fault is not None:
             future.set_result(UNAVAILABLE)
             return future
@@ -130,15 +136,17 @@ class Committer:
             return future
         self._waiting.append((request, future, time.monotonic()))
         if self._worker is None:
-            self._worker = asyncio.get_running_loop().create_task(self._run())
+            self._worker = self._loop.create_task(self._run())
         return future
 
     async def close(self) -> None:
         """Finish what waits, then give the database back."""
         while self._worker is not None:
             await asyncio.wait([self._worker])
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._log_timer):
+            if timer is not None:
+                timer.cancel()
+        self._flush_log()
         self._thread.close()
         self.writer.close()
 
@@ -182,7 +190,8 @@ class Committer:
                 clock_step.keep(state, by, at)
             now = await self._prepare(requests, now)
             reap(state, now)
-            self._watch(now)
+            if not is_calm(state):
+                self._watch(now)
             answers = [self._decide_and_watch(request, now) for request in requests]
             state.changes.probe = self.failing_since is not None
             refused = state.refused[waited:]
@@ -226,10 +235,18 @@ class Committer:
         return size > 1
 
     def _log(self, requests: list[Request], answers: list[Any], refused: list[RefusalRecord], now: int) -> None:
-        """Whatever is wrong with the log, decisions go on."""
+        if self.events is None:
+            return
+        with LOG_LOST:  # decisions go on
+            self.events.write(requests, answers, self.state.changes, refused, now)
+        if self.events.waiting and self._log_timer is None and self._loop is not None:
+            self._log_timer = self._loop.call_later(LOG_SECONDS, self._flush_log)
+
+    def _flush_log(self) -> None:
+        self._log_timer = None
         if self.events is not None:
-            with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more, or its disk is full
-                self.events.write(requests, answers, self.state.changes, refused, now)
+            with LOG_LOST:
+                self.events.flush()
 
     def _answer(self, batch: list[tuple[Request, asyncio.Future[Any], float]], answers: list[Any]) -> None:
         at = time.monotonic()
@@ -245,13 +262,13 @@ class Committer:
     def _decide(self, request: Request, now: int) -> Any:
         if self.full_since is not None and isinstance(request, TAKES_ROOM):
             return UNAVAILABLE
-        mark = self.state.mark()
-        self.state.asked_by = request
+        state = self.state
+        mark, state.asked_by = state.mark(), request
         try:
-            return request.decide(self.state, now)
+            return request.decide(state, now)
         except Exception as error:
             log.exception("decision_failed %s", _named(request))
-            self.state.undo(mark)
+            state.undo(mark)
             return error
 
     def _decide_and_watch(self, request: Request, now: int) -> Any:
@@ -260,7 +277,7 @@ class Committer:
         course = state.course
         points = len(course)
         answer = self._decide(request, now)
-        if len(course) != points or course is not state.course:
+        if (len(course) != points or course is not state.course) and not is_calm(state):
             self._watch(now)
         return answer
 

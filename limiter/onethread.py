@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LOOP_CLOSED = contextlib.suppress(RuntimeError)  # nobody waits
 
 
 class OneThread:
@@ -42,7 +43,7 @@ class OneThread:
                 result = function()
             except BaseException as error:
                 failure = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            with LOOP_CLOSED:
                 future.get_loop().call_soon_threadsafe(_settle, future, result, failure)
             del job, function, future, result, failure  # what was raised holds frames, and the thread waits for long
 

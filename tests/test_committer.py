@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from limiter import committer as module
 from limiter.clock import SETTLE_SECONDS, Clock
 from limiter.committer import Committer, Latency
+from limiter.events import EventLog
 from limiter.rules.changes import ChangeLimits, Rollback, SetPause
 from limiter.rules.limits import defaults
 from limiter.rules.quotas import RecordTrade, Take
@@ -615,3 +617,40 @@ def test_durations_of_the_last_minute() -> None:
     latency.add(now, [n / 1000 for n in range(1, 101)])
     assert latency.percentile_ms(0.5, 0.99) == [51.0, 100.0]
     assert latency.count == 101
+
+
+def test_the_lines_of_starts_are_written_together_soon_after(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        stream = StringIO()
+        limiter.committer.events = EventLog("text", stream)
+        for user in ("u1", "u2", "u3"):
+            await limiter.start(user)
+        assert stream.getvalue() == ""
+        async with asyncio.timeout(5):
+            while not stream.getvalue():
+                await asyncio.sleep(module.LOG_SECONDS)
+        assert [line.count(" start ") for line in stream.getvalue().splitlines()] == [1, 1, 1]
+
+    run(test)
+
+
+def test_what_still_waited_is_written_at_the_end(run: Test) -> None:
+    stream = StringIO()
+
+    async def test(limiter: Limiter) -> None:
+        limiter.committer.events = EventLog("text", stream)
+        await limiter.start("u1")
+
+    run(test)
+    assert "user=u1" in stream.getvalue()
+
+
+def test_another_line_does_not_overtake_that_of_a_start(run: Test) -> None:
+    async def test(limiter: Limiter) -> None:
+        stream = StringIO()
+        limiter.committer.events = EventLog("text", stream)
+        session = await limiter.start("u1")
+        await limiter.ask(Stop(session.number, session.secret))
+        assert [line.split()[3] for line in stream.getvalue().splitlines()] == ["start", "end"]
+
+    run(test)

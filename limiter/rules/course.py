@@ -2,6 +2,7 @@
 
 The state notes a `Point` whenever the number of bots or the limit changes. A point holds until the next one; several
 in one instant last no time, but are among the extremes: an alert that fired on one is not denied by the history.
+Of hundreds in one instant a few tell all (`thin`): what is kept grows with time, not with starts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ SLICE_MS = 5_000
 MOST_MS = 6 * HOUR_MS  # of a time in which nothing changed; what lies before it is left out, as a gap
 STATUSES = tuple(Status)
 GAP = -1
+KEPT = 3  # points of one instant and limit
 
 
 class Point(Struct, frozen=True):
@@ -34,6 +36,21 @@ class Point(Struct, frozen=True):
         return STATUSES.index(Capacity(self.bots, self.limit).status)
 
 
+def thin(course: list[Point]) -> None:
+    """Of the newest points of one instant and limit keep the lowest, the highest and the last: no slice differs."""
+    if len(course) <= KEPT or not _beside(course[-1 - KEPT], course[-1]):
+        return
+    begin, last = len(course) - 1 - KEPT, course[-1]
+    while begin and _beside(course[begin - 1], last):
+        begin -= 1
+    levels = sorted(course[begin:], key=lambda point: point.bots)
+    course[begin:] = [levels[0], levels[-1], last]
+
+
+def _beside(point: Point, other: Point) -> bool:
+    return point.at == other.at and point.limit == other.limit
+
+
 def slices(points: Iterable[Point], end: int, counts: Mapping[tuple[str, int], int]) -> tuple[Slice, ...]:
     """The course over [first point, end], and what was counted: {(figure, beginning of its 5 s): n}, in order.
 
@@ -48,7 +65,7 @@ def slices(points: Iterable[Point], end: int, counts: Mapping[tuple[str, int], i
             while True:
                 row = at - at % SLICE_MS
                 ends = min(until, row + SLICE_MS)
-                parts.setdefault(row, []).append((replace(point, at=at), ends - at))
+                parts.setdefault(row, []).append((point if at == point.at else replace(point, at=at), ends - at))
                 if ends == until:
                     break
                 at = ends
@@ -81,15 +98,17 @@ def _in_order(points: Iterable[Point]) -> list[Point]:
     """A lease that ended while nobody looked is noted late: no point is before the one noted before it."""
     course: list[Point] = []
     for point in points:
-        course.append(replace(point, at=max(point.at, course[-1].at)) if course else point)
+        late = course and point.at < course[-1].at
+        course.append(replace(point, at=course[-1].at) if late else point)
     return course
 
 
 def _slice(row: int, parts: list[tuple[Point, int]], counts: Mapping[str, int]) -> Slice:
     spent = [0, 0, 0, 0]
-    for point, ms in parts:
-        spent[point.status] += ms
-    worst = max(point.status for point, _ in parts)
+    statuses = [point.status for point, _ in parts]
+    for status, (_, ms) in zip(statuses, parts, strict=True):
+        spent[status] += ms
+    worst = max(statuses)
     if any(spent) and not spent[worst]:  # reached and left within one instant: not nothing
         spent[worst] = 1
     high = max(point.bots for point, _ in parts)

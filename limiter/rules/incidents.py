@@ -65,13 +65,19 @@ def rank(bots: int, maximum: int, threshold: int, before: int) -> int:
     return 0
 
 
+def is_calm(state: State) -> bool:
+    """Whether no level of the occupancy is open or opens: what nearly every decision comes to."""
+    limits = state.limits
+    return 100 * len(state.sessions) < limits.alert_threshold * limits.max_bots and CAPACITY not in state.incidents
+
+
 def watch(state: State, now: int) -> None:
     """Look at the occupancy after every decision, so that no crossing hides between two samples or in a batch."""
+    if is_calm(state):
+        return
     limits, bots = state.limits, len(state.sessions)
     maximum, threshold = limits.max_bots, limits.alert_threshold
     incident = state.incidents.get(CAPACITY)
-    if incident is None and 100 * bots < threshold * maximum:
-        return  # no level opens below the threshold: what nearly every decision comes to
     before = incident.rank if incident is not None else 0
     after = rank(bots, maximum, threshold, before)
     facts = full_spells(incident.facts if incident is not None else {}, now, 0 < maximum <= bots)

@@ -55,6 +55,8 @@ class Limits:
     alert_threshold: int = field(init=False)
     bars: bool = field(init=False)
     """Whether one of BARS is set."""
+    reserves: bool = field(init=False)
+    """Whether slots are kept for users of the reserve."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reserve", tuple(user for user, own in self.overrides.items() if own.reserve))
@@ -63,6 +65,7 @@ class Limits:
         object.__setattr__(self, "max_bots", self.whole("MAX_CONCURRENT_BOTS"))
         object.__setattr__(self, "alert_threshold", self.whole("ALERT_THRESHOLD"))
         object.__setattr__(self, "bars", any(self.values[name] is not None for name in BARS))
+        object.__setattr__(self, "reserves", bool(self.values["RESERVED_SLOTS"]))
 
     def of(self, user_id: str, now: int) -> Mapping[str, Value]:
         """All values in force for one user. The same object each time where the user has no override."""

@@ -17,9 +17,10 @@ def capacity(state: State, now: int) -> Capacity:
 
 def _is_open(state: State, active: int, now: int) -> bool:
     """Whether a new user would be let in, were a slot free."""
-    if is_shut(state) or not state.limits.values["MAX_BOTS_PER_USER"]:
+    limits = state.limits
+    if is_shut(state) or not limits.values["MAX_BOTS_PER_USER"]:
         return False
-    if barred(state, now) is not None or active >= slots_for(state, None, now):
+    if (limits.bars and barred(state, now)) or (limits.reserves and active >= slots_for(state, None, now)):
         return False
     return not state.tickets or turns(state, None, active, now)[1] > 0
 
@@ -31,8 +32,6 @@ def is_shut(state: State) -> bool:
 
 def barred(state: State, now: int) -> Barred | None:
     """Why no start that needs a slot is admitted now, whatever is free."""
-    if not state.limits.bars:
-        return None
     values, found = state.limits.values, None
     starts, cpu, ram = values["MAX_STARTS_PER_MINUTE"], values["MAX_CPU_PERCENT"], values["MAX_RAM_PERCENT"]
     if starts is not None:
@@ -46,7 +45,7 @@ def slots_for(state: State, user_id: str | None, now: int) -> int:
     """How many slots all together may hold once this user (None: a new one) has started: the reserve's free ones
     are for its own users. May be below 0."""
     limits, most = state.limits, state.limits.max_bots
-    if not limits.values["RESERVED_SLOTS"] or (user_id is not None and limits.in_reserve(user_id, now)):
+    if not limits.reserves or (user_id is not None and limits.in_reserve(user_id, now)):
         return most
     return most - kept(state, now)
 
@@ -70,7 +69,7 @@ def queue(state: State, now: int) -> list[Ticket]:
 def turns(state: State, user_id: str | None, active: int, now: int) -> tuple[set[str], int]:
     """Of those who wait for the slots that this user (None: a new one) may have: whose turn it is, and how many
     slots are nobody's. While reserved slots are free, the reserve and the others wait apart."""
-    limits, ours = state.limits, kept(state, now) if state.limits.values["RESERVED_SLOTS"] else 0
+    limits, ours = state.limits, kept(state, now) if state.limits.reserves else 0
     reserve = user_id is not None and limits.in_reserve(user_id, now)
     slots, tickets = limits.max_bots - active, queue(state, now)
     if ours:

@@ -58,15 +58,16 @@ class Start(Struct, frozen=True):
             repeated = state.repeats.get((self.user_id, self.bot_id, self.idempotency_key))
             if repeated is not None:
                 return Admission(repeated, created=False)
-        limits = state.limits.of(self.user_id, now)
-        user_max, lease_seconds = limits["MAX_BOTS_PER_USER"], limits["BOT_LEASE_SECONDS"]
+        limits = state.limits
+        values = limits.of(self.user_id, now)
+        user_max, lease_seconds = values["MAX_BOTS_PER_USER"], values["BOT_LEASE_SECONDS"]
         assert isinstance(user_max, int) and isinstance(lease_seconds, int)
         facts = Facts(
             active=len(state.sessions),
-            max_bots=slots_for(state, self.user_id, now),
+            max_bots=slots_for(state, self.user_id, now) if limits.reserves else limits.max_bots,
             user_active=state.user_active(self.user_id),
             user_max=user_max,
-            version=state.limits.version,
+            version=limits.version,
         )
         replaced = state.bots.get((self.user_id, self.bot_id)) if self.bot_id is not None else None
         refusal = self._refuse(state, now, facts, replaces=replaced is not None)
@@ -104,7 +105,7 @@ class Start(Struct, frozen=True):
             if facts.user_max == 0:
                 refusal = _suspended(state, self.user_id, now)
             return self._record(state, now, facts, refusal, "MAX_BOTS_PER_USER", facts.user_max, facts.user_active)
-        bar = None if replaces else barred(state, now)
+        bar = barred(state, now) if state.limits.bars and not replaces else None
         if bar is not None:
             return self._record(state, now, facts, *bar)
         if not replaces and (facts.active >= facts.max_bots or self._is_anothers_turn(state, facts.active, now)):

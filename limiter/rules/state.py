@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, TypeVar
 
-from limiter.rules.course import SLICE_MS, Point
+from limiter.rules.course import SLICE_MS, Point, thin
 from limiter.rules.door import Load
 from limiter.rules.lease import EDGES_MS
 from limiter.rules.limits import Limits
@@ -116,6 +116,7 @@ class State:
         self.changes, self.asked_by = Changes(), None
         self.ended, self.trades, self.versions, self.past = {}, {}, {}, {}
         self.journal.clear()
+        thin(self.course)
 
     def mark(self) -> int:
         """A point to undo to."""
@@ -181,7 +182,7 @@ class State:
         self.hold(session)
         self.next_number = session.number + 1
         self.changes.started.append(session)
-        self.course.append(self.point(at))
+        self.course.append(Point(at, len(self.sessions), self.limits.max_bots))
         self.journal.calls.append((self._unadmit, session))
         self.count("starts", at)
         if not replaces:

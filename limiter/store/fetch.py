@@ -48,7 +48,8 @@ def named(state: State, requests: Iterable[Any], day: str) -> Named:
                 numbers.update(number for number in request.chosen if number not in state.sessions)
             case Rollback() | Acknowledge() | Recount():
                 past.append(request)
-    return found._replace(users={user for user in users if (user, day) not in state.trade_days})
+    users.difference_update([user for user in users if (user, day) in state.trade_days])
+    return found
 
 
 def fetch(connection: Connection, state: State, found: Named, day: str, named_trades: TextClause) -> None:

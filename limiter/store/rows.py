@@ -31,16 +31,13 @@ def notice_row(session: Session) -> tuple[int | None, str | None]:
     return session.notice or (None, None)
 
 
-def _facts_row(facts: Facts) -> tuple[int, int, int, int, int]:
-    return facts.active, facts.max_bots, facts.user_active, facts.user_max, facts.version
-
-
 def started_row(session: Session) -> tuple[Any, ...]:
     """The row of a session that starts: nobody knows yet what it costs, nor its end."""
+    facts = session.facts
     return (
         session.number, session.secret, session.user_id, session.bot_id, session.asked_bot, session.idempotency_key,
         session.started_at, session.lease_ms, session.last_heartbeat_at, session.expires_at,
-        *_facts_row(session.facts),
+        facts.active, facts.max_bots, facts.user_active, facts.user_max, facts.version,
     )  # fmt: skip
 
 
@@ -70,7 +67,7 @@ def refusal_row(one: RefusalRecord, repeats: int) -> tuple[Any, ...]:
     facts = one.facts
     return (
         one.request_id, one.at, one.user_id, one.bot_id, one.reason, one.limit, one.value, one.count, one.version,
-        *(_facts_row(facts)[:4] if facts else (None,) * 4), repeats,
+        *((facts.active, facts.max_bots, facts.user_active, facts.user_max) if facts else (None,) * 4), repeats,
     )  # fmt: skip
 
 

@@ -81,7 +81,8 @@ class SqliteWriter:
         return now
 
     async def make_durable(self, state: State, failing: bool, thread: OneThread) -> None:
-        """Write and commit what the batch changed; nothing where it changed nothing."""
+        """Write and commit what the batch changed; nothing where it changed nothing. Raises OSError where others wrote
+        into the file, so that nobody may find it again."""
         if not state.changes:
             return
         try:
@@ -92,6 +93,10 @@ class SqliteWriter:
             await thread.run(partial(self._wait_for_lock, LOCK_SECONDS_FAILING if failing else LOCK_SECONDS))
         self.save(state)
         await thread.run(self.commit)
+        # Not in that thread: it would hand the interpreter over once more a batch, for a look that waits for no disk.
+        if (others := self.written_over()) is not None:
+            self.lost = others
+            raise OSError(others)
         self.committed(state)
 
     def begin(self) -> None:
@@ -135,12 +140,8 @@ class SqliteWriter:
         self.connection.rollback()
 
     def commit(self) -> None:
-        """Make it durable, and write down outside of the database where the audit ends. Raises OSError where others
-        wrote into the file, so that nobody may find it again."""
+        """Make it durable, and write down outside of the database where the audit ends."""
         self._driver.commit()
-        if (others := self.written_over()) is not None:
-            self.lost = others
-            raise OSError(others)
         self._saver.keep_head()
 
     def committed(self, state: State) -> None:
