@@ -28,6 +28,13 @@ def log_emptied(one: Limiter, backup: Path) -> None:
     os.truncate(log_of(one.db_path), 0)
 
 
+def changed_in_no_byte(one: Limiter, backup: Path) -> None:
+    """What a backup tool or a person does to a file that it leaves as it is."""
+    os.utime(one.db_path)
+    shutil.copystat(backup, one.db_path)
+    one.db_path.chmod(0o600)
+
+
 KINDS: tuple[Callable[[Limiter, Path], None], ...] = (copied_into, emptied, log_emptied)
 
 
@@ -41,14 +48,15 @@ def refused_until_restored(one: Limiter, backup: Path) -> bool:
 
 def overwriting(folder: Path, rounds: int) -> Iterator[Figure]:
     """One way after the other, after a backup; then the backup is restored."""
-    downs, late, untold, unrefused, lost = [0.0], 0, 0, 0, 0
+    downs, stopped, late, untold, unrefused, lost = [0.0], 0, 0, 0, 0, 0
     with Webhook() as webhook:
         for number in range(rounds):
             with running(folder / f"data{number}", **ROOMY, LIMITER_ALERT_URLS=webhook.address("/ops")) as one:
                 held = [one.session()["public_id"] for _ in range(20)]
                 backup = folder / f"backup{number}.db"
                 assert one.run("backup", str(backup)).returncode == 0
-                one.session()
+                changed_in_no_byte(one, backup)
+                stopped += sum(one.start().status_code != 201 for _ in range(3))
                 KINDS[number % len(KINDS)](one, backup)
                 downs.append(seconds_until(lambda one=one: health(one) == 503, 10))  # type: ignore[misc]
                 late += sum(one.start().status_code == 201 for _ in range(3))
@@ -58,6 +66,7 @@ def overwriting(folder: Path, rounds: int) -> Iterator[Figure]:
                 one.restart(kill=True)
                 lost += len(set(held) - {row["public_id"] for row in every(one)})
     yield Figure("files written over in place", rounds)
+    yield Figure("starts refused after a touch, a time stamp put back, a chmod", stopped, 0)
     yield Figure("slowest until health said 503", max(downs), 3, "s")
     yield Figure("starts acknowledged after that", late, 0)
     yield Figure("times that nobody was told", untold, 0)

@@ -3,7 +3,8 @@
 A file can be removed, moved, or have another one put in its place while it is open: what is then written goes to a
 file that no later process will find. Device, inode and link count tell, of the database and of its write-ahead log.
 Or it is written over in place (`cp` onto it, `>` into it): of SQLite's own writes only a checkpoint goes to the
-database, and leaves its trace in the index of the log; a database that changed without one was changed by others.
+database, and leaves its trace in the index of the log; a database that was written to without one was by others. Where
+its time stamp moved, the kernel says whether anybody wrote at all (write_watch.py).
 
 Promises: `trouble` opens nothing that SQLite locks, for closing it would take the locks with it. Not promised: that
 what others write is noticed where it falls into the milliseconds of a checkpoint.
@@ -18,10 +19,11 @@ from limiter.store import wal_index
 from limiter.store.backup import copy_from
 from limiter.store.location import log_of, spoiled_mark
 from limiter.store.wal_index import Progress
+from limiter.store.write_watch import WriteWatch
 
 Identity = tuple[int, int]
 Stamp = tuple[int, int]
-"""When the file was last written to (ns), and its bytes."""
+"""What a first look at the file goes by: its time of change (ns), which more than a write moves, and its bytes."""
 
 
 class WatchedFile:
@@ -40,6 +42,9 @@ class WatchedFile:
         real = self.named.resolve()
         self._log = _identity(log_of(real))
         self._index = os.open(real.with_name(real.name + "-shm"), os.O_RDONLY)
+        self._writes = WriteWatch(inode)
+        self._written = False
+        """Whether anybody wrote into the database since `_seen`."""
         self._seen: tuple[Stamp, Progress] | None = None
         self.spoiled: str | None = None
         """Who wrote into the files beside SQLite, once that was seen: what they hold belongs together no more."""
@@ -53,6 +58,7 @@ class WatchedFile:
 
     def release(self) -> None:
         """After the writer."""
+        self._writes.close()
         os.close(self._index)
 
     @property
@@ -78,11 +84,16 @@ class WatchedFile:
         seen = self._seen
         if self.spoiled is not None or (seen is not None and seen[0] == self._stamp()):
             return self.spoiled
-        before, stamp, after = wal_index.progress(self._index), self._stamp(), wal_index.progress(self._index)
+        before, stamp = wal_index.progress(self._index), self._stamp()
+        self._written |= self._writes.written()
+        after = wal_index.progress(self._index)
         if before is None or after is None or not after.rests or before.checkpoint != after.checkpoint:
             return None  # a checkpoint is under way: when it is done
+        written, self._written = self._written, False
         self._seen = stamp, after
-        if seen is not None and seen[0] != stamp and seen[1].checkpoint == after.checkpoint:
+        if seen is None or seen[1].checkpoint != after.checkpoint:
+            return None
+        if written or seen[0][1] != stamp[1]:
             self.spoiled = f"{self.named.name} was written over in place by another program"
         return self.spoiled
 

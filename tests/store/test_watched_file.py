@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from limiter.store import schema
+from limiter.store import schema, wal_index
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError, key_file, log_of, named_path, refuse_lost, sqlite_path
 from limiter.store.lock import Lock
 from limiter.store.watched_file import WatchedFile
+from limiter.store.write_watch import WriteWatch
 
 TICK_SECONDS = 0.02  # by which the kernel counts when a file was written to, and more
 
@@ -122,6 +123,20 @@ def put_old_content(path: Path) -> None:
     shutil.copyfile(path.with_name("old.db"), path)
 
 
+def put_old_content_and_time(path: Path) -> None:
+    """`cp -p old.db limiter.db`."""
+    shutil.copy2(path.with_name("old.db"), path)
+
+
+def write_the_same_size(path: Path) -> None:
+    """Nothing but the content tells: one byte, and the time stamp as it was."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(before.st_size - 1)
+        file.write(b"x")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
 def empty(path: Path) -> None:
     os.truncate(path, 0)
 
@@ -142,7 +157,8 @@ def put_another_log(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
-        (put_old_content, "limiter.db was written"), (empty, "limiter.db was written"), (empty_log, "-wal"),
+        (put_old_content, "limiter.db was written"), (put_old_content_and_time, "limiter.db was written"),
+        (write_the_same_size, "limiter.db was written"), (empty, "limiter.db was written"), (empty_log, "-wal"),
         (cut_log, "-wal"), (put_another_log, "-wal"),
     ],
 )  # fmt: skip
@@ -160,6 +176,86 @@ def test_what_others_write_into_the_files_is_noticed_whatever_was_folded_before(
     assert file.spoiled is not None
     if what != "-wal":
         assert file.written_over() == file.spoiled
+
+
+def touch(path: Path) -> None:
+    os.utime(path)
+
+
+def restore_time(path: Path) -> None:
+    """As `rsync -a` and `cp -p` do to a file whose content is right."""
+    shutil.copystat(path.with_name("old.db"), path)
+
+
+def change_mode(path: Path) -> None:
+    path.chmod(0o640)
+
+
+def change_owner(path: Path) -> None:
+    os.chown(path, -1, os.getgid())
+
+
+def set_attribute(path: Path) -> None:
+    """As `setfacl` does."""
+    os.setxattr(path, "user.backup", b"done")
+
+
+def copy_away(path: Path) -> None:
+    shutil.copy2(path, path.with_name("copy"))
+
+
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("change", [touch, restore_time, change_mode, change_owner, set_attribute, copy_away])
+def test_what_changes_no_byte_stops_nothing_and_hides_nothing(
+    file: WatchedFile, path: Path, writer: Engine, change: Callable[[Path], None], folded: bool
+) -> None:
+    shutil.copyfile(path, path.with_name("old.db"))
+    if folded:
+        fold(writer)
+    count_up(writer)
+    assert file.written_over() is None
+    for one in (path, log_of(path), path.with_name("limiter.db-shm")):
+        change(one)
+        assert (file.written_over(), file.trouble()) == (None, None)
+    count_up(writer)
+    fold(writer)
+    assert file.trouble() is None
+    time.sleep(TICK_SECONDS)
+    put_old_content(path)
+    touch(path)
+    assert "limiter.db was written" in (file.trouble() or "")
+
+
+def test_a_write_that_is_seen_while_a_checkpoint_ends_is_not_forgotten(
+    file: WatchedFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the kernel said is read once: where that look comes to no end, the next one has to know."""
+    write_the_same_size(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(wal_index, "progress", lambda _index: None)
+        assert file.written_over() is None
+    assert "limiter.db was written" in (file.written_over() or "")
+
+
+def test_where_the_kernel_watches_nothing_every_change_of_the_time_is_taken_for_a_write(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = WriteWatch(-1)
+    assert "writes_not_watched" in caplog.text
+    assert watch.written() and watch.written()
+    watch.close()
+
+
+def test_a_write_is_told_once(path: Path) -> None:
+    path.touch()
+    with path.open("r+b") as file:
+        watch = WriteWatch(file.fileno())
+        assert not watch.written()
+        path.write_bytes(b"x")
+        path.write_bytes(b"y")
+        path.unlink()
+        assert (watch.written(), watch.written()) == (True, False)
+        watch.close()
 
 
 def test_after_the_limiter_the_log_is_not_folded_into_what_others_wrote(
@@ -188,7 +284,7 @@ def test_the_next_start_refuses_what_others_wrote_into(file: WatchedFile, path: 
     open_writer(f"sqlite:///{path}").dispose()
 
 
-STEPS = st.sampled_from(["commit", "many", "fold", "passive", "look", "read", "cut"])
+STEPS = st.sampled_from(["commit", "many", "fold", "passive", "look", "read", "cut", "touch"])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -196,7 +292,8 @@ STEPS = st.sampled_from(["commit", "many", "fold", "passive", "look", "read", "c
 def test_what_sqlite_does_by_itself_is_never_taken_for_others(
     file: WatchedFile, path: Path, writer: Engine, steps: list[str]
 ) -> None:
-    """Commits, checkpoints of every kind, with readers that hold them up, a file that shrinks: in any order."""
+    """Commits, checkpoints of every kind, with readers that hold them up, a file that shrinks: in any
+    order, and a touch between."""
     readers = []
     for step in steps:
         if step == "read":
@@ -204,6 +301,8 @@ def test_what_sqlite_does_by_itself_is_never_taken_for_others(
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM fleet").fetchall()
             readers.append(reader)
+        elif step == "touch":
+            touch(path)
         elif step == "look":
             assert file.trouble() is None
         elif step == "cut":
