@@ -9,7 +9,7 @@ from limiter.agent.line import Line
 from limiter.agent.message import Fields
 from limiter.agent.processes import Process
 from limiter.agent.words import waiting
-from limiter.calling import GONE, delays
+from limiter.calling import GONE, delays, pause
 from limiter.calling.start import SlotRequest
 from limiter.processes import identity
 
@@ -32,13 +32,13 @@ async def taken(line: Line, question: Fields, pid: int) -> tuple[Answer, float]:
             answer = await line.call("/api/bots/start", request.body, timeout=timeout, **options)
             return answer, request.held_since(float(answer["session"]["lease_seconds"]))
         except Refused as refused:
-            pause = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
-            if pause is None:
+            seconds = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
+            if seconds is None:
                 raise
             last = refused
         if request.place:
             question["told"] = waiting(*request.place, options["language"] or None)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(seconds)
         if UNWANTED in question and not request.unsure:
             raise last
 
@@ -56,14 +56,16 @@ async def undone(line: Line, asking: "asyncio.Task[tuple[Answer, float]]", quest
 
 async def given_back(line: Line, session_id: str, until: float) -> None:
     """Tell the limiter of the end; a stop that cannot be told ends with the lease."""
-    for pause in delays():
+    for delay in delays():
         try:
             await line.call("/api/bots/stop", {"session_id": session_id})
             return
         except Refused as refused:
-            if refused.reason in GONE or time.monotonic() > until:
+            left = until - time.monotonic()
+            if refused.reason in GONE or left < 0:
                 return
-        await asyncio.sleep(pause)
+            seconds = pause(delay, refused.retry_after, left)
+        await asyncio.sleep(seconds)
 
 
 def entry_of(question: Fields, session: Answer, network: dict[str, str], process: Process, asked_at: float) -> Entry:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from limiter.agent.words import KEY_REFUSED, REFUSED, UNREADABLE, text
-from limiter.calling import is_loopback
+from limiter.calling import A_PROXYS, is_loopback, retry_after
 
 IDLE_SECONDS = 30.0  # of a kept connection; the server closes after 75
 KEY = frozenset({"unauthorized", "forbidden", "too_many_attempts"})
@@ -207,20 +207,19 @@ class Channel:
         if 200 <= reply.status < 300 and isinstance(body, dict):
             return body
         if not isinstance(body, dict) or "reason" not in body:
-            # 502 to 504 come from a proxy whose limiter is away.
-            if reply.status in (502, 503, 504):
-                raise self._silent(f"HTTP {reply.status}", language)
+            if reply.status in A_PROXYS:
+                raise self._silent(f"HTTP {reply.status}", language, retry_after(reply.headers))
             told = text(
                 fr=f"Ce qui répond à {self.url} n'est pas le limiteur (HTTP {reply.status}).",
                 en=f"What answers at {self.url} is no limiter (HTTP {reply.status}).",
                 language=language,
             )
             raise Refused("not_a_limiter", reply.status, told)
-        seconds, reason = reply.headers.get("Retry-After", ""), str(body["reason"])
+        reason = str(body["reason"])
         told = str(body.get("error") or body.get("detail") or reason)
         if reason in KEY:
             told = f"{told} {self._what_to_set(language)}"
-        raise Refused(reason, reply.status, told, float(seconds) if seconds.isdecimal() else None, body)
+        raise Refused(reason, reply.status, told, retry_after(reply.headers), body)
 
     def _what_to_set(self, language: str | None) -> str:
         make = "limiter keys create --scope bots"
@@ -239,14 +238,14 @@ class Channel:
             language=language,
         )
 
-    def _silent(self, error: object, language: str | None) -> Refused:
+    def _silent(self, error: object, language: str | None, again_after: float | None = None) -> Refused:
         why = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
         told = text(
             fr=f"Le limiteur ne répond pas à {self.url} ({why}).",
             en=f"No limiter answers at {self.url} ({why}).",
             language=language,
         )
-        return Refused("out_of_reach", 0, told, facts={"why": why})
+        return Refused("out_of_reach", 0, told, again_after, {"why": why})
 
 
 def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:

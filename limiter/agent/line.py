@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 from limiter.agent.bot import Bot
 from limiter.agent.limiter_api import Answer, Channel, Refused
-from limiter.calling import GONE, delays, spread
+from limiter.calling import GONE, delays, pause, spread
 
 CALLS_AT_ONCE = 8
 BEATS_A_REQUEST, BYTES_A_REQUEST = 500, 64_000  # the limiter takes 64 KiB
@@ -83,24 +84,35 @@ class Line:
     # Beats
 
     async def _beat(self) -> None:
-        """For all at once, when the first of them is due; again and again where no answer comes."""
-        pauses, tried = delays(), False
+        """For all at once, when the first of them is due; again and again where no answer comes, as late as the limiter
+        asks for where the leases last so long."""
+        pauses, again_at = delays(), None
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), next(pauses) if tried else self._pause())
+                seconds = self._pause() if again_at is None else max(0.0, again_at - time.monotonic())
+                await asyncio.wait_for(self._due.wait(), seconds)
                 self._due.clear()
                 if not self._at_once:
                     continue
-            self._at_once, tried = False, False
+            self._at_once = False
+            refusals = list[Refused]()
             for some in _batches([bot for bot in self.bots if not bot.entry.gone]):
                 try:
                     await self._beat_for(some)
                 except Refused as refused:
-                    tried = True
+                    refusals.append(refused)
                     if refused.reason != "out_of_reach":  # a key that was taken back, a limiter that is overloaded
                         self._log("beats_refused", url=self.channel.url, why=str(refused))
-            if not tried:
-                pauses = delays()
+            if refusals:
+                asked_for = max(refused.retry_after or 0.0 for refused in refusals)
+                again_at = time.monotonic() + pause(next(pauses), asked_for, self._left())
+            else:
+                pauses, again_at = delays(), None
+
+    def _left(self) -> float:
+        """Seconds until the first lease is not sure any more; for ever where none is, for those bots are only kept."""
+        now = time.monotonic()
+        return min((bot.hold_until - now for bot in self.bots if bot.hold_until > now), default=math.inf)
 
     def _pause(self) -> float | None:
         """Seconds until the next beat is due, None where there is no bot."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from limiter.agent.command_line import Wanted
 from limiter.agent.limiter_api import Answer, Channel, Refused
 from limiter.agent.words import say, waiting
-from limiter.calling import GONE, STOP_PATIENCE_SECONDS
+from limiter.calling import GONE, STOP_PATIENCE_SECONDS, delays, pause
 from limiter.calling.start import SlotRequest
 from limiter.processes import MEASURED_AFTER_SECONDS, identity
 
@@ -53,12 +53,12 @@ class Slot:
                 )
                 break
             except Refused as refused:
-                pause = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
-                if pause is None:
+                seconds = request.refused(refused.reason, refused.retry_after, refused.facts, clock())
+                if seconds is None:
                     raise
             if request.place and told != (told := waiting(*request.place, self._language or None)):
                 say(told)
-            time.sleep(pause)
+            time.sleep(seconds)
         self._session = answer["session"]
         self._asked_at = request.held_since(float(self._session["lease_seconds"]))
 
@@ -68,8 +68,8 @@ class Slot:
 
     def _beat(self, cost: Callable[[], Answer]) -> None:
         measured_from = time.monotonic() + MEASURED_AFTER_SECONDS
-        pause = float(self._session["heartbeat_seconds"])
-        while not self._over.wait(pause):
+        seconds, pauses = float(self._session["heartbeat_seconds"]), delays()
+        while not self._over.wait(seconds):
             asked_at = time.monotonic()
             timeout = min(10.0, max(0.5, (self._hold_until - asked_at) / 2))
             figures = cost() if asked_at >= measured_from else {}
@@ -81,13 +81,14 @@ class Slot:
                     language=self._language,
                 )
             except Refused as refused:
-                pause = 0.5
-                if refused.reason in GONE or time.monotonic() > self._hold_until:
+                left = self._hold_until - time.monotonic()
+                if refused.reason in GONE or left < 0:
                     self.lost = str(refused)
                     return
+                seconds = pause(next(pauses), refused.retry_after, left)
                 continue
             self._session, self._asked_at = answer["session"], asked_at
-            pause = float(self._session["heartbeat_seconds"])
+            seconds, pauses = float(self._session["heartbeat_seconds"]), delays()
             self._hear(answer.get("notice"))
 
     def _hear(self, notice: Answer | None) -> None:
@@ -103,11 +104,13 @@ class Slot:
         """Tell the limiter of the end; where it cannot be told, the lease ends it."""
         self._over.set()
         until = time.monotonic() + (0.0 if self.lost else STOP_PATIENCE_SECONDS)
-        while True:
+        for delay in delays():
             try:
                 self._channel.post("/api/bots/stop", {"session_id": self.session_id}, timeout=STOP_PATIENCE_SECONDS)
                 return
             except Refused as refused:
-                if refused.reason in GONE or time.monotonic() > until:
+                left = until - time.monotonic()
+                if refused.reason in GONE or left < 0:
                     return
-            time.sleep(0.2)
+                seconds = pause(delay, refused.retry_after, left)
+            time.sleep(seconds)

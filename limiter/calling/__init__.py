@@ -5,11 +5,17 @@ Standard library alone: it lies on the path of what stands beside a bot.
 
 import ipaddress
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes or nothing was decided
 STOP_PATIENCE_SECONDS = 5.0  # a bot that ends waits no longer: its lease gives the slot back
 NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
+A_PROXYS = frozenset({429, 502, 503, 504})
+"""Statuses of an answer without a reason: of a proxy whose limiter is away, or that is asked too often."""
 GONE = frozenset({"session_ended", "session_unknown"})
 
 
@@ -21,9 +27,16 @@ def delays() -> Iterator[float]:
         longest = min(2.0, longest * 2)
 
 
-def pause(delay: float, retry_after: float | None) -> float:
-    """Seconds before the next try: that delay, or what the limiter asks for where it is longer, 2 at most."""
-    return max(delay, min(retry_after or 0.0, 2.0))
+def pause(delay: float, retry_after: float | None, left: float) -> float:
+    """Seconds before the next try: that delay, or what was asked for (`Retry-After`) where it is longer, but half at
+    most of what is `left` until it is too late: a lease, or patience, that ends before the next try helps nobody."""
+    return max(delay, min(retry_after or 0.0, left / 2))
+
+
+def retry_after(headers: "Mapping[str, str] | Message") -> float | None:
+    """Seconds after which an answer asks to be asked again; None where it does not say, or by a date."""
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdecimal() else None
 
 
 def answer_timeout(left: float) -> float:

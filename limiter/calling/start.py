@@ -8,7 +8,8 @@ from typing import Any
 
 from limiter.calling import NOTHING_DECIDED, PATIENCE_SECONDS, answer_timeout, delays, pause, spread
 
-ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says: slots come early
+ASK_AGAIN_SECONDS = 30.0  # while waiting for a slot, ask at least so often whatever Retry-After says
+MAY_COME_EARLY = frozenset({"server_full", "user_limit"})  # for then a slot may be given back at any time
 TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
 WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused", "start_rate", "box_busy"}
 MAY_COME_TRUE = frozenset({"out_of_reach", "storage_unavailable"})  # an answer was lost; a commit took too long
@@ -66,8 +67,9 @@ class SlotRequest:
             self.unsure = False
         elif reason in MAY_COME_TRUE:
             self.unsure = True
-        soon = pause(next(self._delays), retry_after)
-        if not decided and now + soon < (self._patient_until or now):
+        patient_until = self._patient_until or now
+        soon = pause(next(self._delays), retry_after, patient_until - now)
+        if not decided and now + soon < patient_until:
             return soon
         left = self._give_up_at - now
         if not _worth_waiting(reason, facts) or left <= 0:
@@ -75,7 +77,8 @@ class SlotRequest:
         self._begin_round()
         ticket = facts.get("ticket")
         if not isinstance(ticket, dict):
-            return min(retry_after or 1.0, spread(ASK_AGAIN_SECONDS, 0.8), left)
+            most = spread(ASK_AGAIN_SECONDS, 0.8) if reason in MAY_COME_EARLY else left
+            return min(retry_after or 1.0, most, left)
         self.body["ticket"], self.place = ticket["id"], (ticket["position"], ticket["of"])
         return min(spread(TURN_SECONDS, 0.85), left)
 

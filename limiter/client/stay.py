@@ -166,7 +166,7 @@ class Stay:
             wanted = refused.reason not in GONE if insist else refused.reason in NOTHING_DECIDED
             # Decided not to count, or never sent.
             harmless = call.repeatable or refused.status or isinstance(reply, httpx.ConnectError | httpx.ConnectTimeout)
-            wait = pause(delay, refused.retry_after)
+            wait = pause(delay, refused.retry_after, until - time.monotonic())
             if not (wanted and harmless) or time.monotonic() + wait >= until:
                 raise refused
             yield Pause(wait)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from limiter.calling import is_loopback
+from limiter.calling import A_PROXYS, is_loopback, retry_after
 
 DEFAULT_URL = "http://127.0.0.1:5001"
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "success", "error", "reason", "request_id"}
@@ -114,16 +114,16 @@ class Connection:
         if reply.is_success and (isinstance(body, dict) or "json" not in reply.headers.get("Content-Type", "")):
             return None
         if not isinstance(body, dict) or "reason" not in body:
-            # 502 to 504 come from a proxy whose limiter is away.
-            reason = "out_of_reach" if reply.status_code in (502, 503, 504) else "not_a_limiter"
-            return self._own(reason, reply.status_code, f"HTTP {reply.status_code}")
-        seconds = reply.headers.get("Retry-After", "")
+            reason = "out_of_reach" if reply.status_code in A_PROXYS else "not_a_limiter"
+            own = self._own(reason, reply.status_code, f"HTTP {reply.status_code}")
+            own.retry_after = retry_after(reply.headers)
+            return own
         return Refused(
             str(body["reason"]),
             reply.status_code,
             str(body.get("error") or body.get("detail") or body["reason"]),
             str(body.get("request_id") or reply.headers.get("X-Request-ID", "")),
-            float(seconds) if seconds.isdecimal() else None,
+            retry_after(reply.headers),
             {name: value for name, value in body.items() if name not in PROBLEM_FIELDS},
         )
 

@@ -1,12 +1,13 @@
 """A start that is asked for: when again, how long, and since when its lease runs, on a clock that the test moves."""
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.calling import PATIENCE_SECONDS
+from limiter.calling import PATIENCE_SECONDS, pause, retry_after
 from limiter.calling.start import SlotRequest
 
 LEASE = 60.0
@@ -37,10 +38,10 @@ def test_what_nobody_decided_is_asked_again_for_ten_seconds(reason: str) -> None
     one, now, timeouts = request(), 0.0, list[float]()
     while True:
         timeouts.append(one.attempt(now))
-        pause = one.refused(reason, None, {}, now)
-        if pause is None:
+        seconds = one.refused(reason, None, {}, now)
+        if seconds is None:
             break
-        now += pause
+        now += seconds
     assert PATIENCE_SECONDS - 2 <= now < PATIENCE_SECONDS
     assert len(timeouts) > 5
     assert timeouts == sorted(timeouts, reverse=True)
@@ -57,6 +58,44 @@ def test_who_waits_asks_as_often_as_the_limiter_says_but_each_thirty_seconds() -
     assert one.refused("server_full", 30, {}, 998.0) == 2, "once more at the end"
     one.attempt(1000.0)
     assert one.refused("server_full", 30, {}, 1000.0) is None
+
+
+@pytest.mark.parametrize("reason", ["start_rate", "box_busy", "paused"])
+def test_what_frees_no_slot_early_is_asked_again_when_the_limiter_says(reason: str) -> None:
+    one = request(1000)
+    one.attempt(0.0)
+    assert one.refused(reason, 60, {}, 0.0) == 60
+    one.attempt(990.0)
+    assert one.refused(reason, 60, {}, 990.0) == 10, "once more at the end"
+
+
+def test_patience_keeps_to_retry_after_and_asks_once_more_within_it() -> None:
+    one, now, pauses = request(), 0.0, list[float]()
+    while True:
+        one.attempt(now)
+        seconds = one.refused("storage_unavailable", 5, {}, now)
+        if seconds is None:
+            break
+        pauses.append(seconds)
+        now += seconds
+    assert pauses[0] == 5
+    assert len(pauses) >= 2 and now < PATIENCE_SECONDS
+
+
+def test_a_pause_is_as_long_as_asked_for_but_half_of_what_is_left() -> None:
+    assert pause(0.1, None, 40) == 0.1
+    assert pause(0.1, 5, 40) == 5
+    assert pause(0.1, 60, 40) == 20
+    assert pause(0.1, 60, -1) == 0.1
+    assert pause(2.0, 1, 40) == 2.0
+    assert pause(0.1, 60, math.inf) == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30.0), ("", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("²", None)]
+)
+def test_retry_after_is_read_in_seconds(text: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": text} if text else {}) == seconds
 
 
 def test_a_ticket_is_shown_again_within_its_turn() -> None:

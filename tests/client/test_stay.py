@@ -295,3 +295,18 @@ def test_what_is_sent_fits_the_api_and_is_the_nearest_that_does(number: float | 
         return
     assert re.fullmatch(r"\d{1,20}(\.\d{1,18})?", text)
     assert 0 <= abs(Fraction(text) - Fraction(str(number))) <= Fraction(1, 2 * 10**18)
+
+
+def test_a_beat_that_is_refused_is_sent_again_when_the_answer_says_while_the_lease_lasts_that_long() -> None:
+    one = holding()
+    one._hold_until = time.monotonic() + 40
+    replies = no("storage_unavailable", 503, 5), no("too_many_attempts", 429, 60), yes(**STARTED, notice=None)
+    flow = one._beating()
+    steps = [flow.send(None)]
+    for reply in (None, *replies[:2]):
+        steps.append(flow.send(reply))
+        if isinstance(steps[-1], Pause):
+            steps.append(flow.send(None))
+    pauses = [step.seconds for step in steps if isinstance(step, Pause)][1:]
+    assert pauses[0] == 5
+    assert 19 <= pauses[1] <= 20, "half of what is left: it goes on trying before the lease ends"

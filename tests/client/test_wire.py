@@ -54,6 +54,7 @@ def test_a_problem_becomes_a_refusal_with_its_own_facts() -> None:
         (httpx.ConnectError("refused"), "out_of_reach", 0),
         (httpx.ReadTimeout(""), "out_of_reach", 0),
         (httpx.Response(502, html="<h1>Bad Gateway</h1>"), "out_of_reach", 502),
+        (httpx.Response(429, html="<h1>Too Many Requests</h1>"), "out_of_reach", 429),
         (httpx.Response(404, html="<h1>Not Found</h1>"), "not_a_limiter", 404),
         (httpx.Response(200, json=["a list"]), "not_a_limiter", 200),
         (httpx.Response(200, content=b"{", headers={"Content-Type": "application/json"}), "not_a_limiter", 200),
