@@ -4,6 +4,7 @@ Promises: nothing is changed, and nothing has to run. Each finding is one senten
 finding hides what is behind it (settings that cannot be read), the search ends there.
 """
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -78,6 +79,13 @@ def _files(settings: Config, text: Text) -> Iterator[Finding]:
     path = sqlite_path(settings.database_url)
     folder = beside(settings.database_url, "").resolve()
     if not folder.is_dir():
+        above = next(one for one in (folder, *folder.parents) if one.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            told = text(
+                fr=f"{folder} ne peut être créé : vois {above}.", en=f"{folder} cannot be made: look at {above}."
+            )
+            yield Finding("database", False, told)
+            return
         told = text(
             fr=f"{folder} n'existe pas encore : le premier démarrage le crée.",
             en=f"{folder} is made by the first start.",

@@ -45,6 +45,8 @@ def test_a_limiter_that_does_not_run_is_missed(limiter: Start) -> None:
     [
         ({"LIMITER_PORT": "many"}, "settings", "LIMITER_PORT"),
         ({"LIMITER_PROT": "5001"}, "settings", "LIMITER_PORT meant"),
+        ({"LIMITER_DATABASE_URL": "sqlite://data/limiter.db"}, "settings", "LIMITER_DATABASE_URL: takes three slashes"),
+        ({"LIMITER_DATABASE_URL": "sqlite:////proc/version/limiter.db"}, "database", "look at /proc/version"),
         ({"LIMITER_ALERT_URLS": "nonsense"}, "channels", "LIMITER_ALERT_URLS"),
         ({"LIMITER_HOST": "0.0.0.0"}, "keys", "--scope bots"),
         ({"LIMITER_KEY": "lim_x_wrong", "LIMITER_URL": "http://a.invalid", "HTTP_PROXY": "nonsense"}, "limiter", ""),

@@ -10,13 +10,18 @@ import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from limiter.bilingual import Unreadable
+from limiter.database_url import file_of
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def database_file(database_url: str) -> Path | None:
     """The SQLite file; None for anything else."""
-    scheme, _, rest = database_url.partition(":///")
-    return Path(rest.partition("?")[0]) if scheme.startswith("sqlite") and rest else None
+    try:
+        return file_of(database_url)
+    except Unreadable:
+        return None
 
 
 def key_file(database_url: str) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from limiter.bilingual import Unreadable
+from limiter.database_url import file_of
 from limiter.rules.hours import Hours
 
 
@@ -44,6 +45,12 @@ def ram(text: str) -> float | None:
 def whole(text: str) -> int:
     """A whole number of 1 or more."""
     return _integer(text, 1, math.inf, fr="doit être un entier, 1 ou plus", en="must be a whole number, 1 or more")
+
+
+def database(text: str) -> str:
+    """The URL of a database, as it is."""
+    file_of(text)
+    return text
 
 
 def web(text: str) -> str:

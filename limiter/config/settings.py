@@ -32,7 +32,7 @@ class Config:
     """
 
     # fmt: off
-    database_url: str = field(metadata=setting("sqlite:///data/limiter.db", str,
+    database_url: str = field(metadata=setting("sqlite:///data/limiter.db", kinds.database,
         "where everything is kept", "où tout est gardé", secret=True))
     host: str = field(metadata=setting("127.0.0.1", listening_host,
         "address to listen on; another than loopback needs a `bots` key",

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insp
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from limiter.store.location import StoreError, spoiled_mark, sqlite_path
+from limiter.store.location import StoreError, is_there, refuse_folder, spoiled_mark, sqlite_path
 from limiter.store.migrations import MIGRATIONS
 from limiter.store.schema import APPLICATION_ID, migrations
 from limiter.units import MIB
@@ -93,6 +93,7 @@ def open_writer(url: str) -> Engine:
     path = sqlite_path(url)
     if path is None:
         return _open_server(url)
+    refuse_folder(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_network(path)
     _refuse_spoiled(path)
@@ -151,11 +152,12 @@ def open_reader(url: str) -> Engine:
         from limiter.store import postgres
 
         return postgres.open_reader(url)
-    if not path.exists():
+    if not is_there(path):
         raise StoreError(
-            fr=f"{path} n'existe pas : démarre d'abord le limiteur",
-            en=f"{path} does not exist: start the limiter first",
+            fr=f"{path.absolute()} n'existe pas : est-ce le bon dossier ? sinon, démarre d'abord le limiteur",
+            en=f"{path.absolute()} does not exist: is it the right folder? If so, start the limiter first",
         )
+    refuse_folder(path)
     pragmas = ("query_only=ON", "wal_autocheckpoint=0", "busy_timeout=2000", "cache_size=-4096")
     return _sqlite_engine(
         path, "ro", pragmas, "BEGIN", poolclass=QueuePool, pool_size=4, max_overflow=0, pool_timeout=2
@@ -211,10 +213,6 @@ def _refuse_empty(path: Path) -> None:
 
 def _refuse_foreign(path: Path) -> None:
     """Before the first PRAGMA of the writer: journal_mode=WAL would already change another program's file."""
-    if path.is_dir():
-        raise StoreError(
-            fr=f"{path} est un dossier : nomme un fichier dedans", en=f"{path} is a folder: name a file in it"
-        )
     if not path.exists():
         return
     with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:

@@ -4,12 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
-from limiter.bilingual import Bilingual
+from limiter.bilingual import Bilingual, Unreadable
+from limiter.database_url import file_of
 
-FILE, SERVER = "sqlite:///data/limiter.db", "postgresql+psycopg://user@host/name"
 STAMP = "%Y%m%dT%H%M%SZ"  # in the name of a backup
 STAMPED = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"  # as a glob: a backup of limiter-eu.db is none of limiter.db
 
@@ -24,28 +22,49 @@ def sqlite_path(url: str) -> Path | None:
     named = named_path(url)
     if named is None:
         return None
-    real = named.resolve()
+    try:
+        real = named.resolve()
+    except (OSError, RuntimeError) as error:  # a folder that may not be looked into; links that lead in a circle
+        raise out_of_reach(named, error) from error
     return named if real == named.absolute() else real
 
 
 def named_path(url: str) -> Path | None:
     """As `sqlite_path`, but as it is named, be it a link."""
     try:
-        parsed = make_url(url)
-    except ArgumentError as error:
+        return file_of(url)
+    except Unreadable as error:
+        raise StoreError(fr=f"l'URL de la base {error.fr}", en=f"the URL of the database {error.en}") from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file. Raises StoreError where that cannot be seen."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise out_of_reach(path, error) from error
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise StoreError where a folder lies where the file should: SQLite's own sentence would name no reason."""
+    if path.is_dir():
         raise StoreError(
-            fr=f"LIMITER_DATABASE_URL n'est pas une URL : c'est {FILE} ou {SERVER}",
-            en=f"LIMITER_DATABASE_URL is not a URL: it is {FILE} or {SERVER}",
-        ) from error
-    if parsed.get_backend_name() == "postgresql":
-        return None
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(
-            fr=f"LIMITER_DATABASE_URL : c'est {FILE} ou {SERVER}", en=f"LIMITER_DATABASE_URL: it is {FILE} or {SERVER}"
+            fr=f"{path.absolute()} est un dossier : nomme un fichier dedans",
+            en=f"{path.absolute()} is a folder: name a file in it",
         )
-    if not parsed.database or parsed.database == ":memory:":
-        raise StoreError(fr=f"la base doit être un fichier : {FILE}", en=f"the database must be a file: {FILE}")
-    return Path(parsed.database)
+
+
+def out_of_reach(path: Path, error: OSError | RuntimeError) -> StoreError:
+    """What an error of the file system means for who runs the limiter."""
+    fr = en = str(error)
+    if isinstance(error, FileExistsError):  # where a folder was to be made
+        fr, en = f"{error.filename} n'est pas un dossier", f"{error.filename} is no folder"
+    elif isinstance(error, OSError):
+        fr = en = f"{error.filename or path.name}: {error.strerror}"
+    return StoreError(
+        fr=f"{path.absolute()} est hors d'atteinte ({fr}) : vois le chemin, ses dossiers et leur propriétaire",
+        en=f"{path.absolute()} is out of reach ({en}): check the path, its folders and their owner",
+    )
 
 
 def beside(url: str, name: str) -> Path:
@@ -113,7 +132,7 @@ def refuse_lost(url: str, backups: str) -> None:
     `backups` is LIMITER_BACKUP_DIR.
     """
     path = sqlite_path(url)
-    if path is None or path.exists():
+    if path is None or is_there(path):
         return
     folder = backup_folder(url, backups)
     copies = sorted(path.parent.glob(f"{path.name}.rescued-*"))

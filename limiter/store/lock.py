@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from limiter.store.location import StoreError
+from limiter.store.location import StoreError, out_of_reach, refuse_folder
 
 LOCK_BYTES = 1024  # more than any owner's description
 FAR_BYTE = 1 << 62  # beyond any database: SQLite locks at 1 GiB
@@ -39,8 +39,12 @@ class Lock:
 
     def acquire(self, **owner: str) -> None:
         """Take it, or raise StoreError with the owner's pid."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        try:
+            refuse_folder(self.database)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        except OSError as error:
+            raise out_of_reach(self.database, error) from error
         if not self._locks(handle):
             handle.close()
             pid = self.owner().get("pid", "?")

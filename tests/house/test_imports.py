@@ -18,6 +18,7 @@ CONSOLE = {
 ALLOWED = {
     "limiter.units": set(),
     "limiter.bilingual": set(),
+    "limiter.database_url": set(),
     "limiter.po_file": set(),
     "limiter.clock": set(),
     "limiter.layout": set(),
@@ -83,7 +84,9 @@ ALLOWED = {
     },
 }  # fmt: skip
 WRITER_CLASSES = {"limiter.store.sqlite_writer.SqliteWriter", "limiter.store.postgres_writer.PostgresWriter"}
-ANYBODYS = {"limiter.units", "limiter.clock", "limiter.layout", "limiter.bilingual", "limiter.po_file"}
+ANYBODYS = {
+    "limiter.units", "limiter.clock", "limiter.layout", "limiter.bilingual", "limiter.po_file", "limiter.database_url",
+}  # fmt: skip
 WRITERS = {"limiter.committer", "limiter.jobs", "limiter.store", "limiter.serve", "limiter.maintenance", "limiter.demo"}
 
 

@@ -218,7 +218,7 @@ def test_the_path_may_hold_what_urls_and_sqlite_escape(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(url: str) -> None:
-    with pytest.raises(StoreError, match="must be a file"):
+    with pytest.raises(StoreError, match="must name a file"):
         open_writer(url)
 
 
