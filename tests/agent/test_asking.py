@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_who_has_left_the_queue_is_not_asked_for_any_more(tmp_path: Path, monkey
 class Busy(BaseHTTPRequestHandler):
     """A proxy that lets a caller in once a second."""
 
-    asked: list[float]
+    asked: ClassVar[list[float]]
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -69,7 +69,7 @@ def busy() -> Iterator[tuple[str, list[float]]]:
     """The address of such a proxy, and when it was asked."""
 
     class Fresh(Busy):
-        asked = list[float]()
+        asked: ClassVar = list[float]()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Fresh)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
