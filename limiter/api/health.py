@@ -10,6 +10,7 @@ from limiter.api.capacity import shown
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer, encode, ok
 from limiter.jobs.watchdogs import STALL_SECONDS
+from limiter.rules import checks as says
 from limiter.rules.capacity import Status
 from limiter.rules.deliveries import failing_channels
 from limiter.rules.incidents import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
@@ -21,42 +22,6 @@ from limiter.units import GIB, MIB
 STALE_SECONDS = 15.0
 WAL_BYTES = 64 * MIB
 ALERT_PERCENT = 90
-
-WRITABLE = Words("accepte les écritures", "writable")
-AWAY = Words("ne prend rien depuis {seconds:.0f} s", "not writable for {seconds:.0f} s")
-FULL_DISK = Words(
-    "le disque est plein : les bots peuvent s'arrêter, aucun ne démarre",
-    "the disk is full: bots can stop, none can start",
-)
-BATCH = Words("un lot en cours depuis {seconds:.1f} s", "batch under way for {seconds:.1f} s")
-IDLE = Words("au repos", "idle")
-DRAINING, ACCEPTING = Words("arrêt en cours", "draining"), Words("ouvert", "accepting")
-SECONDS_AGO = Words("la dernière il y a {seconds:.0f} s", "last {seconds:.0f} s ago")
-RUNNING = Words("en marche", "running")
-MOVED = Words(
-    "horloge décalée de {seconds:.1f} s depuis le démarrage", "wall clock moved by {seconds:.1f} s since the start"
-)
-DRIFT = Words("était faux de {drift} : réparé", "was wrong by {drift}: repaired")
-NO_DRIFT = Words("le même en mémoire et en base", "the same in memory and rows")
-CHANNELS, FAILING = Words("canaux : {n}", "{n} channels"), Words("en échec : {names}", "{names} failing")
-IN_PLACE = Words("à sa place", "in its place")
-NAMES = Words(
-    "{n} noms : un programme qui l'ouvre par un autre l'abîme",
-    "{n} names: a program that opens it by another one spoils it",
-)
-SOUND = Words("intègre", "sound")
-NOT_READ = Words("pas encore lue : elle attend une minute calme", "not read yet: it waits for a quiet minute")
-NOT_WRITTEN = Words(
-    "sa fin ne peut être notée hors de la base : voir le journal",
-    "its end cannot be written down outside of the database: see the log",
-)
-NEWEST = Words("ses dernières lignes sont là", "its newest rows are there")
-NO_BACKUP = Words("aucune encore", "none yet")
-HOURS_AGO = Words("la dernière il y a {hours:.1f} h", "last {hours:.1f} h ago")
-THEN_FAILED = Words("{last}, puis une a échoué : voir le journal", "{last}, and then one failed: see the log")
-UNREADABLE = Words("illisible", "cannot be read")
-MEBIBYTES = Words("{size:.1f} Mio", "{size:.1f} MiB")
-FREE = Words("{size:.1f} Gio libres", "{size:.1f} GiB free")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +46,9 @@ def checks(services: Services) -> tuple[dict[str, Check], bool]:
     """Each check with its detail, and whether decisions can be made; the sampler's snapshot is a write to prove it."""
     committer, sampler = services.committer, services.sampler
     stalled, away = committer.stalled_seconds(), committer.away_since
-    database = WRITABLE if away is None else AWAY.filled(seconds=time.monotonic() - away)
+    database = says.WRITABLE if away is None else says.AWAY.filled(seconds=time.monotonic() - away)
     if committer.failing_since is None and committer.full_since is not None:
-        database = FULL_DISK
+        database = says.FULL_DISK
     lost = services.file.trouble if services.file is not None else None
     age = time.monotonic() - sampler.taken_at
     step = committer.clock.step_seconds()
@@ -91,34 +56,34 @@ def checks(services: Services) -> tuple[dict[str, Check], bool]:
     broken = [f"{job.name}: {job.failure.partition(':')[0]}" for job in services.jobs if job.failure]
     found = {
         "database": Check(away is None and lost is None, lost or database),
-        "decisions": Check(stalled < STALL_SECONDS, BATCH.filled(seconds=stalled) if stalled else IDLE),
-        "accepting": Check(not committer.state.draining, DRAINING if committer.state.draining else ACCEPTING),
-        "snapshots": Check(age < STALE_SECONDS, SECONDS_AGO.filled(seconds=age)),
-        "jobs": Check(not broken, "; ".join(broken) or RUNNING),
-        "clock": Check(abs(step) < CLOCK_STEP_SECONDS, MOVED.filled(seconds=step)),
+        "decisions": Check(stalled < STALL_SECONDS, says.BATCH.filled(seconds=stalled) if stalled else says.IDLE),
+        "accepting": Check(not committer.state.draining, says.DRAINING if committer.state.draining else says.ACCEPTING),
+        "snapshots": Check(age < STALE_SECONDS, says.SECONDS_AGO.filled(seconds=age)),
+        "jobs": Check(not broken, "; ".join(broken) or says.RUNNING),
+        "clock": Check(abs(step) < CLOCK_STEP_SECONDS, says.MOVED.filled(seconds=step)),
     }
     drift = committer.state.drift or 0
-    found["count"] = Check(not drift, DRIFT.filled(drift=drift) if drift else NO_DRIFT)
+    found["count"] = Check(not drift, says.DRIFT.filled(drift=drift) if drift else says.NO_DRIFT)
     silent = failing_channels(committer.state)
-    heard = CHANNELS.filled(n=len(committer.state.channels))
-    found["alerts"] = Check(not silent, FAILING.filled(names=", ".join(silent)) if silent else heard)
+    heard = says.CHANNELS.filled(n=len(committer.state.channels))
+    found["alerts"] = Check(not silent, says.FAILING.filled(names=", ".join(silent)) if silent else heard)
     path = sqlite_path(services.config.database_url)
     if path is not None:
         found |= files(path)
     if services.file is not None and lost is None:
         names = services.file.file.names
-        found["file"] = Check(names == 1, IN_PLACE if names == 1 else NAMES.filled(n=names))
+        found["file"] = Check(names == 1, says.IN_PLACE if names == 1 else says.NAMES.filled(n=names))
     if (integrity := services.integrity) is not None:
-        sound = SOUND if integrity.checked else NOT_READ
+        sound = says.SOUND if integrity.checked else says.NOT_READ
         found["integrity"] = Check(integrity.damage is None, integrity.damage or sound)
     if (audit := services.audit) is not None:
         cut = audit.gap.sentence if audit.gap is not None else None
-        behind = NOT_WRITTEN if audit.head.failure else None
-        found["audit"] = Check(not (cut or behind), cut or behind or NEWEST)
+        behind = says.NOT_WRITTEN if audit.head.failure else None
+        found["audit"] = Check(not (cut or behind), cut or behind or says.NEWEST)
     if (backups := services.backups) is not None:
         age = backups.age_seconds()
-        last = NO_BACKUP if backups.made_at() is None else HOURS_AGO.filled(hours=age / 3600)
-        told = THEN_FAILED.filled(last=last) if backups.failure else last
+        last = says.NO_BACKUP if backups.made_at() is None else says.HOURS_AGO.filled(hours=age / 3600)
+        told = says.THEN_FAILED.filled(last=last) if backups.failure else last
         found["backup"] = Check(backups.failure is None and age < BACKUP_SECONDS, told)
     return found, all(found[name].ok for name in ("database", "decisions", "accepting"))
 
@@ -128,10 +93,10 @@ def files(path: Path) -> dict[str, Check]:
     try:
         wal, free = log_bytes(path), free_bytes(path.parent)
     except OSError as error:
-        return {"disk": Check(False, error.strerror or UNREADABLE)}
+        return {"disk": Check(False, error.strerror or says.UNREADABLE)}
     return {
-        "wal": Check(wal < WAL_BYTES, MEBIBYTES.filled(size=wal / MIB)),
-        "disk": Check(free > DISK_BYTES, FREE.filled(size=free / GIB)),
+        "wal": Check(wal < WAL_BYTES, says.MEBIBYTES.filled(size=wal / MIB)),
+        "disk": Check(free > DISK_BYTES, says.FREE.filled(size=free / GIB)),
     }
 
 
