@@ -25,7 +25,6 @@ from limiter.rules.snapshots import TakeSnapshot
 from tests.rules.world import SECOND, asked
 from tests.test_committer import POISON, Limiter, change, trade
 
-BATCH = 64
 DECISIONS_PER_SECOND = 32  # of the soak's time: 1 000 000 decisions are 8.7 hours of bots that come and go
 USERS = 500
 WARM_HOURS = 2  # until the windows of an hour and SQLite's cache are full

@@ -16,7 +16,6 @@ from limiter.rules.records import Key, Scope
 from limiter.rules.refusals import Refusal
 from limiter.rules.windows import Window
 
-SCOPES: tuple[Scope, ...] = ("bots", "admin:read", "admin:write")
 WRONG_KEYS = 20
 WRONG_SECONDS = 60
 MAX_ADDRESSES = 10_000

@@ -55,8 +55,8 @@ def ready(limits: Limits) -> None:
     except Refused:
         advice = None
     items(t("Before"), launch.before(limits, stats))
-    items(t("During"), launch.during(limits, stats))
-    items(t("After"), launch.after(limits, advice))
+    items(t("During"), launch.during(stats))
+    items(t("After"), launch.after(advice))
     known = {True: t("seen to be done"), False: t("to do"), None: t("for you to judge, with what is known")}
     st.caption(" · ".join(f"{DONE[done]} {said}" for done, said in known.items()))
 

@@ -27,7 +27,7 @@ Language = Literal["fr", "en"]
 FEWEST, MOST = 100, 1_000  # slots of the scratch limiter: percentages come out exactly, and nobody waits for long
 LEASE_SECONDS = 120  # longer than it takes to fill them
 AT_ONCE = 8  # calls under way
-START_SECONDS, EXIT_SECONDS = 60.0, 10.0
+START_SECONDS = 60.0
 ROOM_BYTES = 200 * 1024**2  # that a copy leaves free
 # Of the live limiter: its settings, and systemd's ways to hear of it.
 LIVE = ("LIMITER_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", *(limit.name for limit in CATALOGUE))

@@ -19,7 +19,6 @@ from limiter.rules.schedule import MAX, Occurrence, OpenWindow, PeakWindow, Sche
 from limiter.rules.state import State
 
 ACTOR = "window"
-MOST = 50
 
 
 @dataclass(frozen=True, slots=True)

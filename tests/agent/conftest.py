@@ -255,9 +255,3 @@ def own_bots(tmp_path: Path) -> Iterator[Callable[..., Bots]]:
     yield make
     for one in made:
         one.close()
-
-
-def descriptors_of(pid: int) -> dict[str, str]:
-    """What that process has open, by number."""
-    folder = f"/proc/{pid}/fd"
-    return {name: os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}

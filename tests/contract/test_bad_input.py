@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 
 from tests.conftest import Limiter, granted, new_user, refused, wrong_fields
 
-Start = Callable[..., Limiter]
 BODY_LIMIT = 64 * 1024
 CALLS = ("start", "heartbeat", "heartbeats", "stop", "trades", "signals")
 POSTS = [*(f"/api/bots/{call}" for call in CALLS), "/api/feed/tokens"]

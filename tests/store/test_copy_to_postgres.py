@@ -110,7 +110,6 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.database.schema_step": read.database.schema_step,
     "read.sessions.lost": lambda tx: len(read.sessions.lost(tx, 20)),
     "read.sessions.silent_since": lambda tx: read.sessions.silent_since(tx, NOW + DAY),
-    "read.history.last_token": read.history.last_token,
     "read.history.highest": read.history.highest,
     "read.history.last_full": read.history.last_full,
     "read.limits.paused": read.limits.paused,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -11,7 +11,6 @@ from limiter.console.charts.axes import NARROW, clickable, coloured, day_axis, f
 from limiter.console.theme import ADMITTED, BLUE, REASONS, VERMILION, tones
 from limiter.console.view import DAYS, STAYS, View
 
-How = Literal["mean", "p95", "max"]
 HOURS, DAYS_OF_WEEK = 24, 7
 ADMITTED_NAME = "admitted"
 STAY = "stay"  # the name of what a click on a length selects

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from limiter.console.charts.usage import heat_map
-from limiter.console.kit import times
 from limiter.console.kit.words import language, t, view
 from limiter.console.view import DAYS
 
@@ -32,12 +31,6 @@ class Cell:
     def text(self) -> str:
         """Mon 18 h."""
         return f"{DAYS[language()][self.slot // 24]} {self.slot % 24} h"
-
-
-def hour_of_week(at: int) -> int:
-    """The cell of an instant, in the zone of the run."""
-    moment = times.local(at)
-    return moment.weekday() * 24 + moment.hour
 
 
 def chosen() -> Cell | None:

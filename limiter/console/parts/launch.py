@@ -97,7 +97,7 @@ def before(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:
     )
 
 
-def during(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:
+def during(stats: StatsAnswer | None) -> Sequence[Item]:
     """During the launch."""
     now = times.now()
     day = data.read(read.history.load, now - DAY, now)
@@ -147,7 +147,7 @@ def during(limits: Limits, stats: StatsAnswer | None) -> Sequence[Item]:
     )
 
 
-def after(limits: Limits, advice: AdviceAnswer | None) -> Sequence[Item]:
+def after(advice: AdviceAnswer | None) -> Sequence[Item]:
     """After the launch."""
     now = times.now()
     rows = data.read(read.history.hours, now - 7 * DAY, now).rows

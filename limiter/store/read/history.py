@@ -314,12 +314,6 @@ def last_full(tx: Connection) -> int | None:
     return found
 
 
-def last_token(tx: Connection) -> int | None:
-    """When tokens last came, to the minute."""
-    newest = select(shots.at).where(shots.step == MINUTE_STEP, shots.tokens > 0).order_by(shots.at.desc()).limit(1)
-    return tx.execute(newest).scalar()
-
-
 def days_of_use(tx: Connection, now: int) -> list[DayOfUse]:
     """The last 7 days, the latest first, as far as something is known of them."""
     number = ((now - shots.at) // DAY_MS).label("number")

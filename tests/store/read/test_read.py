@@ -176,11 +176,7 @@ def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -
             and not read.usage.trade_days(tx, "")
             and not read.limits.overrides(tx)
         )
-        assert (
-            read.history.last_token(tx) is None
-            and read.history.last_full(tx) is None
-            and read.sessions.silent_since(tx, START) is None
-        )
+        assert read.history.last_full(tx) is None and read.sessions.silent_since(tx, START) is None
         assert all(n == 0 for _, n in read.database.tables(tx))
 
 

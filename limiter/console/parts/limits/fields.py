@@ -93,7 +93,7 @@ def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[st
             )
 
 
-def conflict(limits: Limits, reload: Callable[[], None]) -> None:
+def conflict(reload: Callable[[], None]) -> None:
     """Somebody else changed the limits while a form was being filled; `reload` forgets what was typed into it."""
     newest = data.read(read.limits.versions, limit=1)[0]
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -17,7 +17,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     """The form, the preview, and what they lead to."""
     kept = fields.base(limits)
     if kept.version != limits.version:
-        fields.conflict(limits, fields.start_over)
+        fields.conflict(fields.start_over)
     left, right = st.columns([2.1, 1], gap="medium")
     with left, st.container(border=True):
         for row in range(0, len(CATALOGUE), 2):

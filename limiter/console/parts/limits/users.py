@@ -29,7 +29,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
     if user:
         kept = base(user, limits, now)
         if kept.version != limits.version:
-            conflict(limits, start_over)
+            conflict(start_over)
         one_user(sign_in, user, kept, now)
     st.header(t("Users with own limits"), anchor=False)
     if not limits.overrides:
