@@ -17,10 +17,10 @@ import psutil
 from playwright.sync_api import sync_playwright
 
 from benchmarks import inside, servers
+from benchmarks.builds import SHELL, Build, end_all, until_it_runs
 from benchmarks.report import number, place, stamp
 from benchmarks.servers import Server
 from benchmarks.tabs import CHROMIUM, PAGES
-from benchmarks.wrapping import SHELL, Build, end_all, until_it_runs
 from limiter.store.retention import Retention
 from limiter.units import HOUR_MS, MIB
 

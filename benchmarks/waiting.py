@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 
 from benchmarks import servers, wrapping
+from benchmarks.builds import Build
 from benchmarks.servers import ROOT, Server, free_port
 
 WAITING, SLOTS, ONE_BY_ONE = 200, 5, 20
@@ -132,7 +133,7 @@ def _measured(folder: Path, server: Server, say: Callable[[str], None]) -> list[
         http.post("/api/bots/start", json={"user_id": f"holds{n}"}).json()["session"]["session_id"]
         for n in range(SLOTS)
     ]
-    build = wrapping.Build(ROOT, folder, server)
+    build = Build(ROOT, folder, server)
     env = build.env | {"LIMITER_URL": f"http://127.0.0.1:{listener.port}"}
     users = [f"waits{n}" for n in range(WAITING)]
     many = subprocess.Popen(

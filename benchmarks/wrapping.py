@@ -1,124 +1,35 @@
 """`python -m benchmarks wrapping`: what `run` costs beside a bot, next to an earlier build, in one run.
 
-The earlier build is unpacked from the history into a scratch folder and runs with the same Python. Both ask the same
-limiter. What is compared is measured in turns, so that a busy moment of the machine meets both.
+Both builds (builds.py) ask the same limiter. What is compared is measured in turns, so that a busy moment of the
+machine meets both.
 
 Promises: memory is what goes when the process ends (USS: private pages, those of files too), the same measure for both.
-Does not promise: anything about the bots themselves; they are shells and sleepers, but for the table of real ones.
+Does not promise: anything about the bots themselves; they are shells and sleepers, but for the table of real ones
+(real_bots.py).
 """
 
-import contextlib
-import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 
-from benchmarks import servers
+from benchmarks.builds import BEFORE, SHELL, Build, end_all, two_builds, until_it_runs
+from benchmarks.over_http import Say
+from benchmarks.real_bots import MB, real_table, told_and_freed
 from benchmarks.report import place
 from benchmarks.servers import ROOT, Missing, Server
 
 PAGE = ROOT / "docs" / "bots.md"
-BEFORE = "ab03017"
-MB = 1e6
 BOTS, AT_ONCE, PAIRS, ROUNDS = 150, 40, 40, 5
 KILLS, UNDER = 100, 100
 SHORT_LEASE = 10
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """A checkout whose `run` is measured, with a folder for its agent where it has one."""
-
-    root: Path
-    folder: Path
-    server: Server
-
-    @property
-    def env(self) -> dict[str, str]:
-        """What its `run` is started with."""
-        scrubbed = ("LIMITER_", "PYTHONDONTWRITEBYTECODE")
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(scrubbed)}
-        return kept | {
-            "PYTHONPATH": str(self.root), "LIMITER_URL": self.server.url, "LIMITER_KEY": self.server.key,
-            "LIMITER_AGENT_SOCKET": str(self.folder / "agent.sock"), "LIMITER_LANG": "en",
-        }  # fmt: skip
-
-    def start(self, user: str, *command: str) -> subprocess.Popen[bytes]:
-        """One bot; its output is a pipe."""
-        whole = [sys.executable, "-m", "limiter", "run", "--user", user, "--", *command]
-        return subprocess.Popen(whole, env=self.env, cwd=self.folder, stdout=subprocess.PIPE)
-
-    def agent(self) -> dict[str, Any] | None:
-        """What its agent tells; None where it has none."""
-        command = [sys.executable, "-m", "limiter", "agent", "--status", "--json"]
-        done = subprocess.run(command, env=self.env, cwd=self.folder, capture_output=True, text=True, check=False)
-        told: dict[str, Any] | None = json.loads(done.stdout) if done.returncode == 0 else None
-        return told
-
-    def ours(self, started: list[subprocess.Popen[bytes]]) -> list[psutil.Process]:
-        """Our processes beside these bots: each bot's own is none of ours."""
-        told = self.agent()
-        if told is not None:
-            return [psutil.Process(told["pid"]), psutil.Process(told["guardian"])]
-        return [psutil.Process(one.pid) for one in started]
-
-    def close(self) -> None:
-        """End its agent, where it has one, with its bots."""
-        command = [sys.executable, "-m", "limiter", "agent", "--stop", "--force"]
-        subprocess.run(command, env=self.env, cwd=self.folder, capture_output=True, check=False)
-
-
-@contextlib.contextmanager
-def builds(folder: Path, server: Server) -> Iterator[tuple[Build, Build]]:
-    """The build before and that of this checkout."""
-    then = folder / "before"
-    for path in (then, folder / "bots-before", folder / "bots-now"):
-        path.mkdir(exist_ok=True)
-    archive = subprocess.run(["git", "-C", ROOT, "archive", BEFORE], capture_output=True, check=False)
-    if archive.returncode != 0:
-        raise Missing(f"the history with {BEFORE} (a whole clone, not a shallow one)")
-    subprocess.run(["tar", "-x", "-C", then], input=archive.stdout, check=True)
-    made = [Build(then, folder / "bots-before", server), Build(ROOT, folder / "bots-now", server)]
-    for build in made:  # neither shall compile itself, or a package, at each start
-        end_all([until_it_runs(build.start(f"first-{build.folder.name}", *SHELL))])
-        build.close()
-    try:
-        yield made[0], made[1]
-    finally:
-        made[1].close()
-
-
-SHELL = ("sh", "-c", "echo; exec sleep 3600")
-
-
-def until_it_runs(bot: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-    """The same bot, after its first instruction has written a line."""
-    assert bot.stdout is not None
-    if not bot.stdout.readline():
-        raise RuntimeError(f"a bot did not start: exit status {bot.wait()}")
-    return bot
-
-
-def end_all(bots: list[subprocess.Popen[bytes]]) -> None:
-    """SIGTERM, and wait."""
-    for bot in bots:
-        bot.terminate()
-    for bot in bots:
-        bot.wait()
-        assert bot.stdout is not None
-        bot.stdout.close()
 
 
 # What stands beside the bots
@@ -227,98 +138,6 @@ def kills(build: Build, kills: int, bots: int, say: Say) -> Kills:
     return found
 
 
-# Real bots
-
-CANDLES = "candles = [[60_000.0 * i, 1.0 + i % 7, 2.0 + i % 5, 0.5, 1.5 + i % 11, 10.0 * i] for i in range(20_000)]"
-WORK = """print(flush=True)
-while True:
-    mean = sum(candle[4] for candle in candles[-200:]) / 200
-    time.sleep(1)
-"""
-ASYNC_BOT = f"""
-import asyncio, ccxt.pro
-async def main():
-    exchange = ccxt.pro.binance()
-    exchange.open()
-    {CANDLES}
-    print(flush=True)
-    while True:
-        mean = sum(candle[4] for candle in candles[-200:]) / 200
-        await asyncio.sleep(1)
-asyncio.run(main())
-"""
-PYTHON_BOTS = {
-    "ccxt, sync": f"import ccxt, time\nexchange = ccxt.binance()\n{CANDLES}\n{WORK}",
-    "ccxt, asyncio": ASYNC_BOT,
-    "freqtrade": f"import time, freqtrade.freqtradebot, freqtrade.optimize.backtesting\n{CANDLES}\n{WORK}",
-}
-NODE_BOT = """
-const ccxt = require('ccxt'), exchange = new ccxt.binance();
-const candles = Array.from({length: 20000}, (_, i) => [60000 * i, 1 + i % 7, 2 + i % 5, 0.5, 1.5 + i % 11, 10 * i]);
-console.log('');
-setInterval(() => candles.slice(-200).reduce((sum, candle) => sum + candle[4], 0) / 200, 1000);
-"""
-
-
-def real_bots(real: Path) -> list[tuple[str, list[str]]]:
-    """Twelve bots of what `real` holds: a virtual environment `venv` with ccxt and freqtrade, and `node_modules`."""
-    python, found = str(real / "venv" / "bin" / "python"), list[tuple[str, list[str]]]()
-    for name, script in PYTHON_BOTS.items():
-        module = name.split(",")[0]
-        if subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0:
-            found.append((name, [python, "-c", script]))
-    if (real / "node_modules" / "ccxt").is_dir():
-        found.append(("ccxt, Node", [servers.tool("node", "nodejs"), "-e", NODE_BOT]))
-    return found
-
-
-def told_and_freed(build: Build, real: Path, say: Say) -> list[tuple[str, int, float, float, float]]:
-    """By kind: how many bots, MB told for them all, RSS of them all, and MB that ending them gave back."""
-    kinds = real_bots(real)
-    if not kinds:
-        raise Missing(f"ccxt, freqtrade or Node's ccxt in {real}")
-    env = build.env | {"NODE_PATH": str(real / "node_modules")}
-    bots = dict[str, list[subprocess.Popen[bytes]]]()
-    for kind, command in kinds:
-        for number in range(12 // len(kinds)):
-            run = [sys.executable, "-m", "limiter", "run", "--user", f"real-{kind[-4:].strip()}-{number}", "--"]
-            bot = subprocess.Popen([*run, *command], env=env, cwd=build.folder, stdout=subprocess.PIPE)
-            bots.setdefault(kind, []).append(until_it_runs(bot))
-    time.sleep(80)  # told from the 60th second on, each 15 s
-    rows = []
-    for kind, of_kind in bots.items():
-        told = build.agent()
-        assert told is not None
-        pids = {bot.pid for bot in of_kind}
-        memory = sum(bot["memory_bytes"] or 0 for bot in told["bots"] if bot["pid"] in pids) / MB
-        rss = sum(psutil.Process(pid).memory_info().rss for pid in pids) / MB
-        rows.append((kind, len(of_kind), memory, rss, gained_by_ending(of_kind)))
-        say(f"wrapping: {kind}: told {memory:.0f} MB, RSS {rss:.0f}, freed {rows[-1][-1]:.0f}")
-    return rows
-
-
-def gained_by_ending(bots: list[subprocess.Popen[bytes]]) -> float:
-    """MB that the machine can give to others when these are killed. Within a second, for others move it too."""
-    before = available()
-    for bot in bots:
-        bot.kill()
-    for bot in bots:
-        bot.wait()
-        assert bot.stdout is not None
-        bot.stdout.close()
-    time.sleep(0.5)
-    return available() - before
-
-
-def available() -> float:
-    """MB that the machine could give to a new process: the median of five readings."""
-    readings = []
-    for _ in range(5):
-        time.sleep(0.02)
-        readings.append(psutil.virtual_memory().available / MB)
-    return statistics.median(readings)
-
-
 # The page
 
 
@@ -333,17 +152,6 @@ def table(name: str, real: Path | None, say: Say) -> list[str]:
         raise Missing("a folder with real bots (--real)")
     with two_builds("60") as (_, now):
         return [*real_table(told_and_freed(now, real, say)), dated()]
-
-
-@contextlib.contextmanager
-def two_builds(lease: str) -> Iterator[tuple[Build, Build]]:
-    """Both builds, with one new limiter for them."""
-    with (
-        servers.scratch() as folder,
-        servers.limiter(folder, BOT_LEASE_SECONDS=lease) as server,
-        builds(folder, server) as both,
-    ):
-        yield both
 
 
 def costs(before: Build, now: Build, say: Say) -> list[str]:
@@ -402,16 +210,6 @@ def slots(before: Build, now: Build, say: Say) -> list[str]:
     )
     lines.append(f"| the agent is back after | the slowest of {KILLS} | s | – | **{found.back_seconds:.2f}** | |")
     return lines
-
-
-def real_table(rows: list[tuple[str, int, float, float, float]]) -> list[str]:
-    """What was told of real bots against what ending them gave back."""
-    head = ["| bots | | told, MB | given back, MB | told too much | RSS, MB |", "|---|---|---|---|---|---|"]
-    rows = [*rows, ("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:]))]
-    return head + [
-        f"| {kind} | {each} | {told:.0f} | {gained:.0f} | {(told / gained - 1) * 100:+.1f} % | {rss:.0f} |"
-        for kind, each, told, rss, gained in rows
-    ]
 
 
 def dated() -> str:
