@@ -24,6 +24,7 @@ from benchmarks.history import DAY, SIZES
 from benchmarks.inside import BATCH, Desk, desk, make, timed, url
 from benchmarks.report import DOCS, grouped, number, place, stamp
 from limiter.clock import Clock
+from limiter.rules.holding import suspects
 from limiter.rules.sessions import Heartbeat, Reap, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
 
@@ -111,7 +112,7 @@ def measure(bots: int) -> dict[str, float]:
             found["start"], found["start_bytes"] = starts(one, BATCH)
             _, found["alone_bytes"] = starts(one, 1)
             state, clock = one.committer.state, one.committer.clock
-            found["sweep"] = median(timed(lambda: state.suspects(clock.now()), 5))
+            found["sweep"] = median(timed(lambda: suspects(state, clock.now()), 5))
             found["sample"], found["sample_bytes"] = sample(one)
             found["beats"], found["wave"] = wave(one, hands)
     return found

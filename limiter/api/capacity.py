@@ -11,6 +11,7 @@ from limiter.rules.advice import Decision, advise, decide, short_days
 from limiter.rules.box_use import BotCost, Use
 from limiter.rules.capacity import Capacity
 from limiter.rules.guards import check, fed
+from limiter.rules.holding import suspects
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.room import capacity, queue
 from limiter.rules.undecided import REASONS as UNDECIDED
@@ -62,7 +63,7 @@ async def stats(call: Call) -> Answer:
             {reason: n for reason, n in refused.items() if n},
             sum(trades.values()),
         ),
-        sessions=s.SessionFigures(held.current, len(state.suspects(now)), state.last_hour("ended:lease_expired", now)),
+        sessions=s.SessionFigures(held.current, len(suspects(state, now)), state.last_hour("ended:lease_expired", now)),
         queue=s.QueueFigures(len(queue(state, now))),
         top_users=[s.TopUser(user, state.user_active(user), trades.get(user, 0)) for user in users[:TOP_USERS]],
         decisions=s.Decisions(p50, p99, latency.count),

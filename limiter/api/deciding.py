@@ -17,6 +17,7 @@ from limiter.rules import lease as leases
 from limiter.rules import sizing as sizes
 from limiter.rules.alerts import OUTAGE
 from limiter.rules.forecast.sentences import needs, said
+from limiter.rules.holding import known
 from limiter.rules.records import Session
 from limiter.rules.refusals import invalid
 from limiter.rules.words import Words
@@ -168,7 +169,7 @@ async def state(call: Call) -> Answer:
     at = now if wanted is None else wanted
     if at > now:
         raise Refused(invalid("at", "lies in the future", "est dans le futur"))
-    sessions = await call.read(read.instant.held, at, call.services.committer.state.known(now))
+    sessions = await call.read(read.instant.held, at, known(call.services.committer.state, now))
     limits = await call.read(read.instant.limits, at)
     answer = s.StateAnswer(
         at=str(iso(at)),
@@ -188,7 +189,7 @@ async def explain(call: Call) -> Answer:
     """Why one request was refused, who held the slots then, and what would have admitted it."""
     kept = await refusals.named(call)
     row = refused = kept.refusal
-    sessions = await call.read(read.instant.held, row.at, call.services.committer.state.known(call.now()))
+    sessions = await call.read(read.instant.held, row.at, known(call.services.committer.state, call.now()))
     freed_at = await call.read(read.instant.freed_after, row.at)
     paused = await call.read(read.instant.paused, row.at)
     drained = await call.read(read.instant.drained, row.at)

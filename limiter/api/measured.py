@@ -3,6 +3,7 @@
 from limiter.http.call import Call
 from limiter.jobs.sampler import cores, ram_bytes
 from limiter.rules.box import Bot, Figures, Machine, figures
+from limiter.rules.holding import holders
 from limiter.store import read
 from limiter.units import GIB
 
@@ -10,11 +11,8 @@ from limiter.units import GIB
 async def measured(call: Call) -> Figures:
     """The figures of this box with the bots that hold a slot now."""
     services, now = call.services, call.now()
-    state = services.committer.state
     bots = [
-        Bot(session.memory_bytes, session.cpu_percent, session.start_cpu_seconds)
-        for session in state.sessions.values()
-        if state.holds(session, now)
+        Bot(one.memory_bytes, one.cpu_percent, one.start_cpu_seconds) for one in holders(services.committer.state, now)
     ]
     cpu = await call.read(read.history.cpu_of_a_day, now)
     return figures(Machine(int(services.box.detected_ram_gb * GIB), ram_bytes()[1], cores(), cpu), bots)

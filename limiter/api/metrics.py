@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from limiter.api.box import strangers
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer
+from limiter.rules import holding
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.room import capacity, queue
 from limiter.rules.undecided import REASONS as UNDECIDED
@@ -79,13 +80,13 @@ class _Scrape:
 
     def _gauges(self) -> Rows:
         services, committer, state = self.services, self.services.committer, self.services.committer.state
-        held, costs = capacity(state, self.now), state.costs(self.now)
+        held, costs = capacity(state, self.now), holding.costs(state, self.now)
         trial, window = state.schedule.probation, state.schedule.open
         return {
             "limiter_bots_active": ("Bots that hold a slot.", held.current),
             "limiter_bots_limit": ("MAX_CONCURRENT_BOTS in force.", held.maximum),
             "limiter_count_drift": ("How far apart the counts of slots were at the last look; 0.", state.drift or 0),
-            "limiter_bots_suspect": ("Bots that missed two heartbeats.", len(state.suspects(self.now))),
+            "limiter_bots_suspect": ("Bots that missed two heartbeats.", len(holding.suspects(state, self.now))),
             "limiter_bots_memory_bytes": ("Memory that the measured bots share with nobody.", costs.memory_bytes),
             "limiter_bots_memory_measured": ("Bots whose heartbeats say their memory.", costs.memory_n),
             "limiter_bots_cpu_cores": ("Cores that the measured bots keep busy, last minute.", costs.cpu_percent / 100),

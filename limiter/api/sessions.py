@@ -14,6 +14,7 @@ from limiter.http.call import Call, Refused
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules.capacity import Capacity
 from limiter.rules.changes import SetPause
+from limiter.rules.holding import known
 from limiter.rules.records import Drain, Ended, Session
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.room import capacity
@@ -89,7 +90,7 @@ async def sessions(call: Call) -> Answer:
     if status in (None, "ended"):
         over = {
             one.session.number: one
-            for one in state.known(now)
+            for one in known(state, now)
             if isinstance(one, Ended)
             and user_id in (None, one.session.user_id)
             and (before is None or one.session.number < before)

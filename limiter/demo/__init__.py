@@ -30,6 +30,7 @@ from limiter.demo.history import MARK, History
 from limiter.demo.live import Left, go_on
 from limiter.demo.story import Story
 from limiter.layout import CONSOLE
+from limiter.rules.holding import suspects
 from limiter.store.engine import open_writer
 from limiter.store.location import StoreError, sqlite_path
 from limiter.store.lock import Lock
@@ -152,16 +153,16 @@ def summary(history: History, path: Path, seconds: float) -> str:
     refused = ", ".join(f"{name} {n}" for name, n in sorted(refusals.items(), key=lambda row: -row[1]))
     megabytes, users, starts, trades = path.stat().st_size / 1e6, len(everyone), totals["starts"], totals["trades"]
     bots, most = len(state.sessions), state.limits.values["MAX_CONCURRENT_BOTS"]
-    suspects = len(state.suspects(history.agenda.until))
+    silent = len(suspects(state, history.agenda.until))
     return told(
         fr=f"{path} : {megabytes:.0f} Mo en {seconds:.0f} s\n"
         f"  {users} utilisateurs, {starts} démarrages, {trades} trades\n"
         f"  refus : {refused}\n"
-        f"  maintenant : {bots} bots sur {most}, dont {suspects} suspects",
+        f"  maintenant : {bots} bots sur {most}, dont {silent} suspects",
         en=f"{path}: {megabytes:.0f} MB in {seconds:.0f} s\n"
         f"  {users} users, {starts} starts, {trades} trades\n"
         f"  refused: {refused}\n"
-        f"  now: {bots} bots of {most}, {suspects} of them suspect",
+        f"  now: {bots} bots of {most}, {silent} of them suspect",
     )
 
 

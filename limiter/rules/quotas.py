@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from limiter.rules import sessions
+from limiter.rules.holding import run_out
 from limiter.rules.records import Ended, RefusalRecord, Session, Trade
 from limiter.rules.refusals import Refusal, invalid
 from limiter.rules.state import State
@@ -128,7 +129,7 @@ def uses_of(state: State, user_id: str, now: int) -> tuple[Use, Use, Use]:
     )
     assert isinstance(bots, int) and isinstance(trades, int) and not isinstance(signals, float)
     window = state.windows.get((SIGNALS, user_id))
-    over = sum(ended.session.user_id == user_id for ended in state.run_out(now))
+    over = sum(ended.session.user_id == user_id for ended in run_out(state, now))
     return (
         Use(state.user_active(user_id) - over, bots),
         Use(state.trades_today(user_id, now), trades),

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from limiter.rules.capacity import Capacity
+from limiter.rules.holding import suspects
 from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry, Ended, Facts, RefusalRecord, Session
 from limiter.rules.refusals import Refusal
@@ -283,7 +284,7 @@ class ReapSuspects(OperatorRequest):
 
     def decide(self, state: State, now: int) -> list[Ended]:
         """What was ended."""
-        ended = [state.end(session, now, "reaped") for session in state.suspects(now)]
+        ended = [state.end(session, now, "reaped") for session in suspects(state, now)]
         names = [one.session.public_id for one in ended]
         state.audit(AuditEntry(now, self.actor, "reap", f"{len(ended)} sessions", self.reason, {"sessions": names}))
         return ended

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from limiter.rules.course import Point, slices
 from limiter.rules.door import Load
+from limiter.rules.holding import costs, suspects
 from limiter.rules.records import Snapshot
 from limiter.rules.refusals import REFUSALS
 from limiter.rules.room import capacity
@@ -35,12 +36,12 @@ class TakeSnapshot:
         snapshot = Snapshot(
             at=now,
             bots=held.current,
-            suspects=len(state.suspects(now)),
+            suspects=len(suspects(state, now)),
             limit=held.maximum,
             cpu_percent=self.cpu_percent,
             ram_percent=self.ram_percent,
             p99_ms=self.p99_ms,
-            costs=state.costs(now),
+            costs=costs(state, now),
             refusals={reason: n for reason, n in refusals.items() if n},
             slices=slices([*state.course, Point(now, held.current, held.maximum)], now, counts),
             **{name: grown[name] for name in FIGURES},

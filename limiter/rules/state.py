@@ -22,7 +22,6 @@ from limiter.rules.records import (
     AuditEntry,
     Changes,
     Channel,
-    Costs,
     Delivery,
     Drain,
     Ended,
@@ -160,18 +159,6 @@ class State:
         """Whether the session holds its slot at `now`, reaped or not."""
         return session.ends_at > now and not self.drained(now)
 
-    def run_out(self, now: int) -> list[Ended]:
-        """The sessions whose lease or notice has ended them, and which nobody has reaped yet."""
-        if not self.drained(now) and (not self.due or self.due[0][0] > now):
-            return []
-        return [Ended(one, *self.end_of(one)) for one in self.sessions.values() if not self.holds(one, now)]
-
-    def known(self, now: int) -> list[Session | Ended]:
-        """Every session that memory knows: those that hold a slot, those that ran out, and those that the last batch
-        ended, of which a reader of the database may not know yet."""
-        over = {ended.session.number: ended for ended in (*self.changes.ended, *self.run_out(now))}
-        return [*over.values(), *(one for number, one in self.sessions.items() if number not in over)]
-
     def user_active(self, user_id: str) -> int:
         """Slots that the user holds."""
         return self.users.get(user_id, 0)
@@ -265,28 +252,6 @@ class State:
         """A full lease for everyone: after a restart, or an outage in which no end could be recorded."""
         self.renew_leases(now)
         self.beaten.update(self.sessions)
-
-    def suspects(self, now: int) -> list[Session]:
-        """The sessions that missed two heartbeats and still hold a slot."""
-        if self.drained(now):
-            return []
-        return [session for session in self.sessions.values() if session.suspect(now) and session.ends_at > now]
-
-    def costs(self, now: int) -> Costs:
-        """What the bots that hold a slot and are measured cost together."""
-        memory_n, memory_bytes, cpu_n, cpu_percent = 0, 0, 0, 0.0
-        for session in () if self.drained(now) else self.sessions.values():
-            memory = session.memory_bytes
-            load = session.cpu_percent if session.cpu_readings else None
-            if (memory is None and load is None) or session.ends_at <= now:
-                continue
-            if memory is not None:
-                memory_n += 1
-                memory_bytes += memory
-            if load is not None:
-                cpu_n += 1
-                cpu_percent += load
-        return Costs(memory_n, memory_bytes, cpu_n, cpu_percent)
 
     # -- the table of sessions, without journal or figures
 
