@@ -25,7 +25,7 @@ from benchmarks.inside import url
 from limiter import __version__, config
 from limiter.access import Access, make_key
 from limiter.clock import Clock
-from limiter.committer import Committer, settle_memory
+from limiter.committer import Committer
 from limiter.events import EventLog
 from limiter.http.call import Services
 from limiter.http.protocol import HttpConnection
@@ -33,6 +33,7 @@ from limiter.http.server import App
 from limiter.jobs.sampler import Sampler
 from limiter.rules.capacity import Box
 from limiter.rules.sessions import Start
+from limiter.serve.collector import settle_memory
 from limiter.store.engine import open_reader
 from limiter.store.open import writer_of
 

@@ -22,8 +22,8 @@ from benchmarks.cpu import CLIENTS, ROUNDS, Limiter, starts
 from benchmarks.inside import NOW, make, url
 from benchmarks.report import grouped, number, stamp
 from benchmarks.scale import write
-from limiter.committer import settle_memory
 from limiter.rules.sessions import Start, Stop
+from limiter.serve.collector import settle_memory
 from limiter.store import read
 from limiter.store.engine import open_reader, reading
 from limiter.units import DAY_MS

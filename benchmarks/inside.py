@@ -16,9 +16,10 @@ from benchmarks import servers
 from benchmarks.over_http import Effort, Findings, Say
 from limiter import config
 from limiter.clock import Clock
-from limiter.committer import Committer, Request, settle_memory
+from limiter.committer import Committer, Request
 from limiter.rules.sessions import Heartbeat, Heartbeats, Start, Stop
 from limiter.rules.snapshots import TakeSnapshot
+from limiter.serve.collector import settle_memory
 from limiter.store import read, schema
 from limiter.store.engine import open_reader, open_writer, reading
 from limiter.store.open import writer_of

@@ -19,10 +19,10 @@ from uvicorn.server import ServerState
 
 from benchmarks import servers
 from benchmarks.cpu import SAMPLES, Bodies, Connect, Limiter, ours, starts
-from limiter.committer import settle_memory
 from limiter.http.protocol import HttpRequest
 from limiter.http.server import App
 from limiter.http.wire import Answer
+from limiter.serve.collector import settle_memory
 
 
 def asgi(app: App) -> Any:

@@ -16,7 +16,7 @@ import pytest
 
 from limiter import committer as module
 from limiter.clock import SETTLE_SECONDS, Clock
-from limiter.committer import Committer, Latency
+from limiter.committer import Committer
 from limiter.events import EventLog
 from limiter.rules.changes import ChangeLimits, Rollback, SetPause
 from limiter.rules.limits import defaults
@@ -606,17 +606,7 @@ def test_closing_finishes_what_waits(path: Path) -> None:
     assert not path.with_name("limiter.db-wal").exists()
 
 
-# -- clocks
-
-
-def test_durations_of_the_last_minute() -> None:
-    latency = Latency()
-    assert latency.percentile_ms(0.5, 0.99) == [None, None]
-    now = time.monotonic()
-    latency.add(now - 61, [9.0])
-    latency.add(now, [n / 1000 for n in range(1, 101)])
-    assert latency.percentile_ms(0.5, 0.99) == [51.0, 100.0]
-    assert latency.count == 101
+# -- lines of the log
 
 
 def test_the_lines_of_starts_are_written_together_soon_after(run: Test) -> None:

@@ -9,12 +9,12 @@ import sys
 
 import uvloop
 
-from limiter.committer import settle_memory
 from limiter.config import Config
 from limiter.http.call import Services
 from limiter.http.server import App
 from limiter.jobs.watchdogs import tell_systemd
 from limiter.rules.sessions import Reap
+from limiter.serve.collector import settle_memory
 from limiter.serve.gate import open_to_commands
 from limiter.serve.listening import addresses, listen, server, stop_on_signals
 from limiter.serve.start_log import log_start, set_up_logging

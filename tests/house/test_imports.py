@@ -39,7 +39,8 @@ ALLOWED = {
     "limiter.store": {"limiter.rules", "limiter.system_limits", "limiter.onethread"},
     "limiter.channels": {"limiter.rules", "limiter.config"},
     "limiter.onethread": set(),
-    "limiter.committer": {"limiter.rules", "limiter.store", "limiter.onethread", "limiter.events"},
+    "limiter.latency": set(),
+    "limiter.committer": {"limiter.rules", "limiter.store", "limiter.onethread", "limiter.events", "limiter.latency"},
     "limiter.events": {"limiter.rules"},
     "limiter.jobs": {
         "limiter.rules", "limiter.store", "limiter.committer", "limiter.config", "limiter.channels",
