@@ -1,8 +1,9 @@
 """Reads the whole database once after a start, when there is little to decide: is every page what it should be?
 
-A start itself checks a small file whole, and of a large one what decisions rest on, so that it is as quick after five
-million sessions as on the first day (store/engine.py). Promises: damage in the history is found and told, and decisions
-go on. Not promised: under load without a quiet minute nothing is checked; then the daily backup reads every row.
+A start itself checks a small file whole, and of a large one what decisions rest on (store/file_checks.py), so that it
+is as quick after five million sessions as on the first day. Promises: damage in the history is found and told, and
+decisions go on. Not promised: under load without a quiet minute nothing is checked; then the daily backup reads every
+row.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from limiter.store.engine import quick_check
+from limiter.store.file_checks import quick_check
 
 QUIET_SECONDS = 10.0
 QUIET_DECISIONS = 50  # a second: with more, this waits

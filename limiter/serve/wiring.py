@@ -39,7 +39,8 @@ from limiter.rules.strangers import Reports
 from limiter.serve.gate import open_access
 from limiter.store import read
 from limiter.store.ballast import Ballast
-from limiter.store.engine import open_reader, reading, what_is_wrong
+from limiter.store.engine import open_reader, reading
+from limiter.store.file_checks import what_is_wrong
 from limiter.store.location import backup_folder, beside, named_path, sqlite_path
 from limiter.store.lock import Lock
 from limiter.store.retention import Retention

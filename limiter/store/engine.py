@@ -1,6 +1,6 @@
-"""Opens the database: one writer, read-only readers, every PRAGMA read back, wrong files refused with a sentence.
+"""Opens the database: one writer, which brings it to this program's schema, and read-only readers.
 
-A file is opened here; store/postgres.py opens what is on a server.
+A file is opened here, once file_checks.py has nothing against it; store/postgres.py opens what is on a server.
 
 On SQLite a single process writes and checkpoints: SQLite before 3.51.3 can corrupt a WAL when one connection
 checkpoints while another commits (sqlite.org/wal.html#walresetbug). store/lock.py keeps a second writer out.
@@ -18,32 +18,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insp
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from limiter.store.location import StoreError, is_there, refuse_folder, spoiled_mark, sqlite_path
+from limiter.store import file_checks
+from limiter.store.location import StoreError, is_there, refuse_folder, sqlite_path
 from limiter.store.migrations import MIGRATIONS
 from limiter.store.schema import APPLICATION_ID, migrations
-from limiter.units import MIB
 
 READ_SECONDS = 5.0  # a read that takes longer is cut off
-WHOLE_BYTES = (
-    32 * MIB
-)  # a file up to that size is checked at the open, in some 20 ms; a larger one by jobs/integrity.py
-HISTORY = frozenset(
-    [
-        "ended_sessions",
-        "snapshots",
-        "refusal_counts",
-        "refusals",
-        "trades",
-        "trade_days",
-        "rate_days",
-        "usage_hours",
-        "usage_days",
-        "audit",
-        "deliveries",
-    ]
-)
-"""Tables that grow with the years. No decision reads more than their newest rows."""
-NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p")
 
 
 def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, **pool: Any) -> Engine:
@@ -64,27 +44,6 @@ def _sqlite_engine(path: Path, mode: str, pragmas: tuple[str, ...], begin: str, 
     return engine
 
 
-def what_is_wrong(error: Exception, path: Path) -> StoreError:
-    """What an error of SQLite means for who runs the limiter."""
-    text = str(getattr(error, "orig", None) or error)
-    if "not a database" in text or "malformed" in text or "disk image" in text:
-        return StoreError(
-            fr=f"{path} est abîmé ou n'est pas une base SQLite ({text}) : restaure une sauvegarde, garde son -wal",
-            en=f"{path} is damaged or not a SQLite database ({text}): restore a backup, do not delete its -wal file",
-        )
-    if "readonly" in text or "unable to open" in text:
-        return StoreError(
-            fr=f"{path} ne peut être ouvert en écriture ({text}) : vois le dossier, son propriétaire, son disque",
-            en=f"{path} cannot be opened for writing ({text}): check the folder, its owner and the file system",
-        )
-    if "disk I/O" in text or "is full" in text:
-        return StoreError(
-            fr=f"{path} ne peut être écrit ({text}) : le disque est-il plein ?",
-            en=f"{path} cannot be written ({text}): is the disk full?",
-        )
-    return StoreError(fr=f"{path} : {text}", en=f"{path}: {text}")
-
-
 def open_writer(url: str) -> Engine:
     """The engine of the one writer, its database made where there is none, checked, and brought to this schema.
 
@@ -95,9 +54,9 @@ def open_writer(url: str) -> Engine:
         return _open_server(url)
     refuse_folder(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _refuse_network(path)
-    _refuse_spoiled(path)
-    _refuse_empty(path)
+    file_checks.refuse_network(path)
+    file_checks.refuse_spoiled(path)
+    file_checks.refuse_empty(path)
     pragmas = (
         "auto_vacuum=INCREMENTAL",  # of a new file; one that has tables keeps what it has until it is made anew
         "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=1000",
@@ -105,13 +64,14 @@ def open_writer(url: str) -> Engine:
     )  # fmt: skip
     old_mask = os.umask(0o077)
     try:
-        _refuse_foreign(path)
+        file_checks.refuse_foreign(path)
         engine = _sqlite_engine(path, "rwc", pragmas, "BEGIN IMMEDIATE", poolclass=StaticPool)
         with engine.connect() as connection:
-            _check_file(connection, path)
+            _refuse_newer(connection, path)
+            file_checks.check_file(connection, path)
         migrate(engine)
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        raise what_is_wrong(error, path) from error
+        raise file_checks.what_is_wrong(error, path) from error
     finally:
         os.umask(old_mask)
     return engine
@@ -181,70 +141,6 @@ def reading(engine: Engine, seconds: float = READ_SECONDS) -> Iterator[Connectio
             raw.set_progress_handler(None, 0)
 
 
-def _refuse_spoiled(path: Path) -> None:
-    """What is in the file and what is in its log may be of two databases: SQLite would make one of them."""
-    if (mark := spoiled_mark(path)).exists():
-        raise StoreError(
-            fr=f"{path} ou son -wal a été réécrit sur place pendant qu'un limiteur l'avait ouvert ({mark} dit quand), "
-            f"et n'a peut-être que la moitié de ce qu'il avait : `limiter restore FICHIER`, ou supprime {mark} pour "
-            "continuer avec le fichier tel qu'il est",
-            en=f"{path} or its -wal file was written over in place while a limiter had it open ({mark} says when), and "
-            f"may hold half of what it held: `limiter restore BACKUP`, or remove {mark} to go on with it as it is",
-        )
-
-
-def _refuse_empty(path: Path) -> None:
-    """SQLite takes a file that is gone or was emptied for a new database: every slot would look free."""
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists() and not (path.exists() and path.stat().st_size):
-        there = path.exists()
-        raise StoreError(
-            fr=f"{path} {'est vide' if there else 'a disparu'} mais son -wal est là : restaure une sauvegarde, "
-            "garde le -wal",
-            en=f"{path} is {'empty' if there else 'gone'} but its -wal file is there: restore a backup, do not delete "
-            "the -wal file",
-        )
-    if path.exists() and not path.stat().st_size:
-        raise StoreError(
-            fr=f"{path} est vide : restaure une sauvegarde, ou supprime le fichier pour recommencer à neuf",
-            en=f"{path} is empty: restore a backup, or delete the file to begin anew",
-        )
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Before the first PRAGMA of the writer: journal_mode=WAL would already change another program's file."""
-    if not path.exists():
-        return
-    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
-    if application != APPLICATION_ID and not (application == 0 and empty):
-        raise StoreError(
-            fr=f"{path} est la base SQLite d'un autre programme : nomme un autre fichier",
-            en=f"{path} is a SQLite database of another program: name another file",
-        )
-    if application == APPLICATION_ID and empty:
-        raise StoreError(
-            fr=f"{path} a perdu ses tables : restaure une sauvegarde",
-            en=f"{path} has lost its tables: restore a backup",
-        )
-
-
-def _refuse_network(path: Path) -> None:
-    """WAL needs shared memory, which a network file system does not give (sqlite.org/wal.html)."""
-    try:
-        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    except OSError:
-        return
-    folder = str(path.parent.resolve())
-    under = [(point, kind) for point, kind in mounts if folder == point or folder.startswith(point.rstrip("/") + "/")]
-    if under and (kind := max(under, key=lambda mount: len(mount[0]))[1]) in NETWORK_FILE_SYSTEMS:
-        raise StoreError(
-            fr=f"{path} est sur un système de fichiers réseau ({kind}) : mets la base sur un disque local",
-            en=f"{path} is on a network file system ({kind}): put the database on a local disk",
-        )
-
-
 def _too_new(schema: int, path: Path | None = None) -> StoreError:
     own = len(MIGRATIONS)
     fr, en = (f"{path} : ", f"{path}: ") if path else ("", "")
@@ -265,37 +161,9 @@ def _in_use(schema: int) -> StoreError:
     )
 
 
-def _check_file(connection: Connection, path: Path) -> None:
-    def pragma(name: str) -> Any:
-        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-
-    for name, wanted in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
-        if (found := pragma(name)) != wanted:
-            raise StoreError(
-                fr=f"{path} : {name} vaut {found}, pas {wanted} : ce système de fichiers ou ce SQLite ne convient pas",
-                en=f"{path}: {name} is {found}, not {wanted}: this file system or SQLite build cannot be used",
-            )
-    version = pragma("user_version")
-    if version > len(MIGRATIONS):
+def _refuse_newer(connection: Connection, path: Path) -> None:
+    if (version := connection.exec_driver_sql("PRAGMA user_version").scalar_one()) > len(MIGRATIONS):
         raise _too_new(version, path)
-    raw: Any = connection.connection.dbapi_connection
-    whole = path.stat().st_size <= WHOLE_BYTES
-    if (problem := quick_check(raw) if whole else quick_check(raw, without=HISTORY)) is not None:
-        raise StoreError(
-            fr=f"{path} est abîmé ({problem}) : restaure une sauvegarde, garde son -wal",
-            en=f"{path} is damaged ({problem}): restore a backup, do not delete its -wal file",
-        )
-
-
-def quick_check(connection: sqlite3.Connection, without: frozenset[str] = frozenset()) -> str | None:
-    """What is wrong with the pages of a file, or of its tables `without` some; None where they are sound."""
-    if not without:
-        checks = ["quick_check(1)"]
-    else:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        checks = [f"quick_check('{name}')" for (name,) in tables if name not in without]
-    found = (connection.execute(f"PRAGMA {check}").fetchone()[0] for check in checks)
-    return next((str(problem) for problem in found if problem != "ok"), None)
 
 
 def migrate(engine: Engine) -> int:

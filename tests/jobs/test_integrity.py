@@ -11,8 +11,8 @@ import pytest
 from benchmarks.inside import make
 from limiter.jobs.integrity import Integrity
 from limiter.rules.limits import defaults
-from limiter.store import engine
-from limiter.store.engine import HISTORY
+from limiter.store import file_checks
+from limiter.store.file_checks import HISTORY
 from limiter.store.location import StoreError
 from limiter.store.open import writer_of
 from tests.rules.world import NOW
@@ -57,7 +57,7 @@ def test_damage_in_the_history_of_a_large_file_is_told_and_decisions_go_on(
     smash(path, "ended_sessions_user")
     with pytest.raises(StoreError, match="damaged"):
         writer_of(f"sqlite:///{path}")
-    monkeypatch.setattr(engine, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(file_checks, "WHOLE_BYTES", 0)
     writer = writer_of(f"sqlite:///{path}")
     assert len(writer.restore(defaults(), UTC, NOW).sessions) == 5
     job = checked(path, [0])
@@ -69,7 +69,7 @@ def test_damage_where_decisions_rest_on_it_is_refused_in_a_large_file_too(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smash(path, "active_sessions_bot")
-    monkeypatch.setattr(engine, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(file_checks, "WHOLE_BYTES", 0)
     with pytest.raises(StoreError, match="damaged"):
         writer_of(f"sqlite:///{path}")
 
