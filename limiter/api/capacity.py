@@ -82,8 +82,8 @@ async def advice(call: Call) -> Answer:
     services, now, language = call.services, call.now(), call.language
     state, box = services.committer.state, services.box
     cpu, ram = services.sampler.mean(300)
-    days = await call.read(read.history.days_of_use, now)
-    lag = await call.read(read.history.lag, now, fed=fed(state.last_token_at, now))
+    days = await call.read(read.box_use.days_of_use, now)
+    lag = await call.read(read.box_use.lag, now, fed=fed(state.last_token_at, now))
     figures = await measured(call)
     memory = figures.memory_mb
     use = Use(
@@ -92,11 +92,11 @@ async def advice(call: Call) -> Answer:
         bots=capacity(state, now).current,
         cpu=cpu,
         ram=ram,
-        busy_days=await call.read(read.history.busy_days, now),
+        busy_days=await call.read(read.box_use.busy_days, now),
         days=days,
         lag=lag,
         cost=None if memory is None else BotCost(memory.mean, figures.rest_mb or 0.0, figures.measured_bots),
-        short=short_days(await call.read(read.history.busy_hours, now), state.outlook().limit_at),
+        short=short_days(await call.read(read.box_use.busy_hours, now), state.outlook().limit_at),
         planned=max((limit for _, limit, _ in state.outlook().changes(now, now + AHEAD_MS)), default=0),
     )
     reasons = advise(use)

@@ -14,5 +14,5 @@ async def measured(call: Call) -> Figures:
     bots = [
         Bot(one.memory_bytes, one.cpu_percent, one.start_cpu_seconds) for one in holders(services.committer.state, now)
     ]
-    cpu = await call.read(read.history.cpu_of_a_day, now)
+    cpu = await call.read(read.box_use.cpu_of_a_day, now)
     return figures(Machine(int(services.box.detected_ram_gb * GIB), ram_bytes()[1], cores(), cpu), bots)

@@ -7,6 +7,7 @@ Each function takes an open read connection; run it inside `engine.reading(...)`
 from limiter.store.read import (
     audit,
     beats,
+    box_use,
     database,
     demands,
     history,
@@ -24,6 +25,7 @@ __all__ = [
     "MAX_PAGE",
     "audit",
     "beats",
+    "box_use",
     "database",
     "demands",
     "history",

@@ -251,19 +251,19 @@ def test_the_week_that_advice_is_given_on(database: tuple[Engine, Engine]) -> No
         ram = {"ram_n": 720, "ram_sum": 720 * 81.0, "cpu_sum": 720 * 93.0}
         tx.execute(schema.snapshots.update().where(heavy).values(**ram))
     with reading(reader) as tx:
-        days = read.history.days_of_use(tx, now)
+        days = read.box_use.days_of_use(tx, now)
         assert [day.bots for day in days] == [53] * 7
         assert {round(day.known, 3) for day in days} <= {1.0, 0.958}  # the window's first instant is not in it
         assert [day.cpu for day in days] == [40.0] * 5 + [93.0] + [40.0]
         assert [day.ram for day in days] == [None] * 5 + [81.0] + [None]
-        assert read.history.days_of_use(tx, now + 8 * 24 * HOUR) == []
-        assert read.history.busy_hours(tx, now) == []
+        assert read.box_use.days_of_use(tx, now + 8 * 24 * HOUR) == []
+        assert read.box_use.busy_hours(tx, now) == []
     with writer.begin() as tx:
         hot = schema.snapshots.c.at == START + 40 * HOUR
         busy = {"warning_ms": 600_000, "healthy_ms": 0, "low_ms": 3_000_000, "bots_max": 88, "peak_at": START + 1}
         tx.execute(schema.snapshots.update().where(hot).values(**busy))
     with reading(reader) as tx:
-        assert read.history.busy_hours(tx, now) == [BusyHour(5, 24 * HOUR, 600_000, 88, START + 1)]
+        assert read.box_use.busy_hours(tx, now) == [BusyHour(5, 24 * HOUR, 600_000, 88, START + 1)]
 
 
 def test_minutes_that_were_slow_and_not_full(database: tuple[Engine, Engine]) -> None:
@@ -286,6 +286,6 @@ def test_minutes_that_were_slow_and_not_full(database: tuple[Engine, Engine]) ->
         change(-27, tokens=0, bots_min=0)
         change(-26, tokens=5)
     with reading(reader) as tx:
-        assert read.history.lag(tx, now, fed=True) == Lag(1, 900.0, 3, 120, 200)
-        assert read.history.lag(tx, now, fed=False) == Lag(1, 900.0, 0, 120, 200)
-        assert read.history.lag(tx, now + 5 * HOUR, fed=True) == Lag()
+        assert read.box_use.lag(tx, now, fed=True) == Lag(1, 900.0, 3, 120, 200)
+        assert read.box_use.lag(tx, now, fed=False) == Lag(1, 900.0, 0, 120, 200)
+        assert read.box_use.lag(tx, now + 5 * HOUR, fed=True) == Lag()
