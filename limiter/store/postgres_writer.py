@@ -182,7 +182,7 @@ class PostgresWriter:
     def commit(self) -> None:
         """Make it durable, and write down outside of the database where the audit ends."""
         self._driver.commit()
-        self._saver.keep_head()
+        self._saver.chain.keep_head()
 
     def committed(self, state: State) -> None:
         """Move on what this object remembers of the database, now that the batch is durable."""

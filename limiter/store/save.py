@@ -8,12 +8,12 @@ from typing import Any
 from msgspec import structs
 from sqlalchemy import Table, func, select
 
-from limiter.rules.clock_step import WENT_BACK
-from limiter.rules.records import AuditEntry, KeptRefusal, RefusalRecord, Snapshot, Version
+from limiter.rules.records import KeptRefusal, RefusalRecord, Snapshot, Version
 from limiter.rules.snapshots import FIGURES
 from limiter.rules.state import State
 from limiter.store import incidents, schema, usage
-from limiter.store.audit_head import ACCEPTED, BEGUN, AuditHead, End, end_of
+from limiter.store.audit_chain import AuditChain
+from limiter.store.audit_head import AuditHead
 from limiter.store.driver import Driver
 from limiter.store.flood import Flood
 from limiter.store.retention import Retention
@@ -21,7 +21,6 @@ from limiter.store.rows import (
     as_refusal,
     costs_row,
     held_by_text,
-    link,
     notice_row,
     schedule_text,
     session_row,
@@ -42,13 +41,11 @@ def _steps(at: int) -> list[tuple[int, int]]:
 
 
 class Saver:
-    """Writes batches, and remembers what it needs of the rows before: ids, the end of the audit's chain, the flood."""
+    """Writes batches, and remembers what it needs of the rows before: ids, the flood, the audit's end (`chain`)."""
 
     def __init__(self, driver: Driver, statements: Statements, retention: Retention, head: AuditHead | None) -> None:
-        self.driver, self.statements, self.head = driver, statements, head
-        self._audit = End(0, "")
-        self._accepted = False  # in this batch, by a person: that rows are gone
-        self._kept: End | None = None  # what the file is to say once the batch is durable
+        self.driver, self.statements = driver, statements
+        self.chain = AuditChain(statements, head)
         self._flood = Flood()
         self.trimmer = Trimmer(statements, retention)
         self._rolled = 0  # hours before this one are in usage_hours
@@ -60,7 +57,7 @@ class Saver:
     def read_ends(self, *, audit: bool = True, refusals: bool = True) -> None:
         """Read where the audit and the refusals end: at the start, and in a batch where others may have written."""
         if audit:
-            self._audit = end_of(self.driver.connection)
+            self.chain.read_end(self.driver.connection)
         if refusals:
             highest = select(func.coalesce(func.max(schema.refusals.c.id), 0))
             self._flood.next_id = int(self.driver.connection.execute(highest).scalar_one()) + 1
@@ -69,29 +66,10 @@ class Saver:
         """Have this done once the batch is durable."""
         self._after.append(step)
 
-    def keep_head(self) -> None:
-        """Write down outside of the database where the audit ends: the batch is durable, nobody was answered yet."""
-        if self.head is not None and self._kept is not None:
-            self.head.keep(self._kept, force=self._accepted)
-        self._kept = None
-
     def note_start(self, now: int) -> None:
-        """What the audit has to keep of a start: that the clock went back since, and that there was no file of its end
-        beside it, so that who removed one left a trace."""
-        entries = []
-        live = schema.active_sessions.c.started_at, schema.active_sessions.c.number
-        over = schema.ended_sessions.c.started_at, schema.ended_sessions.c.number
-        newest = [
-            self.driver.connection.execute(select(at).order_by(number.desc()).limit(1)).scalar()
-            for at, number in (live, over)
-        ]
-        if (by := now - max((at for at in newest if at is not None), default=now)) < 0:
-            entries.append(AuditEntry(now, "clock", WENT_BACK, f"{by / 1000:+.0f} s", "", {"by": by}))
-        if self.head is not None and self.head.is_new() and self._audit.row:
-            last = {"row": self._audit.row, "hash": self._audit.hash}
-            entries.append(AuditEntry(now, "start", BEGUN, self.head.path.name, "", last))
-        if entries:
-            self._chain(entries)
+        """Write what the audit has to keep of a start."""
+        if entries := self.chain.of_start(self.driver.connection, now):
+            self.chain.add(self.driver, entries)
 
     def committed(self, state: State) -> None:
         """Move on: the batch is durable."""
@@ -104,7 +82,7 @@ class Saver:
     def forget(self) -> None:
         """The batch is not written: what is remembered is what was."""
         self._after.clear()
-        self._kept = None
+        self.chain.to_keep = None
 
     # -- a batch
 
@@ -112,7 +90,7 @@ class Saver:
         """Write what the batch changed, and the refusals that wait. Of several processes, only the one that leads
         writes how long the fleet was in each status: all of them saw the same."""
         self._after.clear()
-        self._kept = None
+        self.chain.to_keep = None
         changes, run, sql = state.changes, self.driver.execute, self.statements
         self._sessions(state)
         if changes.trades:
@@ -143,7 +121,7 @@ class Saver:
             self.trimmer.slice(self.driver, changes.trim, self._flood.next_id)
             self.after_commit(self.trimmer.committed)
         if changes.audit:
-            self._chain(changes.audit)
+            self.after_commit(self.chain.add(self.driver, changes.audit))
         self._refusals(state.refused)
 
     def _recount(self, state: State) -> None:
@@ -246,22 +224,6 @@ class Saver:
         connection = self.driver.connection
         if connection.execute(table.update().where(key == row[key.name]), dict(row)).rowcount == 0:
             connection.execute(table.insert(), dict(row))
-
-    def _chain(self, entries: Sequence[AuditEntry]) -> None:
-        self._accepted = any(entry.action == ACCEPTED for entry in entries)
-        follows = self.head is not None and (self._accepted or self.head.gap(self.driver.connection) is None)
-        number, head = self._audit.row, self._audit.hash
-        rows = []
-        for entry in entries:
-            number += 1
-            detail = json.dumps(dict(entry.detail), separators=(",", ":"))
-            row = (number, entry.at, entry.actor, entry.action, entry.target, entry.reason, detail)
-            head = link(head, row)
-            rows.append((*row, head))
-        self._insert("audit", rows)
-        end = End(number, head)
-        self._kept = end if follows else None
-        self.after_commit(lambda: setattr(self, "_audit", end))
 
     def _refusals(self, refused: list[RefusalRecord]) -> None:
         self._saved_refusals = len(refused)
