@@ -13,8 +13,8 @@ from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules import checks as says
 from limiter.rules.capacity import Status
 from limiter.rules.deliveries import failing_channels
-from limiter.rules.incidents import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
 from limiter.rules.room import capacity
+from limiter.rules.vitals import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
 from limiter.rules.words import Words
 from limiter.store.location import free_bytes, log_bytes, sqlite_path
 from limiter.units import GIB, MIB

@@ -2,7 +2,8 @@
 
 from limiter.demo.agenda import Agenda
 from limiter.rules.deliveries import Outgoing, Tried
-from limiter.rules.incidents import Acknowledge, Observe, Vitals
+from limiter.rules.incidents import Acknowledge, Observe
+from limiter.rules.vitals import Vitals
 
 CHANNELS = ("discord", "e-mail")
 PERIOD_SECONDS = 60

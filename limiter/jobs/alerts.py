@@ -23,11 +23,12 @@ from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
 from limiter.rules.alerts import ALERTS, OUTAGE, Alert
 from limiter.rules.deliveries import Outgoing, Tried, Trying
-from limiter.rules.incidents import OUTAGE_SECONDS, Observe, Vitals
+from limiter.rules.incidents import Observe
 from limiter.rules.records import Delivery
 from limiter.rules.refusals import Refusal
 from limiter.rules.reminders import Remind, ReminderPolicy
 from limiter.rules.strangers import Reports, Stranger, together
+from limiter.rules.vitals import OUTAGE_SECONDS, Vitals
 from limiter.store.location import free_bytes
 
 PERIOD_SECONDS = 1.0

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from limiter.rules.incidents import DISK_BYTES
+from limiter.rules.vitals import DISK_BYTES
 from limiter.store.backup import copy
 from limiter.store.location import STAMP, STAMPED, StoreError, free_bytes, kept, log_bytes, made_at
 from limiter.units import HOUR_MS

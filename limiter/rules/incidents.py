@@ -1,54 +1,29 @@
-"""What an operator is told: thresholds of the occupancy with hysteresis, and readings that bode ill.
+"""What an operator is told: thresholds of the occupancy with hysteresis, and signs that something is wrong (vitals.py).
 
 Promises: one message at each upward crossing, in exact integers, spoken by the highest level crossed; one incident from
 the first crossing until all is well; both kept over a restart. Not promised: that a message arrives.
 Every message becomes one delivery a channel, durable with the change that caused it (rules/deliveries.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from limiter.rules.alerts import ALERTS, LEVELS, OUTAGE, RESOLVED, RULES, TEST, Alert, message
 from limiter.rules.capacity import Capacity
 from limiter.rules.deliveries import tell
-from limiter.rules.guards import FEED_SEEN_MS, FEED_TOKENS_PER_MINUTE
 from limiter.rules.headlines import CAPACITY, Reader, full_spells, past
 from limiter.rules.operating import OperatorRequest
 from limiter.rules.records import AuditEntry, Crossing, Delivery, Incident
 from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.room import capacity
 from limiter.rules.state import State
-from limiter.rules.strangers import Stranger
-from limiter.units import MIB, MINUTE_MS
+from limiter.rules.vitals import Vitals, findings
+from limiter.units import MINUTE_MS
 
 URGENT_PERCENT = 95
 HYSTERESIS_PERCENT = 5  # level L closes below L - 5 %
 MAX_CROSSINGS = 50  # kept of one incident: the first, and the latest
-
-SAMPLE_SECONDS = 30
-DISK_BYTES = 200 * MIB
-CLOCK_STEP_SECONDS = 2.0
-BACKUP_SECONDS = 26 * 3600
-OUTAGE_SECONDS = 10.0  # a database that was away for less is not told
-
-
-@dataclass(frozen=True, slots=True)
-class Vitals:
-    """What the rules look at beside the state; None: not known, or not watched. `strangers`: seen twice in a row.
-    `damage`: what is wrong with the pages of the database; `audit_cut`: whether newest rows of the audit are gone.
-
-    `outage_since` is when a database that is back now went away (UTC ms).
-    """
-
-    sample_age_seconds: float
-    clock_step_seconds: float
-    disk_free_bytes: int | None = None
-    backup_age_seconds: float | None = None
-    outage_since: int | None = None
-    strangers: Sequence[Stranger] | None = None
-    damage: str | None = None
-    audit_cut: bool = False
 
 
 # -- occupancy
@@ -186,48 +161,6 @@ def fold(state: State) -> None:
 
 
 # -- readings
-
-
-def _beyond(value: float | None, bad: float, well: float) -> bool | None:
-    """Whether the value is past `bad`; None between that and `well`, where it stays what it was, or without a value."""
-    if value is None:
-        return None
-    sign = 1 if bad > well else -1
-    if sign * value > sign * bad:
-        return True
-    return False if sign * value <= sign * well else None
-
-
-def findings(vitals: Vitals, state: State, now: int) -> dict[str, tuple[bool | None, dict[str, Any]]]:
-    """For each rule whether it holds (None: cannot be said), and the facts of its sentence."""
-    tokens = state.window("tokens").used(now // 1000)
-    fed = state.last_token_at is not None and now - state.last_token_at <= FEED_SEEN_MS
-    held = next((step for step in state.plan if step.status == "held"), None)
-    window = state.schedule.open
-    age, step, free, backup = (
-        vitals.sample_age_seconds, vitals.clock_step_seconds, vitals.disk_free_bytes, vitals.backup_age_seconds
-    )  # fmt: skip
-    strangers = vitals.strangers
-    first = {}
-    if strangers:
-        one = strangers[0]
-        first = {"pid": one.pid, "name": f"{one.name}, {one.host}" if one.host else one.name}
-    return {
-        "feed": (bool(fed and state.sessions and tokens < FEED_TOKENS_PER_MINUTE), {"tokens": tokens}),
-        "snapshots": (_beyond(age, SAMPLE_SECONDS, SAMPLE_SECONDS / 2), {"seconds": age}),
-        "disk": (_beyond(free, DISK_BYTES, DISK_BYTES * 1.25), {"free": (free or 0) / MIB}),
-        "clock": (_beyond(abs(step), CLOCK_STEP_SECONDS, CLOCK_STEP_SECONDS / 2), {"step": step}),
-        "plan": (held is not None, {"held_by": [guard.as_facts() for guard in held.held_by] if held else []}),
-        "windows": (
-            window is not None and bool(window.held_by),
-            {"held_by": [guard.as_facts() for guard in window.held_by] if window else []},
-        ),
-        "backup": (_beyond(backup, BACKUP_SECONDS, BACKUP_SECONDS - 3600), {"hours": (backup or 0) / 3600}),
-        "drift": (None if state.drift is None else state.drift > 0, {"drift": state.drift or 0}),
-        "damage": (vitals.damage is not None, {"problem": vitals.damage or ""}),
-        "audit": (vitals.audit_cut, {}),
-        "strangers": (None if strangers is None else bool(strangers), {"n": len(strangers or ()), **first}),
-    }
 
 
 @dataclass(frozen=True, slots=True)

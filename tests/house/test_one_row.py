@@ -151,7 +151,7 @@ def copy(tmp_path: Path) -> Path:
     put(there / "limiter/commands/__init__.py", "\n\nCOMMANDS = (", named)
     put(there / "limiter/config/settings.py", "    # fmt: on\n", SETTING)
     put(there / "limiter/rules/alerts.py", "\nRULES = (", ALERT)
-    put(there / "limiter/rules/incidents.py", '    return {\n        "feed": ', FINDING)
+    put(there / "limiter/rules/vitals.py", '    return {\n        "feed": ', FINDING)
     row = 'st.Page("settings.py", title=t("Settings"), icon=":material/settings:", url_path="settings")'
     put(there / "pages/router.py", row, ROW)
     (there / "pages/naps.py").write_text(PAGE)

@@ -12,12 +12,13 @@ from limiter.rules.alerts import LEVELS, RULES, message
 from limiter.rules.changes import ChangeLimits
 from limiter.rules.guards import Guard
 from limiter.rules.headlines import CAPACITY, Reader, headline, past
-from limiter.rules.incidents import MAX_CROSSINGS, Acknowledge, Observe, SendTest, Vitals, rank, watch
+from limiter.rules.incidents import MAX_CROSSINGS, Acknowledge, Observe, SendTest, rank, watch
 from limiter.rules.records import Channel, Incident, Step
 from limiter.rules.room import capacity
 from limiter.rules.sessions import Reap
 from limiter.rules.state import State
 from limiter.rules.strangers import Stranger
+from limiter.rules.vitals import Vitals
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, SECOND, admitted, decide, new_state, refused, start, stop, tokens
 
 THRESHOLD, URGENT, FULL = "⚠️ Capacité à 80 % !", "🚨 URGENT : Presque plein !", "❌ SERVEUR PLEIN !"

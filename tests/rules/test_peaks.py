@@ -5,13 +5,13 @@ from datetime import time
 
 from limiter.rules.changes import Changed, ChangeLimits, Rollback
 from limiter.rules.guards import Readings
-from limiter.rules.incidents import findings
 from limiter.rules.limits import Limits, Setting, defaults
 from limiter.rules.peaks import FollowSchedule, SetWindows, is_due
 from limiter.rules.plan import SetPlan
 from limiter.rules.records import Step, Version
 from limiter.rules.schedule import DAYS, MAX, PeakWindow
 from limiter.rules.state import State
+from limiter.rules.vitals import findings
 from tests.rules.test_incidents import WELL
 from tests.rules.world import CALM, HOUR, MINUTE, NOW, decide, new_state, refused
 

@@ -12,10 +12,10 @@ from limiter.rules import guards
 from limiter.rules.alerts import ALERTS
 from limiter.rules.capacity import Capacity
 from limiter.rules.headlines import Reader, headline
-from limiter.rules.incidents import BACKUP_SECONDS
 from limiter.rules.plan import waits
 from limiter.rules.records import Step
 from limiter.rules.schedule import Schedule
+from limiter.rules.vitals import BACKUP_SECONDS
 from limiter.store import read
 from limiter.store.location import backup_folder, made_at, sqlite_path
 
