@@ -6,7 +6,7 @@ that fails takes no neighbour with it; where the database does not take the batc
 of it but heartbeats is refused `storage_unavailable` within 2 s, and no lease ends until it does again; on a full disk
 the ballast is given up, and what gives slots back or is done by operators goes on. Not promised:
 that what was refused in time did not become durable after all; who asks again with the same bot_id or Idempotency-Key
-gets what is his.
+gets that slot, not a second one.
 
 Deciding and writing run in the event loop, the commit (an fsync) in one thread: the loop never waits for the disk.
 """

@@ -5,6 +5,6 @@ the agent holds lies beside the bots in memory.
 
 `run` ─▶ a message over a Unix socket (`message`, `address`) ─▶ `service` takes the slot (`limiter_api`), writes it into
 the `book` and answers ─▶ `run` execs the command. From there on `members` (`cgroups`, `processes`) says what belongs to
-the bot, `beats` renews its lease, `endings` gives the slot back or ends the bot, `guardian` brings the agent back.
+the bot, `line` renews its lease, `roster` gives the slot back or ends the bot, `guardian` brings the agent back.
 `direct` does the same from a small parent where there can be no agent.
 """

@@ -60,7 +60,7 @@ _fresh = _secrets()
 
 
 def _limits(limits: Limits, user_id: str, now: int) -> LimitValues:
-    """What holds for the user: a new dictionary only where it is his own."""
+    """What holds for the user: a new dictionary only where limits of the user alone hold."""
     values = limits.of(user_id, now)
     told: LimitValues = _of_all(values) if values is limits.values else dict(values)
     return told
@@ -231,6 +231,6 @@ async def limits(call: Call) -> Answer:
 
 
 async def usage(call: Call) -> Answer:
-    """What one user uses of his limits now."""
+    """What one user uses now: bots, trades today, signals of the last minute, each against its limit."""
     uses = uses_of(call.services.committer.state, call.name("user_id"), call.now())
     return ok(UsageAnswer(*(UseShown(use.used, use.limit, use.left) for use in uses)))

@@ -11,7 +11,7 @@ from limiter.system_limits import Value
 
 
 def user_limits_answer(call: Call, user_id: str, held: Limits) -> Answer:
-    """What one user has of his own."""
+    """One user's own limits, as they are answered."""
     own = held.overrides.get(user_id)
     if own is None:
         answer = s.UserLimitsAnswer(user_id, {}, None, None, False, None, None, held.version, False)

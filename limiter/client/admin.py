@@ -181,8 +181,8 @@ class Admin:
         reserve: bool = False,
         version: int | None = None,
     ) -> UserLimitsAnswer:
-        """Replace that user's set; `until`, an RFC 3339 instant, ends it. `reserve`: reserved slots are for him too;
-        only where no limits have changed since `version`."""
+        """Replace that user's set; `until`, an RFC 3339 instant, ends it. `reserve`: reserved slots are for that user
+        too; only where no limits have changed since `version`."""
         body = {"limits": dict(limits), "reason": reason, "reserve": reserve, "version": version}
         return self._send(
             UserLimitsAnswer,

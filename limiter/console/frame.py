@@ -146,7 +146,7 @@ def figures(sign_in: SignIn) -> None:
 def why_shut(stats: StatsAnswer) -> tuple[str, str, bool] | None:
     """Why a new user would not be let in although slots are free: text, icon, and whether an operator did it.
 
-    None where he would, and where it is full, which the status says.
+    None where one would be, and where it is full, which the status says.
     """
     if stats.draining:
         return t("a drain goes on: no starts"), ":material/logout:", True

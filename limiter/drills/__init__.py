@@ -2,7 +2,7 @@
 
 Promises: each drill drives a real limiter process of its own over HTTP (scratch.py); one that fails, breaks off or
 cannot begin is told as failed, with what was expected and what was seen. Does not promise anything about what happens
-under load or with a broken disk: `python -m drills` breaks things at length.
+under load or with a broken disk: `python -m faults`, in a checkout, breaks things at length.
 """
 
 import tempfile

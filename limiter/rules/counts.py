@@ -1,6 +1,7 @@
 """The slots taken are counted by memory, by rows and by a counter: are all three the same? Pure.
 
-Decisions follow memory. Where rows or the counter differ, memory is made right in itself and the rows are made like it.
+Decisions follow memory. Where the three differ, the counts in memory are taken from its sessions again, and the rows
+and the counter are made like memory.
 """
 
 from collections import Counter

@@ -25,7 +25,7 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class Override:
     """One user's own values, with a reason; over at `until` (UTC ms; None: for good). `reserve`: reserved slots are for
-    him too."""
+    this user too."""
 
     limits: Mapping[str, Value]
     reason: str

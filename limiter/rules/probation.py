@@ -1,8 +1,9 @@
 """Probation: a change of limits that is taken back by itself, unless somebody confirms it in time. Pure.
 
 It goes back as a new version when its time is over, or at once where it raised MAX_CONCURRENT_BOTS and a guard has held
-for a minute since; nobody is ended by it. One change at a time is on probation. What somebody changes meanwhile is his
-decision, and on probation no more. A way back that would raise the cap is guarded like any raise, and tried again.
+for a minute since; nobody is ended by it. One change at a time is on probation. What somebody changes meanwhile was
+decided by a person, and is on probation no more. A way back that would raise the cap is guarded like any raise, and
+tried again.
 """
 
 from collections.abc import Mapping

@@ -121,8 +121,8 @@ def tightest(uses: list[tuple[str, str, Use]]) -> tuple[str, str, Use]:
 
 
 def uses_of(state: State, user_id: str, now: int) -> tuple[Use, Use, Use]:
-    """What one user uses of each limit of his: bots, trades of the day, signals of the last minute. Of memory, which
-    has every trade of the running day; what others use of the system's limits is not his."""
+    """What one user uses of each limit that holds for a user: bots, trades of the day, signals of the last minute. Of
+    memory, which has every trade of the running day."""
     limits = state.limits.of(user_id, now)
     bots, trades, signals = (
         limits[name] for name in ("MAX_BOTS_PER_USER", "MAX_TRADES_PER_DAY", "MAX_SIGNALS_PER_MINUTE_PER_USER")

@@ -5,13 +5,13 @@ hold; from where it differs, the sessions that only one of the two worlds has ar
 without changes refuses exactly what was refused, whatever came before the first demand.
 
 What is assumed where the worlds differ: a session that both have ends when it ended; one that only the replay has lasts
-`stay_ms`; who was refused asks again when he did. tests/rules/test_replay.py holds all of it against a simulation that
-keeps every session.
+`stay_ms`; who was refused asks again at the same times. tests/rules/test_replay.py holds all of it against a simulation
+that keeps every session.
 
 A peak window that ruled then rules in the replay too. Only a change that would be made in an open window, and end with
 it, takes the place of such windows, and stands nowhere else (`takes_the_place`).
 
-Slots that were kept from a user, for the reserve or for those whose turn it was, are kept from him under another
+Slots that were kept from a user, for the reserve or for those whose turn it was, are kept from that user under another
 MAX_CONCURRENT_BOTS too: as many as then, whoever else the replay lets in.
 
 What is left out: a start that was refused for a third reason is no demand.

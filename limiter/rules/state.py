@@ -2,7 +2,8 @@
 
 State holds every live session in memory; rules read it and change it through the methods below, which keep one journal
 (undo.py): a request that fails is undone alone (`undo(mark)`), a batch that cannot be committed is undone whole.
-`changes` is what the store has to write. All instants are UTC milliseconds of one clock.
+`changes` is what the store has to write. Questions that change nothing are functions of room.py and holding.py. All
+instants are UTC milliseconds of one clock.
 """
 
 import heapq
@@ -137,7 +138,7 @@ class State:
     # -- sessions
 
     def set_ticket(self, user_id: str, ticket: Ticket | None) -> None:
-        """The user's place in the queue, or that he has none any more."""
+        """The user's place in the queue; None: no place any more."""
         self.journal.put(self.tickets, user_id, ticket)
         self.journal.put(self.changes.tickets, user_id, True)
 

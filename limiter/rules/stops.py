@@ -1,4 +1,4 @@
-"""Sessions that an operator ends: at once, or in so many seconds, which the bots are told before and he can take back.
+"""Sessions that an operator ends: at once, or in so many seconds, which the bots are told and which can be taken back.
 
 A stop that was announced ends its session at its instant, lease or not (`rules.sessions.reap`); a heartbeat renews the
 lease until then. It is of that session: a new start of the same bot has none.

@@ -1,1 +1,1 @@
-"""The database, through SQLAlchemy Core: schema, engines, the one writer, and every read."""
+"""The database, through SQLAlchemy Core: schema, engines, the two kinds of writer, and every read."""

@@ -1,6 +1,6 @@
 """What is derived from the code; `make docs` rewrites it.
 
-The tables of docs/reference.md, the picture of the imports in docs/architecture.md, and the file .env.example.
+The tables of docs/reference.md, the picture and the table of the imports in docs/architecture.md, and .env.example.
 """
 
 import re
@@ -15,7 +15,7 @@ from limiter.api.routes import ROUTES  # noqa: E402
 from limiter.config import SETTINGS  # noqa: E402
 from limiter.rules.refusals import REFUSALS  # noqa: E402
 from limiter.system_limits import CATALOGUE, Value  # noqa: E402
-from tests.house.picture import picture  # noqa: E402
+from tests.house import picture  # noqa: E402
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -83,7 +83,10 @@ def derived() -> dict[Path, str]:
     reference, architecture = ROOT / "docs/reference.md", ROOT / "docs/architecture.md"
     return {
         reference: written(reference, tables()),
-        architecture: written(architecture, {"imports": picture()}),
+        architecture: written(
+            architecture,
+            {"imports": picture.picture(), "layers": table(("layer", "may import"), picture.table())},
+        ),
         ROOT / ".env.example": env_example(),
     }
 

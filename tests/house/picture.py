@@ -1,5 +1,6 @@
-"""The picture of the imports in docs/architecture.md, drawn from the imports themselves; `make docs` draws it anew.
+"""The picture of the imports in docs/architecture.md, and the table beneath it; `make docs` draws both.
 
+The picture is of the imports as they are, the table of those that test_imports.py allows.
 Layers that import each other are one box. What every layer may import is left out, and so is an arrow that a longer way
 says already.
 """
@@ -7,7 +8,7 @@ says already.
 import re
 from collections.abc import Mapping, Set
 
-from tests.house.test_imports import ANYBODYS, files, imported, layer
+from tests.house.test_imports import ALLOWED, ANYBODYS, files, layer, reached
 
 Arrows = dict[str, set[str]]
 
@@ -19,9 +20,7 @@ def direct() -> Arrows:
         own = layer(module)
         if own is None or own in ANYBODYS:
             continue
-        names = {name for name in imported(path) if name.startswith(("limiter.", "pages."))}
-        reached = {one for name in names if (one := layer(name)) is not None}
-        found.setdefault(own, set()).update(reached - {own} - ANYBODYS)
+        found.setdefault(own, set()).update(reached(module, path))
     return found
 
 
@@ -70,3 +69,17 @@ def picture() -> str:
 def name_of(box: str) -> str:
     """A word that Mermaid takes for a name."""
     return re.sub(r"\W+", "_", box.replace("limiter.", ""))
+
+
+def table() -> list[tuple[str, str]]:
+    """Each layer, or several that may import the same, with what that is."""
+    layers: dict[str, list[str]] = {}
+    for one, may in ALLOWED.items():
+        if one not in ANYBODYS:
+            layers.setdefault(_named(sorted(may)) or "nothing of ours", []).append(one)
+    rows = [(_named(ones), may) for may, ones in layers.items()]
+    return [(_named(sorted(ANYBODYS)), "nothing of ours; every layer may import them"), *rows]
+
+
+def _named(layers: list[str]) -> str:
+    return ", ".join(f"`{one.removeprefix('limiter.')}`" for one in layers)

@@ -10,9 +10,11 @@ from limiter.cli import main
 from limiter.config import SETTINGS
 from limiter.system_limits import CATALOGUE
 from tests.conftest import ROOT
+from tests.house.figures import sources
 
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OURS = {"LIMITER_ENV_FILE", "LIMITER_SESSION_ID", "LIMITER_DOMAIN", "LIMITER_TEST_POSTGRES_URL"}
+OTHERS = {"app.py", "signal.py"}  # of the guide's original, of a bot's folder
 
 
 def test_the_tests_that_prove_security_exist() -> None:
@@ -44,3 +46,18 @@ def test_every_command_that_is_shown_is_one(path: Path) -> None:
 def test_links_lead_to_files(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_the_modules_that_docs_and_code_name_are_there() -> None:
+    ours = {
+        f"/{path.relative_to(ROOT)}"
+        for folder in ("limiter", "pages", "tests", "benchmarks", "faults", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+    } | {"/console.py"}
+    for path in [*DOCS, *sources(ROOT)]:
+        text = path.read_text(encoding="utf-8")
+        for named in set(re.findall(r"(?<![\w/.-])(?:[\w-]+/)*\w+\.py\b", text)) - OTHERS:
+            assert any(one.endswith(f"/{named}") for one in ours), f"{path.name} names {named}"
+        for program in set(re.findall(r"python3? -m (\w+(?:\.\w+)*)", text)) - {"compileall", "pip", "venv"}:
+            place = "/" + program.replace(".", "/")
+            assert {f"{place}.py", f"{place}/__main__.py"} & ours, f"{path.name} runs {program}"

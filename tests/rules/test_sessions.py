@@ -3,7 +3,6 @@
 import pytest
 
 from limiter.rules.changes import SetPause
-from limiter.rules.holding import suspects
 from limiter.rules.limits import Override
 from limiter.rules.records import Ended, Session
 from limiter.rules.room import capacity
@@ -453,17 +452,6 @@ def test_an_operator_stops_one_session_and_it_is_kept_who_did() -> None:
     assert (entry.actor, entry.action, entry.target, entry.reason) == ("key-1", "stop", session.public_id, "drill")
     assert StopByAdmin((session.number,), "key-1", "again").decide(state, NOW + 1) == [ended]
     refused(decide(state, StopByAdmin((99,), "key-1", "drill")), "session_unknown")
-
-
-def test_suspects_missed_two_heartbeats_and_still_count() -> None:
-    state = new_state(MAX_CONCURRENT_BOTS=1)
-    session = admitted(state, "u1")
-    assert suspects(state, NOW + 40 * SECOND) == []
-    assert suspects(state, NOW + 40 * SECOND + 1) == [session]
-    refused(start(state, "u2", now=NOW + 50 * SECOND), "server_full")
-    assert suspects(state, NOW + LEASE) == [], "it is over"
-    beat(state, session, NOW + 50 * SECOND)
-    assert suspects(state, NOW + 50 * SECOND) == []
 
 
 def test_reaping_ends_every_suspect_and_nobody_else() -> None:

@@ -1,1 +1,1 @@
-"""Pieces of pages with a subject of their own: the limits, the launch, what happened and what is to do."""
+"""Pieces of pages with a subject of their own: limits, sessions, the launch, what happened and what is to do."""

@@ -1,4 +1,4 @@
-"""A trade that counts against the day's."""
+"""A trade, which counts against its user's limit of trades a day."""
 
 from dataclasses import dataclass
 

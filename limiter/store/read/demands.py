@@ -149,7 +149,7 @@ def _of_system(tx: Connection) -> dict[int, Any]:
 
 
 def _own_limits(tx: Connection, system: Mapping[int, Any]) -> Owns:
-    """Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was his own."""
+    """Whether a user's MAX_BOTS_PER_USER at an instant, of this value under this version, was that user's own."""
     name, owned = "MAX_BOTS_PER_USER", schema.overrides.c
     of_system = {version: one[name][0] for version, one in system.items()}
     since = {

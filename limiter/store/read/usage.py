@@ -1,4 +1,4 @@
-"""Who used how much: by hour (store/usage.py writes the rollup) and of the running one, by trade day, by minute."""
+"""Who used how much: by hour (store/usage.py sums up those that are over), trade day and minute."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
