@@ -40,11 +40,12 @@ def thin(course: list[Point]) -> None:
     """Of the newest points of one instant and limit keep the lowest, the highest and the last: no slice differs."""
     if len(course) <= KEPT or not _beside(course[-1 - KEPT], course[-1]):
         return
-    begin, last = len(course) - 1 - KEPT, course[-1]
-    while begin and _beside(course[begin - 1], last):
+    begin, last = len(course) - 1, course[-1]
+    while begin and _beside(course[begin - 1], last):  # between two of one limit may be one of another
         begin -= 1
-    levels = sorted(course[begin:], key=lambda point: point.bots)
-    course[begin:] = [levels[0], levels[-1], last]
+    if len(course) - begin > KEPT:
+        levels = sorted(course[begin:], key=lambda point: point.bots)
+        course[begin:] = [levels[0], levels[-1], last]
 
 
 def _beside(point: Point, other: Point) -> bool:

@@ -1,6 +1,6 @@
 """The course of the slots taken: what is thinned out tells what all of it would."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limiter.rules.course import GAP, KEPT, Point, slices, thin
@@ -20,6 +20,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
+@example(steps=[(0, 0, 10, False), (0, 0, GAP, False), (0, 1, 10, True)])
 def test_no_slice_differs_for_the_points_that_are_left_out(steps: list[tuple[int, int, int, bool]]) -> None:
     at, whole, kept = NOW, [Point(NOW, 5, 10)], [Point(NOW, 5, 10)]
     for after, bots, limit, ends in steps:
