@@ -74,6 +74,7 @@ _AUDIT_ONLY_GROWS = {
 
 def _first(tx: Connection, step: int) -> None:
     _make_and_show(tx, step)
+    tx.execute(text("CREATE INDEX ended_sessions_user ON ended_sessions (user_id, number)"))  # until step 17
     tx.execute(schema.fleet.insert().values(id=1, active=0, next_number=1, paused=0))
     for statement in _AUDIT_ONLY_GROWS[tx.dialect.name]:
         tx.execute(text(statement))
@@ -178,6 +179,11 @@ def _vacuum_history_early(tx: Connection, step: int) -> None:
             tx.execute(text(f"ALTER TABLE {name} SET (autovacuum_vacuum_scale_factor = 0.01)"))
 
 
+def _blocks_of_sessions(tx: Connection, step: int) -> None:
+    tx.execute(text("DROP INDEX ended_sessions_user"))  # first: what comes takes its room
+    _make(tx, step)
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("first", _first),
     ("what bots cost", _make_and_show),
@@ -195,6 +201,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("since when there is room", _make),
     ("whom a message reached", _make),
     ("history vacuumed early", _vacuum_history_early),
+    ("sessions by block", _blocks_of_sessions),
 )
 """Step n is MIGRATIONS[n - 1], and is told n. A step is never changed once it has been released; a new one goes behind
 it: `_make` where it only makes what schema.py says."""

@@ -115,8 +115,13 @@ active_sessions = _table("active_sessions", *_session_columns())
 Index("active_sessions_bot", active_sessions.c.user_id, active_sessions.c.bot_id, unique=True)
 
 ended_sessions = _table("ended_sessions", *_session_columns(), _needed("ended_at"), _needed("ended_reason", Text))
-Index("ended_sessions_user", ended_sessions.c.user_id, ended_sessions.c.number)
 Index("ended_sessions_ended", ended_sessions.c.ended_at)
+
+BLOCK = 8192
+block = ended_sessions.c.number // literal_column(str(BLOCK), Int)
+"""Who ends at about the same time is in few pages of an index by block and user, however long the history is, and in as
+many as there are users of one by user. A user's sessions are looked for block by block (read/of_user.py)."""
+Index("ended_sessions_block", block, ended_sessions.c.user_id, ended_sessions.c.number, **_since(17))
 
 LONG_MS = 10**6  # a stay of 17 minutes or more
 _stayed = ended_sessions.c.ended_at - ended_sessions.c.started_at

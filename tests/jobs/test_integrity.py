@@ -54,7 +54,7 @@ def test_a_sound_database_is_read_once_and_says_nothing(path: Path) -> None:
 def test_damage_in_the_history_of_a_large_file_is_told_and_decisions_go_on(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    smash(path, "ended_sessions_user")
+    smash(path, "ended_sessions_block")
     with pytest.raises(StoreError, match="damaged"):
         writer_of(f"sqlite:///{path}")
     monkeypatch.setattr(file_checks, "WHOLE_BYTES", 0)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, selec
 from limiter.rules.clock_step import WENT_BACK
 from limiter.rules.turns import LAPSE_MS, Ticket
 from limiter.store import schema
+from limiter.store.read import of_user
 from limiter.store.rows import MAX_PAGE
 from limiter.store.schema import HOUR_STEP
 
@@ -48,34 +49,43 @@ def ended(
 ) -> Sequence[Row[Any]]:
     """Ended sessions of that user (of all where None), newest start first, below the number `before`; those that
     `lasted` so long are of the newest 50 000 of all."""
-    table = schema.ended_sessions
-    query = select(table).order_by(table.c.number.desc()).offset(offset).limit(min(limit, MAX_PAGE + 1))
+    numbers, where, size = _numbers(tx, before, lasted), _so_long(lasted), min(limit, MAX_PAGE + 1)
     if user_id is not None:
-        query = query.where(table.c.user_id == user_id)
-    if before is not None:
-        query = query.where(table.c.number < before)
-    if lasted is not None:
-        query = query.where(*_so_long(tx, lasted))
+        return of_user.page(tx, user_id, numbers, where, size=size, skipped=offset)
+    table = schema.ended_sessions
+    query = select(table).where(*_among(numbers), *where).order_by(table.c.number.desc()).offset(offset).limit(size)
     return tx.execute(query).all()
-
-
-def _so_long(tx: Connection, lasted: Lasted) -> list[ColumnElement[bool]]:
-    columns, (low, high) = schema.ended_sessions.c, lasted
-    ms, newest = columns.ended_at - columns.started_at, tx.execute(select(func.max(columns.number))).scalar() or 0
-    ends = [] if high is None else [ms < 1000 * high]
-    return [columns.number > newest - LATEST, ms >= 1000 * low, *ends]
 
 
 def count_ended(tx: Connection, user_id: str | None = None, most: int = 10_000, lasted: Lasted | None = None) -> int:
     """How many sessions of that user (of all where None) ended, counted up to `most`; those that `lasted` so long of
     the newest 50 000 of all."""
-    columns = schema.ended_sessions.c
-    inner = select(columns.number).limit(most)
-    if lasted is not None:
-        inner = inner.where(*_so_long(tx, lasted))
+    numbers, where = _numbers(tx, None, lasted), _so_long(lasted)
     if user_id is not None:
-        inner = inner.where(columns.user_id == user_id)
+        return of_user.count(tx, user_id, numbers, where, most)
+    inner = select(schema.ended_sessions.c.number).where(*_among(numbers), *where).limit(most)
     return int(tx.execute(select(func.count()).select_from(inner.subquery())).scalar_one())
+
+
+def _numbers(tx: Connection, before: int | None, lasted: Lasted | None) -> range:
+    """Those that are looked at, of what there is."""
+    number = schema.ended_sessions.c.number
+    first, last = (tx.execute(select(edge(number))).scalar() or 0 for edge in (func.min, func.max))
+    low = first if lasted is None else max(first, last - LATEST + 1)
+    return range(low, last + 1 if before is None else min(before, last + 1))
+
+
+def _among(numbers: range) -> list[ColumnElement[bool]]:
+    number = schema.ended_sessions.c.number
+    return [number >= numbers.start, number < numbers.stop]
+
+
+def _so_long(lasted: Lasted | None) -> list[ColumnElement[bool]]:
+    if lasted is None:
+        return []
+    columns, (low, high) = schema.ended_sessions.c, lasted
+    ms = columns.ended_at - columns.started_at
+    return [ms >= 1000 * low, *([] if high is None else [ms < 1000 * high])]
 
 
 def lost(tx: Connection, most: int) -> Sequence[Row[Any]]:
