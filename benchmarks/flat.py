@@ -92,10 +92,13 @@ def reads_ms(path: Path, users: int = USERS, only: str = "") -> dict[str, float]
         },
         **{f"load of {days} days": (partial(history.load, start=NOW - days * DAY_MS, end=NOW),) for days in SPANS[-2:]},
         "a page of sessions": (read.sessions.ended, read.sessions.count_ended),
-        "a page of one user's": (
-            lambda tx: read.sessions.ended(tx, "u7"),
-            lambda tx: read.sessions.count_ended(tx, "u7"),
-        ),
+        **{
+            f"a page of {whose}": (
+                partial(read.sessions.ended, user_id=user),
+                partial(read.sessions.count_ended, user_id=user),
+            )
+            for whose, user in (("one user's", "u7"), ("a user who has none", "nobody"))
+        },
         "figures of Overview": (
             history.newest,
             lambda tx: history.load(tx, *day),

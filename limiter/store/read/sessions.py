@@ -70,7 +70,8 @@ def count_ended(tx: Connection, user_id: str | None = None, most: int = 10_000, 
 def _numbers(tx: Connection, before: int | None, lasted: Lasted | None) -> range:
     """Those that are looked at, of what there is."""
     number = schema.ended_sessions.c.number
-    first, last = (tx.execute(select(edge(number))).scalar() or 0 for edge in (func.min, func.max))
+    edges = select(select(func.min(number)).scalar_subquery(), select(func.max(number)).scalar_subquery())
+    first, last = (edge or 0 for edge in tx.execute(edges).one())
     low = first if lasted is None else max(first, last - LATEST + 1)
     return range(low, last + 1 if before is None else min(before, last + 1))
 
