@@ -1,5 +1,6 @@
 """Snapshots in buckets of time."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -22,7 +23,7 @@ class Bucket(Struct):
     tokens: int
     signals: int
     starts: int
-    refusals: dict[str, int]
+    refusals: Mapping[str, int]
     measured_bots: Annotated[float, Meta(description="how many bots said their memory, on average")]
     bot_memory_mb: Annotated[float | None, Meta(description="of such a bot, on average")]
     bot_cpu_percent: Annotated[float | None, Meta(description="of one core, of a bot, on average")]

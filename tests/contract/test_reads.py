@@ -7,6 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limiter.api import history
+from limiter.clock import rfc3339
 from tests.conftest import Limiter, granted, refused, wait_until
 
 Start = Callable[..., Limiter]
@@ -108,3 +113,8 @@ def test_a_page_of_refusals_goes_on_where_the_one_before_it_ended(limiter: Start
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == sent[::-1]
+
+
+@given(st.integers(0, 4_102_444_800_000))
+def test_a_bucket_begins_at_an_instant_like_all_others(at: int) -> None:
+    assert history._instant(at) == rfc3339(at)

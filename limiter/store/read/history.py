@@ -127,9 +127,10 @@ def series(
     found = tx.execute(_EACH if each else _SUMS, asked).all()
     rows = [
         Bucket(
-            at, low, round(bots / n, 2) if n else high, high, last_limit % _LIMITS, _mean(cpu, cpu_n),
-            _mean(ram, ram_n), tokens, signals, starts, round(told / n, 2) if n else 0.0, _mean(held / MIB, told),
-            _mean(load, loads),
+            at, low, round(bots / n, 2) if n else high, high, last_limit % _LIMITS,
+            round(cpu / cpu_n, 1) if cpu_n else None, round(ram / ram_n, 1) if ram_n else None, tokens, signals, starts,
+            round(told / n, 2) if n else 0.0, round(held / MIB / told, 1) if told else None,
+            round(load / loads, 1) if loads else None,
             "FULL" if full else "WARNING" if warning else "HEALTHY" if healthy else "LOW",
         )
         for (
@@ -147,14 +148,13 @@ def hours(tx: Connection, start: int, end: int, shift_ms: int = 0) -> Series:
     return series(tx, start, end, HOUR_STEP, most=MAX_HOURS, shift_ms=shift_ms)
 
 
-def _mean(total: float, n: int) -> float | None:
-    return round(total / n, 1) if n else None
-
-
 def _refused(tx: Connection, query: Select[Any], asked: Mapping[str, int]) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = {}
+    before, of = None, {}
     for at, reason, n in tx.execute(query, asked).all():
-        found.setdefault(at, {})[reason] = n
+        if at != before:
+            before, of = at, found.setdefault(at, {})
+        of[reason] = n
     return found
 
 
