@@ -202,6 +202,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection, int], None]], ...] = (
     ("whom a message reached", _make),
     ("history vacuumed early", _vacuum_history_early),
     ("sessions by block", _blocks_of_sessions),
+    ("refusals by reason", _make),
 )
 """Step n is MIGRATIONS[n - 1], and is told n. A step is never changed once it has been released; a new one goes behind
 it: `_make` where it only makes what schema.py says."""

@@ -160,6 +160,16 @@ refusals = _table(
 Index("refusals_request", refusals.c.request_id)
 Index("refusals_at", refusals.c.at)
 Index("refusals_user", refusals.c.user_id, refusals.c.at)
+for_a_reason = refusals.c.reason > literal_column("''")
+"""The condition of an index for a reason and nothing else: beside a user or an instant it would lead to more rows."""
+Index(
+    "refusals_reason",
+    refusals.c.reason,
+    refusals.c.id,
+    sqlite_where=for_a_reason,
+    postgresql_where=for_a_reason,
+    **_since(18),
+)
 
 trades = _table(
     "trades",

@@ -27,7 +27,7 @@ def refusals(
     offset: int = 0,
 ) -> Sequence[Row[Any]]:
     """Refusals of that user and reason (all where None), newest first, below the id `before`."""
-    query = _of(select(schema.refusals), user_id, reason).order_by(columns.id.desc())
+    query = _of(select(schema.refusals), user_id, reason, alone=since is None).order_by(columns.id.desc())
     if since is not None:
         query = query.where(columns.at >= since)
     if before is not None:
@@ -37,7 +37,9 @@ def refusals(
 
 def near(tx: Connection, at: int, within: int, most: int, reason: str | None = None) -> Sequence[Row[Any]]:
     """Those within so many milliseconds of an instant, for that reason (all where None), nearest first."""
-    query = _of(select(schema.refusals), None, reason).where(columns.at >= at - within, columns.at <= at + within)
+    query = _of(select(schema.refusals), None, reason, alone=False).where(
+        columns.at >= at - within, columns.at <= at + within
+    )
     return tx.execute(query.order_by(func.abs(columns.at - at), columns.id).limit(most)).all()
 
 
@@ -75,9 +77,14 @@ def count(tx: Connection, user_id: str | None = None, reason: str | None = None,
     return int(tx.execute(select(func.count()).select_from(inner.subquery())).scalar_one())
 
 
-def _of(query: Select[Any], user_id: str | None, reason: str | None) -> Select[Any]:
-    for column, value in ((columns.user_id, user_id), (columns.reason, reason)):
-        query = query if value is None else query.where(column == value)
+def _of(query: Select[Any], user_id: str | None, reason: str | None, alone: bool = True) -> Select[Any]:
+    """Of that user and reason; `alone`: nothing else is asked for."""
+    if user_id is not None:
+        query = query.where(columns.user_id == user_id)
+    if reason is not None:
+        query = query.where(columns.reason == reason)
+        if alone and user_id is None:
+            query = query.where(schema.for_a_reason)
     return query
 
 

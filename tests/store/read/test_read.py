@@ -192,6 +192,33 @@ def test_lengths_of_many_hours_read_the_audit_once(database: tuple[Engine, Engin
     assert len(asked) > 24 and sum("FROM audit" in one for one in asked) == 1
 
 
+def test_refusals_for_a_rare_reason_are_found_by_it_and_those_of_a_user_by_the_user(
+    database: tuple[Engine, Engine],
+) -> None:
+    """A reason alone has an index; beside a user or an instant that index would lead to more rows than theirs."""
+    writer, reader = database
+    with writer.begin() as tx:
+        row: dict[str, Any] = {column.name: None for column in schema.refusals.c} | {"version": 1, "repeats": 1}
+        for number in range(1, 41):
+            of = {"id": number, "request_id": f"r{number}", "at": START + number, "user_id": f"u{number % 4}"}
+            reason = "paused" if number in (7, 30) else "server_full"
+            tx.execute(schema.refusals.insert(), row | of | {"reason": reason})
+    with reading(reader) as tx:
+        asked: list[str] = []
+        driver: Any = tx.connection.driver_connection
+        driver.set_trace_callback(asked.append)
+        rare = [row.id for row in read.refusals.refusals(tx, reason="paused")]
+        older = [row.id for row in read.refusals.refusals(tx, reason="paused", before=30)]
+        counted = read.refusals.count(tx, reason="paused")
+        of_user = [row.id for row in read.refusals.refusals(tx, "u2", "paused")]
+        (near,) = read.refusals.near(tx, START + 9, 5, 1, "paused")
+        driver.set_trace_callback(None)
+        plans = [" ".join(step[3] for step in driver.execute(f"EXPLAIN QUERY PLAN {query}")) for query in asked]
+        since = [row.id for row in read.refusals.refusals(tx, reason="paused", since=START + 8)]
+    assert (rare, older, counted, of_user, near.id, since) == ([30, 7], [7], 2, [30], 7, [30])
+    assert ["refusals_reason" in plan for plan in plans] == [True, True, True, False, False]
+
+
 def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -> None:
     writer, reader = database
     with writer.begin() as tx:
