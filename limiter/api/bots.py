@@ -4,7 +4,6 @@ import os
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from functools import partial
 
 from limiter.answers import bots as s
 from limiter.answers.limits import LimitsAnswer
@@ -112,7 +111,7 @@ def start(call: Call) -> Ask:
         queue=body.queue,
         ticket=None if body.ticket is None else str(body.ticket),
     )
-    return Ask(request, partial(_admitted, call))
+    return Ask(request, _admitted)
 
 
 def _admitted(call: Call, admission: Admission) -> Answer:
@@ -130,7 +129,7 @@ def _admitted(call: Call, admission: Admission) -> Answer:
 
 def heartbeat(call: Call) -> Ask:
     """Renew a lease."""
-    return Ask(_beat(call.body), partial(_renewed, call))
+    return Ask(_beat(call.body), _renewed)
 
 
 def _beat(of: s.HeartbeatBody | s.Beat) -> Heartbeat:
@@ -148,7 +147,7 @@ def _renewed(call: Call, renewed: Session) -> Answer:
 def heartbeats(call: Call) -> Ask:
     """Renew the leases of many bots."""
     body: s.HeartbeatsBody = call.body
-    return Ask(Heartbeats([_beat(one) for one in body.beats]), partial(_all_renewed, call))
+    return Ask(Heartbeats([_beat(one) for one in body.beats]), _all_renewed)
 
 
 def _all_renewed(call: Call, results: list[Session | Refusal]) -> Answer:
@@ -176,7 +175,7 @@ def stop(call: Call) -> Ask:
     return Ask(Stop(*credentials(call.body.session_id), call.request_id), _stopped)
 
 
-def _stopped(ended: Ended) -> Answer:
+def _stopped(_: Call, ended: Ended) -> Answer:
     return ok(s.StopAnswer(session(ended.session, ended)))
 
 
@@ -198,7 +197,7 @@ def trades(call: Call) -> Ask:
     return Ask(request, _counted)
 
 
-def _counted(counted: TradeCounted) -> Answer:
+def _counted(_: Call, counted: TradeCounted) -> Answer:
     trade, use = counted.trade, counted.use
     shown = s.Trade(
         trade.trade_id, trade.symbol, trade.side, trade.quantity, trade.price, trade.closes, str(iso(trade.at))
@@ -219,7 +218,7 @@ def tokens(call: Call) -> Ask:
     return Ask(Take(call.request_id, TOKENS, call.body.count, *whose), _taken)
 
 
-def _taken(use: Use) -> Answer:
+def _taken(_: Call, use: Use) -> Answer:
     return ok(s.UseAnswer(use.used, use.limit, use.left))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -30,6 +31,7 @@ from limiter.rules.strangers import Reports
 from limiter.store.engine import reading
 
 T = TypeVar("T")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Refused(Exception):
@@ -79,8 +81,8 @@ class Call(Struct):
     http: HttpRequest
     request_id: str
     language: str
-    path: Mapping[str, str] = {}
-    query: Mapping[str, str] = {}
+    path: Mapping[str, str] = NOTHING
+    query: Mapping[str, str] = NOTHING
     actor: Actor = ANONYMOUS
     body: Any = None
 
@@ -164,4 +166,4 @@ class Ask(Struct):
     """
 
     request: Request
-    tell: Callable[[Any], Answer]
+    tell: Callable[[Call, Any], Answer]

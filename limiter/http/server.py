@@ -90,12 +90,12 @@ class App:
         request_id = self._request_id(None)
         reply(problem(refusal, request_id, self.language), request_id)
 
-    def _finish(self, call: Call, reply: Reply, tell: Callable[[Any], Answer], done: asyncio.Future[Any]) -> None:
+    def _finish(self, call: Call, reply: Reply, tell: Callable[[Call, Any], Answer], done: asyncio.Future[Any]) -> None:
         if done.cancelled():  # the process ends
             return
         try:
             found = done.result()  # a refusal is told as it is: to raise it would cost as much as to decide it
-            answer: Answer | Exception = self._problem(found, call) if isinstance(found, Refusal) else tell(found)
+            answer: Answer | Exception = self._problem(found, call) if isinstance(found, Refusal) else tell(call, found)
         except Exception as error:
             answer = error
         self._reply(call, reply, answer)
@@ -181,7 +181,7 @@ class App:
         return self.hosts.know(header.decode("latin-1"))
 
 
-def _as_it_is(answer: Answer) -> Answer:
+def _as_it_is(_: Call, answer: Answer) -> Answer:
     return answer
 
 

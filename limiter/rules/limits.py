@@ -52,6 +52,7 @@ class Limits:
     values: Mapping[str, Value] = field(init=False)
     reserve: tuple[str, ...] = field(init=False)
     max_bots: int = field(init=False)
+    lease_ms: int = field(init=False)
     alert_threshold: int = field(init=False)
     bars: bool = field(init=False)
     """Whether one of BARS is set."""
@@ -63,6 +64,7 @@ class Limits:
         object.__setattr__(self, "values", {limit.name: self.settings[limit.name].value for limit in CATALOGUE})
         # What every decision looks at.
         object.__setattr__(self, "max_bots", self.whole("MAX_CONCURRENT_BOTS"))
+        object.__setattr__(self, "lease_ms", self.whole("BOT_LEASE_SECONDS") * 1000)
         object.__setattr__(self, "alert_threshold", self.whole("ALERT_THRESHOLD"))
         object.__setattr__(self, "bars", any(self.values[name] is not None for name in BARS))
         object.__setattr__(self, "reserves", bool(self.values["RESERVED_SLOTS"]))

@@ -217,14 +217,14 @@ class Heartbeat(Struct, frozen=True):
 
     def decide(self, state: State, now: int) -> Session | Refusal:
         """Renew the lease with the length now in force, or say that the session is over."""
-        found = find(state, self.number, self.secret)
-        if isinstance(found, Session):
-            lease = state.limits.whole("BOT_LEASE_SECONDS")
-            state.beat(found, now, lease * 1000, self.memory_bytes, self.cpu_seconds)
-            if self.process is not None:
-                found.process = self.process
-            return found
-        return gone(found) if isinstance(found, Ended) else found
+        session = state.sessions.get(self.number)
+        if session is None or session.secret != self.secret:
+            found = find(state, self.number, self.secret)
+            return gone(found) if isinstance(found, Ended) else found
+        state.beat(session, now, state.limits.lease_ms, self.memory_bytes, self.cpu_seconds)
+        if self.process is not None:
+            session.process = self.process
+        return session
 
 
 class Heartbeats(Struct, frozen=True):
