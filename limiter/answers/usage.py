@@ -91,7 +91,8 @@ class Demands(Struct):
 
 class WhoAnswer(Ok):
     """Of the trade day `day` and the last minute: `uses`, the heaviest users first, and `closing`. Of the last `days`
-    days: `concentration`, `demands` and who asked most, null where nobody held a slot, or asked for one.
+    days, as known a minute ago or later: `concentration`, `demands` and who asked most, null where nobody held a slot,
+    or asked for one.
 
     `idle`: sessions of the `held` without trade, signal or token for `idle_after_seconds`, the longest first; `needs`:
     why nobody can be called idle.

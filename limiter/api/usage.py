@@ -21,7 +21,9 @@ from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 DAYS = 28
 MOST_IDLE = 500
-FRESH_MS = MINUTE_MS  # demands are joined again where the last look is older: they cost more the more starts there were
+FRESH_MS = (
+    MINUTE_MS  # the last days are looked at again where the last look is older: starts and hours of users are many
+)
 SYSTEM = {"signals": "MAX_SIGNALS_PER_MINUTE", "tokens": "MAX_TOKENS_PER_MINUTE"}
 OWN = {"signals": "MAX_SIGNALS_PER_MINUTE_PER_USER", "trades": "MAX_TRADES_PER_DAY"}
 
@@ -35,7 +37,8 @@ async def who(call: Call) -> Answer:
     minute = await call.read(read.usage.rates, now // 1000)
     rates = await call.read(read.usage.rates_of_day, day.name)
     traded = await call.read(read.usage.trades_by_user, day.name, day.begins, day.ends)
-    stays = await call.read(read.usage.top_users, since - since % HOUR_MS, now, most=None)
+    spread = partial(_spread, since=since - since % HOUR_MS, now=now)
+    concentration = await call.kept((f"held-{days}", now // FRESH_MS), spread)
     query = partial(_asked, since=since, now=now, more=waiting(call))
     asked = await call.kept((f"asked-{days}", now // FRESH_MS), query)
     used = [_used(what, "minute", *_of(what, minute), state.limits, now) for what in SYSTEM]
@@ -60,7 +63,7 @@ async def who(call: Call) -> Answer:
         idle=idle[:MOST_IDLE],
         idle_sentence=rules.said_of_idle(len(idle), held, after, call.language) if told else None,
         needs=None if told or not held else rules.UNTOLD.told(call.language),
-        concentration=_concentration(rules.concentration(one.slot_ms for one in stays), call.language),
+        concentration=_concentration(concentration, call.language),
         demands=_demands(asked, call.language),
         asked=[
             s.AskedBy(user, **asdict(one))
@@ -73,6 +76,10 @@ async def who(call: Call) -> Answer:
 def _asked(tx: Connection, since: int, now: int, more: list[KeptRefusal]) -> dict[str, rules.Asked]:
     requests, _ = read.demands.demands(tx, since, more)
     return rules.asked(requests, sizing.runs(requests, now))
+
+
+def _spread(tx: Connection, since: int, now: int) -> rules.Concentration | None:
+    return rules.concentration(one.slot_ms for one in read.usage.top_users(tx, since, now, most=None))
 
 
 def _of(kind: str, used: Mapping[tuple[str, str], int]) -> tuple[int, dict[str, int]]:
