@@ -89,7 +89,9 @@ class Line:
         pauses, again_at = delays(), None
         while True:
             with suppress(TimeoutError):
-                seconds = self._pause() if again_at is None else max(0.0, again_at - time.monotonic())
+                seconds = self._pause()
+                if again_at is not None:  # unless one came meanwhile whose lease does not last that long
+                    seconds = max(0.0, min(again_at - time.monotonic(), self._left() / 2))
                 await asyncio.wait_for(self._due.wait(), seconds)
                 self._due.clear()
                 if not self._at_once:

@@ -50,6 +50,7 @@ class Busy(BaseHTTPRequestHandler):
     """A proxy that lets a caller in once a second."""
 
     asked: ClassVar[list[float]]
+    asks_for = "1"
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -58,7 +59,7 @@ class Busy(BaseHTTPRequestHandler):
         self.asked.append(time.monotonic())
         self.send_response_only(429 if first or early else 200)
         body = b"Too Many Requests" if first or early else json.dumps({"results": [{"ok": True}]}).encode()
-        self.send_header("Retry-After", "1")
+        self.send_header("Retry-After", self.asks_for)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -80,12 +81,12 @@ def busy() -> Iterator[tuple[str, list[float]]]:
     server.server_close()
 
 
-def held(url: str) -> Bot:
+def held(url: str, lease_seconds: float = 60) -> Bot:
     """A bot whose lease has just begun."""
     entry = Entry(
         again="a" * 32, session_id="s1.x", public_id="s1", user_id="u1", bot_id="b1", url=url, key="", network={},
-        language="en", lease_seconds=60, heartbeat_seconds=20, pid=1, start=1, command="", on_lost="stop",
-        asked_at=time.monotonic(), started_at=0, since=0,
+        language="en", lease_seconds=lease_seconds, heartbeat_seconds=lease_seconds / 3, pid=1, start=1, command="",
+        on_lost="stop", asked_at=time.monotonic(), started_at=0, since=0,
     )  # fmt: skip
     return Bot(entry, Members("s1", None, Watcher(), nothing, 0))
 
@@ -126,6 +127,28 @@ def test_what_is_refused_is_asked_again_when_the_answer_says(busy: tuple[str, li
         asyncio.run(by(url))
     first, second = asked
     assert second - first >= 1
+
+
+async def with_a_short_lease_added(url: str, asked: list[float]) -> None:
+    line = Line(Channel(url, "", {}, "en"), nothing, nothing, nothing)
+    try:
+        line.add(held(url, 600), at_once=True)
+        while not asked:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # its answer, which asks for a minute, is there
+        line.add(held(url, 3))
+        async with asyncio.timeout(2.4):  # its lease, less the margin
+            while len(asked) < 2:
+                await asyncio.sleep(0.01)
+    finally:
+        line.close()
+
+
+def test_a_pause_that_was_asked_for_ends_before_a_lease_that_begins_in_it(
+    busy: tuple[str, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Busy, "asks_for", "60")
+    asyncio.run(with_a_short_lease_added(*busy))
 
 
 def test_an_answer_of_a_proxy_says_when_to_come_back(busy: tuple[str, list[float]]) -> None:
