@@ -49,6 +49,7 @@ ANSWER_SECONDS = 1.8  # what waits longer is refused: the contract says within 2
 LOG_SECONDS = 0.01  # how long the line of a start waits for others
 LOG_LOST = contextlib.suppress(OSError, ValueError)  # nobody reads stderr any more, or its disk is full
 ROOM_SECONDS = 1.0  # how often a full disk is looked at
+MOST_REFUSED = 2000  # refusals in memory: with so many, or each half second, they are written
 MAX_WAITING = 4096  # requests in the queue; more are refused as `overloaded`
 MAX_BATCH = 512
 TAKES_ROOM = (Start, RecordTrade, Take, TakeSnapshot, RecordUndecided)  # what waits for better times on a full disk
@@ -170,6 +171,7 @@ class Committer:
                 self._watch(now)
             answers = [self._decide_and_watch(request, now) for request in requests]
             state.changes.probe = self.failing_since is not None
+            state.changes.flush |= len(state.refused) >= MOST_REFUSED
             refused = state.refused[waited:]
             await self.writer.make_durable(state, self.failing_since is not None, self._thread)
         except Exception as error:
