@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from limiter.bilingual import Unreadable
-from limiter.rules.deliveries import NO_ANSWER
+from limiter.rules.deliveries import NO_ANSWER, NOT_BACK, NOT_DELIVERED
 
 TRY_SECONDS = 30.0  # a try that takes longer counts as failed for now
 ANSWER_SECONDS = 60.0  # for a server that took a message to answer; Apprise's 4 s tell a slow one again and again
@@ -156,7 +156,7 @@ class Channel:
         if self._under_way is None or (self._under_way.done() and which != self._trying):
             self._trying, self._under_way = which, self._begin(title, body, severity, message, reached)
         elif which != self._trying:
-            return "the try before has not come back"
+            return NOT_BACK
         try:
             outcome = await asyncio.wait_for(asyncio.shield(self._under_way), TRY_SECONDS)
         except TimeoutError:
@@ -208,7 +208,7 @@ class Channel:
         if time.monotonic() - began >= ANSWER_SECONDS:
             return f"{NO_ANSWER} {ANSWER_SECONDS:.0f} s"
         said = [entry.message for attempt in attempts for entry in attempt.logs if entry.level in _TOLD]
-        return self.redact(said[-1] if said else "not delivered")
+        return self.redact(said[-1] if said else NOT_DELIVERED)
 
     def redact(self, text: str) -> str:
         """The text without parts of the address."""

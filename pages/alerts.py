@@ -13,7 +13,7 @@ from limiter.console.charts import statuses
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import Card, cards, timeline
 from limiter.console.kit.receipts import receipt
-from limiter.console.kit.words import lasting, number, percent, reason_text, t, tn, value_text, view
+from limiter.console.kit.words import actor_text, lasting, number, percent, reason_text, t, tn, value_text, view
 from limiter.console.parts import happenings, moment
 from limiter.console.view import DAY
 from limiter.store import read
@@ -119,8 +119,9 @@ def summary(incident: IncidentRow, at: int) -> str:
     parts.append(t("peak {n} / {limit}", n=number(incident.peak_bots), limit=number(incident.peak_limit)))
     parts += [f"{number(n)}\u00a0×\u00a0{reason_text(reason)}" for reason, n in incident.refusals.items() if n]
     if incident.acknowledged_by:
-        why = incident.acknowledged_reason
-        parts.append(t("acknowledged by {who}", who=incident.acknowledged_by) + (f": {why}" if why else ""))
+        why, by = incident.acknowledged_reason, actor_text(incident.acknowledged_by)
+        said = t("acknowledged by {who}: {why}", who=by, why=why) if why else t("acknowledged by {who}", who=by)
+        parts.append(said)
     return " · ".join(parts)
 
 
@@ -157,8 +158,8 @@ def happened(incident: IncidentRow) -> list[tuple[int, str]]:
     ]
     for one in incident.changes:
         moved = ", ".join(f"{row.name} {value_text(row.before)} → {value_text(row.after)}" for row in one.changed)
-        found.append((times.millis(one.at), f"{one.by} · {moved} · {one.reason}"))
-    found += [(times.millis(note.at), f"{note.text} · {note.author}") for note in incident.notes]
+        found.append((times.millis(one.at), f"{actor_text(one.by)} · {moved} · {one.reason}"))
+    found += [(times.millis(note.at), f"{note.text} · {actor_text(note.author)}") for note in incident.notes]
     if incident.resolved_at:
         found.append((times.millis(incident.resolved_at), t("over")))
     return sorted(found)
@@ -251,7 +252,8 @@ if pages:
     for incident in pages[state].items:
         card(incident)
     if not counts[state]:
-        known = tn("{n} was resolved.", "{n} were resolved.", counts["resolved"])
-        st.success(t("Nothing is open.") + " " + known if state == "open" else t("None."), icon=":material/check:")
+        over = counts["resolved"]
+        known = f" {tn('{n} was resolved.', '{n} were resolved.', over)}" if over else ""
+        st.success(t("Nothing is open.") + known if state == "open" else t("None."), icon=":material/check:")
     channels_table(channels)
 moment.drawer(sign_in)

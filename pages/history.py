@@ -241,4 +241,4 @@ with st.container(border=True):
         at = then.pick(span.since(known[0]) if known[0] < span.end else span)
         frame.live(height=420)(then.show)(sign_in, at)
 notes(span)
-moment.drawer(sign_in)
+moment.drawer(sign_in, in_history=True)

@@ -29,7 +29,11 @@ def figures(sign_in: SignIn) -> None:
     capacity, sessions, queue = stats.capacity, stats.sessions, stats.queue.waiting
     heard = capacity.current_bots - sessions.suspect
     lease = stats.limits["BOT_LEASE_SECONDS"]
-    gap = tn("{n} slot is held by a silent bot", "{n} slots are held by silent bots", sessions.suspect)
+    gap = (
+        tn("{n} slot is held by a silent bot", "{n} slots are held by silent bots", sessions.suspect)
+        if sessions.suspect
+        else t("every bot is heard")
+    )
     cards(
         [
             Card(

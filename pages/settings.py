@@ -252,7 +252,7 @@ def audit() -> None:
     first = tables.page_of(len(entries)) * tables.PAGE
     with place:
         shown = entries[first : first + tables.PAGE]
-        timeline([(entry["at"], happenings.action_text(entry)) for entry in shown])
+        timeline([(entry["at"], happenings.action_text(entry, exact=True)) for entry in shown])
     rows = [
         {
             t("time"): rfc3339(entry["at"]),

@@ -45,9 +45,7 @@ with st.container(border=True):
 with st.container(border=True):
     st.header(t("How many slots do we need? Are {n} enough?", n=number(limit)), anchor=False)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        users = st.number_input(
-            t("Users"), 1, 1_000_000, None, key="users", bind="query-params", placeholder=t("as many as now"), width=230
-        )
+        users = url_widgets.whole(t("Users"), "users", 1, 1_000_000, placeholder=t("as many as now"), width=230)
         with st.container(width="content"):
             st.caption(t("Refused at first, at most"))
             share = float(url_widgets.tabs(t("Refused at first, at most"), "share", SHARES, "0.01"))

@@ -12,16 +12,17 @@ from limiter.console.charts.axes import milliseconds
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.cards import Card, cards
 from limiter.console.kit.words import lasting, number, percent, t, tn, view
-from limiter.console.parts import forecast, heat_map, moment, who
+from limiter.console.parts import forecast, heat_map, moment, stays, who
 from limiter.console.view import DAY, HOUR, Span
 from limiter.rules.refusals import refusing
 from limiter.store import read
 
 sign_in = frame.begin()
+TOP = 20  # users who are listed
 STARTS = [usage.ADMITTED_NAME, *refusing("start")]
 
 
-def stays(since: int, within: Sequence[int] | None) -> None:
+def lengths(since: int, within: Sequence[int] | None) -> None:
     """How long sessions lasted; `within`: those that started in these hours."""
     st.header(t("How long sessions last"), anchor=False)
     found = data.table(read.sessions.durations, since, within)
@@ -32,12 +33,10 @@ def stays(since: int, within: Sequence[int] | None) -> None:
     if within is not None:  # the list of sessions knows no hours of the week
         st.altair_chart(drawn, key="stays-within", alt=title)
     else:
-        clicked = st.altair_chart(drawn, key="stays", on_select="rerun", selection_mode=usage.STAY, alt=title)
-        if chosen := clicked["selection"].get(usage.STAY):
-            st.switch_page("sessions.py", query_params={"view": "ended", "stay": chosen[0]["stay"]})
+        stays.chart(drawn, "stays", title)
     total = int(found["n"].sum())
-    lengths = found.sort_values("seconds")
-    middle = int(lengths["seconds"].iloc[lengths["n"].cumsum().searchsorted(total // 2, side="right")])
+    ordered = found.sort_values("seconds")
+    middle = int(ordered["seconds"].iloc[ordered["n"].cumsum().searchsorted(total // 2, side="right")])
     lost = int(found.loc[found["ended_reason"] == "lease_expired", "n"].sum())
     said = t("Median {median}; {share} ended silent.", median=lasting(middle), share=percent(100 * lost / total))
     said += "" if within is not None else " " + t("Click on a bar to list such sessions.")
@@ -75,28 +74,24 @@ def heavy(since: int, within: Sequence[int] | None, known: float) -> None:
     """Who holds slots longest; `known`: of so many days there is anything to say."""
     st.header(t("Top 20 users"), anchor=False)
     days = known if within is None else max(1, len(within))
-    if within and within[0] % HOUR:  # in a zone of half an hour: users are kept by the hours of UTC
-        within = [at - at % HOUR for at in within]
-        first, last = (f"{times.local(within[0] + length):%H:%M}" for length in (0, HOUR))
-        st.caption(t("Users are counted by the hours of UTC: here from {first} to {last}.", first=first, last=last))
+    every = data.read(read.usage.top_users, since, times.now(), within, most=None)
+    held = sum(row.slot_ms for row in every)
     rows: list[dict[str, Any]] = [
         {
             t("user"): row.user_id,
             t("sessions"): row.starts,
             t("slot hours"): round(row.slot_ms / HOUR, 1),
+            t("of all, %"): round(100 * row.slot_ms / held, 1) if held else 0.0,
             t("trades a day"): round(row.trades / days, 1),
             t("refusals"): row.refusals,
         }
-        for row in data.read(read.usage.top_users, since, times.now(), within)
+        for row in every[:TOP]
     ]
     if not rows:
         st.caption(t("Nobody has held a slot in this period."))
         return
-    top = max(row[t("slot hours")] for row in rows)
-    tables.show(
-        rows,
-        column_config={t("slot hours"): st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=top)},
-    )
+    drawn = [{**row, " ": row[t("of all, %")]} for row in rows]
+    tables.show(drawn, column_config={" ": tables.bars(max(row[" "] for row in drawn))})
     tables.csv_button(rows, "top-users")
 
 
@@ -172,7 +167,7 @@ if cell is not None:
     heat_map.chip(cell)
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
-    frame.live(height=300)(stays)(span.start, within)
+    frame.live(height=300)(lengths)(span.start, within)
 with right, st.container(border=True):
     frame.live(height=300)(starts)(shown, history.refused, known_days, cell is not None)
 with st.container(border=True):
@@ -184,4 +179,5 @@ with st.container(border=True):
     frame.live(height=480)(heavy)(span.start, within, known_days)
 with st.container(border=True):
     frame.live(height=300)(trades)(span.start)
-moment.drawer(sign_in)
+if not moment.drawer(sign_in):  # a page has one drawer
+    stays.drawer()

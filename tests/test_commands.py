@@ -352,7 +352,7 @@ def test_a_value_is_explained_by_its_source_and_what_comes(one: Limiter) -> None
     said(one, "windows", "set", "daily@00:00-00:00=4", "--reason", "all day")
     wait_until(lambda: answered(one, "limits", "explain")["window"], 30, "the window opens")
     first, opened, *_ = said(one, "limits", "explain").splitlines()
-    assert first.startswith("MAX_CONCURRENT_BOTS 4: window, by window at 20")
+    assert first.startswith("MAX_CONCURRENT_BOTS 4: window, by a window at 20")
     assert opened.startswith("Open until 20") and opened.endswith(": 4 (applied), then 4")
     said(one, "windows", "clear", "--reason", "over")
     wait_until(lambda: not answered(one, "limits", "explain")["window"], 30, "the window ends")

@@ -12,7 +12,7 @@ from limiter.api import paging
 from limiter.api.limits import version_row
 from limiter.http.call import Call, Refused, good
 from limiter.http.wire import Answer, iso, ok
-from limiter.rules.deliveries import failing_channels
+from limiter.rules.deliveries import answer_in, failing_channels
 from limiter.rules.headlines import Reader, headline
 from limiter.rules.incidents import Acknowledge, SendTest
 from limiter.rules.records import Delivery, Incident
@@ -54,7 +54,7 @@ async def send_test(call: Call) -> Answer:
         await asyncio.sleep(0.1)
     good(await call.services.committer.submit(Reap()))  # durable before it is read
     found = await call.read(read.incidents.numbered, sorted(numbers))
-    return ok(s.AlertTestAnswer([_delivery(one) for one in found]))
+    return ok(s.AlertTestAnswer([_delivery(one, call.language) for one in found]))
 
 
 def _rows(
@@ -98,7 +98,7 @@ def _incident(incident: Incident, reader: Reader, told: list[Delivery], changes:
         acknowledged_by=incident.acknowledged_by,
         acknowledged_reason=incident.acknowledged_reason,
         crossings=[s.CrossingRow(str(iso(one.at)), one.level, one.bots, one.limit) for one in incident.crossings],
-        deliveries=[_delivery(one) for one in told],
+        deliveries=[_delivery(one, reader.language) for one in told],
         changes=[version_row(row, reader.language) for row in changes if incident.opened_at <= row["at"] <= end],
         notes=[
             Note(row.id, str(iso(row.at)), row.text, row.author, str(iso(row.created_at)))
@@ -108,10 +108,10 @@ def _incident(incident: Incident, reader: Reader, told: list[Delivery], changes:
     )
 
 
-def _delivery(one: Delivery) -> s.DeliveryRow:
+def _delivery(one: Delivery, language: str) -> s.DeliveryRow:
     return s.DeliveryRow(
-        one.number, str(iso(one.at)), one.level, one.title, one.channel, one.state, one.tries, one.answer,
-        iso(one.tried_at), iso(one.next_try_at),
+        one.number, str(iso(one.at)), one.level, one.title, one.channel, one.state, one.tries,
+        answer_in(one.answer, language), iso(one.tried_at), iso(one.next_try_at),
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _channels(call: Call) -> list[s.ChannelRow]:
     failing, waiting = failing_channels(state), [one.channel for one in state.deliveries.values()]
     return [
         s.ChannelRow(
-            name, name not in failing, one.failures, waiting.count(name), one.answer,
+            name, name not in failing, one.failures, waiting.count(name), answer_in(one.answer, call.language),
             iso(one.tried_at), iso(one.sent_at),
         )
         for name, one in state.channels.items()

@@ -7,7 +7,8 @@ import click
 
 from limiter.commands.declaring import argument, group, option
 from limiter.commands.over_http import over_http
-from limiter.commands.text import labelled, more, table, told, word
+from limiter.commands.text import labelled, language, more, table, told, word
+from limiter.rules.reasons import who
 
 if TYPE_CHECKING:
     from limiter.answers.alerts import AlertAnswer, AlertsAnswer, AlertTestAnswer
@@ -57,8 +58,8 @@ def show_test(answer: "AlertTestAnswer") -> str:
 
 
 def show_acknowledged(answer: "AlertAnswer") -> str:
-    who, what = answer.alert.acknowledged_by, answer.alert.message
-    return told(fr=f"Prise en charge par {who} : {what}", en=f"Acknowledged by {who}: {what}")
+    by, what = who(answer.alert.acknowledged_by or "", language()), answer.alert.message
+    return told(fr=f"Prise en charge par {by} : {what}", en=f"Acknowledged by {by}: {what}")
 
 
 @alerts.command("list")

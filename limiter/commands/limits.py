@@ -8,8 +8,9 @@ import click
 
 from limiter.commands.declaring import argument, group
 from limiter.commands.over_http import confirm_option, over_http, override_option, reason_option, seen_option
-from limiter.commands.text import counted, labelled, percent, table, told, word, written
+from limiter.commands.text import counted, labelled, language, percent, table, told, word, written
 from limiter.commands.windows import show_open
+from limiter.rules.reasons import who
 
 if TYPE_CHECKING:
     from limiter.answers.limits import ChangeAnswer, LimitRowsAnswer, Moved, PreviewAnswer, Probation, VersionsAnswer
@@ -48,7 +49,8 @@ def show_why(asked: "tuple[LimitRowsAnswer, str]") -> str:
     """Where the value of one limit comes from, until when it holds, and what then."""
     answer, name = asked
     row = next(one for one in answer.limits if one.name == name)
-    by = told(fr=f", de {row.changed_by} le {row.changed_at}", en=f", by {row.changed_by} at {row.changed_at}")
+    actor = who(row.changed_by or "", language())
+    by = told(fr=f", par {actor} le {row.changed_at}", en=f", by {actor} at {row.changed_at}")
     hides = hidden(row.configured) if row.hidden else ""
     source = f"{word(row.source)}{by if row.changed_at else ''}{hides}"
     lines = [labelled(f"{name} {written(row.value)}", source)]
@@ -122,7 +124,7 @@ def show_versions(answer: "VersionsAnswer") -> str:
         [
             version.version,
             version.at,
-            version.by,
+            who(version.by, language()),
             version.user_id,
             version.reason,
             ", ".join(moves(version.changed)),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.over_http import over_http
 from limiter.commands.text import language, more, table, told
-from limiter.rules.reasons import action, target
+from limiter.rules.reasons import action, target, who
 
 if TYPE_CHECKING:
     from limiter.answers.notes import AuditAnswer, NoteAnswer, NotesAnswer
@@ -18,7 +18,7 @@ def notes() -> None:
 
 
 def show_notes(answer: "NotesAnswer") -> str:
-    rows = [[note.at, note.author, note.text] for note in answer.notes]
+    rows = [[note.at, who(note.author, language()), note.text] for note in answer.notes]
     return table(["AT", "BY", "TEXT"], rows) if rows else told(fr="Aucune note.", en="No note.")
 
 
@@ -49,7 +49,7 @@ def show_audit(answer: "AuditAnswer") -> str:
         [
             row.id,
             row.at,
-            row.actor,
+            who(row.actor, language(), exact=True),
             action(row.action, language()),
             target(row.action, row.target, language()),
             row.reason,

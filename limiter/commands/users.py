@@ -8,7 +8,8 @@ from limiter.commands.declaring import argument, command, group, option
 from limiter.commands.limits import assignments
 from limiter.commands.over_http import no_reason, over_http, reason_option, seen_option
 from limiter.commands.sessions import back_option, in_option, show_stopped
-from limiter.commands.text import table, told, written
+from limiter.commands.text import language, table, told, written
+from limiter.rules.reasons import who
 
 if TYPE_CHECKING:
     from limiter.answers.sessions import StoppedAnswer
@@ -43,7 +44,7 @@ def show_user_limits(answer: "UserLimitsAnswer") -> str:
         )
     over = told(fr=" (terminé)", en=" (over)") if answer.expired else ""
     end = told(fr=f", jusqu'à {answer.until}{over}", en=f", until {answer.until}{over}") if answer.until else ""
-    by, reason = answer.changed_by, answer.reason
+    by, reason = who(answer.changed_by or "", language()), answer.reason
     rows = [[name, written(value)] for name, value in answer.limits.items()]
     if answer.reserve:
         rows.append([told(fr="réserve", en="reserve"), told(fr="oui", en="yes")])

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -23,6 +23,7 @@ from limiter.console.sign_in.sign_ins import SignIn
 from limiter.store.engine import open_reader, reading
 from limiter.store.location import named_path
 from limiter.store.read import history as stored
+from limiter.store.read import limit_use
 from limiter.units import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
@@ -124,9 +125,17 @@ def _history(series: stored.Series) -> History:
     return History(as_table(series.rows).assign(refused=sums), as_table(refused), series.step, series.bucket_ms)
 
 
+def _hours(tx: Connection, start: int, end: int, shift_ms: int) -> History:
+    """Of hours also `mean_share` and `high_share`, of the limit of each time."""
+    hours = stored.hours(tx, start, end, shift_ms)
+    uses, found = limit_use.of_buckets(tx, hours), _history(hours)
+    shares = {f"{name}_share": [getattr(use, name) for use in uses] for name in limit_use.Use._fields}
+    return replace(found, bots=found.bots.assign(**shares).astype(dict.fromkeys(shares, float)))
+
+
 RANGED: dict[str, Callable[..., Any]] = {
     "history": lambda tx, start, end: _history(stored.series(tx, start, end)),
-    "hours": lambda tx, start, end, shift: _history(stored.hours(tx, start, end, shift)),
+    "hours": _hours,
     "load": stored.load,
 }
 
@@ -152,7 +161,10 @@ def history(start: int, end: int) -> History:
 
 
 def hours(start: int, end: int) -> History:
-    """The range in hours of the view's wall clock: in a zone of half an hour, midnight is within one of UTC's."""
+    """The range in hours of the view's wall clock: in a zone of half an hour, midnight is within one of UTC's.
+
+    Bots have also `mean_share` and `high_share`, how much was used of the limit of each time (1: all; NaN: it was 0).
+    """
     offset = view().local(end).utcoffset() or timedelta()
     found: History = _ranged("hours", start, end, -round(offset / timedelta(milliseconds=1)) % HOUR_MS)
     return found

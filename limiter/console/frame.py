@@ -22,7 +22,7 @@ from limiter.console import data
 from limiter.console.catalog import LANGUAGES, Language
 from limiter.console.kit import times
 from limiter.console.kit.cards import status_badge
-from limiter.console.kit.words import language, lasting, number, percent, t, tn
+from limiter.console.kit.words import lasting, number, percent, t, tn
 from limiter.console.sign_in.sign_ins import SIGN_INS, SignIn, cookie_name
 from limiter.store import read
 
@@ -78,11 +78,13 @@ def header(sign_in: SignIn) -> None:
         with st.container(width="stretch"):
             place = st.container()
         running = st.toggle(t("Live"), value=True, key="live", bind="query-params", help=t("Follow every 5 seconds"))
-        with st.popover(f"{language().upper()} · {times.zone()}", icon=":material/language:"):
-            chosen = st.segmented_control(
-                "Langue · Language", LANGUAGES, default=spoken(), required=True, key="lang", bind="query-params"
-            )
-            zone = st.radio(t("Time zone"), times.zones(), key="tz", bind="query-params")
+    # Not behind a popover: what is not in the page when another page is opened leaves the URL (Streamlit 1.67).
+    with st.sidebar:
+        chosen = st.segmented_control(
+            "Langue · Language", LANGUAGES, default=spoken(), required=True, key="lang", bind="query-params",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        zone = st.selectbox(t("Time zone"), times.zones(), key="tz", bind="query-params")
     st.session_state["language"] = chosen
     st.session_state["zone"] = ZoneInfo(zone)
     with place:

@@ -11,13 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 from limiter.console.catalog import Language, catalog
+from limiter.rules import words
 from limiter.rules.refusals import REASONS
 from limiter.units import DAY_MS, HOUR_MS, MINUTE_MS
 
-MONTHS = {
-    "fr": ("janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."),
-    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-}
 DAYS = {
     "fr": ("lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."),
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
@@ -94,20 +91,7 @@ class View:
 
     def lasting(self, seconds: float) -> str:
         """A duration in its two largest units: 48 s, 1 min 54 s, 14 min, 1 h 10 min, 2 d 4 h."""
-        t, whole = self.t, max(0, round(seconds))
-        day = t("d")
-        if whole < 90:
-            return f"{whole} s"
-        if whole < 600:  # a minute more or less would be much
-            minutes, rest = divmod(whole, 60)
-            return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
-        if whole < 5400:
-            return f"{whole // 60} min"
-        if whole < 172_800:
-            hours, rest = divmod(whole // 60, 60)
-            return f"{hours} h {rest:02d} min" if rest else f"{hours} h"
-        days, rest = divmod(whole // 3600, 24)
-        return f"{days} {day} {rest} h" if rest else f"{days} {day}"
+        return words.lasting(seconds, self.language)
 
     def stays(self) -> dict[str, str]:
         """The lengths that sessions are sorted into, by the name that a URL has for them: `seconds_of`."""
@@ -127,7 +111,7 @@ class View:
     def day(self, at: int, *, weekday: bool = False) -> str:
         """24 nov. or 24 Nov, with its weekday if asked for."""
         moment = self.local(at)
-        text = f"{moment.day} {MONTHS[self.language][moment.month - 1]}"
+        text = words.day(moment, self.language)
         return f"{DAYS[self.language][moment.weekday()]} {text}" if weekday else text
 
     def date(self, day: str) -> str:

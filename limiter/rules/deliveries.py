@@ -7,10 +7,12 @@ promised: that one is sent only once, where the limiter is killed meanwhile or a
 test is tried once.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 from limiter.rules.records import Channel, Delivery
 from limiter.rules.state import State
+from limiter.rules.words import Words
 from limiter.units import HOUR_MS
 
 TEST = "test"
@@ -18,6 +20,21 @@ MAX_PENDING = 100  # deliveries that wait for one channel; the oldest gives way
 GIVE_UP_MS = 6 * HOUR_MS
 FIRST_PAUSE_MS, MAX_PAUSE_MS = 2_000, 300_000  # between tries: doubled each time
 UNDER_WAY, NO_ANSWER = "being sent", "no answer for"  # answers of a try that nobody knows the end of
+TOO_MANY, NOT_CONFIGURED = "too many wait for this channel", "the channel is no longer configured"
+NOT_BACK, NOT_DELIVERED = "the try before has not come back", "not delivered"
+ANSWERS = (
+    Words("en cours d'envoi", UNDER_WAY),
+    Words("trop de messages attendent ce canal", TOO_MANY),
+    Words("le canal n'est plus configuré", NOT_CONFIGURED),
+    Words("l'essai précédent n'est pas revenu", NOT_BACK),
+    Words("non remis", NOT_DELIVERED),
+    Words("pas de réponse en {seconds} s", f"{NO_ANSWER} {{seconds}} s"),
+    Words("{n} sur {all} l'ont reçu : {why}", "{n} of {all} have it: {why}"),
+)
+"""What is kept of a try, in English, where it is the limiter's own words and not what the channel said."""
+_FORMS = [
+    (re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(words.en)), re.DOTALL), words) for words in ANSWERS
+]
 FAILING_TRIES = 3  # in a row, and the channel counts as failing
 
 
@@ -28,7 +45,7 @@ def tell(state: State, now: int, incident: int | None, level: str, title: str, b
         waiting = [one for one in state.deliveries.values() if one.channel == channel]
         if len(waiting) >= MAX_PENDING:  # the one that is being sent may arrive: it is not said to have failed
             oldest = min((one for one in waiting if one.answer != UNDER_WAY), key=lambda one: one.number)
-            _fail(state, oldest, "too many wait for this channel")
+            _fail(state, oldest, TOO_MANY)
         number = state.numbers["delivery"]
         state.put(state.numbers, "delivery", number + 1)
         told.append(Delivery(number, incident, now, level, title, body, channel, "pending", 0, None, None, now))
@@ -58,7 +75,7 @@ class Outgoing:
         """The deliveries that are due, oldest first; those of a channel that is no longer configured fail."""
         for delivery in tuple(state.deliveries.values()):
             if delivery.channel not in state.channels:
-                _fail(state, delivery, "the channel is no longer configured")
+                _fail(state, delivery, NOT_CONFIGURED)
         rested = {name for name, one in state.channels.items() if now >= (one.tried_at or 0) + pause_ms(one.failures)}
         due = (one for one in state.deliveries.values() if one.tries == 0 or one.channel in rested)
         return sorted(due, key=lambda one: one.number)
@@ -67,6 +84,14 @@ class Outgoing:
 def may_have_arrived(delivery: Delivery) -> bool:
     """Whether nobody knows what came of its last try: the limiter was killed in it, or no answer came."""
     return delivery.answer is not None and delivery.answer.startswith((UNDER_WAY, NO_ANSWER))
+
+
+def answer_in(answer: str | None, language: str) -> str | None:
+    """What came of a try, from what is kept of it, in `fr` or `en`; what a channel said stays as it is."""
+    for form, words in _FORMS:
+        if language != "en" and answer is not None and (found := form.fullmatch(answer)):
+            return words.fr.format(**{name: answer_in(part, language) for name, part in found.groupdict().items()})
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

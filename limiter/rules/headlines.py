@@ -11,7 +11,7 @@ from typing import Any
 from limiter.rules.alerts import LEVELS, message
 from limiter.rules.capacity import Capacity
 from limiter.rules.records import Incident
-from limiter.rules.words import Words
+from limiter.rules.words import Words, day, lasting
 from limiter.units import MINUTE_MS
 
 CAPACITY = "capacity"
@@ -19,12 +19,14 @@ FULL = "full"
 """Of an incident's facts: when it was last full from and until (None: it is), how often, and so many ms before that."""
 NOW = Words("{percent:g} % maintenant, {past}", "{percent:g}% now, {past}")
 PEAK = Words("pic {peak}/{limit}", "peak {peak}/{limit}")
-FULL_ONCE = Words("plein de {begin} à {end}", "was full {begin}–{end}")
+FULL_ONCE = Words("plein {begin} {end}", "was full {begin}–{end}")
 FULL_OFTEN = Words(
-    "plein {n} fois, {seconds} s en tout, la dernière de {begin} à {end}",
-    "was full {n} times, {seconds} s in all, last {begin}–{end}",
+    "plein {n} fois, {whole} en tout, la dernière {begin} {end}",
+    "was full {n} times, {whole} in all, last {begin}–{end}",
 )
 FULL_SINCE = Words("plein depuis {begin}", "full since {begin}")
+FROM, TO, SINCE = ("de ", "du "), ("à ", "au "), ("", "le ")
+"""What French says before a time of the day, and before a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,11 @@ def past(incident: Incident, reader: Reader) -> str:
         return PEAK.filled(peak=incident.peak, limit=incident.peak_limit).told(reader.language)
     begin, until, n, before = spell
     if until is None:
-        return FULL_SINCE.filled(begin=_clock(begin, reader.now, reader, seconds=False)).told(reader.language)
+        return FULL_SINCE.filled(begin=_clock(begin, reader.now, reader, SINCE)).told(reader.language)
     short = until - begin < MINUTE_MS
-    told = {"begin": _clock(begin, reader.now, reader, short), "end": _clock(until, begin, reader, short)}
-    seconds = max(0, before + until - begin) // 1000  # where the clock went back
-    words = FULL_ONCE.filled(**told) if n == 1 else FULL_OFTEN.filled(n=n, seconds=seconds, **told)
+    told = {"begin": _clock(begin, reader.now, reader, FROM, short), "end": _clock(until, begin, reader, TO, short)}
+    whole = lasting(max(0, before + until - begin) / 1000, reader.language)  # where the clock went back
+    words = FULL_ONCE.filled(**told) if n == 1 else FULL_OFTEN.filled(n=n, whole=whole, **told)
     return words.told(reader.language)
 
 
@@ -81,9 +83,13 @@ def headline(incident: Incident, reader: Reader) -> str:
     return NOW.filled(percent=held.percent_used, past=past(incident, reader)).told(reader.language)
 
 
-def _clock(at: int, known: int, reader: Reader, seconds: bool) -> str:
-    """23:06 on the day that is known (that of `known`, 0: its own), else with the day; with seconds where minutes would
-    say nothing."""
+def _clock(at: int, known: int, reader: Reader, french: tuple[str, str], seconds: bool = False) -> str:
+    """23:06 on the day that is known (that of `known`, 0: its own), else with the day, and the year of another one;
+    with seconds where minutes would say nothing. `french` is what French has before a time, and before a day."""
     local, told = (datetime.fromtimestamp(one / 1000, reader.zone) for one in (at, known or at))
-    day = "" if local.date() == told.date() else f"{local:%Y-%m-%d} "
-    return f"{day}{local:%H:%M:%S}" if seconds else f"{day}{local:%H:%M}"
+    clock = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
+    time, dated = ("", "") if reader.language == "en" else french
+    if local.date() == told.date():
+        return f"{time}{clock}"
+    year = "" if local.year == told.year else f" {local.year}"
+    return f"{dated}{day(local, reader.language)}{year} {clock}"

@@ -1,5 +1,6 @@
 """Why something was changed: a person's own words, or what the limiter did by itself, kept as facts and told here."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,13 @@ TRIPPED = Words("un garde-fou a tenu une minute", "a guard held for a minute")
 OWN_WORDS = {
     "plan": PLAN, "window": WINDOW, "window_over": WINDOW_OVER, "unconfirmed": UNCONFIRMED, "tripped": TRIPPED,
 }  # fmt: skip
+THEMSELVES = {
+    "start": Words("le limiteur", "the limiter"), "cli": Words("la ligne de commande", "the command line"),
+    "clock": Words("l'horloge", "the clock"), "plan": Words("le plan de lancement", "the launch plan"),
+    "window": Words("une plage horaire", "a window"), "probation": Words("l'essai", "the probation"),
+}  # fmt: skip
+"""Who did it where no key was used, by the name that histories have for it."""
+KEY = Words("clé {id}", "key {id}")
 FIRST_START = Words("premier démarrage", "first start")
 CONFIGURATION = Words("configuration", "configuration")
 
@@ -44,6 +52,11 @@ SAID = {
     "channels": Words("canaux", "channels"), "steps": Words("étapes", "steps"),
     "windows": Words("plages", "windows"), "alert": Words("alerte", "alert"),
 }  # fmt: skip
+ALONE = {
+    "steps": Words("étape", "step"), "windows": Words("plage", "window"), "sessions": Words("session", "session"),
+    "bots": Words("bot", "bot"),
+}  # fmt: skip
+"""The same of one; French says so of none too."""
 NAMED_BY_OTHERS = ("override", "stop", "stop_back", "note", "key", "revoke", "restore", "audit_head", "audit_accepted")
 """Actions whose target is a name or a file: no word of it is the limiter's."""
 
@@ -57,7 +70,22 @@ def target(of: str, text: str, language: str) -> str:
     """What that action was done to, in `fr` or `en`: `2 plages`, `alerte 3`, or a name as it is."""
     if of in NAMED_BY_OTHERS:
         return text
-    return " ".join(SAID[word].told(language) if word in SAID else word for word in text.split(" "))
+    words = text.split(" ")
+    one = words[0] == "1" or (words[0] == "0" and language == "fr")
+    known = SAID | ALONE if one else SAID
+    return " ".join(known[word].told(language) if word in known else word for word in words)
+
+
+def who(actor: str, language: str, *, exact: bool = False) -> str:
+    """Who did it, in `fr` or `en`, from the name that histories have: the name of the key, which has its id beside it
+    where it is to be `exact`, the id of one without a name, or what the limiter did by itself."""
+    if actor in THEMSELVES:
+        return THEMSELVES[actor].told(language)
+    name, _, key = actor.rpartition("#")
+    if not re.fullmatch("[0-9a-f]{8}", key):
+        return actor
+    told = KEY.filled(id=key).told(language)
+    return told if not name else f"{name} ({told})" if exact else name
 
 
 def of_version(version: Mapping[str, Any], language: str) -> str:

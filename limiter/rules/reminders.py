@@ -16,15 +16,16 @@ from limiter.rules.incidents import body
 from limiter.rules.records import Delivery
 from limiter.rules.room import capacity
 from limiter.rules.state import State
-from limiter.rules.words import Words
+from limiter.rules.words import Words, day
 from limiter.units import MINUTE_MS
 
 CRITICAL = "failure"  # the severity that no quiet hour holds
 LATE_MS = MINUTE_MS  # a message that is sent later than that says when it was true, and whether it is over
-LATE = Words("Vrai à {time} ; {state}.", "True at {time}; {state}.")
+LATE = Words("Vrai {time} ; {state}.", "True at {time}; {state}.")
 OVER = Words("c'est terminé", "it is over")
 STILL = Words("ça dure encore", "it still is")
-WHEN = Words("C'était à {time}.", "That was at {time}.")
+WHEN = Words("C'était {time}.", "That was at {time}.")
+TIME, DATED = Words("à {time}", "{time}"), Words("le {day} à {time}", "{day} {time}")
 PERHAPS = Words("(Peut-être déjà reçu.)", "(It may have arrived before.)")
 AGAIN = {"fr": "🔁 Toujours, depuis {minutes} min : {message}", "en": "🔁 Still, for {minutes} min: {message}"}
 
@@ -58,11 +59,17 @@ class ReminderPolicy:
     def _with_its_time(self, delivery: Delivery, state: State, now: int) -> str:
         if now - delivery.at < LATE_MS:
             return delivery.body
-        time = f"{self._local(delivery.at):%Y-%m-%d %H:%M}"
+        time = self._told(delivery.at, now, state.language)
         over = is_over(delivery, state)
         words = WHEN if over is None else LATE
         still = (OVER if over else STILL).told(state.language)
         return f"{delivery.body} {words.filled(time=time, state=still).told(state.language)}"
+
+    def _told(self, at: int, now: int, language: str) -> str:
+        """The time, with the day where it is another one than today."""
+        local = self._local(at)
+        words = TIME if local.date() == self._local(now).date() else DATED
+        return words.filled(day=day(local, language), time=f"{local:%H:%M}").told(language)
 
     def _local(self, at: int) -> datetime:
         return datetime.fromtimestamp(at / 1000, self.zone)

@@ -1,7 +1,8 @@
-"""Texts in French and English side by side, for what a rule says before it knows who listens. Pure."""
+"""Texts in French and English side by side, for what a rule says before it knows who listens; days, durations. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 
@@ -57,3 +58,32 @@ def told(fact: Any, language: str) -> Any:
     if isinstance(fact, Mapping):
         return {name: told(value, language) for name, value in fact.items()}
     return [told(one, language) for one in fact] if isinstance(fact, list) else fact
+
+
+MONTHS = {
+    "fr": ("janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."),
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+}
+DAY = Words("j", "d")
+
+
+def day(of: date, language: str) -> str:
+    """24 nov. in `fr`, 24 Nov in `en`."""
+    return f"{of.day} {MONTHS[language][of.month - 1]}"
+
+
+def lasting(seconds: float, language: str) -> str:
+    """A duration in its two largest units: 48 s, 1 min 54 s, 14 min, 1 h 10 min, 2 d 4 h."""
+    whole = max(0, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    if whole < 600:  # a minute more or less would be much
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
+    if whole < 5400:
+        return f"{whole // 60} min"
+    if whole < 172_800:
+        hours, rest = divmod(whole // 60, 60)
+        return f"{hours} h {rest:02d} min" if rest else f"{hours} h"
+    days, rest = divmod(whole // 3600, 24)
+    return f"{days} {DAY.told(language)} {rest} h" if rest else f"{days} {DAY.told(language)}"

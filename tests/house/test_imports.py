@@ -57,7 +57,7 @@ ALLOWED = {
     "limiter.console.sign_in": {"limiter.client", "limiter.console.catalog", "limiter.hosts"},
     "limiter.console.kit": {
         "limiter.answers", "limiter.client", "limiter.console", "limiter.console.catalog", "limiter.console.theme",
-        "limiter.console.view", "limiter.system_limits",
+        "limiter.console.view", "limiter.rules", "limiter.system_limits",
     },
     "limiter.console": {
         "limiter.answers", "limiter.client", "limiter.config", "limiter.console.catalog", "limiter.console.kit",

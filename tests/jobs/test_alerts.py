@@ -136,7 +136,7 @@ def test_a_quiet_hour_holds_what_is_not_critical_until_it_is_over(path: Path, we
         assert THRESHOLD in webhook.titles("/hook")
 
     run(test, path, webhook.address("/hook"))
-    assert "2026-01-01 12:00" in next(post["message"] for post in webhook.posts("/hook") if post["title"] == THRESHOLD)
+    assert "Vrai à 12:00 ;" in next(post["message"] for post in webhook.posts("/hook") if post["title"] == THRESHOLD)
 
 
 def test_a_full_server_that_nobody_looks_after_is_told_again(path: Path, webhook: Webhook) -> None:

@@ -330,13 +330,17 @@ def test_the_url_holds_the_view(chromium: Browser, console: Console) -> None:
     page = open_browser(chromium, console)
     visit(page, console, "history?range=7d&lang=fr&tz=UTC")
     expect(page.get_by_role("heading", name="Historique de capacité")).to_be_visible()
-    expect(page.get_by_role("radio", name="7d")).to_be_checked()
+    expect(page.get_by_role("radio", name="7 j")).to_be_checked()
     page.reload()
     expect(page.get_by_role("heading", name="Historique de capacité")).to_be_visible(timeout=20_000)
     assert "range=7d" in page.url and "tz=UTC" in page.url
     page.get_by_role("link", name="Sessions").click()
     expect(page.get_by_role("heading", name="Sessions")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("Places comptées")).to_be_visible(timeout=20_000)
+    expect(page).to_have_url(re.compile(r"sessions\?lang=fr&tz=UTC$"))  # what every page is seen in, and nothing else
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"history\?range=7d&lang=fr&tz=UTC$"), timeout=15_000)
+    expect(page.get_by_role("radio", name="7 j")).to_be_checked(timeout=15_000)
     page.context.close()
 
 
@@ -449,16 +453,30 @@ def test_a_click_on_an_hour_of_the_week_filters_until_back_its_chip_or_a_second_
 
 
 def lengths_lead_to_their_sessions(page: Page) -> None:
-    """From the usage page: the longest bar is clicked; what it leads to is narrowed by a list, and by the keyboard."""
+    """From the usage page: the longest bar is clicked, and opens its sessions beside it; all of them are a link away,
+    in a list that is widened by the keyboard. Each is one step of Back."""
+    page.goto(page.url)  # what was clicked before is no step of it
+    before, drawer = page.url, page.get_by_role("dialog")
     chart = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").nth(1)
-    chosen = re.compile(r"sessions\?view=ended&stay=\d+-\d*$")
     for _ in range(4):  # a click on a chart that is being drawn anew is nobody's
         settle(page)
         chart.click(position={"x": 170, "y": 125})
-        with contextlib.suppress(BrowserTimeout):
-            page.wait_for_url(chosen, timeout=10_000)
+        with contextlib.suppress(AssertionError):
+            expect(drawer).to_be_visible(timeout=10_000)
             break
-    expect(page).to_have_url(chosen)
+    beside = page.url
+    assert re.search(r"[?&]stay=\d+-\d*$", beside)
+    all_of_them = drawer.get_by_role("link", name=re.compile(r"All [\d,]+ of them"))
+    chosen = re.compile(r"sessions\?view=ended&stay=\d+-\d*$")
+    all_of_them.click()
+    expect(page).to_have_url(chosen, timeout=15_000)
+    for url, open_drawers in ((beside, 1), (before, 0)):
+        page.go_back()
+        expect(page).to_have_url(url, timeout=15_000)
+        expect(drawer).to_have_count(open_drawers, timeout=15_000)
+    page.go_forward()
+    all_of_them.click()
+    expect(page).to_have_url(chosen, timeout=15_000)
     expect(page.get_by_text("Of the newest 50,000 sessions.")).to_be_visible(timeout=20_000)
     lasted = page.get_by_role("combobox", name="Lasted")
     lasted.press("ArrowDown")

@@ -107,6 +107,22 @@ def test_who_is_heavy_comes_first(open_page: Open, busy: World, locale: str, nam
     assert not app.exception and app.query_params["order"] == "cpu"
 
 
+def test_of_none_nothing_is_counted(open_page: Open, empty: World) -> None:
+    said = text_of(open_page(empty, "sessions", locale="fr-FR"))
+    assert "tous les bots répondent" in said and "0 place tenue" not in said
+    said = text_of(open_page(empty, "alerts", locale="fr-FR"))
+    assert "Rien d'ouvert" in said and "0 est" not in said, said
+
+
+def test_a_length_of_stays_opens_its_sessions_beside_the_page(open_page: Open, busy: World) -> None:
+    app = open_page(busy, "usage", stay="7200-14400")
+    assert not app.exception and app.get("dialog")[0].proto.dialog.title == "Sessions that lasted 2 h – 4 h"
+    link = app.get("page_link")[-1].proto
+    assert link.query_string == "view=ended&stay=7200-14400" and re.fullmatch(r"All [\d,]+ of them", link.label)
+    for nonsense in ("1-2", "x"):
+        assert not open_page(busy, "usage", stay=nonsense).get("dialog")
+
+
 def test_the_scale_moves_with_the_bots_and_the_language(
     open_page: Open, empty: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

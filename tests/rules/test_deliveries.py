@@ -1,13 +1,21 @@
 """Messages on their way: tried at once, again after longer and longer pauses, given up in the end, never in a crowd."""
 
+import pytest
+
 from limiter.rules.deliveries import (
     FAILING_TRIES,
     GIVE_UP_MS,
     MAX_PENDING,
+    NO_ANSWER,
+    NOT_BACK,
+    NOT_CONFIGURED,
+    NOT_DELIVERED,
+    TOO_MANY,
     UNDER_WAY,
     Outgoing,
     Tried,
     Trying,
+    answer_in,
     failing_channels,
     may_have_arrived,
     pause_ms,
@@ -96,6 +104,34 @@ def test_a_channel_fails_after_3_tries_in_a_row_and_works_again_after_one() -> N
     assert failing_channels(state) == ["mail"]
     decide(state, Tried(mail.number, None), NOW)
     assert failing_channels(state) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "fr"),
+    [
+        (None, None),
+        (UNDER_WAY, "en cours d'envoi"),
+        (f"{NO_ANSWER} 30 s", "pas de réponse en 30 s"),
+        ("2 of 3 have it: not delivered", "2 sur 3 l'ont reçu : non remis"),
+        ("2 of 3 have it: no answer for 60 s", "2 sur 3 l'ont reçu : pas de réponse en 60 s"),
+        ("2 of 3 have it: 403 {x}\nForbidden", "2 sur 3 l'ont reçu : 403 {x}\nForbidden"),
+        ("not delivered to room 3", "not delivered to room 3"),
+    ],
+)
+def test_an_answer_is_told_in_the_language_of_who_reads_but_the_channels_own_words(
+    answer: str | None, fr: str | None
+) -> None:
+    assert (answer_in(answer, "fr"), answer_in(answer, "en")) == (fr, answer)
+
+
+def test_the_limiters_own_answers_are_all_in_french() -> None:
+    """Those that a channel is said to have given, by the code that says so."""
+    state = state_with("mail")
+    for n in range(MAX_PENDING + 1):
+        say(state, f"{n}")
+    given_up = next(one for one in state.changes.deliveries.values() if one.state == "failed")
+    own = [given_up.answer, NOT_CONFIGURED, NOT_BACK, NOT_DELIVERED]
+    assert given_up.answer == TOO_MANY and all(answer_in(one, "fr") != one for one in own)
 
 
 def test_it_is_given_up_after_6_hours() -> None:

@@ -190,11 +190,35 @@ def test_a_headline_says_now_and_the_worst() -> None:
     move(state, 200, NOW + 5 * MINUTE)
     days = Reader("en", UTC, NOW + 3 * 86_400_000, capacity(state, NOW))
     spell = past(replace(state.incidents["capacity"], facts={"full": [NOW + MINUTE, NOW + 4 * MINUTE, 1, 0]}), days)
-    assert spell == f"was full {begin:%Y-%m-%d %H:%M}–{end:%H:%M}", "the day once"
+    day = f"{begin.day} {begin:%b}"
+    assert spell == f"was full {day} {begin:%H:%M}–{end:%H:%M}", "the day once"
     move(state, 170, NOW + 5 * MINUTE + 20 * SECOND)
-    assert says(NOW + 6 * MINUTE).startswith("85% now, was full 2 times, 200 s in all, last ")
+    assert says(NOW + 6 * MINUTE).startswith("85% now, was full 2 times, 3 min 20 s in all, last ")
     move(state, 149, NOW + 9 * MINUTE)
     assert not state.incidents
+
+
+@pytest.mark.parametrize(
+    ("full", "fr", "en"),
+    [
+        ([0, 180, 1, 0], "plein du 27 nov. 23:58 au 28 nov. 00:01", "was full 27 Nov 23:58–28 Nov 00:01"),
+        ([240, 7_500, 3, 300_000], "plein 3 fois, 2 h 06 min en tout, la dernière de 00:02 à 02:03",
+         "was full 3 times, 2 h 06 min in all, last 00:02–02:03"),
+        ([240, 270, 1, 0], "plein de 00:02:00 à 00:02:30", "was full 00:02:00–00:02:30"),
+        ([240, None, 1, 0], "plein depuis 00:02", "full since 00:02"),
+        ([0, None, 1, 0], "plein depuis le 27 nov. 23:58", "full since 27 Nov 23:58"),
+        ([-31_536_000, None, 1, 0], "plein depuis le 27 nov. 2025 23:58", "full since 27 Nov 2025 23:58"),
+    ],
+)  # fmt: skip
+def test_days_and_durations_are_written_as_the_reader_writes_them(full: list[int | None], fr: str, en: str) -> None:
+    """Of an incident that was full from and until so many seconds after 23:58 of the day before."""
+    state = move(fleet(BOT_LEASE_SECONDS=86_400), 200)
+    evening = int(datetime(2026, 11, 27, 23, 58, tzinfo=UTC).timestamp() * 1000)
+    begin, until, n, before = full
+    ends = [None if one is None else evening + one * SECOND for one in (begin, until)]
+    incident = replace(state.incidents["capacity"], facts={"full": [*ends, n, before]})
+    now = evening + 4 * HOUR
+    assert [past(incident, Reader(language, UTC, now)) for language in ("fr", "en")] == [fr, en]
 
 
 def test_a_peak_below_full_is_told_as_one() -> None:

@@ -53,7 +53,36 @@ def test_what_was_done_to_what_is_said_in_the_readers_language() -> None:
     assert reasons.target("acknowledge", "alert 3", "fr") == "alerte 3"
     assert reasons.target("acknowledge", "alert 3", "en") == "alert 3"
     assert reasons.target("override", "alert", "fr") == "alert", "a user's name is no word"
+    said = {n: [reasons.target("plan", f"{n} steps", language) for language in ("fr", "en")] for n in (0, 1, 2)}
+    assert said == {0: ["0 étape", "0 steps"], 1: ["1 étape", "1 step"], 2: ["2 étapes", "2 steps"]}
+    assert reasons.target("reap", "1 sessions", "en") == "1 session"
     assert reasons.action("drain_back", "fr") == "fin du vidage"
+
+
+@pytest.mark.parametrize(
+    ("actor", "fr", "en", "exact"),
+    [
+        ("samir#1a2b3c4d", "samir", "samir", "samir (clé 1a2b3c4d)"),
+        ("1a2b3c4d", "clé 1a2b3c4d", "key 1a2b3c4d", "clé 1a2b3c4d"),
+        ("desk#2#1a2b3c4d", "desk#2", "desk#2", "desk#2 (clé 1a2b3c4d)"),
+        ("start", "le limiteur", "the limiter", "le limiteur"),
+        ("cli", "la ligne de commande", "the command line", "la ligne de commande"),
+        ("start#1a2b3c4d", "start", "start", "start (clé 1a2b3c4d)"),
+        ("samir", "samir", "samir", "samir"),
+        ("", "", "", ""),
+    ],
+)
+def test_who_did_it_is_a_name_that_a_person_understands(actor: str, fr: str, en: str, exact: str) -> None:
+    assert [reasons.who(actor, language) for language in ("fr", "en")] == [fr, en]
+    assert reasons.who(actor, "fr", exact=True) == exact
+
+
+def test_what_the_limiter_does_by_itself_has_a_name_in_both_languages() -> None:
+    """Those whom rules and store write down beside an action, where no key was used."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "limiter").rglob("*.py"))
+    written = set(re.findall(r'^ACTOR = "(\w+)"', code, re.MULTILINE))
+    written |= set(re.findall(r'(?:AuditEntry\([^,"]*|Write\("keys", row|Version\(version, now), "(\w+)"', code))
+    assert len(written) > 4 and written <= reasons.THEMSELVES.keys()
 
 
 def test_every_action_of_the_audit_has_its_name() -> None:

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, select, text
 
+from limiter.rules.clock_step import WENT_BACK
 from limiter.store import read, schema, usage
 from limiter.store.engine import open_writer
 from limiter.store.usage import CATCH_UP_HOURS, due, roll
@@ -179,6 +180,32 @@ def test_the_running_hour_is_what_the_rollup_will_say_of_it(connection: Connecti
     held = {one.user_id: one.slot_ms for one in stays}
     rows = connection.execute(select(schema.usage_hours)).all()
     assert held == {user: sum(row.slot_ms for row in rows if row.user_id == user) for user in held}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_hour_of_a_zone_with_a_half_is_counted_from_its_own_rows(connection: Connection, seed: int) -> None:
+    """As the rollup's own statement counts it, whose hours are those of UTC; the last one is not over."""
+    fill(connection, Random(seed))
+    if seed % 2:  # numbers grow with time, or the clock went back
+        ended = connection.execute(select(schema.ended_sessions).order_by("started_at")).all()
+        connection.execute(schema.ended_sessions.delete())
+        rows = [{**row._mapping, "number": number} for number, row in enumerate(ended, start=1000)]
+        connection.execute(schema.ended_sessions.insert(), rows)
+    else:
+        known = {"at": FIRST, "actor": "clock", "action": WENT_BACK, "target": "", "reason": "", "detail": "{}"}
+        connection.execute(schema.audit.insert(), known | {"id": 1, "hash": ""})
+    hours = [FIRST + number * HOUR_MS + HOUR_MS // 2 for number in (0, 2, 5)]
+    now = hours[-1] + HOUR_MS // 3
+    wanted: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for hour in hours:
+        bounds = {"begins": hour, "ends": min(hour + HOUR_MS, now)}
+        for user, *figures in connection.execute(text(f"SELECT {usage._USES}"), bounds):
+            wanted[user] = [old + int(new) for old, new in zip(wanted[user], figures, strict=True)]
+    found = {row.user_id: list(row[1:]) for row in read.usage.top_users(connection, 0, now, hours, most=None)}
+    assert len(found) > 3 and found == {user: figures for user, figures in wanted.items() if any(figures)}
+    assert [row[2] for row in read.usage.top_users(connection, 0, now, hours, most=2)] == sorted(
+        (figures[1] for figures in found.values()), reverse=True
+    )[:2]
 
 
 def test_the_first_hour_of_a_limiter_has_users_already(connection: Connection) -> None:

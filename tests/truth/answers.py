@@ -12,6 +12,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from limiter.cli import main
+from limiter.rules.words import lasting
 from tests.truth.diary import HOUR, MINUTE, SECOND, Alarm, text
 from tests.truth.play import Play
 
@@ -225,8 +226,8 @@ def how_bad(play: Play, alarm: Alarm) -> str:
     span = "–".join(datetime.fromtimestamp(at / 1000, play.diary.zone).strftime(form) for at in (begin, end))
     if len(alarm.fulls) == 1:
         return f"was full {span}"
-    seconds = sum(until - since for since, until in alarm.fulls) // 1000
-    return f"was full {len(alarm.fulls)} times, {seconds} s in all, last {span}"
+    whole = lasting(sum(until - since for since, until in alarm.fulls) / 1000, "en")
+    return f"was full {len(alarm.fulls)} times, {whole} in all, last {span}"
 
 
 def read_changes(play: Play, said: Said, when: str) -> None:

@@ -109,6 +109,9 @@ def finished(layers: Sequence[alt.Chart], view: View, height: int) -> alt.LayerC
     look = alt.Config(
         view=alt.ViewConfig(stroke=None),
         axis=alt.AxisConfig(domain=False, **small, **titled),
+        # Streamlit's theme moves the first and the last label inwards: they would not stand beside what they name.
+        axisY=alt.AxisConfig(labelFlush=False),
+        axisBand=alt.AxisConfig(labelFlush=False),
         legend=alt.LegendConfig(padding=0, offset=8, **small),
     )
     edges: Any = {"left": 0, "top": 5, "right": 8, "bottom": 2}

@@ -26,10 +26,11 @@ def hours_of_week(at: pd.Series, view: View) -> pd.Series:
 def week(rows: pd.DataFrame, view: View, how: str) -> pd.DataFrame:
     """All 168 hours of the week: slot, share of the limit (NaN where never seen), n hours seen.
 
-    `rows` are hours: at, mean, high, limit; `how` is mean (of means), p95 or max (of the highest).
+    `rows` are hours: at, mean_share, high_share; `how` is mean (of means), p95 or max (of the highest).
     """
-    seen = rows[rows["limit"] > 0]
-    values = seen["mean" if how == "mean" else "high"] / seen["limit"]
+    share = "mean_share" if how == "mean" else "high_share"
+    seen = rows[rows[share].notna()]
+    values = seen[share]
     grouped = values.groupby(hours_of_week(seen["at"], view).to_numpy())
     picked = grouped.mean() if how == "mean" else grouped.quantile(1.0 if how == "max" else 0.95, interpolation="lower")
     found = pd.DataFrame({"share": picked, "n": grouped.size()}).reindex(range(DAYS_OF_WEEK * HOURS))

@@ -12,7 +12,8 @@ import streamlit as st
 from limiter.answers.csv_text import as_csv, harmless
 from limiter.answers.parts import Ok
 from limiter.console import data
-from limiter.console.kit.words import t
+from limiter.console.kit import url_widgets
+from limiter.console.kit.words import language, number, t
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,9 @@ def show(rows: "Rows", **options: Any) -> Any:
     Long texts wrap. Where a narrow screen does not hold all columns, the one that says whose row it is stays in sight.
     """
     table = data.as_table(rows) if isinstance(rows, Sequence) else rows
+    fractions: list[Any] = (
+        [name for name in table.columns if table[name].dtype.kind == "f"] if as_written(table) else []
+    )
     lines = min(MOST_LINES, -(-longest(table) // LINE))
     px = ROW_PX + LINE_PX * (lines - 1)
     look = {"height": ROW_PX + 1 + px * min(12, len(table)), "row_height": px if lines > 1 else None}
@@ -38,7 +42,26 @@ def show(rows: "Rows", **options: Any) -> Any:
     if len(table.columns) > PINNED_FROM:
         kept = t("user") if t("user") in table.columns else table.columns[0]
         config.setdefault(kept, st.column_config.Column(pinned=True))
-    return st.dataframe(table, hide_index=True, column_config=config, **look | options)
+    # Streamlit writes a point in every language, and beside bars whatever it is told (1.67).
+    written = table.style.format(fraction, subset=fractions, na_rep="–") if fractions else table
+    return st.dataframe(written, hide_index=True, column_config=config, **look | options)
+
+
+def as_written(table: "pd.DataFrame") -> bool:
+    """Whether fractions are written otherwise than Streamlit does. Hundreds of rows are figures to take away, as their
+    CSV has them: to write each would cost a fifth of a second."""
+    return language() == "fr" and len(table) <= 2 * PAGE
+
+
+def fraction(value: Any) -> str:
+    """With as many of four decimals as it has."""
+    whole = f"{value:.4f}".rstrip("0")
+    return number(value, len(whole) - whole.index(".") - 1)
+
+
+def bars(top: float) -> Any:
+    """A column of bars up to `top`, without figures: those stand in a column of their own, as the language has them."""
+    return st.column_config.ProgressColumn(format=" ", min_value=0, max_value=top or 1)
 
 
 def longest(table: "pd.DataFrame") -> int:
@@ -52,7 +75,7 @@ def page_of(total: int) -> int:
     pages = max(1, -(-total // PAGE))
     if pages == 1:
         return 0
-    return st.pagination(pages, key="page", bind="query-params") - 1
+    return url_widgets.page(pages) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from datetime import datetime
 import streamlit as st
 
 from limiter.clock import rfc3339
-from limiter.console.kit import times
+from limiter.console.kit import times, url_widgets
 from limiter.console.kit.times import RANGES
-from limiter.console.kit.words import t
+from limiter.console.kit.words import lasting, t
 from limiter.console.view import Span
 
 DEFAULT = "24h"
@@ -30,15 +30,12 @@ def choose(start: float, end: float) -> None:
     """Stand still on this range."""
     first, last = int(min(start, end)), int(max(start, end))
     last = max(last, first + SHORTEST)
-    # Both at once: each change of the URL is one step back.
-    st.query_params.update({"from": rfc3339(first)[:19] + "Z", "to": rfc3339(last)[:19] + "Z"})
+    url_widgets.go({"from": rfc3339(first)[:19] + "Z", "to": rfc3339(last)[:19] + "Z"})
 
 
 def forget() -> None:
     """Follow the preset again."""
-    for name in ("from", "to"):
-        if name in st.query_params:
-            del st.query_params[name]
+    url_widgets.go({"from": None, "to": None})
 
 
 def move(span: Span, share: float, stretch: float = 1.0) -> None:
@@ -51,13 +48,11 @@ def move(span: Span, share: float, stretch: float = 1.0) -> None:
 def picker() -> Span:
     """The controls; the range that they give."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="range-bar"):
-        preset = st.segmented_control(
-            t("Range"), list(RANGES), default=DEFAULT, required=True, key="range", bind="query-params",
-            on_change=forget, label_visibility="collapsed",
-        )  # fmt: skip
+        named = {name: lasting(length / 1000) for name, length in RANGES.items()}
+        preset = url_widgets.tabs(t("Range"), "range", named, DEFAULT, drops=("from", "to"))
         now = times.now()
         own = chosen()
-        span = own or Span(now - RANGES[preset or DEFAULT], now)
+        span = own or Span(now - RANGES[preset], now)
         st.button(
             "", icon=":material/chevron_left:", key="earlier", help=t("Earlier"), on_click=move, args=(span, -1.0)
         )

@@ -11,6 +11,7 @@ import streamlit as st
 
 from limiter.console.catalog import Language
 from limiter.console.view import View
+from limiter.rules import reasons
 from limiter.system_limits import Value
 from limiter.units import MIB
 
@@ -61,6 +62,11 @@ def lasting(seconds: float) -> str:
 def reason_text(reason: str) -> str:
     """A refusal's reason in a few words."""
     return view().reason(reason)
+
+
+def actor_text(actor: str, *, exact: bool = False) -> str:
+    """Who did something, from the name that histories have; `exact`: with the id of the key that was used."""
+    return reasons.who(actor, language(), exact=exact)
 
 
 def value_text(value: Value) -> str:

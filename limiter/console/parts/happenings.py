@@ -7,7 +7,7 @@ from typing import Any
 from limiter.console import data
 from limiter.console.charts.capacity import Mark
 from limiter.console.kit.times import now, when, zone
-from limiter.console.kit.words import language, number, reason_text, t, tn, value_text
+from limiter.console.kit.words import actor_text, language, number, reason_text, t, tn, value_text
 from limiter.console.view import Span
 from limiter.rules import alerts, reasons
 from limiter.rules.headlines import Reader, headline
@@ -23,12 +23,14 @@ def happened(span: Span) -> list[dict[str, Any]]:
             "at": one["at"],
             "kind": t("limit"),
             "what": f"{value_text(one['before'])} → {value_text(one['after'])} · {reasons.of_version(one, language())}",
-            "who": one["actor"],
+            "who": actor_text(one["actor"]),
         }
         for one in data.read(read.limits.changes_of, span.start, span.end)
     ]
     notes = data.read(read.audit.notes, span.start, span.end)
-    return found + [{"at": note.at, "kind": t("note"), "what": note.text, "who": note.author} for note in notes]
+    return found + [
+        {"at": note.at, "kind": t("note"), "what": note.text, "who": actor_text(note.author)} for note in notes
+    ]
 
 
 def marks(span: Span) -> list[Mark]:
@@ -36,9 +38,10 @@ def marks(span: Span) -> list[Mark]:
     return [Mark(row["at"], row["what"], row["kind"]) for row in happened(span)]
 
 
-def action_text(entry: dict[str, Any]) -> str:
-    """An audit row as a sentence."""
-    detail, actor, why = entry["detail"], entry["actor"], reasons.of_audit(entry, language())
+def action_text(entry: dict[str, Any], *, exact: bool = False) -> str:
+    """An audit row as a sentence; `exact`: with the id of the key that was used."""
+    detail, why = entry["detail"], reasons.of_audit(entry, language())
+    actor = actor_text(entry["actor"], exact=exact)
     target = reasons.target(entry["action"], entry["target"], language())
     tail = f" · {why}" if why else ""
     changed = ", ".join(
@@ -50,14 +53,18 @@ def action_text(entry: dict[str, Any]) -> str:
         "override": t("{actor} set the limits of {target}: {changed}", actor=actor, target=target, changed=changed),
         "plan": t("launch plan: {changed}", changed=changed)
         if "changed" in detail
-        else tn("{actor} planned {n} step", "{actor} planned {n} steps", len(detail.get("steps", ())), actor=actor),
+        else tn("{actor} planned {n} step", "{actor} planned {n} steps", steps, actor=actor)
+        if (steps := len(detail.get("steps", ())))
+        else t("{actor} emptied the launch plan", actor=actor),
         "window": t("window: {changed}", changed=changed),
         "window_over": t("end of the window: {changed}", changed=changed),
         "window_held": t("window held: {target}", target=target),
         "unconfirmed": t("taken back: {changed}", changed=changed),
         "tripped": t("taken back: {changed}", changed=changed),
         "confirm": t("{actor} confirmed version {version}", actor=actor, version=detail.get("version")),
-        "windows": tn("{actor} set {n} window", "{actor} set {n} windows", len(detail.get("windows", ())), actor=actor),
+        "windows": tn("{actor} set {n} window", "{actor} set {n} windows", windows, actor=actor)
+        if (windows := len(detail.get("windows", ())))
+        else t("{actor} removed all windows", actor=actor),
         "stop": t(
             "{actor} announced the stop of {target} for {time}", actor=actor, target=target, time=when(detail["at"])
         )
@@ -124,5 +131,5 @@ def latest(most: int) -> list[tuple[int, str]]:
     for row in data.read(read.sessions.lost, most):
         found.append((row.ended_at, t("{who}: slot freed, lease ran out", who=row.user_id)))
     for note in data.read(read.audit.notes)[:most]:
-        found.append((note.at, f"{note.text} · {note.author}"))
+        found.append((note.at, f"{note.text} · {actor_text(note.author)}"))
     return sorted(found, reverse=True)[:most]

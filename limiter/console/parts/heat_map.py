@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from limiter.console.charts.usage import heat_map
+from limiter.console.kit import url_widgets
 from limiter.console.kit.words import language, t, view
 from limiter.console.view import DAYS
 
@@ -43,8 +44,7 @@ def chosen() -> Cell | None:
 
 def forget() -> None:
     """All hours again."""
-    if NAME in st.query_params:
-        del st.query_params[NAME]
+    url_widgets.go({NAME: None})
 
 
 def chip(cell: Cell) -> None:
@@ -70,7 +70,7 @@ def show(rows: pd.DataFrame, how: str) -> None:
             if found == cell:
                 forget()
             else:
-                st.query_params[NAME] = found.slug
+                url_widgets.go({NAME: found.slug})
 
     st.altair_chart(
         heat_map(rows, view(), how, cell.slot if cell else None),

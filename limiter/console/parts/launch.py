@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from limiter.answers.capacity import AdviceAnswer, StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
-from limiter.console.kit.words import lasting, number, percent, t, tn
+from limiter.console.kit.words import actor_text, lasting, number, percent, t, tn
 from limiter.console.view import DAY
 from limiter.drills import report
 from limiter.rules.limits import Limits
@@ -141,7 +141,7 @@ def during(stats: StatsAnswer | None) -> Sequence[Item]:
             t("Adjust MAX where needed"),
             None,
             tn("{n} change so far", "{n} changes so far", len(changes))
-            + (f" · {times.when(changes[0]['at'])}, {changes[0]['actor']}" if changes else ""),
+            + (f" · {times.when(changes[0]['at'])}, {actor_text(changes[0]['actor'])}" if changes else ""),
             "limits.py",
         ),
     )
@@ -172,7 +172,7 @@ def after(advice: AdviceAnswer | None) -> Sequence[Item]:
             t("Document incidents"),
             None,
             tn("{n} note in 30 days", "{n} notes in 30 days", len(notes))
-            + (f" · {times.when(notes[0].at)}: {notes[0].text}" if notes else ""),
+            + (f" · {times.when(notes[0].at)} · {notes[0].text}" if notes else ""),
             "history.py",
         ),
     )

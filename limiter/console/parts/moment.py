@@ -4,7 +4,7 @@ The instant is in the URL, `?then=` (UTC milliseconds) and, where a refusal was 
 reload or a shared link shows the same, Back closes it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -13,7 +13,7 @@ import streamlit as st
 from limiter.clock import rfc3339
 from limiter.console import data
 from limiter.console.charts.axes import MOMENT
-from limiter.console.kit import times
+from limiter.console.kit import times, url_widgets
 from limiter.console.kit.words import t
 from limiter.console.parts import then
 from limiter.console.sign_in.sign_ins import SignIn
@@ -35,6 +35,22 @@ def chart(
 
     `brush` is told what else was selected. Only in what is drawn alone (frame.live).
     """
+
+    def opened(selection: Selection) -> bool:
+        if points := selection.get(MOMENT):
+            open_at(*instant(points[0], width_ms))
+        elif brush is not None:
+            brush(selection)
+        return bool(points)
+
+    selectable(drawn, key, alt, [MOMENT] if brush is None else [MOMENT, "span"], opened)
+
+
+def selectable(
+    drawn: alt.LayerChart, key: str, alt: str, modes: Sequence[str], opened: Callable[[Selection], bool]
+) -> None:
+    """Draw it; `opened` is told what was selected, and says whether a drawer opens for it. Only in what is drawn alone
+    (frame.live)."""
     # A chart of its own after each click: the browser keeps a chart's last click, and the same one again, once the
     # drawer is closed, would be no change to it.
     kept = st.session_state.setdefault(f"clicks-{key}", {"round": 0, "opened": False})
@@ -44,15 +60,10 @@ def chart(
     name = f"{key}-{kept['round']}"
 
     def selected() -> None:
-        selection = st.session_state[name]["selection"]
-        if points := selection.get(MOMENT):
+        if opened(st.session_state[name]["selection"]):
             kept["round"], kept["opened"] = kept["round"] + 1, True
-            open_at(*instant(points[0], width_ms))
-        elif brush is not None:
-            brush(selection)
 
-    modes = [MOMENT, "span"] if brush is not None else [MOMENT]
-    st.altair_chart(drawn, key=name, on_select=selected, selection_mode=modes, alt=alt)
+    st.altair_chart(drawn, key=name, on_select=selected, selection_mode=list(modes), alt=alt)
 
 
 def instant(mark: Mapping[str, Any], width_ms: int) -> tuple[int, str | None]:
@@ -71,22 +82,19 @@ def instant(mark: Mapping[str, Any], width_ms: int) -> tuple[int, str | None]:
 
 def open_at(at: int, why: str | None) -> None:
     """Stand on that instant."""
-    # All at once: each change of the URL is one step back.
-    st.query_params.update({AT: str(at)} | ({WHY: why} if why is not None else {}))
+    url_widgets.go({AT: str(at), WHY: why})
 
 
 def close() -> None:
     """Forget the instant."""
-    for name in (AT, WHY):
-        if name in st.query_params:
-            del st.query_params[name]
+    url_widgets.go({AT: None, WHY: None})
 
 
-def drawer(sign_in: SignIn) -> None:
-    """The instant that the URL names, beside the page; nothing where it names none. Only at the top level of a page."""
+def drawer(sign_in: SignIn, *, in_history: bool = False) -> bool:
+    """The instant that the URL names, beside the page; whether it names one. Only at the top level of a page."""
     asked = st.query_params.get(AT, "")
     if not (asked.isascii() and asked.isdigit() and len(asked) <= 14):
-        return
+        return False
     at = min(int(asked), times.now())
 
     title = f"{t('Who held which slot')} · {times.day(at, weekday=True)} {times.clock(at)}"
@@ -95,8 +103,12 @@ def drawer(sign_in: SignIn) -> None:
     def shown() -> None:
         then.show(sign_in, at, "then", st.query_params.get(WHY))
         around = {"from": rfc3339(at - HOUR // 2), "to": rfc3339(at + HOUR // 2), then.NAME: str(at)}
-        # No page_link: one that leads to the page it stands on changes nothing in Streamlit 1.67.
-        if st.button(t("Capacity history around it"), icon=":material/arrow_forward:", type="tertiary"):
-            st.switch_page("history.py", query_params=around)
+        label, icon = t("Capacity history around it"), ":material/arrow_forward:"
+        if not in_history:
+            st.page_link("history.py", label=label, icon=icon, query_params=around)
+        elif st.button(label, icon=icon, type="tertiary"):  # a link to the page that it stands on changes nothing
+            url_widgets.go({**around, AT: None, WHY: None})
+            st.rerun()
 
     shown()
+    return True

@@ -7,7 +7,7 @@ import streamlit as st
 from limiter.client import Refused
 from limiter.clock import rfc3339
 from limiter.console import data
-from limiter.console.kit import tables, times
+from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.words import number, reason_text, t, tn, value_text
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.console.view import MINUTE, Span
@@ -30,7 +30,7 @@ def pick(span: Span) -> int:
     at = round(moved.replace(tzinfo=times.zone()).timestamp() * 1000)
     found = start if moved == value and asked else min(max(at, span.start), span.end)
     if moved != value:
-        st.query_params[NAME] = str(found)
+        url_widgets.go({NAME: str(found)})
     return found
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select, union_all
 
 from limiter.rules.records import Ended, Session
 from limiter.store import schema
@@ -42,12 +42,17 @@ def held(tx: Connection, at: int, known: Iterable[Session | Ended]) -> list[Sess
 
     A session holds its slot from its start on until its end, the end itself not among it. `known`: those of memory.
     """
-    found = {row.number: as_session(row) for row in tx.execute(_HELD, {"at": at})}
+    found = {row.number: as_session(row) for row in held_rows(tx, at)}
     for of in known:
         one, end = (of.session, of.at) if isinstance(of, Ended) else (of, of.ends_at)
         if one.number not in found and one.started_at <= at < end:
             found[one.number] = one
     return sorted(found.values(), key=lambda one: (one.started_at, one.number))
+
+
+def held_rows(tx: Connection, at: int) -> Sequence[Row[Any]]:
+    """The ended sessions that held a slot then, as they are kept."""
+    return tx.execute(_HELD, {"at": at}).all()
 
 
 def freed_after(tx: Connection, at: int) -> int | None:

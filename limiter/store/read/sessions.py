@@ -153,6 +153,12 @@ def _by_length(tx: Connection, sessions: Select[Any]) -> Sequence[Row[Any]]:
     return tx.execute(query).all()
 
 
+def started_between(tx: Connection, begin: int, end: int) -> list[ColumnElement[bool]]:
+    """What is true of every ended session that started in [begin, end), for speed alone: of few others."""
+    number = schema.ended_sessions.c.number
+    return [] if _went_back(tx) else [number >= _number_at(tx, begin), number < _number_at(tx, end)]
+
+
 def _went_back(tx: Connection) -> bool:
     """Whether the clock ever did: then numbers do not grow with time."""
     return tx.execute(select(schema.audit.c.id).where(schema.audit.c.action == WENT_BACK).limit(1)).first() is not None

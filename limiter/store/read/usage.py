@@ -1,13 +1,15 @@
 """Who used how much: by hour (store/usage.py sums up those that are over), trade day and minute."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import add
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select, union_all
+from sqlalchemy import Connection, Row, func, literal, select, union_all
 
 from limiter.rules.windows import MINUTE_SECONDS
 from limiter.store import schema, usage
+from limiter.store.read import instant, sessions
 from limiter.units import DAY_MS, HOUR_MS
 
 
@@ -32,9 +34,16 @@ class Traded(NamedTuple):
 def top_users(
     tx: Connection, since: int, now: int, within: Sequence[int] | None = None, most: int | None = 20
 ) -> list[Stays]:
-    """Who held slots longest from the hour of `since` on, up to now; only `within` those hours; all if most None."""
+    """Who held slots longest from the hour of `since` on, up to now; only `within` those hours; all if most None.
+
+    Hours that are not those of UTC, of a zone with a half, are counted from the rows of their sessions, trades and
+    refusals, as far back as these are kept.
+    """
     hours, days = schema.usage_hours, schema.usage_days
     since -= since % HOUR_MS
+    if within and within[0] % HOUR_MS:
+        counted = [row for hour in within for row in between(tx, hour, min(hour + HOUR_MS, now))]
+        return _ordered(counted, most)
     if within is None:
         day = since + -since % DAY_MS
         of_hours = select(hours).where(hours.c.at >= since, hours.c.at < day)
@@ -43,14 +52,43 @@ def top_users(
         kept = select(hours).where(hours.c.at.in_(within)).subquery().c
     totals = (func.sum(kept[name]) for name in Stays._fields[1:])
     query = select(kept.user_id, *totals).group_by(kept.user_id)
-    found = {row.user_id: Stays(row.user_id, *map(int, tuple(row)[1:])) for row in tx.execute(query)}
+    found = [Stays(row.user_id, *map(int, tuple(row)[1:])) for row in tx.execute(query)]
     hour = now - now % HOUR_MS
     if within is None or hour in within:
-        for row in usage.running(tx, now, since=since if within is None else hour):
-            before = found.get(row.user_id, Stays(row.user_id, 0, 0, 0, 0))
-            sums = (int(old + new) for old, new in zip(before[1:], tuple(row)[1:], strict=True))
-            found[row.user_id] = Stays(row.user_id, *sums)
-    return sorted(found.values(), key=lambda one: (-one.slot_ms, one.user_id))[:most]
+        so_far = usage.running(tx, now, since=since if within is None else hour)
+        found += (Stays(row.user_id, *map(int, tuple(row)[1:])) for row in so_far)
+    return _ordered(found, most)
+
+
+def _ordered(rows: Iterable[Stays], most: int | None) -> list[Stays]:
+    """The sums by user, who held slots longest first."""
+    sums: dict[str, Stays] = {}
+    for row in rows:
+        before = sums.get(row.user_id, Stays(row.user_id, 0, 0, 0, 0))
+        sums[row.user_id] = Stays(row.user_id, *map(add, before[1:], row[1:]))
+    return sorted(sums.values(), key=lambda one: (-one.slot_ms, one.user_id))[:most]
+
+
+def between(tx: Connection, begin: int, end: int) -> Iterator[Stays]:
+    """What each user did in [begin, end), from single rows: of a user one or several."""
+    active, ended = schema.active_sessions.c, schema.ended_sessions.c
+    before = (row for row in instant.held_rows(tx, begin) if row.started_at < begin)
+    held = [(row.user_id, row.started_at, row.ended_at) for row in before]
+    started = select(ended.user_id, ended.started_at, ended.ended_at).where(
+        ended.started_at >= begin, ended.started_at < end, *sessions.started_between(tx, begin, end)
+    )
+    living = select(active.user_id, active.started_at, literal(end)).where(active.started_at < end)
+    for user, first, last in (*held, *tx.execute(started), *tx.execute(living)):
+        yield Stays(user, int(first >= begin), max(0, min(last, end) - max(first, begin)), 0, 0)
+    trades, refusals = schema.trades.c, schema.refusals.c
+    traded = select(trades.user_id, func.count()).where(trades.at >= begin, trades.at < end)
+    for user, n in tx.execute(traded.group_by(trades.user_id)):
+        yield Stays(user, 0, 0, int(n), 0)
+    refused = select(refusals.user_id, func.sum(refusals.repeats)).where(
+        refusals.at >= begin, refusals.at < end, refusals.user_id.is_not(None)
+    )
+    for user, n in tx.execute(refused.group_by(refusals.user_id)):
+        yield Stays(user, 0, 0, 0, int(n))
 
 
 def rates(tx: Connection, second: int) -> Mapping[tuple[str, str], int]:

@@ -3,9 +3,10 @@
 import re
 from zoneinfo import ZoneInfo
 
+import altair as alt
 import pytest
 
-from limiter.console.charts.axes import legend
+from limiter.console.charts.axes import finished, legend
 from limiter.console.theme import REASONS
 from limiter.console.view import View
 
@@ -32,3 +33,9 @@ def test_names_stand_in_as_many_columns_as_the_plot_has_room_for_and_are_never_c
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Auckland"])
 def test_a_date_is_the_same_day_in_every_zone(zone: str) -> None:
     assert View("en", ZoneInfo(zone)).date("2026-11-28") == "28 Nov"
+
+
+def test_every_label_stands_beside_what_it_names() -> None:
+    """Streamlit's theme would move the first and the last of an axis inwards."""
+    look = finished([alt.Chart().mark_bar()], FRENCH, 100).to_dict()["config"]
+    assert look["axisY"] == look["axisBand"] == {"labelFlush": False}

@@ -16,9 +16,9 @@ VIEW = View("en", ZoneInfo("UTC"))
 MONDAY = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000)
 
 
-def hour(n: int, mean: float = 50.0, high: int = 80, limit: int = 100) -> dict[str, object]:
+def hour(n: int, mean: float | None = 0.5, high: float | None = 0.8) -> dict[str, object]:
     """The nth hour after a Monday's midnight, in UTC."""
-    return {"at": MONDAY + n * HOUR, "mean": mean, "high": high, "limit": limit, "starts": 1}
+    return {"at": MONDAY + n * HOUR, "mean_share": mean, "high_share": high, "starts": 1}
 
 
 def test_one_hour_fills_one_cell_of_seven_by_twentyfour() -> None:
@@ -50,12 +50,12 @@ def test_both_passes_of_the_hour_that_comes_twice_are_one_cell() -> None:
 
 @pytest.mark.parametrize(("how", "share"), [("mean", 0.75), ("p95", 0.8), ("max", 1.0)])
 def test_mean_p95_and_max(how: str, share: float) -> None:
-    rows = as_table([hour(0, 50.0, 80), hour(168, 100.0, 100)])
+    rows = as_table([hour(0), hour(168, 1.0, 1.0)])
     assert usage.week(rows, VIEW, how)["share"][0] == pytest.approx(share)
 
 
 def test_hours_without_a_limit_say_nothing() -> None:
-    assert usage.week(as_table([hour(0), hour(168, limit=0)]), VIEW, "max")["n"].sum() == 1
+    assert usage.week(as_table([hour(0), hour(168, None, None)]), VIEW, "max")["n"].sum() == 1
 
 
 def test_a_chosen_cell_is_framed_and_a_click_names_its_slot() -> None:

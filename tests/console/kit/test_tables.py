@@ -5,6 +5,7 @@ import io
 import json
 from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]
 from streamlit.testing.v1 import AppTest
 
 from limiter.console.kit.tables import csv_text
@@ -87,3 +88,30 @@ def test_a_closed_row_can_be_opened_again_and_ticks_stay() -> None:
     app.run()
     assert app.session_state["picked"] == (["a"], None)
     assert chosen(app, 1, [0], (1, "name")) == (["a"], "b")
+
+
+def figures() -> None:
+    """A page with fractions in French: some missing, whole numbers beside them, and hundreds of rows."""
+    import streamlit as st
+
+    from limiter.console.kit.tables import bars, show
+
+    st.session_state["language"] = "fr"
+    show(
+        [{"user": "a", "h": 1628.9, "share": 60}, {"user": "b", "h": None, "share": 3}],
+        column_config={"share": bars(60)},
+    )
+    show([{"h": 0.5}] * 200)
+    st.session_state["language"] = "en"
+    show([{"h": 628.9}], column_config={"h": bars(0)})
+
+
+def test_a_french_table_has_a_decimal_comma_and_sorts_by_number() -> None:
+    few, many, english = AppTest.from_function(figures).run().dataframe
+    told = pa.ipc.open_stream(few.proto.arrow_data.styler.display_values).read_all().to_pydict()
+    assert told["h"] == ["1\u202f628,9", "–"] and few.value["h"].to_list()[0] == 1628.9
+    columns = [json.loads(table.proto.columns) for table in (few, english)]
+    drawn = [found[name]["type_config"] for found, name in zip(columns, ("share", "h"), strict=True)]
+    assert [(one["format"], one["max_value"]) for one in drawn] == [(" ", 60), (" ", 1)]
+    assert not many.proto.arrow_data.HasField("styler"), "figures to take away are as their CSV has them"
+    assert not english.proto.arrow_data.HasField("styler")

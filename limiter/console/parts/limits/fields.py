@@ -7,7 +7,7 @@ import streamlit as st
 
 from limiter.console import data
 from limiter.console.kit import times
-from limiter.console.kit.words import language, t, value_text
+from limiter.console.kit.words import actor_text, language, t, value_text
 from limiter.console.parts.limits.describe import sources
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules import reasons
@@ -72,7 +72,7 @@ def field(sign_in: SignIn, limits: Limits, limit: Limit, take_back: Callable[[st
     if setting.source != "live" and setting.value != limit.default:
         said.append(t("default {value}", value=value_text(limit.default)))
     if setting.changed_by and setting.source == "live" and setting.changed_at:
-        said.append(f"{setting.changed_by}, {times.when(setting.changed_at)}")
+        said.append(f"{actor_text(setting.changed_by)}, {times.when(setting.changed_at)}")
     st.caption(" · ".join(said))
     if limits.hidden(limit.name):
         st.caption(
@@ -101,7 +101,7 @@ def conflict(reload: Callable[[], None]) -> None:
             t(
                 "Version {version} by {who} at {time}: “{why}”. Reload before you apply yours.",
                 version=newest["version"],
-                who=newest["actor"],
+                who=actor_text(newest["actor"]),
                 time=times.when(newest["at"]),
                 why=reasons.of_version(newest, language()),
             )

@@ -11,7 +11,7 @@ from limiter.clock import rfc3339
 from limiter.console import data
 from limiter.console.kit import tables, times, url_widgets
 from limiter.console.kit.receipts import act, reason_field, receipt
-from limiter.console.kit.words import language, t, tn, value_text
+from limiter.console.kit.words import actor_text, language, t, tn, value_text
 from limiter.console.parts.limits.fields import conflict
 from limiter.console.parts.sessions import stopping
 from limiter.console.sign_in.sign_ins import SignIn
@@ -42,7 +42,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
             t("state"): t("in force") if own.holds(now) else t("over"),
             t("until"): times.when(own.until) if own.until else t("for good"),
             t("reason"): own.reason,
-            t("who"): own.changed_by,
+            t("who"): actor_text(own.changed_by),
         }
         for name, own in sorted(limits.overrides.items(), key=lambda item: (not item[1].holds(now), item[0]))
     ]

@@ -8,7 +8,7 @@ import streamlit as st
 from limiter.console import data
 from limiter.console.kit import tables, times
 from limiter.console.kit.receipts import act, reason_field
-from limiter.console.kit.words import language, t, value_text
+from limiter.console.kit.words import actor_text, language, t, value_text
 from limiter.console.sign_in.sign_ins import SignIn
 from limiter.rules import reasons
 from limiter.rules.limits import Limits
@@ -26,7 +26,7 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
         {
             t("version"): one["version"],
             t("time"): times.when(one["at"]),
-            t("who"): one["actor"],
+            t("who"): actor_text(one["actor"]),
             t("what"): changed_text(one),
             t("reason"): reasons.of_version(one, language()),
             t("kind"): one["kind"],
@@ -51,8 +51,8 @@ def changed_text(version: Mapping[str, Any]) -> str:
     if version["version"] == 1:
         return t("starting values")
     moved = [f"{name} {value_text(before)} → {value_text(after)}" for name, before, after in version["changed"]]
-    whose = f"{version['user_id']}: " if version["user_id"] else ""
-    return whose + (", ".join(moved) or t("sources only"))
+    said = ", ".join(moved) or t("sources only")
+    return t("{whose}: {what}", whose=version["user_id"], what=said) if version["user_id"] else said
 
 
 def compare(sign_in: SignIn, limits: Limits, version: Mapping[str, Any]) -> None:
