@@ -96,6 +96,9 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.sessions.durations, within": lambda tx: sorted(map(repr, read.sessions.durations(tx, 0, HOURS))),
     "read.usage.top_users": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, NOW - 7 * DAY, NOW)],
     "read.usage.top_users, within": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, 0, NOW, HOURS)],
+    "read.usage.top_users, half an hour off": lambda tx: read.usage.top_users(
+        tx, 0, NOW, [NOW - NOW % HOUR - HOUR // 2]
+    ),
     "read.usage.rates": lambda tx: read.usage.rates(tx, NOW // 1000),
     "read.usage.rates_of_day": lambda tx: sorted(read.usage.rates_of_day(tx, DAY_NAME).items()),
     "read.usage.trades_by_user": lambda tx: read.usage.trades_by_user(tx, DAY_NAME, NOW - DAY, NOW),
