@@ -232,7 +232,7 @@ def hours_of(log: Diary, viewer: Viewer, begin: int, now: int) -> list[tuple[int
 def usage(play: Play, said: Said, where: str, drawn: dict[str, Chart], viewer: Viewer) -> None:
     log, now = play.diary, play.now
     hours = hours_of(log, viewer, log.ups[0][0], now)
-    heat(said, where, drawn["heat"], hours, viewer)
+    heat(said, where, drawn["heat"], log, hours, viewer)
     ended = Counter(
         next((lasted for most, lasted in LENGTHS.items() if stay.end - stay.start < 1000 * most), "> 7 d")
         for stay in log.stays if stay.end is not None
@@ -294,14 +294,22 @@ def sizing(play: Play, said: Said, where: str, drawn: dict[str, Chart], viewer: 
 
 
 def heat(
-    said: Said, where: str, chart: Chart, hours: list[tuple[int, dict[str, Any]]], viewer: Viewer, how: str = "p95"
-) -> None:
-    """A cell an hour of the week on the viewer's wall clock: a night may have an hour twice, or not at all."""
+    said: Said, where: str, chart: Chart, log: Diary, hours: list[tuple[int, dict[str, Any]]], viewer: Viewer,
+    how: str = "p95",
+) -> None:  # fmt: skip
+    """A cell an hour of the week on the viewer's wall clock: a night may have an hour twice, or not at all. An hour in
+    which the limit moved is told minute by minute."""
     shares: dict[int, list[float]] = {}
     for at, row in hours:
         local = viewer.local(at)
-        bots = row["bots"]["mean" if how == "mean" else "max"]
-        shares.setdefault(24 * local.weekday() + local.hour, []).append(bots / row["limit"])
+        minutes = [row]
+        if any(log.limit(since) != log.limit(at) for since, _ in log.limits if at < since < at + HOUR):
+            minutes = [one for begin in range(at, at + HOUR, MINUTE) if (one := log._bucket(begin, begin + MINUTE))]
+        if how == "mean":
+            share = sum(one["bots"]["mean"] for one in minutes) / sum(one["limit"] for one in minutes)
+        else:
+            share = max(one["bots"]["max"] / one["limit"] for one in minutes)
+        shares.setdefault(24 * local.weekday() + local.hour, []).append(share)
     wanted = {}
     for slot in range(168):
         seen = sorted(shares.get(slot, []))

@@ -46,20 +46,27 @@ def box(play: Operators, said: Said, where: str, app: AppTest) -> None:
     said(f"{where} since", shown["History since"], (clock(log, first, now)[:-6], lasting(round((now - first) / 1000))))
 
 
+def named(who: str, *, exact: bool = False) -> str:
+    """As the histories name who did it; `exact`: with the id of the key."""
+    by_themselves = {"window": "a window", "plan": "the launch plan", "probation": "the probation"}
+    name, _, key = who.partition("#")
+    return by_themselves.get(who, f"{name} (key {key})" if exact and key else name)
+
+
 def sentences(log: Agenda) -> list[tuple[int, str]]:
     """What the audit says of each thing done."""
     changes, found = iter(log.changes()), list[tuple[int, str]]()
     for (at, action, target), (who, why) in zip(log.done, log.by, strict=True):
         change = next(changes) if target == "limits" and action != "confirm" else None
         moved, because = (change.moved, change.why) if change is not None else ("", why)
-        number = target.split()[0]
+        number, by = target.split()[0], named(who, exact=True)
         said = {
-            "limits": f"{who} · {moved}", "window": f"window: {moved}", "window_over": f"end of the window: {moved}",
+            "limits": f"{by} · {moved}", "window": f"window: {moved}", "window_over": f"end of the window: {moved}",
             "unconfirmed": f"taken back: {moved}", "tripped": f"taken back: {moved}",
-            "plan": f"launch plan: {moved}" if moved else f"{who} planned {number} steps",
-            "windows": f"{who} set {number} windows", "held": f"launch plan held: {target}",
-            "confirm": f"{who} confirmed version {sum(one <= at for one, _ in log.versions()) + 1}",
-            "drain": f"{who} began a drain", "drain_back": f"{who} ended the drain",
+            "plan": f"launch plan: {moved}" if moved else f"{by} planned {number} steps",
+            "windows": f"{by} set {number} windows", "held": f"launch plan held: {target}",
+            "confirm": f"{by} confirmed version {sum(one <= at for one, _ in log.versions()) + 1}",
+            "drain": f"{by} began a drain", "drain_back": f"{by} ended the drain",
         }[action]  # fmt: skip
         by_guard = action in ("held", "tripped")
         found.append((at, f"{said} · {'CPU ' if by_guard else because}"))
@@ -91,7 +98,7 @@ def versions(play: Operators, said: Said, where: str, app: AppTest) -> None:
     log = play.diary
     rows = app.dataframe[0].value.to_dict("records")[::-1][1:]
     for row, one in zip(rows, log.changes(), strict=False):
-        is_so = (clock(log, one.at, play.now), one.who, one.moved, one.why)
+        is_so = (clock(log, one.at, play.now), named(one.who), one.moved, one.why)
         said(f"{where} {row['version']}", (row["time"], row["who"], row["what"], row["reason"]), is_so)
     said(f"{where} versions", len(rows), len(log.limits) - 1)
 

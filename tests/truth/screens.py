@@ -225,10 +225,13 @@ def usage(play: Play, said: Said, where: str, app: AppTest) -> None:
     said(f"{where} trades", re.findall(r"(\d+) trades in all", line), [f"{len(log.told('trade', 0, now + 1))}"])
     (table,) = [one.value for one in app.dataframe if "slot hours" in one.value.columns]
     days = max(1.0, (now - log.samples[0].at // (5 * SECOND) * 5 * SECOND) / DAY)
-    rows = {row["user"]: tuple(row.values())[1:5] for row in table.to_dict("records")}
-    for user in {stay.user for stay in log.stays}:
+    rows = {row["user"]: tuple(row.values())[1:6] for row in table.to_dict("records")}
+    users = {stay.user for stay in log.stays}
+    every = sum(log.slot_ms(user, 0, now) for user in users)
+    for user in users:
+        held = log.slot_ms(user, 0, now)
         is_so = (
-            len(log.told("start", 0, now + 1, user)), round(log.slot_ms(user, 0, now) / HOUR, 1),
+            len(log.told("start", 0, now + 1, user)), round(held / HOUR, 1), round(100 * held / every, 1),
             round(len(log.told("trade", 0, now + 1, user)) / days, 1), len(log.told("refusal", 0, now + 1, user)),
         )  # fmt: skip
         said(f"{where} user {user}", rows.get(user), is_so)
