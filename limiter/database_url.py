@@ -16,7 +16,7 @@ SERVERS = "postgresql+psycopg://user@/name?host=db1,db2&port=5432,5433"
 
 _URL = re.compile(r"(\w+)(?:\+\w+)?://(.*)", re.DOTALL)
 # As SQLAlchemy takes a URL apart: who, the host, and all between its colon and the database.
-_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]+)?:([^/?]*)")
+_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]+)?(?::([^/?]*))?")
 
 
 def file_of(url: str) -> Path | None:
@@ -50,7 +50,7 @@ def file_of(url: str) -> Path | None:
 
 def _refuse_odd_port(rest: str) -> None:
     found = _PORT.match(rest)
-    port = found[1] if found is not None else "0"
+    port = found[1] if found is not None and found[1] is not None else "0"
     if re.fullmatch(r"[0-9]{1,5}", port) and int(port) <= 65535:
         return
     if "," in port:  # libpq's own way to write them

@@ -10,13 +10,14 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from limiter.bilingual import Unreadable
 from limiter.cli import main
 from limiter.config import DATABASE_URL
 from limiter.database_url import ELSEWHERE, FILE, SERVER, SERVERS, file_of
 from limiter.store.postgres import driver_url
-from tests.conftest import Limiter
+from tests.conftest import ROOT, Limiter
 
 MISTYPED = {
     "data/limiter.db": "must be sqlite:///",
@@ -62,6 +63,8 @@ def test_a_sentence_says_what_is_right(url: str) -> None:
         (SERVERS, None),
         ("postgresql://u@h1,h2/name?target_session_attrs=read-write", None),
         ("postgresql://u:p:/w@h:5432/name", None),
+        ("postgresql://u:p:/w@h/name", None),
+        ("postgresql+psycopg://u:secret@/name?host=/var/run/postgresql", None),
         ("postgresql://[::1]:5432/name", None),
         ("postgresql:///name", None),
     ],
@@ -71,6 +74,24 @@ def test_what_is_right_is_taken(url: str, path: str | None) -> None:
     assert found == (None if path is None else Path(path))
     if found is None:
         driver_url(url)
+
+
+def test_what_the_docs_show_is_taken() -> None:
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    shown = set(re.findall(r"postgresql\+psycopg://[^\s`\"'<>]+", pages))
+    assert {url for url in shown if "@" in url}
+    for url in shown:
+        assert file_of(url) is None, url
+
+
+@given(st.text("a1:/@?,%.[]", max_size=30))
+def test_what_sqlalchemy_finds_a_port_or_none_in_is_taken(rest: str) -> None:
+    try:
+        port = make_url(f"postgresql://{rest}").port
+    except (ArgumentError, ValueError):
+        return
+    if (port is None or port <= 65535) and not re.search(r":(/|\?|$)", rest):  # but a colon without one
+        assert file_of(f"postgresql://{rest}") is None
 
 
 @given(st.text("aé1:/@?,%~.[]$ ", max_size=30), st.sampled_from(["sqlite://", "sqlite:///", "postgresql://", "x://"]))
