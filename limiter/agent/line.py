@@ -112,9 +112,12 @@ class Line:
                 pauses, again_at = delays(), None
 
     def _left(self) -> float:
-        """Seconds until the first lease is not sure any more; for ever where none is, for those bots are only kept."""
+        """Seconds until the first lease is not sure any more. Where none is, those bots are only kept, and a limiter
+        that comes back renews their leases: two beats, so that each beat is tried."""
         now = time.monotonic()
-        return min((bot.hold_until - now for bot in self.bots if bot.hold_until > now), default=math.inf)
+        sure = [bot.hold_until - now for bot in self.bots if bot.hold_until > now]
+        beats = (bot.entry.heartbeat_seconds for bot in self.bots if not bot.entry.gone)
+        return min(sure) if sure else 2 * min(beats, default=math.inf)
 
     def _pause(self) -> float | None:
         """Seconds until the next beat is due, None where there is no bot."""

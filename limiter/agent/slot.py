@@ -85,7 +85,8 @@ class Slot:
                 if refused.reason in GONE or left < 0:
                     self.lost = str(refused)
                     return
-                seconds = pause(next(pauses), refused.retry_after, left)
+                # Not beyond the time that is left: what is ended shall be gone before its lease is.
+                seconds = min(pause(next(pauses), refused.retry_after, left), left)
                 continue
             self._session, self._asked_at = answer["session"], asked_at
             seconds, pauses = float(self._session["heartbeat_seconds"]), delays()

@@ -60,7 +60,8 @@ def out_of_reach(path: Path, error: OSError | RuntimeError) -> StoreError:
     if isinstance(error, FileExistsError):  # where a folder was to be made
         fr, en = f"{error.filename} n'est pas un dossier", f"{error.filename} is no folder"
     elif isinstance(error, OSError):
-        fr = en = f"{error.filename or path.name}: {error.strerror}"
+        name, why = error.filename or path.name, error.strerror
+        fr, en = f"{name} : {why}", f"{name}: {why}"
     return StoreError(
         fr=f"{path.absolute()} est hors d'atteinte ({fr}) : vois le chemin, ses dossiers et leur propriétaire",
         en=f"{path.absolute()} is out of reach ({en}): check the path, its folders and their owner",

@@ -80,7 +80,7 @@ class WatchedFile:
 
     def written_over(self) -> str | None:
         """What is wrong where others wrote into the database since it was asked last; a microsecond where nobody did.
-        From any thread."""
+        In the event loop."""
         seen = self._seen
         if self.spoiled is not None or (seen is not None and seen[0] == self._stamp()):
             return self.spoiled

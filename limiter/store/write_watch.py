@@ -1,8 +1,8 @@
 """Whether anybody writes into a file, as the kernel tells it (inotify): `touch` and `cp -p` move its time stamp too.
 
 Promises: asking waits for no disk, and what was written between two questions is told by the second. Not promised: to
-tell `touch -m`, which sets the time of change alone, from a write, for the kernel does not; nor to hear of what another
-kernel writes, as into a folder that a virtual machine shares with its host.
+tell `touch -m`, which sets the time of change alone, from a write, for the kernel does not; nor to hear of what is
+written through a memory map, or by another kernel, as into a folder that a virtual machine shares with its host.
 """
 
 import ctypes

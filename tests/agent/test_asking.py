@@ -20,7 +20,7 @@ from limiter.agent.line import Line
 from limiter.agent.members import Members, Watcher
 from limiter.agent.message import Fields
 from limiter.agent.slot import Slot
-from limiter.calling import start
+from limiter.calling import pause, start
 from tests.conftest import Limiter, served
 
 
@@ -155,3 +155,24 @@ def test_an_answer_of_a_proxy_says_when_to_come_back(busy: tuple[str, list[float
     with pytest.raises(Refused) as refused:
         Channel(busy[0], "", {}, "en").post("/api/bots/start", {}, timeout=5)
     assert (refused.value.reason, refused.value.retry_after, refused.value.exit_status) == ("out_of_reach", 1.0, 75)
+
+
+def test_a_slot_that_cannot_be_kept_is_given_up_while_its_bot_can_still_be_ended() -> None:
+    slot = Slot(Channel("http://127.0.0.1:9", "", {}, "en"), "en")  # where nobody listens
+    slot._session = {"session_id": "s1.x", "lease_seconds": 3, "heartbeat_seconds": 0.1}
+    began = slot._asked_at = time.monotonic()
+    slot.keep(dict)
+    while not slot.lost:
+        time.sleep(0.01)
+        assert time.monotonic() < began + 30
+    assert slot._hold_until <= time.monotonic() <= slot._hold_until + 1
+
+
+def test_a_lease_that_is_not_sure_is_beaten_for_as_often_as_ever() -> None:
+    line, lost = Line(Channel("http://127.0.0.1:9", "", {}, "en"), nothing, nothing, nothing), held("", 60)
+    lost.entry.asked_at -= 60
+    line.bots.add(lost)
+    try:
+        assert pause(0.5, 300.0, line._left()) == 20
+    finally:
+        line.close()

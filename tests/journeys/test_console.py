@@ -466,7 +466,7 @@ def lengths_lead_to_their_sessions(page: Page) -> None:
             break
     beside = page.url
     assert re.search(r"[?&]stay=\d+-\d*$", beside)
-    all_of_them = drawer.get_by_role("link", name=re.compile(r"All [\d,]+ of them"))
+    all_of_them = drawer.get_by_role("link", name="All such sessions")
     chosen = re.compile(r"sessions\?view=ended&stay=\d+-\d*$")
     all_of_them.click()
     expect(page).to_have_url(chosen, timeout=15_000)

@@ -11,7 +11,7 @@ import streamlit as st
 from limiter.console import data
 from limiter.console.charts.usage import STAY
 from limiter.console.kit import tables, url_widgets
-from limiter.console.kit.words import number, t, view
+from limiter.console.kit.words import t, view
 from limiter.console.parts import moment
 from limiter.console.parts.sessions import holding, lists
 from limiter.console.view import seconds_of
@@ -46,7 +46,6 @@ def drawer() -> None:
     @st.dialog(t("Sessions that lasted {stay}", stay=lengths[stay]), position="right", width="medium", on_dismiss=close)
     def shown() -> None:
         lasted = seconds_of(stay)
-        total = data.read(read.sessions.count_ended, lasted=lasted)
         hidden = {t("session"), t("highest, MB"), t("CPU time")}
         rows = [
             {name: value for name, value in holding.ended_row(row).items() if name not in hidden}
@@ -56,7 +55,7 @@ def drawer() -> None:
             tables.show(rows, column_config=lists.columns())
         st.page_link(
             "sessions.py",
-            label=t("All {n} of them", n=number(total)),
+            label=t("All such sessions"),
             icon=":material/arrow_forward:",
             query_params={"view": "ended", STAY: stay},
         )

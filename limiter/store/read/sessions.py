@@ -135,7 +135,7 @@ def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -
         newest = ended.where(columns.ended_at >= since).order_by(columns.ended_at.desc())
         return _by_length(tx, newest.limit(LATEST))
     found: list[Row[Any]] = []
-    in_order = not _went_back(tx)  # asked once: it reads the whole audit
+    in_order = not _went_back(tx)
     for hour in sorted(within, reverse=True):
         end = hour + HOUR_STEP * 1000
         started = ended.where(columns.started_at >= hour, columns.started_at < end)
@@ -154,9 +154,12 @@ def _by_length(tx: Connection, sessions: Select[Any]) -> Sequence[Row[Any]]:
 
 
 def started_between(tx: Connection, begin: int, end: int) -> list[ColumnElement[bool]]:
-    """What is true of every ended session that started in [begin, end), for speed alone: of few others."""
-    number = schema.ended_sessions.c.number
-    return [] if _went_back(tx) else [number >= _number_at(tx, begin), number < _number_at(tx, end)]
+    """What is true of every ended session that started in [begin, end), for speed alone: of few others; where the clock
+    ever went back, of all that ended since."""
+    columns = schema.ended_sessions.c
+    if _went_back(tx):
+        return [columns.ended_at >= begin]
+    return [columns.number >= _number_at(tx, begin), columns.number < _number_at(tx, end)]
 
 
 def _went_back(tx: Connection) -> bool:
