@@ -4,7 +4,7 @@ Promises: what is written is durable, or was refused; every line that a request 
 caller was told. Of a flood of refusals, the first of each second are written one by one, the rest of it joined in
 one line that counts them. docs/operating.md lists the events. The lines of a batch are one write, made by hand: the
 logging module would cost a start a third of its time. Those of starts wait for more of them, or for another line: a
-batch of one that writes its own pays 13 µs for it. Not promised: those of the last milliseconds before a `kill -9`.
+batch of one that writes its own pays 12 µs for it. Not promised: those of the last milliseconds before a `kill -9`.
 """
 
 import json
