@@ -38,7 +38,7 @@ class Facts(Struct, frozen=True):
     version: int
 
 
-class Session(Struct, eq=False):
+class Session(Struct, eq=False, gc=False):  # nothing that it holds points back: no cycle
     """One bot's stay. `asked_bot` is the bot_id as asked for: None where a new one was made up.
 
     `facts` is what the start was decided on (see `Facts`): the replay decides it again under other limits.
