@@ -21,7 +21,8 @@ from limiter.client.wire import Connection, Refused
 from limiter.commands.local import local_key
 from limiter.config import Config
 from limiter.hosts import is_loopback
-from limiter.store.location import StoreError, beside, free_bytes, key_file, sqlite_path
+from limiter.store.file_checks import refuse_empty, refuse_spoiled
+from limiter.store.location import StoreError, beside, free_bytes, key_file, refuse_lost, sqlite_path
 
 LEAST_FREE_BYTES = 200 * 1024**2
 ANSWER_SECONDS = 5.0
@@ -103,6 +104,10 @@ def _files(settings: Config, text: Text) -> Iterator[Finding]:
                 en=f"Others can read {secret} ({mode:o}): chmod 600.",
             )
             yield Finding("permissions", False, told)
+    if path is not None:  # what a start would say
+        refuse_spoiled(path)
+        refuse_empty(path)
+        refuse_lost(settings.database_url, settings.backup_dir)
     if path is None or path.exists():
         faults = maintenance.check(settings)
         sound = text(fr="intègre : compte et chaîne d'audit aussi", en="sound: integrity, count and audit chain")

@@ -77,6 +77,19 @@ def test_a_damaged_database_is_told(limiter: Start) -> None:
     assert "limiter check" in one.run("keys", "list").stderr.strip().splitlines()[-1]
 
 
+def test_what_keeps_the_next_start_from_its_database_is_told(limiter: Start) -> None:
+    one = limiter()
+    assert one.stop() == 0
+    mark = one.db_path.with_name("limiter.db.spoiled")
+    mark.touch()
+    assert "written over in place" in found(one)[1]["database"]
+    mark.unlink()
+    one.db_path.unlink()
+    assert "serve --new" in found(one)[1]["database"]
+    one.db_path.touch()
+    assert "is empty" in found(one)[1]["database"]
+
+
 def test_another_program_at_the_address_is_told(limiter: Start) -> None:
     one = limiter()
     with Webhook() as other:

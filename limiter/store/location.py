@@ -1,5 +1,6 @@
 """Where things lie: the file behind a database's URL, what is kept beside it, and the room there is."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def made_at(database: Path, folder: Path, now: int) -> int | None:
 
 def _stamp(path: Path) -> int | None:
     try:
-        at = datetime.strptime(path.stem.rpartition("-")[2], STAMP).replace(tzinfo=UTC)
+        at = datetime.strptime(path.name.removesuffix(".db").rpartition("-")[2], STAMP).replace(tzinfo=UTC)
     except ValueError:
         return None
     return int(at.timestamp() * 1000)
@@ -135,15 +136,12 @@ def refuse_lost(url: str, backups: str) -> None:
     path = sqlite_path(url)
     if path is None or is_there(path):
         return
-    folder = backup_folder(url, backups)
-    copies = sorted(path.parent.glob(f"{path.name}.rescued-*"))
-    if not copies and folder is not None:
-        copies = [copy for _, copy in kept(path, folder)] or sorted(folder.glob(f"{path.stem}-*.db"))
+    copies = _copies(path, backup_folder(url, backups))
     key = key_file(url)
-    traces = [*copies[-1:], path.with_name(path.name + ".ballast")]
-    if not any(key.parent.glob("*.db")):  # else it may be that one's
+    traces = [*copies[-1:], path.with_name(path.name + ".ballast"), path.with_name(path.name + ".audit-head")]
+    if not any(other.exists() for other in key.parent.glob("*.db")):  # else it may be that one's
         traces.append(key)
-    found = next((trace for trace in traces if trace.exists()), None)
+    found = next((trace for trace in traces if os.path.lexists(trace)), None)
     if found is not None:
         restore = f"`limiter restore {found}`"
         raise StoreError(
@@ -152,3 +150,12 @@ def refuse_lost(url: str, backups: str) -> None:
             en=f"{path} does not exist, but {found} says that there was a database: is its disk there? "
             f"{restore if copies else 'put the file back'}, or begin without sessions by `limiter serve --new`",
         )
+
+
+def _copies(path: Path, folder: Path | None) -> list[Path]:
+    """What a database that is gone can be restored from, the newest last: backups, and what a limiter saved of it."""
+    saved = [(_stamp(copy) or 0, copy) for copy in path.parent.glob(f"{path.name}.rescued-{STAMPED}")]
+    stamped = sorted([*saved, *(kept(path, folder) if folder is not None else ())])
+    if not stamped and folder is not None:
+        return sorted(folder.glob(f"{path.stem}-*.db"))
+    return [copy for _, copy in stamped]

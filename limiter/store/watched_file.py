@@ -10,6 +10,7 @@ Promises: `trouble` opens nothing that SQLite locks, for closing it would take t
 what others write is noticed where it falls into the milliseconds of a checkpoint.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from limiter.store import wal_index
 from limiter.store.backup import copy_from
-from limiter.store.location import log_of, spoiled_mark
+from limiter.store.location import STAMP, StoreError, log_of, out_of_reach, spoiled_mark
 from limiter.store.wal_index import Progress
 from limiter.store.write_watch import WriteWatch
 
@@ -57,9 +58,13 @@ class WatchedFile:
             self._reader.close()
 
     def release(self) -> None:
-        """After the writer."""
+        """After the writer. Where the folder was moved away, every trace of the database went with it: one is left, for
+        the next start shall not begin empty."""
         self._writes.close()
         os.close(self._index)
+        if not self.named.parent.exists() and (now := self._moved_to()) is not None:
+            with contextlib.suppress(OSError, StoreError):
+                self._saved_name().symlink_to(now)
 
     @property
     def names(self) -> int:
@@ -126,13 +131,24 @@ class WatchedFile:
     def save(self) -> Path:
         """Where all that was committed can be found: where the file was moved to, else a copy made now. Call it when
         nothing more is written and the log was folded. Raises StoreError where no copy can be made."""
-        now = os.readlink(f"/proc/self/fd/{self._inode}")
-        if not now.endswith(" (deleted)"):
-            return Path(now)
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        target = self.named.with_name(f"{self.named.name}.rescued-{stamp}")
+        if (now := self._moved_to()) is not None:
+            return now
+        target = self._saved_name()
         copy_from(self._reader, self.named, target)
         return target
+
+    def _moved_to(self) -> Path | None:
+        """Where the open file is; None where it has no name any more."""
+        now = os.readlink(f"/proc/self/fd/{self._inode}")
+        return None if now.endswith(" (deleted)") else Path(now)
+
+    def _saved_name(self) -> Path:
+        """A name beside the old place, in its folder, which may be gone too. Raises StoreError."""
+        try:
+            self.named.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise out_of_reach(self.named, error) from error
+        return self.named.with_name(f"{self.named.name}.rescued-{time.strftime(STAMP, time.gmtime())}")
 
 
 def _identity(path: Path) -> Identity | None:

@@ -38,17 +38,27 @@ def writer(path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def file(path: Path, writer: Engine) -> Iterator[WatchedFile]:
+def watched(path: Path, writer: Engine) -> tuple[WatchedFile, Callable[[], None]]:
+    """The database, and what ends its limiter."""
     lock = Lock(path)
     lock.acquire()
     assert lock.inode is not None
     file = WatchedFile(path, lock.inode)
+
+    def close() -> None:
+        file.close()
+        writer.dispose()
+        file.release()
+        lock.release()
+
+    return file, close
+
+
+@pytest.fixture
+def file(path: Path, writer: Engine) -> Iterator[WatchedFile]:
+    file, close = watched(path, writer)
     yield file
-    file.close()
-    writer.dispose()
-    file.release()
-    lock.release()
+    close()
 
 
 def next_number(path: Path) -> int:
@@ -98,6 +108,30 @@ def test_a_file_that_was_deleted_is_saved_with_all_that_was_committed(file: Watc
     saved = file.save()
     assert saved.parent == path.parent and saved.name.startswith("limiter.db.rescued-")
     assert next_number(saved) == 42
+
+
+def test_a_folder_that_was_deleted_is_made_anew_for_what_is_saved(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "limiter.db"
+    file, close = watched(path, open_writer(f"sqlite:///{path}"))
+    shutil.rmtree(path.parent)
+    assert next_number(file.save()) == 1
+    close()
+    with pytest.raises(StoreError, match="rescued-"):
+        refuse_lost(f"sqlite:///{path}", "")
+
+
+def test_a_folder_that_was_moved_leaves_a_trace_so_that_the_next_start_does_not_begin_empty(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "limiter.db"
+    file, close = watched(path, open_writer(f"sqlite:///{path}"))
+    path.parent.rename(tmp_path / "moved")
+    assert file.save() == tmp_path / "moved" / "limiter.db"
+    assert not path.parent.exists()  # it may be moved back
+    close()
+    (left,) = path.parent.iterdir()
+    assert next_number(left) == 1
+    (tmp_path / "moved").rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match=f"{left} says"):
+        refuse_lost(f"sqlite:///{path}", "")
 
 
 def test_a_file_that_was_moved_is_found_where_it_went_and_is_well_again_when_it_is_back(
@@ -361,8 +395,12 @@ def test_links_are_followed_to_the_real_file_but_the_key_lies_where_it_is_looked
 
 
 @pytest.mark.parametrize(
-    "trace", ["admin.key", "limiter.db.ballast", "backups/limiter-20260101T000000Z.db", "limiter.db.rescued-1"]
-)
+    "trace",
+    [
+        "admin.key", "limiter.db.ballast", "limiter.db.audit-head", "backups/limiter-20260101T000000Z.db",
+        "limiter.db.rescued-20260101T000000Z",
+    ],
+)  # fmt: skip
 def test_no_database_is_begun_where_one_was(path: Path, trace: str) -> None:
     url = f"sqlite:///{path}"
     refuse_lost(url, "")
@@ -375,6 +413,28 @@ def test_no_database_is_begun_where_one_was(path: Path, trace: str) -> None:
     assert ("limiter restore" in str(error.value)) == ("limiter-" in trace or "rescued" in trace)
     open_writer(url).dispose()
     refuse_lost(url, "")
+
+
+def test_a_link_to_a_database_that_is_gone_is_no_other_database(tmp_path: Path) -> None:
+    """Its disk is not there: the key beside the link alone tells of it."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "limiter.db").symlink_to(tmp_path / "disk" / "limiter.db")
+    (tmp_path / "admin.key").touch()
+    with pytest.raises(StoreError, match="--new"):
+        refuse_lost(f"sqlite:///{tmp_path}/limiter.db", "")
+
+
+def test_the_newest_copy_is_named_be_it_a_backup_or_what_was_saved(path: Path) -> None:
+    saved = path.with_name("limiter.db.rescued-20260105T000000Z")
+    backups = path.parent / "backups"
+    backups.mkdir()
+    for left in (saved, saved.with_name(saved.name + ".partial"), backups / "limiter-20260101T000000Z.db"):
+        left.touch()
+    with pytest.raises(StoreError, match=f"restore {saved}`"):
+        refuse_lost(f"sqlite:///{path}", "")
+    (backups / "limiter-20260601T000000Z.db").touch()
+    with pytest.raises(StoreError, match="limiter-20260601T000000Z"):
+        refuse_lost(f"sqlite:///{path}", "")
 
 
 def test_a_key_beside_another_database_is_no_trace(path: Path) -> None:
