@@ -78,6 +78,7 @@ class StatsAnswer(Ok):
     guards: list[Guard]
     paused: bool
     draining: bool
+    storage_available: bool
     uptime_seconds: float
     version: str
     at: str

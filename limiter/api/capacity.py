@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from limiter.answers import capacity as s
 from limiter.api.measured import measured
-from limiter.http.call import Call
+from limiter.http.call import Call, Services
 from limiter.http.wire import Answer, iso, ok
 from limiter.rules.advice import Decision, advise, decide, short_days
 from limiter.rules.box_use import BotCost, Use
@@ -31,9 +31,15 @@ def shown(of: Capacity) -> s.Capacity:
     )
 
 
+def held_now(services: Services, now: int) -> Capacity:
+    """As the rules count it; where the database takes nothing, no start is admitted whatever is free."""
+    held = capacity(services.committer.state, now)
+    return held if services.committer.away_since is None else Capacity(held.current, held.maximum, open=False)
+
+
 async def current(call: Call) -> Answer:
     """The closed capacity object."""
-    return ok(s.CapacityAnswer(shown(capacity(call.services.committer.state, call.now()))))
+    return ok(s.CapacityAnswer(shown(held_now(call.services, call.now()))))
 
 
 async def stats(call: Call) -> Answer:
@@ -41,7 +47,7 @@ async def stats(call: Call) -> Answer:
     services, now = call.services, call.now()
     state, latency = services.committer.state, services.committer.latency
     second, today = now // 1000, state.day(now).name
-    held = capacity(state, now)
+    held = held_now(services, now)
     cpu, ram = services.sampler.mean(60)
     p50, p99 = latency.percentile_ms(0.5, 0.99)
     trades = {user: used for (user, day), used in state.trade_days.items() if day == today and used}
@@ -70,6 +76,7 @@ async def stats(call: Call) -> Answer:
         guards=[s.Guard(**told(guard.as_dict(), call.language)) for guard in check(services.sampler.readings(), now)],
         paused=state.paused,
         draining=state.drain is not None,
+        storage_available=services.committer.away_since is None,
         uptime_seconds=round(time.monotonic() - services.started_at, 3),
         version=services.version,
         at=str(iso(now)),

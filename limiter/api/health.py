@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limiter.answers import health as s
-from limiter.api.capacity import shown
+from limiter.api.capacity import held_now, shown
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer, encode, ok
 from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules import checks as says
 from limiter.rules.capacity import Status
 from limiter.rules.deliveries import failing_channels
-from limiter.rules.room import capacity
 from limiter.rules.vitals import BACKUP_SECONDS, CLOCK_STEP_SECONDS, DISK_BYTES
 from limiter.rules.words import Words
 from limiter.store.location import free_bytes, log_bytes, sqlite_path
@@ -103,7 +102,7 @@ def files(path: Path) -> dict[str, Check]:
 async def health(call: Call) -> Answer:
     """For an outside monitor: 503 where no decision can be made, or from `fail_at` percent on where it is asked for."""
     fail_at = call.wanted_number("fail_at", 1, 100)
-    held = capacity(call.services.committer.state, call.now())
+    held = held_now(call.services, call.now())
     found, alive = checks(call.services)
     status = "down" if not alive else "ok" if all(check.ok for check in found.values()) else "degraded"
     alert = held.status is Status.FULL or 100 * held.current >= ALERT_PERCENT * held.maximum

@@ -16,7 +16,10 @@ def show_capacity(answer: "CapacityAnswer") -> str:
     slots = f"Active Bots: {now.current_bots} / {now.max_bots} slots ({now.percent_used}%)"  # the guide's own line
     over = told(fr=f"{-now.available_slots} au-dessus de la limite", en=f"{-now.available_slots} above the limit")
     free = counted(now.available_slots, fr=("libre", "libres"), en=("free", "free"))
-    return f"{slots}\n{now.status}, {free if now.available_slots >= 0 else over}"
+    shut = told(fr=" ; aucun démarrage n'est admis : limiter stats", en="; no start is admitted: limiter stats")
+    if now.can_accept_new or now.status == "FULL":
+        shut = ""
+    return f"{slots}\n{now.status}, {free if now.available_slots >= 0 else over}{shut}"
 
 
 @command()
@@ -32,6 +35,8 @@ def show_stats(answer: "StatsAnswer") -> str:
     none = told(fr="aucun", en="none")
     refusals = ", ".join(f"{word(reason)} {count}" for reason, count in rates.refusals_last_hour.items()) or none
     paused = told(fr=", en pause", en=", paused") if answer.paused else ""
+    if not answer.storage_available:
+        paused += f", {word('storage_unavailable')}"
     active, suspect, expired, up = seen.active, seen.suspect, seen.expired_last_hour, round(answer.uptime_seconds)
     ram = "-" if system.ram_percent is None else decimal(system.ram_percent, ".1f")
     rows: list[list[object]] = [

@@ -146,16 +146,24 @@ def figures(sign_in: SignIn) -> None:
 
 
 def why_shut(stats: StatsAnswer) -> tuple[str, str, bool] | None:
-    """Why a new user would not be let in although slots are free: text, icon, and whether an operator did it.
+    """Why a new user would not be let in although slots are free: text, icon, and whether it lasts until
+    somebody does something.
 
     None where one would be, and where it is full, which the status says.
     """
-    if stats.draining:
-        return t("a drain goes on: no starts"), ":material/logout:", True
-    if stats.paused:
-        return t("starts are paused"), ":material/pause:", True
-    if not stats.limits["MAX_BOTS_PER_USER"]:
-        return t("nobody may start: MAX_BOTS_PER_USER is 0"), ":material/person_off:", True
+    until_then = (
+        (not stats.storage_available, t("the database takes nothing: no starts"), ":material/database_off:"),
+        (stats.draining, t("a drain goes on: no starts"), ":material/logout:"),
+        (stats.paused, t("starts are paused"), ":material/pause:"),
+        (
+            not stats.limits["MAX_BOTS_PER_USER"],
+            t("nobody may start: MAX_BOTS_PER_USER is 0"),
+            ":material/person_off:",
+        ),
+    )
+    for holds, said, icon in until_then:
+        if holds:
+            return said, icon, True
     if stats.capacity.can_accept_new or stats.capacity.status == "FULL":
         return None
     if waiting := stats.queue.waiting:

@@ -109,10 +109,9 @@ class FileWatch:
     def _save(self) -> None:
         if not self.writer.fold_log():
             return  # a batch is under way, or a reader: at the next look
-        self._tried_at = time.monotonic()
-        with contextlib.suppress(OSError):  # of a name that has just changed again
-            try:
-                self.saved = self.file.save()
-                log.critical("database_saved file=%s", self.saved)
-            except StoreError as error:
-                log.critical("database_not_saved error=%s", error)
+        try:
+            self.saved = self.file.save()
+            log.critical("database_saved file=%s", self.saved)
+        except (StoreError, OSError) as error:  # OSError: of a name that has just changed again
+            log.critical("database_not_saved error=%s", error)
+        self._tried_at = time.monotonic()  # from now on it is told what came of it

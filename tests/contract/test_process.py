@@ -285,9 +285,12 @@ def test_a_file_that_cannot_be_written_is_said_within_2_seconds_and_ends_no_sess
         health = one.client.get("/api/admin/health").json()
         assert (down, health["success"], health["status"]) == (True, False, "down")
         assert one.client.get("/readyz").status_code == 503
+        assert not any(each["can_accept_new"] for each in (health["capacity"], one.capacity(), one.stats()["capacity"]))
+        assert one.stats()["storage_available"] is False
         granted(one.client.get("/livez"))
         time.sleep(max(0.0, locked + 6 - time.monotonic()))
         outsider.execute("ROLLBACK")
     wait_until(lambda: one.start("u3").status_code == 201, 5, "starts are admitted again")
     wait_until(lambda: one.client.get("/api/admin/health").status_code == 200, 15, "health recovers")
+    assert one.capacity()["can_accept_new"] and one.stats()["storage_available"]
     granted(one.beat(session))
