@@ -17,7 +17,7 @@ from pathlib import Path
 
 from limiter.rules.alerts import FILE, FILE_SPOILED, FILE_UNSAVED, Alert
 from limiter.rules.words import Words
-from limiter.store.location import StoreError
+from limiter.store.location import RESCUED, StoreError
 from limiter.store.sqlite_writer import SqliteWriter
 from limiter.store.watched_file import WatchedFile
 
@@ -31,6 +31,12 @@ SPOILED = Words(
 IN_THE_FILE = Words(
     "le fichier n'était plus à sa place : tout ce qui était confirmé est dedans ; redémarre le limiteur",
     "{lost}: all that was acknowledged is in the file; restart the limiter",
+)
+MOVED = Words(
+    "le fichier a été déplacé, et tout ce qui était confirmé est dedans (le journal et l'alerte disent où) : remets-le "
+    "à sa place, et le limiteur continue",
+    "{lost}: it was moved, and all that was acknowledged is in it (the log and the alert say where): move it back, and "
+    "the limiter goes on",
 )
 SAVED = Words(
     "le fichier n'est plus à sa place : tout ce qui était confirmé est dans {saved} ; arrête le limiteur, restaure-le",
@@ -74,7 +80,9 @@ class FileWatch:
             return SPOILED.filled(lost=lost)
         if self.saved == self.file.named:
             return IN_THE_FILE.filled(lost=lost)
-        return IN_MEMORY.filled(lost=lost) if self.saved is None else SAVED.filled(lost=lost, saved=self.saved.name)
+        if self.saved is None:
+            return IN_MEMORY.filled(lost=lost)
+        return (SAVED if RESCUED in self.saved.name else MOVED).filled(lost=lost, saved=self.saved.name)
 
     async def run(self) -> None:
         """For ever, each second."""

@@ -10,6 +10,7 @@ from limiter.bilingual import Bilingual, Unreadable
 from limiter.database_url import file_of
 
 STAMP = "%Y%m%dT%H%M%SZ"  # in the name of a backup
+RESCUED = ".rescued-"  # in the name of what a limiter saved of a file that was gone
 STAMPED = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"  # as a glob: a backup of limiter-eu.db is none of limiter.db
 
 
@@ -154,7 +155,7 @@ def refuse_lost(url: str, backups: str) -> None:
 
 def _copies(path: Path, folder: Path | None) -> list[Path]:
     """What a database that is gone can be restored from, the newest last: backups, and what a limiter saved of it."""
-    saved = [(_stamp(copy) or 0, copy) for copy in path.parent.glob(f"{path.name}.rescued-{STAMPED}")]
+    saved = [(_stamp(copy) or 0, copy) for copy in path.parent.glob(f"{path.name}{RESCUED}{STAMPED}")]
     stamped = sorted([*saved, *(kept(path, folder) if folder is not None else ())])
     if not stamped and folder is not None:
         return sorted(folder.glob(f"{path.stem}-*.db"))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from limiter.store import wal_index
 from limiter.store.backup import copy_from
-from limiter.store.location import STAMP, StoreError, log_of, out_of_reach, spoiled_mark
+from limiter.store.location import RESCUED, STAMP, StoreError, log_of, out_of_reach, spoiled_mark
 from limiter.store.wal_index import Progress
 from limiter.store.write_watch import WriteWatch
 
@@ -148,7 +148,7 @@ class WatchedFile:
             self.named.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise out_of_reach(self.named, error) from error
-        return self.named.with_name(f"{self.named.name}.rescued-{time.strftime(STAMP, time.gmtime())}")
+        return self.named.with_name(f"{self.named.name}{RESCUED}{time.strftime(STAMP, time.gmtime())}")
 
 
 def _identity(path: Path) -> Identity | None:
