@@ -93,6 +93,12 @@ def _files(settings: Config, text: Text) -> Iterator[Finding]:
         )
         yield Finding("database", True, told)
         return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        told = text(
+            fr=f"{folder} ne peut être écrit : vois son propriétaire, et si son disque est en lecture seule (dmesg).",
+            en=f"{folder} cannot be written to: look at its owner, and whether its disk is read-only (dmesg).",
+        )
+        yield Finding("database", False, told)
     free = free_bytes(folder)
     room = text(fr=f"{free >> 20} Mio libres sous {folder}", en=f"{free >> 20} MiB are free under {folder}")
     more = text(fr=" : fais de la place.", en=": make room.")

@@ -115,8 +115,10 @@ class Lock:
             os.close(self.inode)
             self.inode = None
         if self._file is not None:
-            self._write("")
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a disk that takes nothing any more; nobody holds the lock then
+                self._write("")
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
     def _write(self, text: str) -> None:

@@ -154,6 +154,8 @@ class Saver:
             run(sql.update_notice, [(*notice_row(one), one.number) for one in told])
         if changes.recount:
             self._recount(state)
+        if changes.probe:  # SQLite writes no page that an UPDATE leaves as it is: a disk that takes nothing looks well
+            run(sql.update_fleet, [(len(state.sessions), state.next_number + 1, int(state.paused))])
         if changes.started or changes.ended or changes.pause or changes.probe or changes.recount:
             run(sql.update_fleet, [(len(state.sessions), state.next_number, int(state.paused))])
 

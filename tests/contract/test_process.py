@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import socket
 import sqlite3
 import threading
@@ -294,3 +295,25 @@ def test_a_file_that_cannot_be_written_is_said_within_2_seconds_and_ends_no_sess
     wait_until(lambda: one.client.get("/api/admin/health").status_code == 200, 15, "health recovers")
     assert one.capacity()["can_accept_new"] and one.stats()["storage_available"]
     granted(one.beat(session))
+
+
+@pytest.mark.once
+def test_a_disk_that_takes_nothing_is_said_until_it_takes_something_again(limiter: Start) -> None:
+    one = limiter()
+    assert one.process is not None
+
+    def write_at_most(size: int) -> None:
+        resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def status() -> int:
+        return one.client.get("/api/admin/health").status_code
+
+    write_at_most(0)
+    refused(one.start("u1"), 503, "storage_unavailable")
+    until = time.monotonic() + 2.5  # in which what needs no row is decided too, as each second
+    while time.monotonic() < until:
+        assert status() == 503
+        time.sleep(0.1)
+    write_at_most(resource.RLIM_INFINITY)
+    wait_until(lambda: one.start("u1").status_code == 201, 5, "starts are admitted again")
+    assert status() == 200
