@@ -21,7 +21,7 @@ from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.integrity import Integrity
 from limiter.jobs.sampler import Sampler
 from limiter.jobs.strangers import StrangerWatch
-from limiter.rules.alerts import ALERTS, OUTAGE, Alert
+from limiter.rules.alerts import ALERTS, FULL_DISK, OUTAGE, Alert
 from limiter.rules.deliveries import Outgoing, Tried, Trying
 from limiter.rules.incidents import Observe
 from limiter.rules.records import Delivery
@@ -109,6 +109,8 @@ class Alerts:
         if isinstance(due, Refusal):
             self._cry()
             return
+        if self.committer.away_since is not None:  # a full disk takes what gives room back, and this
+            self._cry()
         now = self.committer.clock.now()
         due = [delivery for delivery in due if not self.manners.holds(delivery.level, now)]
         for name in dict.fromkeys(delivery.channel for delivery in due):
@@ -178,7 +180,7 @@ class Alerts:
         return failure
 
     def _cry(self) -> None:
-        """The database is away, and with it every record of what was told: tell it once an outage."""
+        """No start can be written, and away means no record of what was told either: tell it once an outage."""
         since = self.committer.away_since
         file = self.file.alert() if self.file is not None else None
         if since is None or self._away_since is not None:
@@ -186,7 +188,7 @@ class Alerts:
         if file is None and time.monotonic() - since < OUTAGE_SECONDS:
             return
         self._away_since = self.committer.clock.now() - int((time.monotonic() - since) * 1000)
-        alert, facts = file or (OUTAGE, {})
+        alert, facts = file or (OUTAGE if self.committer.failing_since is not None else FULL_DISK, {})
         title = alert.sentence(self.committer.state.language, facts)
         log.error("outage_told channels=%d", len(self.channels))
         for name in self.channels:

@@ -77,6 +77,11 @@ RULES = (
 OUTAGE = Alert(
     "storage", "failure", "⛔ Base de données indisponible : démarrages refusés", "⛔ Database away: starts are refused"
 )
+FULL_DISK = Alert(
+    "disk_full", "failure",
+    "⛔ Disque plein : démarrages refusés, les bots peuvent s'arrêter. Fais de la place",
+    "⛔ Disk full: starts are refused, bots can stop. Make room",
+)  # fmt: skip
 FILE = Alert(
     "file", "failure",
     "⛔ Base de données déplacée, remplacée ou effacée : démarrages refusés. Tout ce qui était confirmé : {saved}",
@@ -112,7 +117,19 @@ RESOLVED = Alert(
 TEST = Alert(deliveries.TEST, "info", "🔔 Message d'essai du limiteur", "🔔 Test message of the limiter")
 ALERTS = {
     alert.name: alert
-    for alert in (*LEVELS, *RULES, OUTAGE, FILE, FILE_UNSAVED, FILE_SPOILED, UNCONFIRMED, TRIPPED, RESOLVED, TEST)
+    for alert in (
+        *LEVELS,
+        *RULES,
+        OUTAGE,
+        FULL_DISK,
+        FILE,
+        FILE_UNSAVED,
+        FILE_SPOILED,
+        UNCONFIRMED,
+        TRIPPED,
+        RESOLVED,
+        TEST,
+    )
 }
 
 

@@ -367,6 +367,27 @@ def test_an_outage_is_told_from_memory_once_and_recorded_afterwards(
     assert webhook.titles("/hook") == ["⛔ Base de données indisponible : démarrages refusés"]
 
 
+def test_a_full_disk_is_told_once_and_recorded_when_there_is_room(
+    path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OUTAGE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "OBSERVE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "room_under", lambda _folder: None)
+
+    async def test(limiter: Limiter) -> None:
+        limiter.committer.full_since = time.monotonic()
+        assert isinstance(await limiter.committer.submit(asked("u1")), Refusal)
+        await limiter.deliver(1)
+        await limiter.deliver(1)
+        limiter.committer.full_since = None
+        await limiter.deliver(1)
+        await limiter.deliver(1)
+
+    run(test, path, webhook.address("/hook"))
+    told = "⛔ Disque plein : démarrages refusés, les bots peuvent s'arrêter. Fais de la place"
+    assert webhook.titles("/hook") == [told]
+
+
 def test_a_message_whose_record_waits_for_the_database_is_not_told_again_when_it_is_back(
     path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
