@@ -9,6 +9,7 @@ from limiter.answers import health as s
 from limiter.api.capacity import held_now, shown
 from limiter.http.call import Call, Services
 from limiter.http.wire import Answer, encode, ok
+from limiter.jobs.file_watch import FileWatch
 from limiter.jobs.watchdogs import STALL_SECONDS
 from limiter.rules import checks as says
 from limiter.rules.capacity import Status
@@ -70,8 +71,7 @@ def checks(services: Services) -> tuple[dict[str, Check], bool]:
     if path is not None:
         found |= files(path)
     if services.file is not None and lost is None:
-        names = services.file.file.names
-        found["file"] = Check(names == 1, says.IN_PLACE if names == 1 else says.NAMES.filled(n=names))
+        found["file"] = in_place(services.file)
     if (integrity := services.integrity) is not None:
         sound = says.SOUND if integrity.checked else says.NOT_READ
         found["integrity"] = Check(integrity.damage is None, integrity.damage or sound)
@@ -85,6 +85,16 @@ def checks(services: Services) -> tuple[dict[str, Check], bool]:
         told = says.THEN_FAILED.filled(last=last) if backups.failure else last
         found["backup"] = Check(backups.failure is None and age < BACKUP_SECONDS, told)
     return found, all(found[name].ok for name in ("database", "decisions", "accepting"))
+
+
+def in_place(watch: FileWatch) -> Check:
+    """The database's own files."""
+    if watch.writer.others_wrote:
+        return Check(False, says.WRITTEN)
+    if watch.file.index_lost:
+        return Check(False, says.NO_INDEX)
+    names = watch.file.names
+    return Check(names == 1, says.IN_PLACE if names == 1 else says.NAMES.filled(n=names))
 
 
 def files(path: Path) -> dict[str, Check]:

@@ -24,6 +24,13 @@ NAMES = Words(
     "{n} noms : un programme qui l'ouvre par un autre l'abîme",
     "{n} names: a program that opens it by another one spoils it",
 )
+WRITTEN = Words(
+    "un autre programme y a écrit : redémarre le limiteur", "another program wrote to it: restart the limiter"
+)
+NO_INDEX = Words(
+    "son fichier -shm n'est plus là, les autres lisent un état ancien : redémarre le limiteur et la console",
+    "its -shm file is gone, and others read an old state: restart limiter and console",
+)
 SOUND = Words("intègre", "sound")
 NOT_READ = Words("pas encore lue : elle attend une minute calme", "not read yet: it waits for a quiet minute")
 NOT_WRITTEN = Words(

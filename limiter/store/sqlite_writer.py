@@ -48,6 +48,9 @@ class SqliteWriter:
         """Why nothing may be written: no later process would find it (store/watched_file.py)."""
         self.written_over: Callable[[], str | None] = lambda: None
         """Asked after each commit: what is wrong where others wrote into the file."""
+        self.others_wrote = False
+        """Whether another program committed by SQLite: memory may not be what the file holds."""
+        self._version: int | None = None
         self._driver = Driver(engine)
         self._saver = Saver(self._driver, Statements(engine.dialect), retention, head)
 
@@ -91,6 +94,8 @@ class SqliteWriter:
             if not is_busy(error):
                 raise
             await thread.run(partial(self._wait_for_lock, LOCK_SECONDS_FAILING if failing else LOCK_SECONDS))
+        if state.changes.snapshots and self._others_committed():
+            state.changes.recount = True  # the sessions at least are those of memory again
         self.save(state)
         await thread.run(self.commit)
         # Not in that thread: it would hand the interpreter over once more a batch, for a look that waits for no disk.
@@ -98,6 +103,16 @@ class SqliteWriter:
             self.lost = others
             raise OSError(others)
         self.committed(state)
+
+    def _others_committed(self) -> bool:
+        """Whether another connection committed since it was asked last: all others of this process only read."""
+        ((version,),) = self._driver.rows("PRAGMA data_version")
+        before, self._version = self._version, version
+        if before in (None, version):
+            return False
+        log.critical("database_written_by_others: another program wrote into it by SQLite; restart the limiter")
+        self.others_wrote = True
+        return True
 
     def begin(self) -> None:
         """Take the write lock, or raise OperationalError at once where another process has it; OSError where nothing
@@ -183,4 +198,5 @@ class SqliteWriter:
         state.renew_all(now)  # nobody could beat while this process was away
         self._saver.read_ends()
         self.connection.rollback()
+        self._others_committed()
         return state

@@ -71,6 +71,12 @@ class WatchedFile:
         """How many names the open file has. A second one is a way to open it with another log."""
         return os.fstat(self._inode).st_nlink
 
+    @property
+    def index_lost(self) -> bool:
+        """Whether the name of the log's index leads elsewhere: who opens the file now does not see what is written."""
+        opened, real = os.fstat(self._index), self.named.resolve()
+        return _identity(real.with_name(real.name + "-shm")) != (opened.st_dev, opened.st_ino)
+
     def trouble(self) -> str | None:
         """What is wrong, as a sentence; None where the names lead to what is open."""
         opened = os.fstat(self._inode)

@@ -317,3 +317,22 @@ def test_a_disk_that_takes_nothing_is_said_until_it_takes_something_again(limite
     write_at_most(resource.RLIM_INFINITY)
     wait_until(lambda: one.start("u1").status_code == 201, 5, "starts are admitted again")
     assert status() == 200
+
+
+@pytest.mark.once
+def test_what_another_program_commits_is_said_and_takes_no_session(limiter: Start) -> None:
+    one = limiter()
+    backup = one.folder / "old.db"
+    assert one.run("backup", str(backup)).returncode == 0
+    one.session("u1")
+    with contextlib.closing(sqlite3.connect(backup)) as old, contextlib.closing(sqlite3.connect(one.db_path)) as live:
+        old.backup(live)
+
+    def said() -> str:
+        return str(one.client.get("/api/admin/health").json()["checks"]["file"]["detail"])
+
+    wait_until(lambda: said() == "another program wrote to it: restart the limiter", 10)
+    assert "database_written_by_others" in one.log
+    one.restart(kill=True)
+    assert one.capacity()["current_bots"] == 1
+    assert said() == "in its place"

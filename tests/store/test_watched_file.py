@@ -145,6 +145,12 @@ def test_a_file_that_was_moved_is_found_where_it_went_and_is_well_again_when_it_
     assert file.trouble() is None
 
 
+def test_an_index_that_is_gone_is_noticed(file: WatchedFile, path: Path) -> None:
+    assert not file.index_lost
+    path.with_name("limiter.db-shm").unlink()
+    assert file.index_lost
+
+
 def test_a_second_name_is_counted(file: WatchedFile, path: Path) -> None:
     assert file.names == 1
     os.link(path, path.with_name("other.db"))
