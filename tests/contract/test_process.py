@@ -301,9 +301,10 @@ def test_a_file_that_cannot_be_written_is_said_within_2_seconds_and_ends_no_sess
 def test_a_disk_that_takes_nothing_is_said_until_it_takes_something_again(limiter: Start) -> None:
     one = limiter()
     assert one.process is not None
+    pid = one.process.pid
 
     def write_at_most(size: int) -> None:
-        resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def status() -> int:
         return one.client.get("/api/admin/health").status_code
