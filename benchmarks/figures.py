@@ -25,15 +25,15 @@ class Figure:
 
 
 FIGURES: tuple[Figure, ...] = (
-    Figure("starts_1", "durable starts, 1 client", "of the no-op", 0.24, 0.15),
-    Figure("starts_16", "durable starts, 16 clients", "of the no-op", 0.50, 0.30),
-    Figure("starts_64", "durable starts, 64 clients", "of the no-op", 0.95, 0.60),
-    Figure("starts_256", "durable starts, 256 clients", "of the no-op", 1.20, 0.80),
-    Figure("p99_64", "p99 of a start, 64 clients", "of the no-op's p99", 1.15, 2.5, more=False),
-    Figure("refusals_64", "refusals of a full server, 64 clients", "of the no-op", 1.2, 0.8),
+    Figure("starts_1", "durable starts, 1 client", "of the no-op", 0.30, 0.15),
+    Figure("starts_16", "durable starts, 16 clients", "of the no-op", 0.70, 0.30),
+    Figure("starts_64", "durable starts, 64 clients", "of the no-op", 1.10, 0.60),
+    Figure("starts_256", "durable starts, 256 clients", "of the no-op", 1.40, 0.80),
+    Figure("p99_64", "p99 of a start, 64 clients", "of the no-op's p99", 1.0, 2.5, more=False),
+    Figure("refusals_64", "refusals of a full server, 64 clients", "of the no-op", 1.5, 0.8),
     Figure("beats_64", "heartbeats, 64 clients", "of the no-op", None, None),
-    Figure("slow_64", "durable starts, every fsync 2 ms more, 64 clients", "of the no-op", 0.50, 0.35),
-    Figure("slow_256", "durable starts, every fsync 2 ms more, 256 clients", "of the no-op", 1.05, 0.65),
+    Figure("slow_64", "durable starts, every fsync 2 ms more, 64 clients", "of the no-op", 0.60, 0.35),
+    Figure("slow_256", "durable starts, every fsync 2 ms more, 256 clients", "of the no-op", 1.10, 0.65),
     Figure("fastapi_redis_64", "durable starts over FastAPI + Redis (fsync always), 64 clients", "×", 7, 4),
     Figure("fastapi_redis_1", "the same, 1 client", "×", 1.1, 0.8),
     Figure("flask_redis_64", "durable starts over Flask + Redis (fsync always), 64 clients", "×", None, None),
