@@ -1,5 +1,6 @@
 """The group commit: requests queue while a commit is in flight, the whole queue is decided at one instant, made durable
-by one commit, and only then is anybody answered.
+by one commit, and only then is anybody answered. A commit waits a moment for those who were just answered
+(gathering.py).
 
 Promises: an answer is durable before it is given (a heartbeat's need not be: a restart renews every lease); one request
 that fails takes no neighbour with it; where the database does not take the batch, every change of it is undone and all
@@ -30,6 +31,7 @@ from sqlalchemy.exc import (
 
 from limiter.clock import Clock
 from limiter.events import EventLog, request_id_of
+from limiter.gathering import Gathering
 from limiter.latency import Latency
 from limiter.onethread import OneThread
 from limiter.rules import clock_step
@@ -93,6 +95,7 @@ class Committer:
         self.fault: Exception | None = None
         self.on_fault: Callable[[], None] = lambda: None
         self._looked_at, self._made_room = 0.0, False
+        self._gathering = Gathering()
         self._alone = 0  # so many of those that wait are decided one by one, to find the one that spoiled their batch
         self._thread = OneThread("commit")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,6 +115,8 @@ class Committer:
             future.set_result(Refusal("overloaded", {}, 2))
             return future
         self._waiting.append((request, future, time.monotonic()))
+        if len(self._waiting) == self._gathering.wanted:
+            self._gathering.enough()
         if self._worker is None:
             self._worker = self._loop.create_task(self._run())
         return future
@@ -148,6 +153,8 @@ class Committer:
                 self._flying = [self._waiting.popleft() for _ in range(size)]
                 self.busy_since = time.monotonic()
                 await self._batch()
+                if size > 1 and self.state.changes and self.failing_since is None and not self._alone:
+                    await self._gathering.wait(size, len(self._waiting), self.stalled_seconds())
         except Exception as error:
             self._break(error)
         finally:
