@@ -22,6 +22,7 @@ ALLOWED = {
     "limiter.calling": set(),
     "limiter.hosts": set(),
     "limiter.latency": set(),
+    "limiter.gathering": set(),
     "limiter.onethread": set(),
     "limiter.parent_death": set(),
     "limiter.processes": set(),
@@ -35,7 +36,9 @@ ALLOWED = {
     "limiter.client": {"limiter.answers", "limiter.calling", "limiter.processes"},
     "limiter.commands": {"limiter.answers", "limiter.client", "limiter.config", "limiter.rules"},
     "limiter.store": {"limiter.onethread", "limiter.rules", "limiter.system_limits"},
-    "limiter.committer": {"limiter.events", "limiter.latency", "limiter.onethread", "limiter.rules", "limiter.store"},
+    "limiter.committer": {
+        "limiter.events", "limiter.gathering", "limiter.latency", "limiter.onethread", "limiter.rules", "limiter.store",
+    },
     "limiter.jobs": {
         "limiter.channels", "limiter.committer", "limiter.processes", "limiter.rules", "limiter.store",
     },
