@@ -49,7 +49,10 @@ class Driver:
     def rollback(self) -> None:
         """Forget what was written since `begin`."""
         self.connection.rollback()
-        self.raw.rollback()
+        try:
+            self.raw.rollback()
+        except self._errors as error:  # of a server that has just gone
+            raise self._as_core(error, "ROLLBACK") from error
 
     def is_lost(self) -> bool:
         """Whether the server is gone from the other end."""

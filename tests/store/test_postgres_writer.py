@@ -305,6 +305,22 @@ def test_a_server_that_drops_a_connection_loses_nothing_and_gives_nothing_twice(
     assert one.ask(NOW, beat(first))[0].number == 1
 
 
+def test_a_server_that_is_gone_at_the_end_of_a_batch_that_changed_nothing_is_an_outage(
+    books: Callable[..., list[Book]],
+) -> None:
+    (one,) = books(1)
+    one.decide(NOW, Reap())
+    with outsider(one) as operator:
+        operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with pytest.raises(DBAPIError):
+        shared(one).release()
+    one.writer.rollback()
+    assert one.start("u1").number == 1
+
+
 def test_a_process_that_stops_in_its_batch_holds_the_others_up_for_seconds_only(
     books: Callable[..., list[Book]],
 ) -> None:
