@@ -31,7 +31,6 @@ class Bot:
         """Whether an end was announced that the bot has not been told of."""
         self._process_pid = 0
         self._process: str | None = None
-        self._process_told: str | None = None
 
     @property
     def hold_until(self) -> float:
@@ -50,9 +49,9 @@ class Bot:
         if self._process_pid not in pids:  # its first process, or where that has ended another one
             self._process_pid = self.entry.pid if self.entry.pid in pids else min(pids, default=0)
             self._process = identity(self._process_pid) if self._process_pid else None
-        process = None if self._process == self._process_told else self._process  # the limiter keeps the last one told
         cpu_seconds = None if self.cpu_seconds is None else round(self.cpu_seconds, 2)
-        figures = {"memory_bytes": self.memory_bytes, "cpu_seconds": cpu_seconds, "process": process}
+        # The process each time: a limiter that was started again has forgotten it.
+        figures = {"memory_bytes": self.memory_bytes, "cpu_seconds": cpu_seconds, "process": self._process}
         return {"session_id": self.entry.session_id} | {
             name: value for name, value in figures.items() if value is not None
         }

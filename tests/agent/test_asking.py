@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from limiter.agent import processes
 from limiter.agent.asking import given_back, taken, undone
 from limiter.agent.book import Entry
 from limiter.agent.bot import Bot
@@ -21,6 +22,7 @@ from limiter.agent.members import Members, Watcher
 from limiter.agent.message import Fields
 from limiter.agent.slot import Slot
 from limiter.calling import pause, start
+from limiter.processes import identity
 from tests.conftest import Limiter, served
 
 
@@ -89,6 +91,20 @@ def held(url: str, lease_seconds: float = 60) -> Bot:
         on_lost="stop", asked_at=time.monotonic(), started_at=0, since=0,
     )  # fmt: skip
     return Bot(entry, Members("s1", None, Watcher(), nothing, 0))
+
+
+def test_each_beat_says_which_process_it_is() -> None:
+    """Also after one that was answered: the limiter keeps it in memory alone, and may have been started again."""
+    one, own = held("http://127.0.0.1:1"), processes.read(os.getpid())
+    assert own is not None
+    one.members.add(own.pid, own.start)
+    try:
+        first = one.beat()
+        assert first["process"] == identity(own.pid)
+        one.renewed(time.monotonic(), 60, {"ok": True})
+        assert one.beat() == first
+    finally:
+        one.members.close()
 
 
 async def beaten_for(url: str) -> None:
