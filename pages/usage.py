@@ -113,23 +113,19 @@ def trades(since: int) -> None:
     st.caption(" ".join([*dashed, in_all, t("Click on a day to see who held which slot at its peak.")]))
 
 
-def summary(hours: pd.DataFrame, span: Span, days: int) -> None:
+def summary(span: Span) -> None:
     """The period in figures, beside the one before."""
-    before_start = span.start - span.length
-    now, before = data.load(span.start, span.end), data.load(before_start, span.start)
-    earlier = data.hours(before_start, span.start).bots
-
-    whole = len(earlier) >= 0.95 * days * 24
+    now, before = data.load(span.start, span.end), data.load(span.start - span.length, span.start)
+    whole = 1000 * before.known_seconds >= 0.95 * span.length
 
     def against(value: str) -> str:
         return t("before: {value}", value=value) if whole else ""
 
-    started, started_before = hours["starts"].sum(), 0 if earlier.empty else earlier["starts"].sum()
     cards(
         [
             Card(t("Peak"), number(now.peak or 0), against(number(before.peak or 0))),
             Card(t("Mean"), number(now.mean or 0), against(number(before.mean or 0))),
-            Card(t("Starts"), number(started), against(number(started_before))),
+            Card(t("Starts"), number(now.starts), against(number(before.starts))),
             Card(t("Refused"), number(sum(now.refusals.values())), against(number(sum(before.refusals.values())))),
             Card(t("At 80% or more"), lasting(now.busy_seconds), against(lasting(before.busy_seconds))),
         ]
@@ -144,14 +140,14 @@ with st.container(horizontal=True, gap="small", vertical_alignment="center"):
     how = url_widgets.tabs(t("Figure"), "how", {"p95": "p95", "mean": t("mean"), "max": t("max")})
 end = times.now()
 span = Span(end - days * DAY, end)
-history = data.hours(span.start, span.end)
+history = data.hours_used(span.start, span.end)
 hours = history.bots
 if hours.empty:
     st.info(t("Nothing to show yet: patterns appear once the limiter has run for an hour."))
     st.stop()
 first = data.read(read.history.bounds)
 known_days = max(1.0, (span.since(first[0]) if first else span).length / DAY)  # a limiter of yesterday knows one
-summary(hours, span, days)
+summary(span)
 with st.container(border=True):
     st.header(t("Percent of the limit used, by weekday and hour"), anchor=False)
     heat_map.show(hours, how)
@@ -180,4 +176,4 @@ with st.container(border=True):
 with st.container(border=True):
     frame.live(height=300)(trades)(span.start)
 if not moment.drawer(sign_in):  # a page has one drawer
-    stays.drawer()
+    stays.drawer(span.start)

@@ -126,7 +126,10 @@ def _history(series: stored.Series) -> History:
 
 
 def _hours(tx: Connection, start: int, end: int, shift_ms: int) -> History:
-    """Of hours also `mean_share` and `high_share`, of the limit of each time."""
+    return _history(stored.hours(tx, start, end, shift_ms))
+
+
+def _hours_used(tx: Connection, start: int, end: int, shift_ms: int) -> History:
     hours = stored.hours(tx, start, end, shift_ms)
     uses, found = limit_use.of_buckets(tx, hours), _history(hours)
     shares = {f"{name}_share": [getattr(use, name) for use in uses] for name in limit_use.Use._fields}
@@ -136,6 +139,7 @@ def _hours(tx: Connection, start: int, end: int, shift_ms: int) -> History:
 RANGED: dict[str, Callable[..., Any]] = {
     "history": lambda tx, start, end: _history(stored.series(tx, start, end)),
     "hours": _hours,
+    "hours_used": _hours_used,
     "load": stored.load,
 }
 
@@ -161,13 +165,21 @@ def history(start: int, end: int) -> History:
 
 
 def hours(start: int, end: int) -> History:
-    """The range in hours of the view's wall clock: in a zone of half an hour, midnight is within one of UTC's.
-
-    Bots have also `mean_share` and `high_share`, how much was used of the limit of each time (1: all; NaN: it was 0).
-    """
-    offset = view().local(end).utcoffset() or timedelta()
-    found: History = _ranged("hours", start, end, -round(offset / timedelta(milliseconds=1)) % HOUR_MS)
+    """The range in hours of the view's wall clock: in a zone of half an hour, midnight is within one of UTC's."""
+    found: History = _ranged("hours", start, end, _shift_ms(end))
     return found
+
+
+def hours_used(start: int, end: int) -> History:
+    """The same hours; bots have also `mean_share` and `high_share`, how much was used of the limit of each time (1:
+    all; NaN: it was 0)."""
+    found: History = _ranged("hours_used", start, end, _shift_ms(end))
+    return found
+
+
+def _shift_ms(at: int) -> int:
+    offset = view().local(at).utcoffset() or timedelta()
+    return -round(offset / timedelta(milliseconds=1)) % HOUR_MS
 
 
 def load(start: int, end: int) -> stored.Load:

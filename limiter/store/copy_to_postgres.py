@@ -36,7 +36,7 @@ def move(source: Engine, target: Engine) -> dict[str, int]:
             if (found := _count(tx, table)) != moved[table.name] or found != _count(origin, table):
                 read = moved[table.name]
                 raise StoreError(
-                    fr=f"{table.name} : {read} lignes lues et {found} écrites : rien n'est gardé",
+                    fr=f"{table.name} : lignes lues {read}, écrites {found} : rien n'est gardé",
                     en=f"{table.name}: {read} rows were read and {found} written: nothing is kept",
                 )
     return moved

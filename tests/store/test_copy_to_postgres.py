@@ -92,6 +92,11 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.limits.course": lambda tx: read.limits.course(tx, NOW - 7 * DAY, NOW),
     "read.history.hours": lambda tx: vars_of(read.history.hours(tx, NOW - 7 * DAY, NOW)),
     "read.history.hours, half an hour off": lambda tx: vars_of(read.history.hours(tx, NOW - 7 * DAY, NOW, 30 * 60_000)),
+    "read.limits.moved": lambda tx: read.limits.moved(tx, NOW - 7 * DAY, NOW, HOUR),
+    "read.limit_use.of_buckets": lambda tx: [
+        use._asdict() for use in read.limit_use.of_buckets(tx, read.history.hours(tx, NOW - 7 * DAY, NOW))
+    ],
+    "read.sessions.of_length": lambda tx: read.sessions.of_length(tx, NOW - 2 * DAY, (1800, 7200), 20),
     "read.sessions.durations": lambda tx: sorted(map(repr, read.sessions.durations(tx, NOW - 2 * DAY))),
     "read.sessions.durations, within": lambda tx: sorted(map(repr, read.sessions.durations(tx, 0, HOURS))),
     "read.usage.top_users": lambda tx: [row.slot_ms for row in read.usage.top_users(tx, NOW - 7 * DAY, NOW)],

@@ -114,6 +114,7 @@ class Driven:
         touched = end // ROW - begin // ROW + 1  # at most a millisecond a slice more: a level of one instant
         assert -(-full // 1000) <= whole[0].full_seconds <= -(-(full + touched) // 1000)
         assert -(-busy // 1000) <= whole[0].busy_seconds <= -(-(busy + touched) // 1000)
+        assert whole[0].starts == sum(self.log.counts["starts", at] for at in range(begin // ROW * ROW, end + 1, ROW))
         assert whole[0].peak == max(bots for _, bots, _ in self.log.course)
 
 

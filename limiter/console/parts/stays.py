@@ -1,4 +1,4 @@
-"""A click on a length of stays opens the newest sessions that lasted so long, beside the page.
+"""A click on a length of stays opens those sessions beside the page: how many its bar counts, and the newest of them.
 
 The length is in the URL, `?stay=` (its seconds, view.stays_names), so that Back closes it. The list of sessions is a
 link away, and not opened at once: `st.switch_page` writes its parameters into the URL of the page that it leaves
@@ -11,7 +11,7 @@ import streamlit as st
 from limiter.console import data
 from limiter.console.charts.usage import STAY
 from limiter.console.kit import tables, url_widgets
-from limiter.console.kit.words import t, view
+from limiter.console.kit.words import t, tn, view
 from limiter.console.parts import moment
 from limiter.console.parts.sessions import holding, lists
 from limiter.console.view import seconds_of
@@ -36,8 +36,9 @@ def close() -> None:
     url_widgets.go({STAY: None})
 
 
-def drawer() -> None:
-    """The length that the URL names; nothing where it names none. At the top level of a page without another."""
+def drawer(since: int) -> None:
+    """The length that the URL names, of the sessions that ended since then; nothing where it names none. At the top
+    level of a page without another."""
     stay = st.query_params.get(STAY, "")
     lengths = view().stays()
     if stay not in lengths:
@@ -45,12 +46,11 @@ def drawer() -> None:
 
     @st.dialog(t("Sessions that lasted {stay}", stay=lengths[stay]), position="right", width="medium", on_dismiss=close)
     def shown() -> None:
-        lasted = seconds_of(stay)
+        total, found = data.read(read.sessions.of_length, since, seconds_of(stay), MOST)
+        first = tn("{n} session ended in this period", "{n} sessions ended in this period", total)
+        st.caption(f"{first}; {t('the newest {n}:', n=MOST)}" if total > MOST else f"{first}.")
         hidden = {t("session"), t("highest, MB"), t("CPU time")}
-        rows = [
-            {name: value for name, value in holding.ended_row(row).items() if name not in hidden}
-            for row in data.read(read.sessions.ended, limit=MOST, lasted=lasted)
-        ]
+        rows = [{name: value for name, value in holding.ended_row(row).items() if name not in hidden} for row in found]
         if rows:
             tables.show(rows, column_config=lists.columns())
         st.page_link(

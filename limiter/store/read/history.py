@@ -165,7 +165,7 @@ def _whole(tx: Connection, start: int, step: int) -> int:
             continue
         if narrow == HOUR_STEP:  # kept for ever, and so are wider ones
             break
-        kept = _kept_from(tx, narrow, wider)
+        kept = kept_from(tx, narrow, wider)
         trimmed = select(shots.at).where(
             shots.step == wider, shots.at >= start - start % (wider * 1000), shots.at < kept
         )
@@ -174,7 +174,7 @@ def _whole(tx: Connection, start: int, step: int) -> int:
     return max(step, HOUR_STEP)
 
 
-def _kept_from(tx: Connection, step: int, wider: int) -> int:
+def kept_from(tx: Connection, step: int, wider: int) -> int:
     """From when on snapshots of `step` seconds are whole; 0 where none were trimmed."""
     oldest, before, first = (
         tx.execute(select(func.min(shots.at)).where(shots.step == one)).scalar() for one in (step, wider, HOUR_STEP)
@@ -230,7 +230,8 @@ def newest(tx: Connection) -> Row[Any] | None:
 @dataclass(frozen=True, slots=True)
 class Load:
     """How heavy a period was. Durations in seconds; `peak_at` is the last time it was so high; `mean` is over samples
-    (of 5 s), None where there is none; `known_seconds`: how much of the period is known, which shares of it are of."""
+    (of 5 s), None where there is none; `known_seconds`: how much of the period is known, which shares of it are of;
+    `starts`: those that were admitted."""
 
     peak: int | None
     peak_at: int | None
@@ -240,6 +241,7 @@ class Load:
     full_seconds: int
     refusals: Mapping[str, int]
     samples: int
+    starts: int
 
 
 def load(tx: Connection, start: int, end: int) -> Load:
@@ -248,17 +250,18 @@ def load(tx: Connection, start: int, end: int) -> Load:
     Of the days and hours that lie in [start, end), and of the minutes, which they sum up, of those that begin before it
     or end after it; of these whole where minutes are not kept any more.
     """
-    busy = full = spent_ms = bots = taken = 0
+    busy = full = spent_ms = bots = taken = starts = 0
     peaks: list[tuple[int, int]] = []
     refusals: dict[str, int] = {}
-    for step, first, last in _spans(start, end, _kept_from(tx, MINUTE_STEP, HOUR_STEP)):
+    for step, first, last in _spans(start, end, kept_from(tx, MINUTE_STEP, HOUR_STEP)):
         inside = (shots.step == step, shots.at >= first - first % (step * 1000), shots.at < last)
         high = shots.warning_ms + shots.full_ms
         whole = high + shots.low_ms + shots.healthy_ms
-        sums = (func.coalesce(func.sum(of), 0) for of in (high, shots.full_ms, whole, shots.bots_sum, shots.n))
+        summed = (high, shots.full_ms, whole, shots.bots_sum, shots.n, shots.starts)
+        sums = (func.coalesce(func.sum(of), 0) for of in summed)
         peak, *found = tx.execute(select(func.max(shots.bots_max), *sums).where(*inside)).one()
         busy, full, spent_ms = busy + found[0], full + found[1], spent_ms + found[2]
-        bots, taken = bots + found[3], taken + found[4]
+        bots, taken, starts = bots + found[3], taken + found[4], starts + int(found[5])
         if peak is not None:
             peak_at = tx.execute(select(func.max(shots.peak_at)).where(*inside, shots.bots_max == peak)).scalar_one()
             peaks.append((peak, peak_at))
@@ -269,7 +272,7 @@ def load(tx: Connection, start: int, end: int) -> Load:
             refusals[reason] = refusals.get(reason, 0) + int(n)
     busy, full, known = (-(-int(ms) // 1000) for ms in (busy, full, spent_ms))  # begun: a full of an instant was one
     peak, peak_at = max(peaks) if peaks else (None, None)
-    return Load(peak, peak_at, bots / taken if taken else None, known, busy, full, refusals, taken)
+    return Load(peak, peak_at, bots / taken if taken else None, known, busy, full, refusals, taken, starts)
 
 
 def _spans(start: int, end: int, kept: int, step: int = DAY_STEP) -> Iterator[tuple[int, int, int]]:

@@ -1,12 +1,17 @@
 """How much of the limit was used, against the limit of each time: it moves within hours."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, case, cast, column, func, select, values
 
 from limiter.store.read import history, limits
-from limiter.store.schema import MINUTE_STEP
+from limiter.store.read.history import shots
+from limiter.store.schema import HOUR_STEP, MINUTE_STEP, STEPS, Real
+
+FINER = [(step, wider) for step, wider in pairwise(STEPS) if MINUTE_STEP <= step < HOUR_STEP]
+"""The widths that such hours are read in, each with the next one."""
 
 
 class Use(NamedTuple):
@@ -20,23 +25,40 @@ def of_buckets(tx: Connection, found: history.Series) -> list[Use]:
     """Of each bucket of the series.
 
     One in which the limit moved is read minute by minute, each against the limit at its end; where minutes are not
-    kept any more, from the narrowest snapshots that are.
+    kept any more, from the narrowest snapshots that are. All of these together, by the database: a limit that a program
+    moves each hour would be thousands of reads.
     """
     if not found.rows:
         return []
     first, wide = found.rows[0].at, found.bucket_ms
-    course = limits.course(tx, first, found.rows[-1].at + wide)
-    moved = {at - (at - first) % wide for at, _ in course[1:]}
-    return [
-        of(history.series(tx, row.at, row.at + wide, MINUTE_STEP).rows if row.at in moved else [row])
-        for row in found.rows
-    ]
+    finer: dict[int, Use] = {}
+    if moved := limits.moved(tx, first, found.rows[-1].at + wide, wide):
+        for step, wider in FINER:
+            kept = history.kept_from(tx, step, wider)
+            finer |= _within(tx, [at for at in moved if at >= kept and at not in finer], wide, step)
+    return [finer.get(row.at) or _of(row) for row in found.rows]
 
 
-def of(rows: Iterable[history.Bucket]) -> Use:
-    """Of buckets that are as wide as each other, together."""
-    known = [row for row in rows if row.limit]
-    if not known:
-        return Use(None, None)
-    slots = sum(row.limit for row in known)
-    return Use(sum(row.mean for row in known) / slots, max(row.high / row.limit for row in known))
+def _of(row: history.Bucket) -> Use:
+    return Use(row.mean / row.limit, row.high / row.limit) if row.limit else Use(None, None)
+
+
+def _within(tx: Connection, begins: Sequence[int], wide: int, step: int) -> dict[int, Use]:
+    """Of the buckets that begin then, from the snapshots in them; one in which there are none is left out."""
+    if not begins:
+        return {}
+    bucket = values(column("begins", shots.at.type), name="bucket").data([(at,) for at in begins]).cte()
+    limit = cast(shots.limit_last, Real)
+    mean = case((shots.n > 0, cast(shots.bots_sum, Real) / func.nullif(shots.n, 0)), else_=cast(shots.bots_max, Real))
+    counts = shots.limit_last > 0
+    query = (
+        select(
+            bucket.c.begins,
+            func.sum(case((counts, mean))) / func.sum(case((counts, limit))),
+            func.max(case((counts, shots.bots_max / limit))),
+        )
+        .join_from(bucket, shots.at.table, (shots.at >= bucket.c.begins) & (shots.at < bucket.c.begins + wide))
+        .where(shots.step == step)
+        .group_by(bucket.c.begins)
+    )
+    return {at: Use(mean, high) for at, mean, high in tx.execute(query)}

@@ -76,6 +76,14 @@ def course(tx: Connection, start: int, end: int, name: str = "MAX_CONCURRENT_BOT
     return [(at, json.loads(in_force)[name][0]) for at, in_force in found]
 
 
+def moved(tx: Connection, start: int, end: int, wide: int, name: str = "MAX_CONCURRENT_BOTS") -> list[int]:
+    """In which parts of (start, end), each `wide` ms long, that limit moved: where they begin, in order."""
+    at = schema.limit_versions.c.at
+    part = (at - (at - start) % wide).label("part")
+    query = _of_the_system(name).with_only_columns(part).where(at > start, at < end)
+    return list(tx.execute(query.distinct().order_by(part)).scalars())
+
+
 def _of_the_system(name: str) -> Select[Any]:
     """Versions that moved this limit: users' own, of which there may be hundreds at once, are no part of it."""
     table = schema.limit_versions

@@ -81,10 +81,10 @@ def _among(numbers: range) -> list[ColumnElement[bool]]:
     return [number >= numbers.start, number < numbers.stop]
 
 
-def _so_long(lasted: Lasted | None) -> list[ColumnElement[bool]]:
+def _so_long(lasted: Lasted | None, columns: Any = schema.ended_sessions.c) -> list[ColumnElement[bool]]:
     if lasted is None:
         return []
-    columns, (low, high) = schema.ended_sessions.c, lasted
+    low, high = lasted
     ms = columns.ended_at - columns.started_at
     return [ms >= 1000 * low, *([] if high is None else [ms < 1000 * high])]
 
@@ -132,8 +132,7 @@ def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -
     columns = schema.ended_sessions.c
     ended = select(((columns.ended_at - columns.started_at) // 1000).label("seconds"), columns.ended_reason)
     if within is None:
-        newest = ended.where(columns.ended_at >= since).order_by(columns.ended_at.desc())
-        return _by_length(tx, newest.limit(LATEST))
+        return _by_length(tx, _newest(ended, since))
     found: list[Row[Any]] = []
     in_order = not _went_back(tx)
     for hour in sorted(within, reverse=True):
@@ -143,6 +142,24 @@ def durations(tx: Connection, since: int, within: Sequence[int] | None = None) -
             started = started.where(columns.number >= _number_at(tx, hour), columns.number < _number_at(tx, end))
         found += _by_length(tx, started.limit(LATEST - sum(row.n for row in found)))
     return found
+
+
+def of_length(tx: Connection, since: int, lasted: Lasted, most: int) -> tuple[int, Sequence[Row[Any]]]:
+    """Of the sessions that `durations` tells of since then, those that lasted so long: how many, and the newest ends
+    of them, up to `most`."""
+    table = schema.ended_sessions
+    newest = _newest(select(table.c.number, table.c.started_at, table.c.ended_at), since).subquery()
+    found = select(newest.c.number).where(*_so_long(lasted, newest.c))
+    total = tx.execute(select(func.count()).select_from(found.subquery())).scalar_one()
+    latest = found.order_by(newest.c.ended_at.desc(), newest.c.number.desc()).limit(most)
+    order = table.c.ended_at.desc(), table.c.number.desc()
+    return int(total), tx.execute(select(table).where(table.c.number.in_(latest)).order_by(*order)).all()
+
+
+def _newest(of: Select[Any], since: int) -> Select[Any]:
+    """Of ended sessions the 50 000 that ended last, as far as they ended since then."""
+    columns = schema.ended_sessions.c
+    return of.where(columns.ended_at >= since).order_by(columns.ended_at.desc(), columns.number.desc()).limit(LATEST)
 
 
 def _by_length(tx: Connection, sessions: Select[Any]) -> Sequence[Row[Any]]:

@@ -1,10 +1,11 @@
 """How much of the limit was used, in hours in which it moved."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, event, insert
 
 from limiter.store import read, schema
 from limiter.store.read.limit_use import Use
@@ -48,3 +49,30 @@ def test_where_minutes_are_not_kept_half_hours_are_read_and_else_the_hour_itself
         assert read.limit_use.of_buckets(tx, read.history.hours(tx, NOW, NOW + HOUR_MS))[0].high == high
     assert read.limit_use.of_buckets(tx, read.history.Series(5, 5000, [], {})) == []
     tx.rollback()
+
+
+def test_a_limit_that_moves_each_hour_costs_no_read_an_hour(book: Book) -> None:
+    """As one that a program moves: of 28 days each hour was thousands of statements."""
+    tx, begin, hours = book.writer.connection, NOW - 48 * HOUR_MS, range(24)
+    for hour in hours:
+        for step, ats in ((60, range(0, HOUR_MS, MINUTE_MS)), (3600, [0])):
+            rows = [_snapshot(step, begin + hour * HOUR_MS + at, 10 if at < HOUR_MS // 2 and step == 60 else 20)
+                    for at in ats]  # fmt: skip
+            tx.execute(insert(schema.snapshots), rows)
+        version = {"version": 100 + hour, "at": begin + hour * HOUR_MS + HOUR_MS // 2, "actor": "script", "reason": "r"}
+        version |= {"kind": "limits", "in_force": "{}", "changed": json.dumps([["MAX_CONCURRENT_BOTS", 10, 20]])}
+        tx.execute(insert(schema.limit_versions), version)
+    found, statements = read.history.hours(tx, begin, begin + len(hours) * HOUR_MS), list[str]()
+    event.listen(tx, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    uses = read.limit_use.of_buckets(tx, found)
+    assert len(uses) == len(hours) and len(statements) < 10
+    assert {use.high for use in uses} == {0.5} and uses[0].mean == pytest.approx(1 / 3) == uses[-1].mean
+    tx.rollback()
+
+
+def _snapshot(step: int, at: int, limit: int) -> dict[str, int]:
+    """Five bots all the time."""
+    n = step // 5
+    return dict.fromkeys(schema.snapshots.c.keys(), 0) | {
+        "step": step, "at": at, "n": n, "bots_min": 5, "bots_max": 5, "bots_sum": 5 * n, "limit_last": limit,
+    }  # fmt: skip

@@ -79,7 +79,7 @@ def test_a_load_counts_minutes_from_80_percent_and_at_100(database: tuple[Engine
         )
     with reading(reader) as tx:
         found = read.history.load(tx, START, START + HOUR - 1)  # of a whole hour the hour's row would be read
-    assert (found.peak, found.peak_at, found.samples) == (101, START + 4 * MINUTE, 6)
+    assert (found.peak, found.peak_at, found.samples, found.starts) == (101, START + 4 * MINUTE, 6, 12)
     assert (found.busy_seconds, found.full_seconds) == (240, 120)
     assert found.refusals == {"server_full": 7}
 
@@ -217,6 +217,27 @@ def test_refusals_for_a_rare_reason_are_found_by_it_and_those_of_a_user_by_the_u
         since = [row.id for row in read.refusals.refusals(tx, reason="paused", since=START + 8)]
     assert (rare, older, counted, of_user, near.id, since) == ([30, 7], [7], 2, [30], 7, [30])
     assert ["refusals_reason" in plan for plan in plans] == [True, True, True, False, False]
+
+
+def test_the_sessions_of_a_length_are_those_that_it_counts(
+    database: tuple[Engine, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest by their ends: the one that began first, and ended last, is among them."""
+    monkeypatch.setattr(read.sessions, "LATEST", 5)
+    writer, reader = database
+    with writer.begin() as tx:
+        for number, (began, minutes) in enumerate(((0, 600), (10, 5), (20, 5), (30, 6), (40, 5), (50, 5), (60, 700))):
+            ended_session(tx, number + 1, START + began * MINUTE, seconds=60 * minutes)
+    with reading(reader) as tx:
+        for since in (0, START + 40 * MINUTE):
+            lengths = read.sessions.durations(tx, since)
+            for low, high in ((0, 300), (300, 360), (360, 36_000), (36_000, None)):
+                counted = sum(row.n for row in lengths if low <= row.seconds < (high or row.seconds + 1))
+                total, rows = read.sessions.of_length(tx, since, (low, high), 20)
+                assert counted == total == len(rows), (low, high)
+                assert [row.ended_at for row in rows] == sorted((row.ended_at for row in rows), reverse=True)
+        total, (newest,) = read.sessions.of_length(tx, 0, (36_000, None), 1)
+        assert (total, newest.number) == (2, 7)
 
 
 def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -> None:
