@@ -109,9 +109,9 @@ def edit(steps: Sequence[PlanStep], version: int) -> None:
     to_come = [(times.millis(step.at), step.max_bots) for step in steps if step.status != "applied"]
     draft = st.session_state.setdefault("plan-draft", to_come)
     begun = st.session_state.setdefault("plan-version", version)
-    if (asked := st.query_params.get("step", "")).isascii() and asked.isdigit():  # what another page proposes, once
-        del st.query_params["step"]
-        draft = st.session_state["plan-draft"] = [*draft, (tomorrow(), int(asked[:7]))]
+    asked = url_widgets.asked("step")  # what another page proposes
+    if asked.isascii() and asked.isdigit() and (proposed := (tomorrow(), int(asked[:7]))) not in draft:
+        draft = st.session_state["plan-draft"] = [*draft, proposed]
         st.session_state["plan-n"] = st.session_state.get("plan-n", 0) + 1
     st.markdown(f"**{t('Change the plan')}** · {times.zone()}")
     # Vega's and Streamlit's grids know no zones: the wall clock of the run's zone is shown as it is.
@@ -177,7 +177,7 @@ def save(rows: Sequence[tuple[datetime, int]], version: int) -> None:
         "plan-reason",
         tn("{n} step planned.", "{n} steps planned.", len(steps)),
     ):
-        st.session_state.pop("plan-draft", None)
+        forget_draft()
     forget_version()
 
 
@@ -188,8 +188,14 @@ def clear(version: int) -> None:
         "plan-reason",
         t("Nothing is planned any more; what was applied stays."),
     ):
-        st.session_state.pop("plan-draft", None)
+        forget_draft()
     forget_version()
+
+
+def forget_draft() -> None:
+    """It was sent: what stands in the limiter is what the next one begins with."""
+    st.session_state.pop("plan-draft", None)
+    url_widgets.go({"step": None})
 
 
 def forget_version() -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from limiter.console import frame
 from limiter.console.kit.receipts import show_receipts
+from limiter.console.kit.url_widgets import forget_asked
 from limiter.console.kit.words import t
 
 frame.choose_view()
@@ -30,4 +31,5 @@ frame.page_setup(f"{page.title} · {t('Bot capacity')}")
 sign_in = frame.begin()
 frame.header(sign_in)
 show_receipts()
+forget_asked()
 frame.guard(page.run)

@@ -446,10 +446,23 @@ def test_a_click_on_an_hour_of_the_week_filters_until_back_its_chip_or_a_second_
             expect(chip).to_have_count(0, timeout=15_000)
             assert "cell=" not in page.url
         lengths_lead_to_their_sessions(page)
+        a_proposal_is_one_step_of_back(page, console)
         visit(page, console, "alerts?live=false")
         expect(click_on_a_chart(page, 0, 0.93, 0.3)).to_be_visible()  # one of the last days
         assert "then=" in page.url
         page.context.close()
+
+
+def a_proposal_is_one_step_of_back(page: Page, console: Console) -> None:
+    """What the box carries is previewed as the limit."""
+    visit(page, console, "sizing?live=false")
+    before = page.url
+    page.get_by_role("link", name=re.compile(r"Preview \d+ slots")).click()
+    expect(page).to_have_url(re.compile(r"limits\?.*propose=\d+"), timeout=15_000)
+    expect(page.get_by_role("heading", name="Preview")).to_be_visible(timeout=20_000)
+    page.go_back()
+    expect(page).to_have_url(before, timeout=15_000)
+    expect(page.get_by_role("heading", name="Sizing")).to_be_visible(timeout=20_000)
 
 
 def lengths_lead_to_their_sessions(page: Page) -> None:

@@ -30,10 +30,18 @@ def test_in_both_languages(open_page: Open, empty: World, locale: str, title: st
     assert not app.exception and title in [one.value for one in app.header]
 
 
-def test_a_proposal_is_previewed_once(open_page: Open, busy: World) -> None:
+def test_a_proposal_is_previewed_once_each_time_a_link_makes_it(open_page: Open, busy: World) -> None:
     app = open_page(busy, "limits", propose="250")
     assert not app.exception and "200 → 250" in text_of(app)
-    assert "propose" not in app.query_params
+    assert app.query_params["propose"] == ["250"], "to take it out would be a step of Back"
+    del app.session_state["preview"]
+    assert "200 → 250" not in text_of(app.run()), "once"
+    del app.query_params["propose"]
+    app.run()
+    app.query_params["propose"] = "250"
+    assert "200 → 250" in text_of(app.run())
+    app.button(key="dismiss").click().run()
+    assert "propose" not in app.query_params and "200 → 250" not in text_of(app)
     for nonsense in ("-1", "x", "²"):
         app = open_page(busy, "limits", propose=nonsense)
         assert not app.exception and "Preview" not in [one.value for one in app.header]
@@ -43,6 +51,11 @@ def test_a_proposal_becomes_a_step_of_the_plan_s_draft(open_page: Open, busy: Wo
     app = open_page(busy, "checklist", tab="plan", step="260")
     assert not app.exception
     draft = app.session_state["plan-draft"]
-    assert draft[-1][1] == 260 and "step" not in app.query_params
+    assert draft[-1][1] == 260 and app.query_params["step"] == ["260"]
+    for url in ({}, {"step": "260"}, {"step": "270"}):  # another page, the same link again, another one
+        app.query_params.pop("step", None)
+        app.query_params.update(url)
+        assert not app.run().exception
+    assert [bots for _, bots in app.session_state["plan-draft"]][len(draft) - 1 :] == [260, 270]
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     assert abs(datetime.fromtimestamp(draft[-1][0] / 1000, UTC).date() - tomorrow) <= timedelta(days=1)

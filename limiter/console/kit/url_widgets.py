@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 PAGE = "page"
+ASKED = "asked"
 
 
 def go(values: Mapping[str, str | None]) -> None:
@@ -20,6 +21,25 @@ def go(values: Mapping[str, str | None]) -> None:
     changes = {name: value for name, value in values.items() if (st.query_params.get(name) or None) != value}
     if changes:  # a parameter without a value is none
         st.query_params.update({name: [] if value is None else value for name, value in changes.items()})
+
+
+def asked(name: str) -> str:
+    """What a link asks for by that parameter of the URL, once as long as it stands there; else empty.
+
+    It stays there until what was asked for is done or given up: to take it out at once would be a step of Back, which
+    would have to be gone back over again. `forget_asked` is for every page.
+    """
+    value, served = st.query_params.get(name, ""), st.session_state.setdefault(ASKED, {})
+    if served.get(name) == value:
+        return ""
+    served[name] = value
+    return value
+
+
+def forget_asked() -> None:
+    """What the URL no longer asks for may be asked for again."""
+    served = st.session_state.get(ASKED, {})
+    st.session_state[ASKED] = {name: value for name, value in served.items() if st.query_params.get(name) == value}
 
 
 def _changed(key: str, default: str, drops: Sequence[str] = ()) -> None:

@@ -10,7 +10,7 @@ from limiter.answers.capacity import Capacity
 from limiter.answers.limits import ChangeAnswer, PreviewAnswer, Replay
 from limiter.client import Refused
 from limiter.console import data
-from limiter.console.kit import times
+from limiter.console.kit import times, url_widgets
 from limiter.console.kit.cards import status_badge
 from limiter.console.kit.receipts import act, reason_field, receipt
 from limiter.console.kit.words import number, percent, t, tn, value_text
@@ -22,10 +22,16 @@ from limiter.rules.limits import Limits
 from limiter.store.read.demands import REPLAY_DAYS, REPLAYED
 
 UNDO_SECONDS = 600
+PROPOSE = "propose"
 
 
 def propose(sign_in: SignIn, given: Mapping[str, Any] | None = None) -> None:
-    """Ask the limiter what the fields (or a given change) would do."""
+    """Ask the limiter what the fields (or a given change) would do, in place of what a link asked."""
+    url_widgets.go({PROPOSE: None})
+    _ask(sign_in, given)
+
+
+def _ask(sign_in: SignIn, given: Mapping[str, Any] | None) -> None:
     kept: Limits = st.session_state["edited-limits"]
     changes = dict(given) if given is not None else changes_of(kept)
     st.session_state.pop("preview", None)
@@ -42,12 +48,10 @@ def propose(sign_in: SignIn, given: Mapping[str, Any] | None = None) -> None:
 
 def propose_from_url(sign_in: SignIn, limits: Limits) -> None:
     """Preview what another page proposes, `?propose=250`, once."""
-    asked = st.query_params.get("propose", "")
-    if "propose" in st.query_params:
-        del st.query_params["propose"]
+    asked = url_widgets.asked(PROPOSE)
     if sign_in.may_change and asked.isascii() and asked.isdigit():
         base(limits)
-        propose(sign_in, {"MAX_CONCURRENT_BOTS": int(asked[:9])})
+        _ask(sign_in, {"MAX_CONCURRENT_BOTS": int(asked[:9])})
         if int(asked[:9]) == limits.whole("MAX_CONCURRENT_BOTS"):
             receipt(t("{n} is in force already.", n=asked[:9]))
 
@@ -93,7 +97,13 @@ def draw(sign_in: SignIn, limits: Limits) -> None:
                 args=(sign_in, override),
                 disabled=not typed or bool(held and not override),
             )
-            st.button(t("Dismiss"), key="dismiss", on_click=lambda: st.session_state.pop("preview", None))
+            st.button(t("Dismiss"), key="dismiss", on_click=dismiss)
+
+
+def dismiss() -> None:
+    """Forget what was proposed."""
+    st.session_state.pop("preview", None)
+    url_widgets.go({PROPOSE: None})
 
 
 def occupancy(capacity: Capacity) -> None:
@@ -183,6 +193,7 @@ def apply(sign_in: SignIn, override: bool) -> None:
     )
     if answer is not None:
         start_over()
+        dismiss()
         st.session_state["undo"] = {
             "to": kept.version,
             "version": answer.version,
