@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from limiter.bilingual import Unreadable
-from limiter.rules.deliveries import NO_ANSWER, NOT_BACK, NOT_DELIVERED
+from limiter.rules.deliveries import NO_ANSWER, NOT_BACK, NOT_DELIVERED, SOME_HAVE_IT
 
 TRY_SECONDS = 30.0  # a try that takes longer counts as failed for now
 ANSWER_SECONDS = 60.0  # for a server that took a message to answer; Apprise's 4 s tell a slow one again and again
@@ -194,7 +194,8 @@ class Channel:
                     else:
                         failures.append(failure)
             if len(failures) < len(self._recipients) and failures:
-                return f"{len(self._recipients) - len(failures)} of {len(self._recipients)} have it: {failures[0]}"
+                every = len(self._recipients)
+                return SOME_HAVE_IT.filled(n=every - len(failures), all=every, why=failures[0]).en
             return failures[0] if failures else None
         except Exception as error:  # whatever a plugin or a server does wrong is an answer of this channel
             return self.redact(f"{type(error).__name__}: {error}")

@@ -164,9 +164,9 @@ def _faults(connection: Connection, head: AuditHead | None) -> Iterator[Words]:
     kept = connection.execute(select(schema.fleet.c.active)).scalar_one()
     if counted != kept:
         yield Words(
-            f"compte : {counted} sessions en cours, mais le compteur dit {kept}",
-            f"count: {counted} live sessions, but the counter says {kept}",
-        )
+            "compte : {counted} {counted:session|sessions} en cours, mais le compteur dit {kept}",
+            "count: {counted} live {counted:session|sessions}, but the counter says {kept}",
+        ).filled(counted=counted, kept=kept)
     if (broken := broken_at(connection)) is not None:
         yield Words(f"audit : {broken.fr}", f"audit: {broken.en}")
     elif cut is not None:

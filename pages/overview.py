@@ -32,7 +32,7 @@ def now_taken(sign_in: SignIn) -> None:
     taken, comfort = stats.capacity, stats.system.recommended_max_bots
     current, limit = taken.current_bots, taken.max_bots
     with st.container(border=True, gap="xxsmall"):
-        said = t("{current} of {limit} slots taken", current=number(current), limit=number(limit))
+        said = tn("{n} of {limit} slots taken", "{n} of {limit} slots taken", current, limit=number(limit))
         scale(current, limit, comfort, said, view())
         below, limits = (
             [beside(comfort, max(current, limit, 1), stats.limits["ALERT_THRESHOLD"] or 0)],

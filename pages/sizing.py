@@ -9,7 +9,7 @@ import streamlit as st
 from limiter.client import Refused
 from limiter.console import data, frame
 from limiter.console.kit import url_widgets
-from limiter.console.kit.words import number, percent, t
+from limiter.console.kit.words import percent, t, tn
 from limiter.console.parts import box, forecast, lease, moment, sizing
 from limiter.store import read
 
@@ -43,7 +43,8 @@ with st.container(border=True):
     st.header(t("When will we be full?"), anchor=False)
     frame.live(height=380)(forecast.show)(sign_in)
 with st.container(border=True):
-    st.header(t("How many slots do we need? Are {n} enough?", n=number(limit)), anchor=False)
+    asked = tn("How many slots do we need? Is {n} enough?", "How many slots do we need? Are {n} enough?", limit)
+    st.header(asked, anchor=False)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         users = url_widgets.whole(t("Users"), "users", 1, 1_000_000, placeholder=t("as many as now"), width=230)
         with st.container(width="content"):

@@ -103,8 +103,8 @@ def stop(force: bool) -> int:
         return 0
     bots = answer["held"]
     told = text(
-        fr=f"L'agent veille sur {bots} bot(s) : arrête-les d'abord, ou --force les arrête et rend leurs places.",
-        en=f"The agent looks after {bots} bot(s): end them first, or --force ends them and gives their slots back.",
+        fr=f"Il veille encore sur des bots ({bots}) : arrête-les d'abord, ou --force les arrête et rend leurs places.",
+        en=f"It still looks after bots ({bots}): end them first, or --force ends them and gives their slots back.",
     )
     raise Unable(FAILED, told)
 

@@ -72,7 +72,7 @@ def shown(told: Report) -> str:
         )
     if told["waiting"]:
         lines.append(
-            text(fr="Départs espacés : {n} attendent", en="Starts are paced: {n} wait").format(n=told["waiting"])
+            text(fr="Départs espacés, en attente : {n}", en="Starts are paced, waiting: {n}").format(n=told["waiting"])
         )
     if not told["bots"]:
         return "\n".join([*lines, text(fr="Aucun bot.", en="No bots.")])

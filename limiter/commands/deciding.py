@@ -41,6 +41,7 @@ def forecast(admin: "Admin", days: int) -> "ForecastAnswer":
 def show_sizing(answer: "SizingAnswer") -> str:
     if answer.slots is None or answer.low is None or answer.high is None or answer.now is None or answer.load is None:
         return str(answer.needs)
+    assert answer.users is not None  # there are slots
     now, rows = answer.now, []
     for name, slots, low, high, expected, seen in (
         ("first", answer.slots.first, answer.low.first, answer.high.first, now.refused_first, now.seen_first),
@@ -52,12 +53,13 @@ def show_sizing(answer: "SizingAnswer") -> str:
     share = percent(f"{100 * answer.refused:g}")
     wanted = told(fr=f"PLACES POUR {share}", en=f"SLOTS FOR {share}")
     heading = told(fr=f"ATTENDU À {now.limit}", en=f"EXPECTED AT {now.limit}")
-    users, mean, peak = answer.users, answer.load.mean, answer.load.peak
+    users = counted(answer.users, fr=("utilisateur", "utilisateurs"), en=("user", "users"))
+    mean, peak = answer.load.mean, answer.load.peak
     lines = [
         str(answer.sentence),
         told(
-            fr=f"{users} utilisateurs veulent {mean:.0f} bots à la fois en moyenne, {peak:.0f} au plus.",
-            en=f"{users} users want {mean:.0f} bots at once on average, {peak:.0f} at most.",
+            fr=f"Bots voulus à la fois par {users} : {mean:.0f} en moyenne, {peak:.0f} au plus.",
+            en=f"Bots that {users} want at once: {mean:.0f} on average, {peak:.0f} at most.",
         ),
         table(["REFUSED AT", wanted, "RANGE", heading, "SEEN IN 28 DAYS"], rows),
         *(text for text in (answer.method, answer.trust) if text),

@@ -57,7 +57,7 @@ def drain(
     while wait and answer.drain is not None and answer.drain.left:
         if answer.drain.left != shown:
             shown = answer.drain.left
-            click.echo(told(fr=f"{shown} restent", en=f"{shown} left"), err=True)
+            click.echo(told(fr=f"reste {shown}", en=f"{shown} left"), err=True)
         time.sleep(LOOK_SECONDS)
         answer = admin.drain()
     return answer

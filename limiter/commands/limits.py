@@ -94,17 +94,18 @@ def show_preview(answer: "PreviewAnswer") -> str:
     lines += [told(fr=f"Attention : {warning}", en=f"Warning: {warning}") for warning in answer.warnings]
     if held := [guard.message for guard in answer.guards if guard.held]:
         lines.append(labelled(told(fr="Retiendrait une hausse", en="Would hold a raise back"), ", ".join(held)))
-    days, demands, affected = replay.days, replay.demands, replay.users_affected
+    demands, affected = replay.demands, replay.users_affected
+    days = counted(replay.days, fr=("jour", "jours"), en=("day", "days"))
     if not demands:
         nothing = told(
-            fr=f"Aucun démarrage demandé en {days} jours : rien à rejouer.",
-            en=f"No start was asked for in {days} days: nothing to replay.",
+            fr=f"Aucun démarrage demandé en {days} : rien à rejouer.",
+            en=f"No start was asked for in {days}: nothing to replay.",
         )
         return "\n".join([*lines, nothing])
     again = told(
-        fr=f"Les {demands} démarrages de {days} jours, décidés à nouveau : {replay.refused_now} refus alors, "
-        f"{replay.refused_then} avec ces valeurs",
-        en=f"The {demands} starts of {days} days, decided again: {replay.refused_now} were refused, "
+        fr=f"Démarrages de {days}, décidés à nouveau : {demands} ; refus alors : {replay.refused_now}, "
+        f"avec ces valeurs : {replay.refused_then}",
+        en=f"The {demands} starts of {days}, decided again: {replay.refused_now} were refused, "
         f"{replay.refused_then} would be",
     )
     users = counted(affected, fr=("utilisateur touché", "utilisateurs touchés"), en=("user affected", "users affected"))
@@ -112,7 +113,7 @@ def show_preview(answer: "PreviewAnswer") -> str:
         fr=" La semaine a plus de démarrages qu'on n'en redécide d'un coup : elle est réduite à des jours entiers.",
         en=" The week had more starts than are decided again at once, so it is cut to whole days.",
     )
-    return "\n".join([*lines, f"{again} ({users}).{cut if days < WEEK_DAYS else ''}"])
+    return "\n".join([*lines, f"{again} ({users}).{cut if replay.days < WEEK_DAYS else ''}"])
 
 
 def show_confirmed(answer: "ChangeAnswer") -> str:

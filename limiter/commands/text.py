@@ -10,6 +10,7 @@ import click
 
 from limiter import config
 from limiter.rules.refusals import RECORDED
+from limiter.rules.words import is_one
 
 HEADS = {
     "A BOT": "UN BOT", "ACTION": "ACTION", "APPLIED_AT": "APPLIQUÉE", "AT": "QUAND", "ATTEMPTS": "ESSAIS",
@@ -73,7 +74,7 @@ def told(*, fr: str, en: str) -> str:
 def counted(n: int, *, fr: tuple[str, str], en: tuple[str, str]) -> str:
     """So many of it, by the word for one and the word for many: French says 0 and 1 as one, English 1 alone."""
     one, many = en if language() == "en" else fr
-    return f"{n} {one if (n == 1 if language() == 'en' else abs(n) < 2) else many}"
+    return f"{n} {one if is_one(n, language()) else many}"
 
 
 def labelled(label: str, text: str) -> str:

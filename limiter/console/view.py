@@ -72,9 +72,8 @@ class View:
         """The text for n things: French counts 0 as one, English as many. `{n}` is filled in."""
         if self.language == "fr":
             forms = catalog().get(one, (one, many))
-            text = forms[-1] if n >= 2 else forms[0]
-        else:
-            text = one if n == 1 else many
+            one, many = forms[0], forms[-1]
+        text = one if words.is_one(n, self.language) else many
         return text.format(n=self.number(n), **values)
 
     def number(self, value: float, decimals: int = 0) -> str:

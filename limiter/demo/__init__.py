@@ -24,7 +24,7 @@ import click
 
 from limiter import config
 from limiter.bilingual import in_both
-from limiter.commands.text import Failed, told
+from limiter.commands.text import Failed, counted, told
 from limiter.demo.alarm import CHANNELS
 from limiter.demo.history import MARK, History
 from limiter.demo.live import Left, go_on
@@ -76,7 +76,9 @@ def main(
         lock.acquire()
         make_room(path)
         hours = weeks * 7 * 24
-        with click.progressbar(length=hours, label=told(fr=f"{weeks} semaines", en=f"{weeks} weeks")) as bar:
+        with click.progressbar(
+            length=hours, label=counted(weeks, fr=("semaine", "semaines"), en=("week", "weeks"))
+        ) as bar:
             history = fill(
                 f"sqlite:///{path}",
                 settings,
@@ -158,7 +160,7 @@ def summary(history: History, path: Path, seconds: float) -> str:
         fr=f"{path} : {megabytes:.0f} Mo en {seconds:.0f} s\n"
         f"  {users} utilisateurs, {starts} démarrages, {trades} trades\n"
         f"  refus : {refused}\n"
-        f"  maintenant : {bots} bots sur {most}, dont {silent} suspects",
+        f"  maintenant, bots : {bots} sur {most}, suspects : {silent}",
         en=f"{path}: {megabytes:.0f} MB in {seconds:.0f} s\n"
         f"  {users} users, {starts} starts, {trades} trades\n"
         f"  refused: {refused}\n"

@@ -176,8 +176,8 @@ class Story:
 
         def lower() -> None:
             bots = min(150, len(agenda.state.sessions) * 9 // 10)
-            ram = f"{history.box.ram:.0f} %"
-            fr, en = f"RAM à {ram}, on cherche la fuite", f"RAM at {ram}, looking for the leak"
+            ram = f"{history.box.ram:.0f}"
+            fr, en = f"RAM à {ram} %, on cherche la fuite", f"RAM at {ram}%, looking for the leak"
             self.change({"MAX_CONCURRENT_BOTS": bots}, fr, en, "samir")
 
         def seen() -> None:

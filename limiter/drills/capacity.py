@@ -36,7 +36,7 @@ def full(box: Scratch) -> Iterator[Step]:
     most = box.limit
     answers = box.starts(most, "full")
     yield Step(
-        box.text(fr=f"{most} démarrages", en=f"{most} starts"),
+        box.text(fr=f"démarrages : {most}", en=f"starts: {most}"),
         f"{most} × 201",
         counted(one.status_code for one in answers),
     )

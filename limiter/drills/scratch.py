@@ -79,7 +79,7 @@ class Scratch:
         if free < wanted:
             place = self.folder.parent
             raise StoreError(
-                fr=f"{place} : {free >> 20} Mio sont libres, et une copie d'essai en demande {wanted >> 20} : fais "
+                fr=f"{place} : {free >> 20} Mio de libre, et une copie d'essai en demande {wanted >> 20} : fais "
                 "de la place, ou nomme un autre dossier dans TMPDIR",
                 en=f"{place}: {free >> 20} MiB are free, and a scratch copy needs {wanted >> 20} MiB: make room, or "
                 "name another folder in TMPDIR",

@@ -76,7 +76,7 @@ class Backups:
         wanted = self.database.stat().st_size + log_bytes(self.database) + DISK_BYTES
         if free < wanted:
             raise StoreError(
-                fr=f"{free >> 20} Mio sont libres, et une sauvegarde qui laisse de la place en demande {wanted >> 20}",
+                fr=f"{free >> 20} Mio de libre, et une sauvegarde qui laisse de la place en demande {wanted >> 20}",
                 en=f"{free >> 20} MiB are free, and a backup that leaves room needs {wanted >> 20} MiB",
             )
 

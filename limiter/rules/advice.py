@@ -86,16 +86,16 @@ SAID = {
         "{value} bots now, 120% or more of the {carries} that this box carries comfortably",
     ),
     "decision_lag": Words(
-        "lent sans être plein : décisions p99 jusqu'à {value:.0f} ms, {minutes} des 60 dernières minutes, à {bots} bots"
-        " sur {limit}",
+        "lent sans être plein : décisions p99 jusqu'à {value:.0f} ms, {minutes} des 60 dernières minutes, à {bots}"
+        " {bots:bot|bots} sur {limit}",
         "slow although not full: decisions p99 up to {value:.0f} ms in {minutes} of the last 60 minutes, at {bots} of"
-        " {limit} bots",
+        " {limit} {limit:bot|bots}",
     ),
     "feed_lag": Words(
-        "lent sans être plein : moins de {threshold} tokens par minute, {value} des 60 dernières minutes, à {bots} bots"
-        " sur {limit}",
+        "lent sans être plein : moins de {threshold} tokens par minute, {value} des 60 dernières minutes, à {bots}"
+        " {bots:bot|bots} sur {limit}",
         "slow although not full: fewer than {threshold} tokens a minute in {value} of the last 60 minutes, at {bots} of"
-        " {limit} bots",
+        " {limit} {limit:bot|bots}",
     ),
 }
 
@@ -248,8 +248,8 @@ LIMIT_OF_WINDOW = Words(
 )
 BECAUSE = Words("{what}, car {why}.", "{what}: because {why}.")
 LITTLE = Words(
-    "au plus {bots} bots, {ram} Go de RAM et {cpu:.0f} % de CPU en 7 jours",
-    "at most {bots} bots, {ram} GB of RAM and {cpu:.0f}% of CPU in 7 days",
+    "au plus {bots} {bots:bot|bots}, {ram} Go de RAM et {cpu:.0f} % de CPU en 7 jours",
+    "at most {bots} {bots:bot|bots}, {ram} GB of RAM and {cpu:.0f}% of CPU in 7 days",
 )
 COST = Words(
     "un bot tient {mb:.0f} Mo ici, sur {n} mesurés",

@@ -37,7 +37,10 @@ RULES = (
     Alert("feed", "failure", "📉 Flux à plat : {tokens} tokens/min", "📉 Feed is flat: {tokens} tokens/min", 60),
     Alert("snapshots", "failure", "🕳️ Aucune mesure depuis {seconds:.0f} s", "🕳️ No sample for {seconds:.0f} s"),
     Alert(
-        "disk", "failure", "💾 Disque presque plein : {free:.0f} Mio libres", "💾 Disk nearly full: {free:.0f} MiB free"
+        "disk",
+        "failure",
+        "💾 Disque presque plein : {free:.0f} Mio {free:libre|libres}",
+        "💾 Disk nearly full: {free:.0f} MiB free",
     ),
     Alert(
         "clock", "warning", "🕒 L'horloge a été décalée de {step:+.1f} s", "🕒 The clock was moved by {step:+.1f} s", 2

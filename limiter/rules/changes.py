@@ -23,8 +23,9 @@ Change = Value | Literal["back"]
 
 
 OVER = Words(
-    "{bots} bots actifs, {over} au-dessus de {limit} : aucun n'est coupé, les nouveaux démarrages sont refusés",
-    "{bots} bots are active, {over} over {limit}: none is cut, new starts are refused",
+    "{bots} {bots:bot actif|bots actifs}, {over} au-dessus de {limit} : aucun n'est coupé, les nouveaux démarrages"
+    " sont refusés",
+    "{bots} {bots:bot is|bots are} active, {over} over {limit}: none is cut, new starts are refused",
 )
 ABOVE_ADVICE = Words(
     "{limit} dépasse les {advised} conseillés pour cette machine",

@@ -18,7 +18,7 @@ MOVED = Words(
 )
 DRIFT = Words("était faux de {drift} : réparé", "was wrong by {drift}: repaired")
 NO_DRIFT = Words("le même en mémoire et en base", "the same in memory and rows")
-CHANNELS, FAILING = Words("canaux : {n}", "{n} channels"), Words("en échec : {names}", "{names} failing")
+CHANNELS, FAILING = Words("canaux : {n}", "{n} {n:channel|channels}"), Words("en échec : {names}", "{names} failing")
 IN_PLACE = Words("à sa place", "in its place")
 NAMES = Words(
     "{n} noms : un programme qui l'ouvre par un autre l'abîme",
@@ -43,4 +43,4 @@ HOURS_AGO = Words("la dernière il y a {hours:.1f} h", "last {hours:.1f} h ago")
 THEN_FAILED = Words("{last}, puis une a échoué : voir le journal", "{last}, and then one failed: see the log")
 UNREADABLE = Words("illisible", "cannot be read")
 MEBIBYTES = Words("{size:.1f} Mio", "{size:.1f} MiB")
-FREE = Words("{size:.1f} Gio libres", "{size:.1f} GiB free")
+FREE = Words("{size:.1f} Gio {size:libre|libres}", "{size:.1f} GiB free")

@@ -22,6 +22,7 @@ FIRST_PAUSE_MS, MAX_PAUSE_MS = 2_000, 300_000  # between tries: doubled each tim
 UNDER_WAY, NO_ANSWER = "being sent", "no answer for"  # answers of a try that nobody knows the end of
 TOO_MANY, NOT_CONFIGURED = "too many wait for this channel", "the channel is no longer configured"
 NOT_BACK, NOT_DELIVERED = "the try before has not come back", "not delivered"
+SOME_HAVE_IT = Words("{n} sur {all} {n:l'a|l'ont} reçu : {why}", "{n} of {all} {n:has|have} it: {why}")
 ANSWERS = (
     Words("en cours d'envoi", UNDER_WAY),
     Words("trop de messages attendent ce canal", TOO_MANY),
@@ -29,12 +30,18 @@ ANSWERS = (
     Words("l'essai précédent n'est pas revenu", NOT_BACK),
     Words("non remis", NOT_DELIVERED),
     Words("pas de réponse en {seconds} s", f"{NO_ANSWER} {{seconds}} s"),
-    Words("{n} sur {all} l'ont reçu : {why}", "{n} of {all} have it: {why}"),
+    SOME_HAVE_IT,
 )
 """What is kept of a try, in English, where it is the limiter's own words and not what the channel said."""
-_FORMS = [
-    (re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(words.en)), re.DOTALL), words) for words in ANSWERS
-]
+
+
+def _form(english: str) -> re.Pattern[str]:
+    """What a text of that format looks like, by the names of its facts; each form of what it counts, of any number."""
+    named = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(english)).replace("(?P<n>.+?)", r"(?P<n>\d+)")
+    return re.compile(re.sub(r"\\{\w+:(.+?)\\\|(.+?)\\}", r"(?:\1|\2)", named), re.DOTALL)
+
+
+_FORMS = [(_form(words.en), words) for words in ANSWERS]
 FAILING_TRIES = 3  # in a row, and the channel counts as failing
 
 
@@ -90,7 +97,8 @@ def answer_in(answer: str | None, language: str) -> str | None:
     """What came of a try, from what is kept of it, in `fr` or `en`; what a channel said stays as it is."""
     for form, words in _FORMS:
         if language != "en" and answer is not None and (found := form.fullmatch(answer)):
-            return words.fr.format(**{name: answer_in(part, language) for name, part in found.groupdict().items()})
+            facts = {name: answer_in(part, language) for name, part in found.groupdict().items()}
+            return words.filled(**facts | {name: int(found[name]) for name in facts if name == "n"}).told(language)
     return answer
 
 

@@ -19,11 +19,16 @@ from limiter.rules.refusals import REFUSALS, Refusal
 from limiter.rules.room import capacity
 from limiter.rules.state import State
 from limiter.rules.vitals import Vitals, findings
+from limiter.rules.words import Words
 from limiter.units import MINUTE_MS
 
 URGENT_PERCENT = 95
 HYSTERESIS_PERCENT = 5  # level L closes below L - 5 %
 MAX_CROSSINGS = 50  # kept of one incident: the first, and the latest
+BODY = Words(
+    "{bots} bots actifs ({percent} %), {free} {free:place libre|places libres}.",
+    "{bots} active bots ({percent}%), {free} free {free:slot|slots}.",
+)
 
 
 # -- occupancy
@@ -139,12 +144,8 @@ def _keep(state: State, incident: Incident) -> None:
 
 def body(held: Capacity, language: str) -> str:
     """The text below a message: how full it is."""
-    bots, percent = f"{held.current}/{held.maximum}", held.percent_used
-    free = max(0, held.maximum - held.current)
-    if language == "en":
-        return f"{bots} active bots ({percent}%), {free} free slot{'s' if free != 1 else ''}."
-    many = "s" if free > 1 else ""
-    return f"{bots} bots actifs ({str(percent).replace('.', ',')} %), {free} place{many} libre{many}."
+    bots, free = f"{held.current}/{held.maximum}", max(0, held.maximum - held.current)
+    return BODY.filled(bots=bots, percent=held.percent_used, free=free).told(language)
 
 
 def fold(state: State) -> None:

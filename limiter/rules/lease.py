@@ -48,9 +48,9 @@ NEEDS = Words(
 )
 SHORTEST = Words(
     "Un bail de {seconds} s aurait suffi : aucun bot vivant n'aurait été arrêté, et les morts auraient tenu {hours:g}"
-    " heures de places.",
+    " {hours:heure|heures} de places.",
     "A lease of {seconds} s would have been enough: no living bot would have been ended, and the dead would have held"
-    " {hours:g} slot hours.",
+    " {hours:g} slot {hours:hour|hours}.",
 )
 NONE_FITS = Words(
     "Aucun de ces baux n'aurait laissé vivre tous les bots : leurs battements viennent trop rarement.",

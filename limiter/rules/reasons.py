@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from limiter.rules import guards
-from limiter.rules.words import Words
+from limiter.rules.words import Words, is_one
 
-PLAN = Words("plan de lancement : {bots} bots", "launch plan: {bots} bots")
-WINDOW = Words("plage horaire : {bots} bots", "window: {bots} bots")
-WINDOW_OVER = Words("fin de la plage horaire : {bots} bots", "end of the window: {bots} bots")
+PLAN = Words("plan de lancement : {bots} {bots:bot|bots}", "launch plan: {bots} {bots:bot|bots}")
+WINDOW = Words("plage horaire : {bots} {bots:bot|bots}", "window: {bots} {bots:bot|bots}")
+WINDOW_OVER = Words("fin de la plage horaire : {bots} {bots:bot|bots}", "end of the window: {bots} {bots:bot|bots}")
 UNCONFIRMED = Words("non confirmé à temps", "not confirmed in time")
 TRIPPED = Words("un garde-fou a tenu une minute", "a guard held for a minute")
 OWN_WORDS = {
@@ -71,8 +71,7 @@ def target(of: str, text: str, language: str) -> str:
     if of in NAMED_BY_OTHERS:
         return text
     words = text.split(" ")
-    one = words[0] == "1" or (words[0] == "0" and language == "fr")
-    known = SAID | ALONE if one else SAID
+    known = SAID | ALONE if words[0].isdecimal() and is_one(int(words[0]), language) else SAID
     return " ".join(known[word].told(language) if word in known else word for word in words)
 
 
@@ -105,7 +104,7 @@ def of_audit(entry: Mapping[str, Any], language: str) -> str:
 
 def _own(kind: str, number: int, changed: Any, language: str) -> str:
     if kind in OWN_WORDS:
-        bots = next((after for name, _, after in changed if name == "MAX_CONCURRENT_BOTS"), "")
+        bots = next((after for name, _, after in changed if name == "MAX_CONCURRENT_BOTS"), 0)
         return OWN_WORDS[kind].filled(bots=bots).told(language)
     if kind == "start":
         return (FIRST_START if number == 1 else CONFIGURATION).told(language)

@@ -219,15 +219,22 @@ NEEDS = Words(
     "Trop peu de données : il faut {days} jours d'historique et {demands} demandes ; il y en a {known} et {came:,}.",
     "Too little data: it takes {days} days of history and {demands} demands; there are {known} and {came:,}.",
 )
-ENOUGH = Words("Oui, {limit} places suffisent", "Yes, {limit} slots are enough")
-LIKELY = Words("Probablement, {limit} places suffisent", "Probably, {limit} slots are enough")
-DOUBTFUL = Words("Probablement pas, {limit} places ne suffisent pas", "Probably not, {limit} slots are not enough")
-SHORT = Words("Non, {limit} places ne suffisent pas", "No, {limit} slots are not enough")
+ENOUGH = Words("Oui, {limit} {limit:place suffit|places suffisent}", "Yes, {limit} {limit:slot is|slots are} enough")
+LIKELY = Words(
+    "Probablement, {limit} {limit:place suffit|places suffisent}", "Probably, {limit} {limit:slot is|slots are} enough"
+)
+DOUBTFUL = Words(
+    "Probablement pas, {limit} {limit:place ne suffit|places ne suffisent} pas",
+    "Probably not, {limit} {limit:slot is|slots are} not enough",
+)
+SHORT = Words(
+    "Non, {limit} {limit:place ne suffit|places ne suffisent} pas", "No, {limit} {limit:slot is|slots are} not enough"
+)
 ANSWER = Words(
-    "{verdict} pour {users} utilisateurs : il en faut {slots} ({low} à {high}) pour qu'au plus {share:g} % des demandes"
-    " soient refusées d'abord.",
-    "{verdict} for {users} users: it takes {slots} ({low} to {high}) for at most {share:g}% of demands to be refused"
-    " at first.",
+    "{verdict} pour {users} {users:utilisateur|utilisateurs} : il en faut {slots} ({low} à {high}) pour qu'au plus"
+    " {share:g} % des demandes soient refusées d'abord.",
+    "{verdict} for {users} {users:user|users}: it takes {slots} ({low} to {high}) for at most {share:g}% of demands to"
+    " be refused at first.",
 )
 METHOD = Words(
     "Erlang A par heure de la semaine, {crowd}, démarrages groupés par Hayward (z = {bunching:.2f}) ; "
@@ -235,21 +242,24 @@ METHOD = Words(
     "Erlang A by hour of the week, {crowd}, bunches of starts by Hayward (z = {bunching:.2f}); "
     "one bot's run of tries is one demand.",
 )
-ENGSET = Words("{users} utilisateurs connus (Engset)", "{users} known users (Engset)")
+ENGSET = Words(
+    "{users} {users:utilisateur connu|utilisateurs connus} (Engset)", "{users} known {users:user|users} (Engset)"
+)
 ANYBODY = Words("nombre d'utilisateurs ouvert", "any number of users")
 TRUST = Words(
-    "{demands:,} demandes en {days} jours ; le compte pour des semaines pareilles : {low} à {high} places (80 %).",
-    "{demands:,} demands in {days} days; for weeks like these {low} to {high} slots (80%).",
+    "{demands:,} demandes en {days} jours ; le compte pour des semaines pareilles : {low} à {high} {high:place|places}"
+    " (80 %).",
+    "{demands:,} demands in {days} days; for weeks like these {low} to {high} {high:slot|slots} (80%).",
 )
 GREW = Words(
     "La dernière semaine est {percent:.0f} % au-dessus de leur moyenne : si cela reste, demande pour {users}"
-    " utilisateurs.",
-    "The last week lies {percent:.0f}% above their mean: where that stays, ask for {users} users.",
+    " {users:utilisateur|utilisateurs}.",
+    "The last week lies {percent:.0f}% above their mean: where that stays, ask for {users} {users:user|users}.",
 )
 SHRANK = Words(
     "La dernière semaine est {percent:.0f} % au-dessous de leur moyenne : si cela reste, demande pour {users}"
-    " utilisateurs.",
-    "The last week lies {percent:.0f}% below their mean: where that stays, ask for {users} users.",
+    " {users:utilisateur|utilisateurs}.",
+    "The last week lies {percent:.0f}% below their mean: where that stays, ask for {users} {users:user|users}.",
 )
 
 

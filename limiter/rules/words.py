@@ -1,4 +1,7 @@
-"""Texts in French and English side by side, for what a rule says before it knows who listens; days, durations. Pure."""
+"""Texts in French and English side by side, for what a rule says before it knows who listens; days, durations. Pure.
+
+A format of a text may choose by a number: `{n} {n:place prise|places prises}` is "1 place prise", "2 places prises".
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,31 +27,51 @@ class Words:
         return Words(self.fr.format_map(french), self.en.format_map(english))
 
 
+def is_one(n: float, language: str) -> bool:
+    """Whether what is counted so stands in the singular: in French all below 2, in English 1 alone."""
+    return abs(n) < 2 if language == "fr" else n == 1
+
+
 FRENCH = str.maketrans(",.", "\u202f,")
 
 
-class _Whole(int):
+def _written(n: float, form: str, language: str) -> str:
+    one, chosen, many = form.partition("|")
+    if chosen:
+        return one if is_one(n, language) else many
+    return format(n, form).translate(FRENCH) if language == "fr" else format(n, form)
+
+
+class _FrenchWhole(int):
     def __format__(self, form: str) -> str:
-        return super().__format__(form).translate(FRENCH)
+        return _written(int(self), form, "fr")
 
 
-class _Fraction(float):
+class _FrenchFraction(float):
     def __format__(self, form: str) -> str:
-        return super().__format__(form).translate(FRENCH)
+        return _written(float(self), form, "fr")
 
 
-def _as_french(fact: Any) -> Any:
-    """A number that is written as in French, whatever its format."""
-    if isinstance(fact, float):
-        return _Fraction(fact)
-    return _Whole(fact) if isinstance(fact, int) and not isinstance(fact, bool) else fact
+class _EnglishWhole(int):
+    def __format__(self, form: str) -> str:
+        return _written(int(self), form, "en")
+
+
+class _EnglishFraction(float):
+    def __format__(self, form: str) -> str:
+        return _written(float(self), form, "en")
 
 
 def figures(facts: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """The facts, their numbers as the language writes them; texts among them are left alone."""
-    if language == "en":
-        return dict(facts)
-    return {name: _as_french(fact) for name, fact in facts.items()}
+    """The facts, their numbers as the language writes and counts them; texts among them are left alone."""
+    whole, fraction = (_EnglishWhole, _EnglishFraction) if language == "en" else (_FrenchWhole, _FrenchFraction)
+
+    def figure(fact: Any) -> Any:
+        if isinstance(fact, float):
+            return fraction(fact)
+        return whole(fact) if isinstance(fact, int) and not isinstance(fact, bool) else fact
+
+    return {name: figure(fact) for name, fact in facts.items()}
 
 
 def told(fact: Any, language: str) -> Any:
@@ -68,19 +91,20 @@ DAY = Words("j", "d")
 
 
 def day(of: date, language: str) -> str:
-    """24 nov. in `fr`, 24 Nov in `en`."""
-    return f"{of.day} {MONTHS[language][of.month - 1]}"
+    """24 nov. in `fr`, 24 Nov in `en`; French counts the first of a month, 1er nov., and no other."""
+    ordinal = "er" if of.day == 1 and language == "fr" else ""
+    return f"{of.day}{ordinal} {MONTHS[language][of.month - 1]}"
 
 
 def lasting(seconds: float, language: str) -> str:
     """A duration in its two largest units: 48 s, 1 min 54 s, 14 min, 1 h 10 min, 2 d 4 h."""
     whole = max(0, round(seconds))
-    if whole < 90:
+    if whole < 60:
         return f"{whole} s"
     if whole < 600:  # a minute more or less would be much
         minutes, rest = divmod(whole, 60)
         return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
-    if whole < 5400:
+    if whole < 3600:
         return f"{whole // 60} min"
     if whole < 172_800:
         hours, rest = divmod(whole // 60, 60)

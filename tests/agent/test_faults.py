@@ -434,7 +434,7 @@ def test_it_refuses_to_end_while_it_holds_bots(bots: Bots) -> None:
     bot.noted("ready")
     done = bots.ask_agent("--stop")
     assert done.returncode == 1
-    assert done.stderr.startswith("limiter: The agent looks after 1 bot(s): end them first, or --force")
+    assert done.stderr.startswith("limiter: It still looks after bots (1): end them first, or --force")
     assert bots.status()["bots"]
     assert bots.ask_agent("--stop", "--force").stdout == "The agent has ended.\n"
     assert bot.end()[1] == "closing\n"

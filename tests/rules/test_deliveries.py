@@ -113,6 +113,8 @@ def test_a_channel_fails_after_3_tries_in_a_row_and_works_again_after_one() -> N
         (UNDER_WAY, "en cours d'envoi"),
         (f"{NO_ANSWER} 30 s", "pas de réponse en 30 s"),
         ("2 of 3 have it: not delivered", "2 sur 3 l'ont reçu : non remis"),
+        ("1 of 3 has it: not delivered", "1 sur 3 l'a reçu : non remis"),
+        ("1 of 3 have it: not delivered", "1 sur 3 l'a reçu : non remis"),  # as it used to be kept
         ("2 of 3 have it: no answer for 60 s", "2 sur 3 l'ont reçu : pas de réponse en 60 s"),
         ("2 of 3 have it: 403 {x}\nForbidden", "2 sur 3 l'ont reçu : 403 {x}\nForbidden"),
         ("not delivered to room 3", "not delivered to room 3"),

@@ -207,6 +207,7 @@ def test_a_headline_says_now_and_the_worst() -> None:
         ([240, 270, 1, 0], "plein de 00:02:00 à 00:02:30", "was full 00:02:00–00:02:30"),
         ([240, None, 1, 0], "plein depuis 00:02", "full since 00:02"),
         ([0, None, 1, 0], "plein depuis le 27 nov. 23:58", "full since 27 Nov 23:58"),
+        ([345_600, None, 1, 0], "plein depuis le 1er déc. 23:58", "full since 1 Dec 23:58"),
         ([-31_536_000, None, 1, 0], "plein depuis le 27 nov. 2025 23:58", "full since 27 Nov 2025 23:58"),
     ],
 )  # fmt: skip

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from limiter.rules import guards
+from limiter.rules import advice, changes, checks, guards, incidents, lease, reasons, sizing
 from limiter.rules.alerts import ALERTS
+from limiter.rules.forecast import sentences
 from limiter.rules.guards import Readings
 from limiter.rules.words import Words, told
 from tests.conftest import ROOT
@@ -28,6 +29,37 @@ def test_formats_are_filled_in_both_languages() -> None:
 
 def test_thousands_are_parted_as_the_language_does_where_the_format_asks_for_it() -> None:
     assert Words("{n:,} et {n}", "{n:,} and {n}").filled(n=21819) == Words("21\u202f819 et 21819", "21,819 and 21819")
+
+
+def test_a_format_chooses_the_word_for_what_it_counts() -> None:
+    words = Words("{n:,} {n:place prise|places prises}", "{n:,} {n:slot|slots}")
+    said = [words.filled(n=n) for n in (0, 1, 1.5, 2, 1000)]
+    assert [one.fr for one in said] == [
+        "0 place prise", "1 place prise", "1,5 place prise", "2 places prises", "1\u202f000 places prises",
+    ]  # fmt: skip
+    assert [one.en for one in said] == ["0 slots", "1 slot", "1.5 slots", "2 slots", "1,000 slots"]
+
+
+@pytest.mark.parametrize(
+    ("words", "facts", "fr", "en"),
+    [
+        (sizing.ENOUGH, {"limit": 1}, "Oui, 1 place suffit", "Yes, 1 slot is enough"),
+        (sizing.SHORT, {"limit": 0}, "Non, 0 place ne suffit pas", "No, 0 slots are not enough"),
+        (changes.OVER, {"bots": 1, "over": 1, "limit": 0}, "1 bot actif, 1 au-dessus", "1 bot is active, 1 over 0"),
+        (reasons.PLAN, {"bots": 1}, "plan de lancement : 1 bot", "launch plan: 1 bot"),
+        (sentences.WRONG_BY, {"error": 0.5, "naive": 2.5}, "Erreur moyenne : 0,5 bot par heure", "The forecast"),
+        (lease.SHORTEST, {"seconds": 20, "hours": 1.5}, "Un bail de 20 s aurait suffi", "A lease of 20 s"),
+        (advice.LITTLE, {"bots": 1, "ram": 0.5, "cpu": 2.0}, "au plus 1 bot, 0,5 Go", "at most 1 bot, 0.5 GB"),
+        (incidents.BODY, {"bots": "9/10", "percent": 90.0, "free": 1}, "9/10 bots actifs (90,0 %), 1 place libre.",
+         "9/10 active bots (90.0%), 1 free slot."),
+        (checks.FREE, {"size": 0.5}, "0,5 Gio libre", "0.5 GiB free"),
+    ],
+)  # fmt: skip
+def test_one_and_none_stand_in_the_singular(words: Words, facts: dict[str, float], fr: str, en: str) -> None:
+    """English has it of one alone."""
+    told = words.filled(**facts)
+    assert told.fr.startswith(fr) and told.en.startswith(en)
+    assert not re.search(r"\b[01] (places|bots|utilisateurs)\b", told.fr)
 
 
 def test_every_text_in_a_fact_is_told() -> None:

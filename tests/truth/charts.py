@@ -36,8 +36,8 @@ REASONS = {
            "daily_trades": "trades du jour épuisés", "token_rate": "trop de tokens", "signal_rate": "trop de signaux",
            "paused": "démarrages en pause", "draining": "arrêt ou vidage en cours"},
 }  # fmt: skip
-LENGTHS = {60: "< 60 s", 300: "60 s – 5 min", 900: "5 min – 15 min", 1800: "15 min – 30 min", 3600: "30 min – 60 min",
-           7200: "60 min – 2 h", 14_400: "2 h – 4 h", 28_800: "4 h – 8 h", 57_600: "8 h – 16 h", 86_400: "16 h – 24 h",
+LENGTHS = {60: "< 1 min", 300: "1 min – 5 min", 900: "5 min – 15 min", 1800: "15 min – 30 min", 3600: "30 min – 1 h",
+           7200: "1 h – 2 h", 14_400: "2 h – 4 h", 28_800: "4 h – 8 h", 57_600: "8 h – 16 h", 86_400: "16 h – 24 h",
            259_200: "24 h – 3 d", 604_800: "3 d – 7 d"}  # fmt: skip
 
 
@@ -52,8 +52,9 @@ class Viewer:
         return datetime.fromtimestamp(at / 1000, self.zone)
 
     def date(self, day: date) -> str:
-        """24 Nov."""
-        return f"{day.day} {MONTHS[self.language].split()[day.month - 1]}"
+        """24 Nov or 1er nov."""
+        number = "1er" if (self.language, day.day) == ("fr", 1) else day.day
+        return f"{number} {MONTHS[self.language].split()[day.month - 1]}"
 
     def stamp(self, at: int) -> str:
         """24 Nov 14:03."""

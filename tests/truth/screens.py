@@ -67,14 +67,14 @@ def figures(app: AppTest) -> dict[str, tuple[str, str]]:
 
 def lasting(seconds: int) -> str:
     """A duration of less than two days."""
-    if seconds < 90:
+    if seconds < 60:
         return f"{seconds} s"
     minutes = seconds // 60
     if seconds < 600 and seconds % 60:
         return f"{minutes} min {seconds % 60:02d} s"
     return (
         f"{minutes} min"
-        if seconds < 5400
+        if seconds < 3600
         else f"{minutes // 60} h" + (f" {minutes % 60:02d} min" if minutes % 60 else "")
     )
 

@@ -50,7 +50,7 @@ def decide(sign_in: SignIn) -> None:
         st.page_link("settings.py", label=t("This box"), icon=":material/memory:", query_params={"tab": "box"})
         if box.carries.bots:  # a limit of 0 is no advice
             carried = {"propose": str(box.carries.bots)}
-            label = t("Preview {n} slots", n=number(box.carries.bots))
+            label = tn("Preview {n} slot", "Preview {n} slots", box.carries.bots)
             st.page_link("limits.py", label=label, icon=":material/preview:", query_params=carried)
         tables.take_away(box, "box")
 

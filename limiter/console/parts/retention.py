@@ -49,7 +49,7 @@ def show() -> None:
     rows = dict(data.read(read.database.tables))
     st.caption(
         t(
-            "Now: {sessions} ended sessions, {refusals} single refusals, {trades} trades. "
+            "Now, ended sessions: {sessions}, single refusals: {refusals}, trades: {trades}. "
             "Hours of history are kept for ever.",
             sessions=number(rows["ended_sessions"]),
             refusals=number(rows["refusals"]),
@@ -72,7 +72,7 @@ def what_if() -> None:
         keep: int = st.number_input(t("kept"), 1, most, max(1, most // 2), key=f"keep-{name}")
     st.markdown(
         t(
-            "With `{setting}={keep}` **{n} rows** would be deleted; with {now}, as now, {due}.",
+            "Rows that `{setting}={keep}` would delete: **{n}**; with {now}, as now: {due}.",
             setting=name,
             keep=keep,
             n=going(name, keep),

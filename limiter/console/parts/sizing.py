@@ -82,13 +82,13 @@ def _go_on(answer: SizingAnswer, step: int) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link(
             "limits.py",
-            label=t("Preview {n} slots", n=number(step)),
+            label=tn("Preview {n} slot", "Preview {n} slots", step),
             icon=":material/preview:",
             query_params={"propose": str(step)},
         )
         st.page_link(
             "checklist.py",
-            label=t("Plan {n} slots", n=number(step)),
+            label=tn("Plan {n} slot", "Plan {n} slots", step),
             icon=":material/event:",
             query_params={"tab": "plan", "step": str(step)},
         )
@@ -140,8 +140,8 @@ def lost(sign_in: SignIn) -> None:
     if gone and answer.stay_hours:
         st.caption(
             t(
-                "At {stay} h a bot that is about {hours} hours of bots. Counted, not estimated: refusals for a full "
-                "server, each bot's run of tries as one.",
+                "Hours of bots that this is at {stay} h a bot, about: {hours}. Counted, not estimated: refusals for a "
+                "full server, each bot's run of tries as one.",
                 stay=number(answer.stay_hours, 1),
                 hours=number(gone * answer.stay_hours),
             )

@@ -43,7 +43,9 @@ def show(sign_in: SignIn, at: int, name: str = "state", why: str | None = None) 
         return
     limit = answer.limits.get("MAX_CONCURRENT_BOTS") if answer.limits else None
     most = "?" if limit is None else number(limit)
-    said = t("**{n}** of {limit} slots were held", n=number(len(answer.sessions)), limit=most)
+    said = tn(
+        "**{n}** of {limit} slots was held", "**{n}** of {limit} slots were held", len(answer.sessions), limit=most
+    )
     said += " · " + t("limits version {n}", n="?" if answer.limits_version is None else answer.limits_version)
     st.markdown(said + (" · **" + t("starts were paused") + "**" if answer.paused else ""))
     if answer.needs is not None:

@@ -3,7 +3,7 @@
 from limiter.answers.capacity import StatsAnswer
 from limiter.console import data
 from limiter.console.kit import times
-from limiter.console.kit.words import language, lasting, number, t, tn
+from limiter.console.kit.words import language, lasting, t, tn
 from limiter.console.parts.advising import advising
 from limiter.console.parts.happenings import without_sign
 from limiter.console.parts.task import Task, Urgency
@@ -94,19 +94,28 @@ def backup(stats: StatsAnswer | None) -> list[Task]:
 
 def step(coming: Step) -> Task:
     """The next step of the launch plan, or the one that a guard or the schedule holds: why, and until when."""
-    known = {"n": number(coming.max_bots), "time": times.when(coming.at)}
+    bots, time = coming.max_bots, times.when(coming.at)
     place = "checklist.py", t("See the plan"), {"tab": "plan"}
     schedule = data.read(read.limits.read_schedule)
     if coming.status != "held" and coming.at <= times.now() and waits(schedule, coming):
-        text = t("Launch plan: **{n}** bots, due at {time}: {why}", why=waits_for(schedule), **known)
+        text = tn(
+            "Launch plan: **{n}** bot, due at {time}: {why}",
+            "Launch plan: **{n}** bots, due at {time}: {why}",
+            bots,
+            why=waits_for(schedule),
+            time=time,
+        )
         return Task(Urgency.COMING, text, *place)
     if coming.status != "held":
-        return Task(Urgency.COMING, t("Launch plan: **{n}** bots, {time}", **known), *place)
+        text = tn("Launch plan: **{n}** bot, {time}", "Launch plan: **{n}** bots, {time}", bots, time=time)
+        return Task(Urgency.COMING, text, *place)
     why = guards.said(coming.held_by).told(language())
-    text = t(
+    text = tn(
+        ":material/pause_circle: Launch plan held: **{n}** bot since {time} ({why}), until no guard holds any more.",
         ":material/pause_circle: Launch plan held: **{n}** bots since {time} ({why}), until no guard holds any more.",
+        bots,
         why=why,
-        **known,
+        time=time,
     )
     return Task(Urgency.HELD, text, *place)
 

@@ -23,8 +23,8 @@ CHANCE = Words(
     "In the next {days} days the highest reaches {share}% of the limit with a chance of {chance:.0f}%.",
 )
 WRONG_BY = Words(
-    "Erreur moyenne : {error:.1f} bots par heure (« même heure il y a une semaine » : {naive:.1f}).",
-    "The forecast is wrong by {error:.1f} bots an hour on average (“same hour a week ago”: {naive:.1f}).",
+    "Erreur moyenne : {error:.1f} {error:bot|bots} par heure (« même heure il y a une semaine » : {naive:.1f}).",
+    "The forecast is wrong by {error:.1f} {error:bot|bots} an hour on average (“same hour a week ago”: {naive:.1f}).",
 )
 CENSORED = Words(
     "La limite a été atteinte pendant {n} h : la demande au-delà n'est pas dans le compte.",

@@ -75,7 +75,7 @@ def test_lengths_fall_into_bins_that_keep_their_order() -> None:
     assert counts[0] == 9 and counts[1] == 2 and counts[-1] == 4 and sum(counts) == 15
     names = [row["bin"] for row in bars["rows"]]
     assert bars["encoding"]["y"]["sort"] == names
-    assert names[:3] == ["< 60 s", "60 s – 5 min", "5 min – 15 min"] and names[-2:] == ["3 d – 7 d", "> 7 d"]
+    assert names[:3] == ["< 1 min", "1 min – 5 min", "5 min – 15 min"] and names[-2:] == ["3 d – 7 d", "> 7 d"]
     stays = [row["stay"] for row in bars["rows"]]
     assert stays[:2] == ["0-60", "60-300"] and stays == list(VIEW.stays())
     assert [seconds_of(stay) for stay in (stays[0], stays[-1])] == [(0, 60), (7 * 86_400, None)]

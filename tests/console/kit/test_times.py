@@ -42,6 +42,16 @@ def test_there_are_some_ticks_and_not_too_many(speak: Speak, hours: int, zone: s
     assert all(span.start <= place <= span.end for place, _ in found)
 
 
+def test_french_counts_the_first_of_a_month_and_english_no_day(speak: Speak) -> None:
+    first, second = at("2026-11-01T14:03"), at("2026-11-02T14:03")
+    for language, days in (("fr", ("1er nov.", "2 nov.")), ("en", ("1 Nov", "2 Nov"))):
+        speak(language, "Europe/Paris")
+        assert (view().day(first), view().day(second)) == days
+        assert [text for _, text in view().ticks(Span(first - DAY, second + 7 * DAY))][:2] == list(days)
+        assert view().when(first, second) == f"{days[0]} 14:03" == view().stamp(first)
+        assert view().date("2026-11-01") == days[0]
+
+
 def test_midnights_are_local_and_days_may_have_25_hours(speak: Speak) -> None:
     speak("en", "Europe/Paris")
     found = list(view().midnights(Span(at("2026-10-24T12:00"), at("2026-10-26T12:00"))))

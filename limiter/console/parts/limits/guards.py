@@ -4,7 +4,7 @@ import streamlit as st
 
 from limiter.answers.capacity import Guard
 from limiter.console import data
-from limiter.console.kit.words import number, t, tn
+from limiter.console.kit.words import number, percent, t, tn
 from limiter.console.sign_in.sign_ins import SignIn
 
 
@@ -21,14 +21,21 @@ def guard_names() -> dict[str, str]:
 
 def guard_line(row: Guard) -> str:
     """A guard of the limiter's answer with its figures, as markdown."""
-    unit = {"cpu": "%", "ram": "%", "decision_lag": "ms", "stale": "s"}.get(row.name, "")
     sign = "≥" if row.name == "feed_lag" else "≤"
     if row.value is None:
         return f"– {guard_names()[row.name]} · {t('no reading')}"
     broken = {"≥": "<", "≤": ">"}[sign]
     found = number(row.value, 0 if row.value >= 10 or row.value == int(row.value) else 1)
-    figures = f"{found} {broken if row.held else sign} {number(row.threshold)} {unit}"
-    return f":material/{'block' if row.held else 'check'}: {guard_names()[row.name]} **{figures.strip()}**"
+    figures = f"{found} {broken if row.held else sign} {with_unit(row)}"
+    return f":material/{'block' if row.held else 'check'}: {guard_names()[row.name]} **{figures}**"
+
+
+def with_unit(row: Guard) -> str:
+    """What its reading is held against."""
+    if row.name in ("cpu", "ram"):
+        return percent(row.threshold, 0)
+    unit = {"decision_lag": "ms", "stale": "s"}.get(row.name)
+    return f"{number(row.threshold)} {unit}" if unit else number(row.threshold)
 
 
 def guards(sign_in: SignIn) -> None:

@@ -66,7 +66,7 @@ def explain(sign_in: SignIn, request_id: str) -> None:
         st.markdown(verbatim(answer.sentence))
         if row.limit:
             st.markdown(
-                t("`{limit}` was {value} at that instant (version {version}), and {count} were taken.",
+                t("`{limit}` was {value} at that instant (version {version}). Taken: {count}.",
                   limit=row.limit, value=value_text(row.value), version=row.version, count=number(row.count or 0))
             )  # fmt: skip
         st.markdown(verbatim(answer.way_out))
