@@ -33,7 +33,7 @@ def test_in_both_languages(open_page: Open, empty: World, locale: str, title: st
 def test_a_proposal_is_previewed_once_each_time_a_link_makes_it(open_page: Open, busy: World) -> None:
     app = open_page(busy, "limits", propose="250")
     assert not app.exception and "200 → 250" in text_of(app)
-    assert app.query_params["propose"] == ["250"], "to take it out would be a step of Back"
+    assert "250" in app.query_params["propose"], "to take it out would be a step of Back"
     del app.session_state["preview"]
     assert "200 → 250" not in text_of(app.run()), "once"
     del app.query_params["propose"]
@@ -51,7 +51,7 @@ def test_a_proposal_becomes_a_step_of_the_plan_s_draft(open_page: Open, busy: Wo
     app = open_page(busy, "checklist", tab="plan", step="260")
     assert not app.exception
     draft = app.session_state["plan-draft"]
-    assert draft[-1][1] == 260 and app.query_params["step"] == ["260"]
+    assert draft[-1][1] == 260 and "260" in app.query_params["step"]
     for url in ({}, {"step": "260"}, {"step": "270"}):  # another page, the same link again, another one
         app.query_params.pop("step", None)
         app.query_params.update(url)

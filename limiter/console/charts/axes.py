@@ -18,6 +18,7 @@ from limiter.console.view import Span, View
 EXTENT = 46  # px kept left of every chart, so that charts below each other share their x
 MOMENT = "moment"  # the name of what a click selects
 CHARACTER_PX = 6.4  # of a text of 12 px, on average
+AROUND_PX = EXTENT + 28  # of a chart beside its plot: the labels of the y axis, its title, the edge
 SYMBOL_PX = 30  # of a legend: a name's symbol and the room around both
 NARROW = 560  # px of a plot under which texts inside it would stand on each other
 
@@ -67,7 +68,11 @@ def legend(names: Sequence[str], **more: Any) -> alt.Legend:
     columns = "1"
     for n in range(2, len(names) + 1):
         widest = [max(len(name) for name in names[place::n]) for place in range(n)]
-        columns = f"width >= {round(CHARACTER_PX * sum(widest)) + SYMBOL_PX * n} ? {n} : {columns}"
+        room = round(CHARACTER_PX * sum(widest)) + SYMBOL_PX * n + AROUND_PX
+        columns = f"containerSize()[0] >= {room} ? {n} : {columns}"
+    # `width` alone is what is left of it once the legend has its room: Vega settles that once, so a legend that took
+    # another number of rows then would stand above the chart, out of sight. It is named so that it is asked again.
+    columns = f"width && {columns}" if len(names) > 1 else columns
     look: dict[str, Any] = {"title": None, "orient": "top", "symbolOpacity": 1, "labelLimit": 0}
     return alt.Legend(**look | {"columns": alt.ExprRef(columns)} | more)
 

@@ -14,9 +14,9 @@ FRENCH = View("fr", ZoneInfo("America/New_York"))
 
 
 def columns(names: list[str], width: int) -> int:
-    """In how many columns the names stand above a plot so wide: the expression, read as the browser does."""
+    """In how many columns the names stand above a chart so wide: the expression, read as the browser does."""
     expression = legend(names).to_dict()["columns"]["expr"]
-    for least, n in re.findall(r"width >= (\d+) \? (\d+) :", expression):
+    for least, n in re.findall(r"containerSize\(\)\[0\] >= (\d+) \? (\d+) :", expression):
         if width >= int(least):
             return int(n)
     assert expression.endswith("1")
@@ -26,8 +26,14 @@ def columns(names: list[str], width: int) -> int:
 def test_names_stand_in_as_many_columns_as_the_plot_has_room_for_and_are_never_cut() -> None:
     reasons = [FRENCH.reason(name) for name in list(REASONS)[:6]]
     assert legend(reasons).to_dict()["labelLimit"] == 0
-    assert columns(reasons, 270) == 1 and 1 < columns(reasons, 480) < 6 and columns(reasons, 1200) == 6
-    assert columns(["CPU", "RAM"], 270) == 2
+    assert columns(reasons, 330) == 1 and 1 < columns(reasons, 540) < 6 and columns(reasons, 1260) == 6
+    assert columns(["CPU", "RAM"], 330) == 2
+
+
+def test_how_many_columns_there_are_does_not_depend_on_the_room_that_the_legend_leaves() -> None:
+    """But is asked whenever that changes: the plot's width is settled once, and a row more would be out of sight."""
+    expression = legend(["CPU", "RAM", "disk"]).to_dict()["columns"]["expr"]
+    assert expression.startswith("width && containerSize()") and expression.count("width") == 1
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Auckland"])
