@@ -446,11 +446,32 @@ def test_a_click_on_an_hour_of_the_week_filters_until_back_its_chip_or_a_second_
             expect(chip).to_have_count(0, timeout=15_000)
             assert "cell=" not in page.url
         lengths_lead_to_their_sessions(page)
+        legends_stay_whole(page, console)
         a_proposal_is_one_step_of_back(page, console)
         visit(page, console, "alerts?live=false")
         expect(click_on_a_chart(page, 0, 0.93, 0.3)).to_be_visible()  # one of the last days
         assert "then=" in page.url
         page.context.close()
+
+
+OUT_OF_SIGHT = """() => [...document.querySelectorAll('.role-legend-label text')].filter(name => {
+    const [a, b] = [name, name.closest('svg')].map(one => one.getBoundingClientRect());
+    return a.top < b.top - 1 || a.right > b.right + 1 || a.bottom > b.bottom;
+}).map(name => name.textContent)"""
+
+
+def legends_stay_whole(page: Page, console: Console) -> None:
+    """Each name is within its chart, also where the page is made wider or narrower once it is drawn."""
+    visit(page, console, "usage?days=7&lang=fr&live=false")
+    names = page.locator(".role-legend-label text")
+    expect(names.first).to_be_visible(timeout=20_000)
+    before = page.viewport_size
+    assert before is not None
+    for width in (390, 1280, 1100, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        settle(page)
+        assert names.count() > 1 and page.evaluate(OUT_OF_SIGHT) == [], width
+    page.set_viewport_size(before)
 
 
 def a_proposal_is_one_step_of_back(page: Page, console: Console) -> None:
