@@ -1,7 +1,8 @@
 """Has the writer delete what is older than it is kept: one slice at a time, a share of the time while bots ask.
 
 Promises: while much is decided, a twentieth of the time is spent on it at most, so that the p99 of a start stays what
-it was; with little to decide, half. On a full disk the room of each slice goes to the disk at once.
+it was; with little to decide, half. What the file shrank by goes to the disk when that is done, on a full disk with
+each slice.
 """
 
 import asyncio
@@ -23,8 +24,8 @@ async def trim(committer: Committer, trimmer: Trimmer) -> None:
     while True:
         began = time.monotonic()
         refused = isinstance(await committer.submit(Trim()), Refusal)
-        if committer.full_since is not None:
-            await asyncio.to_thread(committer.writer.fold_log)
+        if committer.full_since is not None or (trimmer.shrank and not trimmer.behind):
+            trimmer.shrank = not await asyncio.to_thread(committer.writer.fold_log)
         now, mine = time.monotonic(), mine + 1
         if now - counted_at >= 1:
             busy = committer.latency.count - decided - mine > BUSY_DECISIONS * (now - counted_at)

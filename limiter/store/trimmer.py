@@ -22,10 +22,11 @@ FREE_SHARE = 10
 
 
 class Trimmer:
-    """`behind`: the last slice left something to do."""
+    """`behind`: the last slice left something to do. `shrank`: pages of the file went, which are the disk's again when
+    the log is folded; who folds it says so."""
 
     def __init__(self, statements: Statements, retention: Retention) -> None:
-        self.behind = False
+        self.behind, self.shrank = False, False
         self._statements, self._retention = statements, retention
         self._turn = 0
         self._rows = FIRST_ROWS
@@ -42,7 +43,7 @@ class Trimmer:
         full = self._delete(driver, now, next_refusal) >= self._rows
         if not full and self._is_roomy(driver):
             self._shrink(driver, began + TARGET_SECONDS)
-            self.behind = True
+            self.behind = self.shrank = True
             return
         self.behind = full or self._turn < len(self._statements.trims)  # after a start each table is looked at at once
         if full:
