@@ -17,9 +17,23 @@ async function post(path, body, headers = {}) {
   return json;
 }
 
+// A start with its Idempotency-Key, a trade with its trade_id and a stop count once, however often they are sent: where the
+// answer was lost, or nothing was decided, they are sent again. A signal counts each time, so it goes through `post`, once.
+async function insist(path, body, headers) {
+  for (let wait = 100; ; wait *= 2) {
+    try {
+      return await post(path, body, headers);
+    } catch (failed) {
+      const decided = failed.reason && !["draining", "overloaded", "storage_unavailable"].includes(failed.reason);
+      if (decided || wait > 2000) throw failed;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
 let session;
 try {
-  ({ session } = await post("/api/bots/start", { user_id: user }, { "Idempotency-Key": randomUUID() }));
+  ({ session } = await insist("/api/bots/start", { user_id: user }, { "Idempotency-Key": randomUUID() }));
 } catch (refused) {
   console.error(refused.message);
   process.exit(75);
@@ -43,15 +57,16 @@ const beats = setInterval(async () => {
 const end = Date.now() + Number(seconds) * 1000;
 while (Date.now() < end && !lost && Date.now() < sure) {
   try {
-    const trade = await post("/api/bots/trades", {
+    await post("/api/bots/signals", { session_id });
+    const trade = await insist("/api/bots/trades", {
       session_id, trade_id: randomUUID(), symbol: "BTC/USDT", side: "buy", quantity: "0.01", price: "64000",
     });
     console.log(`traded, ${trade.trades_left} trades left today`);
   } catch (refused) {
-    console.log(refused.message); // a limit of the day: the bot keeps its slot
+    console.log(refused.message); // a limit of the day or of the minute: the bot keeps its slot
   }
   await new Promise((resolve) => setTimeout(resolve, 1000));
 }
 
 clearInterval(beats);
-await post("/api/bots/stop", { session_id }).catch(() => {}); // the lease gives the slot back otherwise
+await insist("/api/bots/stop", { session_id }).catch(() => {}); // the lease gives the slot back otherwise

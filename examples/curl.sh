@@ -13,7 +13,8 @@ session=$(echo "$started" | sed -n 's/.*"session_id": *"\([^"]*\)".*/\1/p')
 
 post /api/bots/heartbeat "{\"session_id\": \"$session\"}" # every heartbeat_seconds while the bot runs
 echo
-post /api/bots/trades "{\"session_id\": \"$session\", \"symbol\": \"BTC/USDT\", \"side\": \"buy\", \"quantity\": \"0.01\", \"price\": \"64000\"}"
+trade=$(date +%s)-$$ # a name of its own for each trade: sent again with the same one, it counts once
+post /api/bots/trades "{\"session_id\": \"$session\", \"trade_id\": \"$trade\", \"symbol\": \"BTC/USDT\", \"side\": \"buy\", \"quantity\": \"0.01\", \"price\": \"64000\"}"
 echo
 post /api/bots/stop "{\"session_id\": \"$session\"}"
 echo

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 10.0  # how long a call is tried where no answer comes or nothing was decided
 STOP_PATIENCE_SECONDS = 5.0  # a bot that ends waits no longer: its lease gives the slot back
 NOTHING_DECIDED = frozenset({"draining", "storage_unavailable", "overloaded", "out_of_reach"})
+MAY_COME_TRUE = frozenset({"out_of_reach", "storage_unavailable"})
+"""Of these, what leaves open whether the limiter did it after all: an answer was lost, a commit took too long."""
 A_PROXYS = frozenset({429, 502, 503, 504})
 """Statuses of an answer without a reason: of a proxy whose limiter is away, or that is asked too often."""
 GONE = frozenset({"session_ended", "session_unknown"})

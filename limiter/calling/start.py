@@ -6,14 +6,13 @@ The client, the agent and `run --direct` drive it, each with its own way to call
 from collections.abc import Mapping
 from typing import Any
 
-from limiter.calling import NOTHING_DECIDED, PATIENCE_SECONDS, answer_timeout, delays, pause, spread
+from limiter.calling import MAY_COME_TRUE, NOTHING_DECIDED, PATIENCE_SECONDS, answer_timeout, delays, pause, spread
 
 ASK_AGAIN_SECONDS = 30.0  # where a slot may come early, ask at least so often whatever Retry-After says
 # For then a slot may be given back, the door opened, the box calm at any time: what was told is no reckoning.
 MAY_COME_EARLY = frozenset({"server_full", "user_limit", "paused", "box_busy"})
 TURN_SECONDS = 12.0  # with a ticket: within the 30 s for which a slot is its own, and at most once in 10 s
 WORTH_WAITING = NOTHING_DECIDED | {"server_full", "user_limit", "paused", "start_rate", "box_busy"}
-MAY_COME_TRUE = frozenset({"out_of_reach", "storage_unavailable"})  # an answer was lost; a commit took too long
 
 
 class SlotRequest:

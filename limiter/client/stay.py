@@ -2,8 +2,8 @@
 
 Promises: `lost` is set as soon as any answer says that the session has ended (410), and, where the limiter is out of
 reach, at five sixths of the lease: before it could give the slot to another bot. What is safe to repeat is repeated,
-with back-off and jitter: a start by its Idempotency-Key, a trade by its trade_id, beats, stops. A signal or token whose
-answer was lost may have counted, so it is not.
+with back-off and jitter: a start by its Idempotency-Key, a trade by its trade_id, beats, stops. A signal or token
+counts each time that it arrives: it is sent again only where it surely did not count.
 The slot is that of the process that took it. A forked child may report by its copy, which has connections of its own;
 the copy neither beats nor stops, and its `lost` is set by what the child's own calls hear.
 Does not promise: to end the bot's own work (look at `lost`), nor to follow a bot that becomes a daemon (open it then).
@@ -27,6 +27,7 @@ import httpx
 from limiter import processes
 from limiter.calling import (
     GONE,
+    MAY_COME_TRUE,
     NOTHING_DECIDED,
     PATIENCE_SECONDS,
     STOP_PATIENCE_SECONDS,
@@ -83,6 +84,16 @@ def plain(number: Number) -> str:
     except ArithmeticError:  # no number, NaN, or too long
         pass
     raise ValueError(number)
+
+
+def _did_not_count(reply: Reply, refused: Refused) -> bool:
+    """Whether it is sure that a call was not counted: it never left, or was turned away before anything was decided.
+
+    A proxy's 502, 503 or 504 does not say so: the limiter may have had the call, and its answer been lost. A 429 does.
+    """
+    if isinstance(reply, httpx.Response):
+        return refused.reason not in MAY_COME_TRUE or reply.status_code == 429
+    return isinstance(reply, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
 
 
 class Stay:
@@ -164,8 +175,7 @@ class Stay:
                 assert isinstance(reply, httpx.Response)
                 return reply.json()
             wanted = refused.reason not in GONE if insist else refused.reason in NOTHING_DECIDED
-            # Decided not to count, or never sent.
-            harmless = call.repeatable or refused.status or isinstance(reply, httpx.ConnectError | httpx.ConnectTimeout)
+            harmless = call.repeatable or _did_not_count(reply, refused)
             wait = pause(delay, refused.retry_after, until - time.monotonic())
             if not (wanted and harmless) or time.monotonic() + wait >= until:
                 raise refused

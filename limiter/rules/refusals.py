@@ -107,8 +107,8 @@ REFUSALS: tuple[Reason, ...] = (
     ),
     Reason(
         "storage_unavailable", 503, "Storage unavailable",
-        "La base de données ne répond pas. Rien n'a été changé ; réessaie.",
-        "The database does not answer. Nothing was changed; try again.",
+        "La base de données ne répond pas. Réessaie dans quelques secondes.",
+        "The database does not answer. Try again in a few seconds.",
         recorded=Recorded(Words("base de données absente", "database away"), "#4B3B8F", ANYTHING),
     ),
     Reason(

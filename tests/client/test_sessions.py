@@ -5,17 +5,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import pytest
 
 from limiter.client import AsyncBotSession, BotSession, Refused
 from limiter.client.stay import Call
-from tests.conftest import Limiter, new_user, served, wait_until
+from tests.conftest import Limiter, granted, new_user, served, wait_until
+from tests.forgetful import LOST, forgetful
 
 Start = Callable[..., Limiter]
 
@@ -25,35 +23,6 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limiter]:
     """A limiter with the shortest lease: 5 s."""
     with served(Limiter(tmp_path_factory.mktemp("short"), {"BOT_LEASE_SECONDS": 5})) as one:
         yield one
-
-
-@contextmanager
-def forgetful(url: str, path: str) -> Iterator[str]:
-    """A proxy that passes everything on, but swallows the first answer to that path after the limiter gave it."""
-    swallowed: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name: text for name, text in self.headers.items() if name != "Host"}
-            answer = httpx.post(url + self.path, content=body, headers=headers)
-            if self.path == path and not swallowed:
-                swallowed.append(path)
-                return  # and the connection is closed without a word
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{proxy.server_port}"
-        proxy.shutdown()
-    assert swallowed
 
 
 def test_a_session_holds_its_slot_for_the_block_and_gives_it_back(server: Limiter) -> None:
@@ -224,17 +193,31 @@ def test_a_restart_within_the_lease_loses_nobody(limiter: Start) -> None:
         assert not bot.lost.is_set()
 
 
-def test_a_start_whose_answer_was_lost_takes_one_slot(server: Limiter) -> None:
-    user = new_user()
-    with forgetful(server.url, "/api/bots/start") as url, BotSession(url, user_id=user) as bot:
-        (row,) = server.listed(user_id=user)
-        assert row["public_id"] == bot.public_id
+@pytest.mark.parametrize("status", LOST)
+def test_whose_answer_was_lost_takes_one_slot_trades_once_and_gives_the_slot_back(
+    server: Limiter, status: int | None
+) -> None:
+    user, paths = new_user(), [f"/api/bots/{what}" for what in ("start", "trades", "stop")]
+    with forgetful(server.url, *paths, status=status) as proxy:
+        with BotSession(proxy.url, user_id=user) as bot:
+            assert bot.trade(symbol="BTC/USDT", side="buy", quantity=1, price=1)["trades_today"] == 1
+        assert [proxy.heard.count(path) for path in paths] == [2, 2, 2]
+    (row,) = server.listed(user_id=user)
+    assert (row["public_id"], row["ended_reason"]) == (bot.public_id, "stopped")
 
 
-def test_a_trade_whose_answer_was_lost_counts_once(server: Limiter) -> None:
-    with forgetful(server.url, "/api/bots/trades") as url, BotSession(url, user_id=new_user()) as bot:
-        assert bot.trade(symbol="BTC/USDT", side="buy", quantity=1, price=1)["trades_today"] == 1
-        assert bot.trade(symbol="BTC/USDT", side="buy", quantity=1, price=1)["trades_today"] == 2
+@pytest.mark.parametrize("status", LOST)
+def test_a_signal_or_token_whose_answer_was_lost_is_not_counted_again(server: Limiter, status: int | None) -> None:
+    user, paths = new_user(), ["/api/bots/signals", "/api/feed/tokens"]
+    with forgetful(server.url, *paths, status=status) as proxy, BotSession(proxy.url, user_id=user) as bot:
+        for take in (bot.signal, bot.tokens):
+            with pytest.raises(Refused) as caught:
+                take(2)
+            assert (caught.value.reason, caught.value.status) == ("out_of_reach", status or 0)
+        assert [proxy.heard.count(path) for path in paths] == [1, 1]
+        assert granted(server.client.get(f"/api/users/{user}/usage"))["signals"]["used"] == 2
+        bot.signal(3)
+        assert granted(server.client.get(f"/api/users/{user}/usage"))["signals"]["used"] == 5
 
 
 def test_who_waits_gets_the_slot_that_becomes_free(limiter: Start) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limiter.calling import MAY_COME_TRUE
 from limiter.client import Refused
 from limiter.client.stay import Call, Flow, Pause, Stay, plain
 from limiter.client.wire import Reply
@@ -123,16 +124,42 @@ def test_a_trade_whose_answer_is_lost_is_repeated_with_the_same_trade_id() -> No
     assert (sent[0]["quantity"], sent[0]["price"]) == ("0.0000001", "0.1")
 
 
-def test_a_signal_whose_answer_is_lost_is_not_repeated_for_it_may_have_counted() -> None:
-    steps, refused = drive(holding()._signalling(1), httpx.ReadTimeout("lost"))
-    assert (len(steps), refused.reason) == (1, "out_of_reach")
+SURELY_NOT_COUNTED = [
+    *(httpx.ConnectError("refused"), httpx.ConnectTimeout("no route"), httpx.ProxyError("407 to CONNECT")),
+    *(no("overloaded", 503, 1), no("draining", 503, 1), httpx.Response(429, html="Too Many Requests")),
+]
+MAY_HAVE_COUNTED = [
+    *(httpx.ReadTimeout("lost"), httpx.ReadError("cut"), httpx.RemoteProtocolError("cut"), httpx.WriteError("cut")),
+    *(httpx.Response(status, html="<h1>Bad Gateway</h1>") for status in (502, 503, 504)),
+    no("storage_unavailable", 503, 1),
+]
 
 
-@pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), no("overloaded", 503, 1)])
-def test_a_signal_that_surely_did_not_count_is_repeated(reply: Reply) -> None:
-    steps, answer = drive(holding()._signalling(3), reply, yes(used=3))
-    assert len(calls(steps)) == 2
+@pytest.mark.parametrize("path", ["/api/bots/signals", "/api/feed/tokens"])
+@pytest.mark.parametrize("reply", MAY_HAVE_COUNTED, ids=str)
+def test_what_counts_each_time_is_not_repeated_where_it_may_have_counted(path: str, reply: Reply) -> None:
+    steps, refused = drive(taking(path), reply)
+    assert (len(steps), refused.reason in MAY_COME_TRUE) == (1, True)
+
+
+@pytest.mark.parametrize("path", ["/api/bots/signals", "/api/feed/tokens"])
+@pytest.mark.parametrize("reply", SURELY_NOT_COUNTED, ids=str)
+def test_what_counts_each_time_is_repeated_where_it_surely_did_not_count(path: str, reply: Reply) -> None:
+    steps, answer = drive(taking(path), reply, yes(used=3))
+    assert [call.path for call in calls(steps)] == [path, path]
     assert answer["used"] == 3
+
+
+def taking(path: str) -> Flow:
+    return holding()._signalling(3) if path == "/api/bots/signals" else holding()._feeding(3)
+
+
+@pytest.mark.parametrize("reply", [*SURELY_NOT_COUNTED, *MAY_HAVE_COUNTED], ids=str)
+def test_a_trade_or_a_stop_counts_once_and_is_repeated_in_either_case(reply: Reply) -> None:
+    steps, _ = drive(holding()._trading("BTC/USDT", "buy", 1, 1, None, False), reply, yes(trade={}))
+    first, again = calls(steps)
+    assert first.body == again.body
+    assert len(calls(drive(holding()._stopping(), reply, yes(session={}))[0])) == 2
 
 
 def test_each_end_that_is_announced_is_told_once_and_what_the_bot_makes_of_it_harms_no_beat() -> None:

@@ -75,7 +75,7 @@ def test_what_was_refused_while_the_database_was_away_is_known_then_and_after_a_
 
     expected = sorted([*row, 1] for row in zip(away, ("u2", "u1", None), ("b2", "b1", None), strict=True))
     told = granted(one.admin("GET", f"/api/admin/explain/{away[0]}", headers=ENGLISH))
-    assert told["sentence"] == "The database does not answer. Nothing was changed; try again."
+    assert told["sentence"] == "The database does not answer. Try again in a few seconds."
     assert told["way_out"].startswith("The database took nothing in time. To ask again")
     assert told["decided_again"] is None and told["holders"][0]["user_id"] == "u1"
     assert known() == expected

@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, Limiter, new_user
+from tests.conftest import ROOT, Limiter, granted, new_user
+from tests.forgetful import forgetful
 
 
-def example(server: Limiter, *command: str) -> subprocess.CompletedProcess[str]:
+def example(server: Limiter, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=server.folder, env=server.env, capture_output=True, text=True, timeout=30, check=False
+        command, cwd=server.folder, env=server.env | env, capture_output=True, text=True, timeout=30, check=False
     )
 
 
@@ -53,3 +54,16 @@ def test_several_bots_run_in_one_asyncio_program(server: Limiter) -> None:
     assert done.returncode == 0, done.stderr
     for number in range(3):
         assert f"user-{number} is done" in done.stdout
+
+
+@needs("node")
+def test_where_a_proxy_loses_answers_a_bot_in_another_language_counts_once(server: Limiter) -> None:
+    user, paths = new_user(), [f"/api/bots/{what}" for what in ("start", "signals", "trades", "stop")]
+    with forgetful(server.url, *paths, status=502) as proxy:
+        done = example(server, "node", str(ROOT / "examples" / "bot.mjs"), user, "2", LIMITER_URL=proxy.url)
+    assert done.returncode == 0, done.stderr
+    (row,) = server.listed(user_id=user)
+    assert row["ended_reason"] == "stopped"
+    used = granted(server.client.get(f"/api/users/{user}/usage"))
+    assert used["trades"]["used"] == done.stdout.count("traded, ") > 0
+    assert used["signals"]["used"] == proxy.heard.count("/api/bots/signals") == done.stdout.count("\n") - 1
