@@ -25,8 +25,10 @@ PERIOD_SECONDS = 1.0
 RETRY_SECONDS = 60.0
 
 SPOILED = Words(
-    "écrasée par un autre programme : arrête le limiteur et remets une sauvegarde (limiter restore)",
-    "{lost}: stop the limiter and restore a backup (limiter restore)",
+    "écrasée par un autre programme : arrête le limiteur et remets une sauvegarde (limiter restore) ; si ce n'était "
+    "qu'un `touch -m`, supprime plutôt le fichier .spoiled",
+    "{lost}: stop the limiter and restore a backup (limiter restore); if it was only a `touch -m`, remove the .spoiled "
+    "file instead",
 )
 IN_THE_FILE = Words(
     "le fichier n'était plus à sa place : tout ce qui était confirmé est dedans ; redémarre le limiteur",

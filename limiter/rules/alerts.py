@@ -100,9 +100,9 @@ FILE_UNSAVED = Alert(
 FILE_SPOILED = Alert(
     "file_spoiled", "failure",
     "⛔ Base de données écrasée par un autre programme : démarrages refusés. Arrête le limiteur et remets une"
-    " sauvegarde (limiter restore)",
+    " sauvegarde (limiter restore) ; si ce n'était qu'un `touch -m`, supprime plutôt le fichier .spoiled",
     "⛔ Database written over by another program: starts are refused. Stop the limiter and restore a backup"
-    " (limiter restore)",
+    " (limiter restore); if it was only a `touch -m`, remove the .spoiled file instead",
 )  # fmt: skip
 UNCONFIRMED = Alert(
     "unconfirmed", "warning",

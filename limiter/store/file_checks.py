@@ -31,9 +31,10 @@ def refuse_spoiled(path: Path) -> None:
         raise StoreError(
             fr=f"{path} ou son -wal a été réécrit sur place pendant qu'un limiteur l'avait ouvert ({mark} dit quand), "
             f"et n'a peut-être que la moitié de ce qu'il avait : `limiter restore FICHIER`, ou supprime {mark} pour "
-            "continuer avec le fichier tel qu'il est",
+            "continuer avec le fichier tel qu'il est (juste, et sans perte, si ce n'était qu'un `touch -m`)",
             en=f"{path} or its -wal file was written over in place while a limiter had it open ({mark} says when), and "
-            f"may hold half of what it held: `limiter restore BACKUP`, or remove {mark} to go on with it as it is",
+            f"may hold half of what it held: `limiter restore BACKUP`, or remove {mark} to go on with it as it is "
+            "(right, and nothing is lost, if it was only a `touch -m`)",
         )
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -264,6 +265,25 @@ def test_what_changes_no_byte_stops_nothing_and_hides_nothing(
     put_old_content(path)
     touch(path)
     assert "limiter.db was written" in (file.trouble() or "")
+
+
+def test_a_time_of_change_set_alone_is_taken_for_a_write_and_to_go_on_with_the_file_as_it_is_loses_nothing(
+    file: WatchedFile, path: Path, writer: Engine
+) -> None:
+    """The kernel tells no difference: findings/touch_m_is_a_write.sh. The sentences say what to do then."""
+    fold(writer)
+    count_up(writer)
+    assert file.trouble() is None
+    subprocess.run(["touch", "-m", path], check=True)
+    assert "limiter.db was written" in (file.trouble() or "")
+    file.mark_spoiled()
+    file.close()
+    writer.dispose()
+    with pytest.raises(StoreError, match="nothing is lost, if it was only a `touch -m`"):
+        open_writer(f"sqlite:///{path}")
+    path.with_name("limiter.db.spoiled").unlink()
+    open_writer(f"sqlite:///{path}").dispose()
+    assert next_number(path) == 43
 
 
 def test_a_write_that_is_seen_while_a_checkpoint_ends_is_not_forgotten(
