@@ -17,7 +17,8 @@ _first = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk saw. `refused`: answered, but not 2xx."""
+    """What one run of wrk saw. `refused`: answered, but not 2xx. `p99_ms` is of time rather than of requests: a pause
+    weighs as much as it lasts, with however few requests under way (findings/wrk_p99_counts_time.sh)."""
 
     requests: int
     seconds: float
