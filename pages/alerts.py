@@ -27,7 +27,7 @@ DELIVERY = {"sent": ":material/check:", "failed": ":material/close:", "pending":
 def day_bar() -> None:
     """A cell a day, tinted by the highest status that it reached."""
     now = times.now()
-    rows = data.hours(now - (DAYS_SHOWN + 1) * DAY, now).bots  # with 25 hours in one of them, the first has all of its
+    rows = data.hours(now - (DAYS_SHOWN + 1) * DAY, now)  # with 25 hours in one of them, the first has all of its
     title = t("Highest status of each of the last 30 days")
     st.caption(f"{title}. {t('Click on a day to see who held which slot at its peak.')}")
     moment.chart(statuses.days(rows, view(), until=now, shown=DAYS_SHOWN), "days", title, DAY)

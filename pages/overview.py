@@ -76,7 +76,7 @@ def figures(stats: StatsAnswer, hour: Sequence[Any], now: int) -> None:
                 t("Peak, 24 h"),
                 number(day.peak) if day.peak is not None else "–",
                 times.when(day.peak_at) if day.peak_at else t("no snapshot yet"),
-                trend=line_of(row.high for row in data.read(read.history.hours, now - DAY, now).rows),
+                trend=line_of(row.high for row in data.read(read.history.hours, now - DAY, now)),
             ),
             Card(
                 t("Refused, 1 h"),

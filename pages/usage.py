@@ -43,15 +43,15 @@ def lengths(since: int, within: Sequence[int] | None) -> None:
     st.caption(said + (" " + t("The newest {n} sessions.", n=number(total)) if total == read.sessions.LATEST else ""))
 
 
-def starts(hours: pd.DataFrame, refused: pd.DataFrame, days: float, dated: bool) -> None:
+def starts(hours: pd.DataFrame, span: Span, days: float, dated: bool) -> None:
     """Starts admitted and refused, by hour of the day, of `days` that are known; `dated`: of each of these hours."""
     title = t("Starts, week by week") if dated else t("Starts by hour of the day")
     st.header(title, anchor=False)
+    refused = data.refused_by_hour(span.start, span.end)
     local = hours["at"].dt.tz_convert(times.zone())
     known = pd.DataFrame({"at": milliseconds(hours)["at"], "hour": local.dt.hour, usage.ADMITTED_NAME: hours["starts"]})
     for reason in STARTS[1:]:
-        counts = refused[refused["reason"] == reason].set_index("at")["n"] if len(refused) else pd.Series(dtype=int)
-        known[reason] = hours["at"].map(counts).fillna(0)
+        known[reason] = [refused.get(at, {}).get(reason, 0) for at in known["at"]]
     known["x"] = [times.day(at) for at in known["at"]] if dated else known["hour"].astype(str)
     order = list(dict.fromkeys(known["x"])) if dated else [str(hour) for hour in range(24)]
     sums = known.melt(id_vars="x", value_vars=STARTS, var_name="what", value_name="n").groupby(["x", "what"]).sum()
@@ -140,8 +140,7 @@ with st.container(horizontal=True, gap="small", vertical_alignment="center"):
     how = url_widgets.tabs(t("Figure"), "how", {"p95": "p95", "mean": t("mean"), "max": t("max")})
 end = times.now()
 span = Span(end - days * DAY, end)
-history = data.hours_used(span.start, span.end)
-hours = history.bots
+hours = data.hours_used(span.start, span.end)
 if hours.empty:
     st.info(t("Nothing to show yet: patterns appear once the limiter has run for an hour."))
     st.stop()
@@ -165,7 +164,7 @@ left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
     frame.live(height=300)(lengths)(span.start, within)
 with right, st.container(border=True):
-    frame.live(height=300)(starts)(shown, history.refused, known_days, cell is not None)
+    frame.live(height=300)(starts)(shown, span, known_days, cell is not None)
 with st.container(border=True):
     st.header(t("The next 14 days"), anchor=False)
     frame.live(height=380)(forecast.show)(sign_in)

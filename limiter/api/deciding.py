@@ -46,9 +46,9 @@ async def forecast(call: Call) -> Answer:
     state = call.services.committer.state
     now, limit_at = call.now(), state.outlook().hourly()
     hour = now - now % HOUR_MS  # the running one is not whole yet; after an outage the known ones end long before it
-    series = await call.read(read.history.hours, now - forecasting.LOOKED_AT_DAYS * DAY_MS, hour)
-    hours = [(row.at, float(row.high)) for row in series.rows]
-    censored = sum(row.worst == "FULL" for row in series.rows)  # under the limit of that instant, not of the hour's end
+    past = await call.read(read.history.hours, now - forecasting.LOOKED_AT_DAYS * DAY_MS, hour)
+    hours = [(row.at, float(row.high)) for row in past]
+    censored = sum(row.worst == "FULL" for row in past)  # under the limit of that instant, not of the hour's end
     found = await call.work(forecasting.forecast, hours, state.zone, limit_at, days, hour)
     answer = s.ForecastAnswer(
         days=days,
@@ -119,7 +119,7 @@ async def sizing(call: Call) -> Answer:
 def _demand(tx: Connection, since: int, now: int) -> tuple[list[tuple[int, float]], list[sizes.Run], float]:
     """Mean bots of each hour, the demands, and how long slots were held (ms): of the last 28 days."""
     end = now - now % HOUR_MS
-    hours = [(row.at, row.mean) for row in read.history.hours(tx, since, end).rows]
+    hours = [(row.at, row.mean) for row in read.history.hours(tx, since, end)]
     demands, _ = read.demands.demands(tx, since)
     load = read.history.load(tx, since, end)
     return hours, sizes.runs(demands, now), (load.mean or 0.0) * load.known_seconds * SECOND_MS

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -82,9 +82,7 @@ def as_table(rows: Iterable[Any]) -> "pd.DataFrame":
     """
     import pandas as pd  # 90 MB and a second, which a page without a table does not pay
 
-    named = [_as_mapping(row) for row in rows]
-    names = dict.fromkeys(name for row in named for name in row)
-    found = pd.DataFrame({name: _column([row.get(name) for row in named]) for name in names})
+    found = pd.DataFrame({name: _column(values) for name, values in _by_name(list(rows)).items()})
     if "at" in found and pd.api.types.is_integer_dtype(found["at"]):
         found["at"] = pd.to_datetime(found["at"], unit="ms", utc=True)
     return found
@@ -99,11 +97,11 @@ def _column(values: list[Any]) -> Any:
     return [float("nan")] * len(values) if known == {type(None)} else values
 
 
-def _as_mapping(row: Any) -> Mapping[str, Any]:
-    if isinstance(row, Mapping):
-        return row
-    named: Mapping[str, Any] = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row._asdict()
-    return named
+def _by_name(rows: list[Any]) -> dict[str, list[Any]]:
+    if rows and hasattr(rows[0], "_fields"):  # of one query: a mapping for each took as long as the query
+        return dict(zip(rows[0]._fields, map(list, zip(*rows, strict=True)), strict=True))
+    named: list[Mapping[str, Any]] = [row if isinstance(row, Mapping) else asdict(row) for row in rows]
+    return {name: [row.get(name) for row in named] for name in dict.fromkeys(name for row in named for name in row)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +123,16 @@ def _history(series: stored.Series) -> History:
     return History(as_table(series.rows).assign(refused=sums), as_table(refused), series.step, series.bucket_ms)
 
 
-def _hours(tx: Connection, start: int, end: int, shift_ms: int) -> History:
-    return _history(stored.hours(tx, start, end, shift_ms))
-
-
-def _hours_used(tx: Connection, start: int, end: int, shift_ms: int) -> History:
+def _hours_used(tx: Connection, start: int, end: int, shift_ms: int) -> "pd.DataFrame":
     hours = stored.hours(tx, start, end, shift_ms)
-    uses, found = limit_use.of_buckets(tx, hours), _history(hours)
-    shares = {f"{name}_share": [getattr(use, name) for use in uses] for name in limit_use.Use._fields}
-    return replace(found, bots=found.bots.assign(**shares).astype(dict.fromkeys(shares, float)))
+    return as_table(hours).join(as_table(limit_use.of_hours(tx, hours)).add_suffix("_share"))
 
 
 RANGED: dict[str, Callable[..., Any]] = {
     "history": lambda tx, start, end: _history(stored.series(tx, start, end)),
-    "hours": _hours,
+    "hours": lambda tx, start, end, shift_ms: as_table(stored.hours(tx, start, end, shift_ms)),
     "hours_used": _hours_used,
+    "refused_by_hour": stored.refused_by_hour,
     "load": stored.load,
 }
 
@@ -164,16 +157,22 @@ def history(start: int, end: int) -> History:
     return found
 
 
-def hours(start: int, end: int) -> History:
+def hours(start: int, end: int) -> "pd.DataFrame":
     """The range in hours of the view's wall clock: in a zone of half an hour, midnight is within one of UTC's."""
-    found: History = _ranged("hours", start, end, _shift_ms(end))
+    found: pd.DataFrame = _ranged("hours", start, end, _shift_ms(end))
     return found
 
 
-def hours_used(start: int, end: int) -> History:
-    """The same hours; bots have also `mean_share` and `high_share`, how much was used of the limit of each time (1:
-    all; NaN: it was 0)."""
-    found: History = _ranged("hours_used", start, end, _shift_ms(end))
+def hours_used(start: int, end: int) -> "pd.DataFrame":
+    """The same hours, and `mean_share` and `high_share`, how much was used of the limit of each time (1: all; NaN: it
+    was 0)."""
+    found: pd.DataFrame = _ranged("hours_used", start, end, _shift_ms(end))
+    return found
+
+
+def refused_by_hour(start: int, end: int) -> Mapping[int, Mapping[str, int]]:
+    """The refusals of the same hours, by hour and reason."""
+    found: Mapping[int, Mapping[str, int]] = _ranged("refused_by_hour", start, end, _shift_ms(end))
     return found
 
 

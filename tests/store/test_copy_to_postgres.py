@@ -90,11 +90,12 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.limits.overrides": lambda tx: repr(read.limits.overrides(tx)),
     "read.limits.changes_of": lambda tx: read.limits.changes_of(tx, NOW - 7 * DAY, NOW),
     "read.limits.course": lambda tx: read.limits.course(tx, NOW - 7 * DAY, NOW),
-    "read.history.hours": lambda tx: vars_of(read.history.hours(tx, NOW - 7 * DAY, NOW)),
-    "read.history.hours, half an hour off": lambda tx: vars_of(read.history.hours(tx, NOW - 7 * DAY, NOW, 30 * 60_000)),
+    "read.history.hours": lambda tx: read.history.hours(tx, NOW - 7 * DAY, NOW),
+    "read.history.hours, half an hour off": lambda tx: read.history.hours(tx, NOW - 7 * DAY, NOW, 30 * 60_000),
+    "read.history.refused_by_hour": lambda tx: read.history.refused_by_hour(tx, NOW - 7 * DAY, NOW),
     "read.limits.moved": lambda tx: read.limits.moved(tx, NOW - 7 * DAY, NOW, HOUR),
-    "read.limit_use.of_buckets": lambda tx: [
-        use._asdict() for use in read.limit_use.of_buckets(tx, read.history.hours(tx, NOW - 7 * DAY, NOW))
+    "read.limit_use.of_hours": lambda tx: [
+        use._asdict() for use in read.limit_use.of_hours(tx, read.history.hours(tx, NOW - 7 * DAY, NOW))
     ],
     "read.sessions.of_length": lambda tx: read.sessions.of_length(tx, NOW - 2 * DAY, (1800, 7200), 20),
     "read.sessions.durations": lambda tx: sorted(map(repr, read.sessions.durations(tx, NOW - 2 * DAY))),
@@ -127,6 +128,9 @@ READS: dict[str, Callable[[Connection], Any]] = {
     "read.incidents.deliveries": lambda tx: repr(read.incidents.deliveries(tx, [1, 2, 3])),
     "usage.due": lambda tx: repr(usage.due(tx, NOW)),
     "retention.count": lambda tx: [retention.count(tx, kept, 1, NOW) for kept in retention._AGED],
+    "retention.count, about": lambda tx: [
+        retention._about(tx, *of, NOW - 3 * DAY) for of in retention._NUMBERED.values()
+    ],
 }
 
 

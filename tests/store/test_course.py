@@ -108,6 +108,9 @@ class Driven:
                     assert series.refused.get(row.at, {}).get("server_full", 0) == refused
                     bots = self.log.bots(row.at, row.at + series.bucket_ms)
                     assert (row.low, row.high) == (min(bots), max(bots)), row
+            hours, series = read.history.hours(tx, begin, end + 1), read.history.series(tx, begin, end + 1, 3600)
+            assert hours == [tuple(getattr(row, name) for name in read.history.Hour._fields) for row in series.rows]
+            assert read.history.refused_by_hour(tx, begin, end + 1) == series.refused
             whole = [read.history.load(tx, NOW - back, end + 1) for back in (0, HOUR, 24 * HOUR, 28 * 24 * HOUR)]
         assert all(one == whole[0] for one in whole)
         full, busy = self.log.spent(begin, end, "FULL"), self.log.spent(begin, end, "FULL", "WARNING")

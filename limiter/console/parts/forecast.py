@@ -43,7 +43,7 @@ def show(sign_in: SignIn) -> None:
 def picture(answer: ForecastAnswer) -> None:
     """The last 3 days, the hours to come with their band, and the limit."""
     now = times.now()
-    rows = data.read(read.history.hours, now - 3 * DAY, now - now % HOUR).rows
+    rows = data.read(read.history.hours, now - 3 * DAY, now - now % HOUR)
     limits = data.read(read.limits.read)
     points = [
         {"at": times.millis(one.at), "middle": one.middle, "low": one.low, "high": one.high}

@@ -150,7 +150,7 @@ def during(stats: StatsAnswer | None) -> Sequence[Item]:
 def after(advice: AdviceAnswer | None) -> Sequence[Item]:
     """After the launch."""
     now = times.now()
-    rows = data.read(read.history.hours, now - 7 * DAY, now).rows
+    rows = data.read(read.history.hours, now - 7 * DAY, now)
     days, known = len({times.day(row.at) for row in rows}), data.load(now - 7 * DAY, now).known_seconds
     notes = data.read(read.audit.notes, now - 30 * DAY, now)
     reasons = advice.advice if advice else []

@@ -44,27 +44,37 @@ _width, _shift = (bindparam(name, type_=schema.Int) for name in ("width", "shift
 _BUCKET = (shots.at - (shots.at - _shift) % _width).label("bucket")
 _INSIDE = (shots.step == bindparam("step"), shots.at >= bindparam("first"), shots.at < bindparam("last"))
 _LIMITS = 1 << 20  # more than any limit: an instant and the limit in force then are one number, whose maximum has both
+_LIMIT = (func.max, shots.at * _LIMITS + shots.limit_last)
 _FIGURES = (
     (func.min, shots.bots_min), (func.sum, shots.bots_sum), (func.sum, shots.n), (func.max, shots.bots_max),
     (func.sum, shots.cpu_sum), (func.sum, shots.cpu_n), (func.sum, shots.ram_sum), (func.sum, shots.ram_n),
     (func.sum, shots.tokens), (func.sum, shots.signals), (func.sum, shots.starts), (func.sum, shots.bots_memory_n),
     (func.sum, shots.bots_memory_sum), (func.sum, shots.bots_cpu_n), (func.sum, shots.bots_cpu_sum),
-    (func.sum, shots.healthy_ms), (func.sum, shots.warning_ms), (func.sum, shots.full_ms),
-    (func.max, shots.at * _LIMITS + shots.limit_last),
+    (func.sum, shots.healthy_ms), (func.sum, shots.warning_ms), (func.sum, shots.full_ms), _LIMIT,
 )  # fmt: skip
-_EACH = select(shots.at, *(column for _, column in _FIGURES)).where(*_INSIDE).order_by(shots.at)
-"""Buckets as they are kept: without a GROUP BY, which sorts them."""
-_SUMS = (
-    select(_BUCKET, *(made(column) for made, column in _FIGURES)).where(*_INSIDE).group_by(_BUCKET).order_by(_BUCKET)
-)
+_FIGURES_OF_HOURS = (
+    (func.sum, shots.bots_sum), (func.sum, shots.n), (func.max, shots.bots_max), (func.sum, shots.starts),
+    (func.sum, shots.healthy_ms), (func.sum, shots.warning_ms), (func.sum, shots.full_ms), _LIMIT,
+)  # fmt: skip
+
+
+def _queries(figures: Sequence[tuple[Any, Any]]) -> tuple[Select[Any], Select[Any]]:
+    """Of buckets that are made of several rows, and of those that are rows as they are kept: without a GROUP BY, which
+    sorts them."""
+    sums = select(_BUCKET, *(made(column) for made, column in figures)).where(*_INSIDE)
+    rows = select(shots.at, *(column for _, column in figures)).where(*_INSIDE)
+    return sums.group_by(_BUCKET).order_by(_BUCKET), rows.order_by(shots.at)
+
+
+_SERIES, _HOURS = _queries(_FIGURES), _queries(_FIGURES_OF_HOURS)
 _COUNTED = (counts.step == bindparam("step"), counts.at >= bindparam("first"), counts.at < bindparam("last"))
-_EACH_REFUSED = select(counts.at, counts.reason, counts.n).where(*_COUNTED).order_by(counts.at, counts.reason)
 _PART = (counts.at - (counts.at - _shift) % _width).label("bucket")
 _REFUSED = (
     select(_PART, counts.reason, func.sum(counts.n))
     .where(*_COUNTED)
     .group_by(_PART, counts.reason)
-    .order_by(_PART, counts.reason)
+    .order_by(_PART, counts.reason),
+    select(counts.at, counts.reason, counts.n).where(*_COUNTED).order_by(counts.at, counts.reason),
 )
 
 
@@ -90,6 +100,17 @@ class Bucket(NamedTuple):
     worst: str
 
 
+class Hour(NamedTuple):
+    """What is used of a bucket of an hour: of 90 days there are 2 160, and to read and round the rest takes longer."""
+
+    at: int
+    mean: float
+    high: int
+    limit: int
+    starts: int
+    worst: str
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Buckets in order, `bucket_ms` wide, from snapshots of `step` seconds; `refused`: by bucket and reason."""
@@ -106,46 +127,65 @@ def bucket_seconds(start: int, end: int, points: int = POINTS) -> int:
     return next((width for width in WIDTHS if width >= wanted), -(-int(wanted) // 86400) * 86400)
 
 
-def series(
-    tx: Connection, start: int, end: int, seconds: int | None = None, points: int = POINTS, most: int = MAX_BUCKETS,
-    shift_ms: int = 0,
-) -> Series:  # fmt: skip
+def series(tx: Connection, start: int, end: int, seconds: int | None = None, points: int = POINTS) -> Series:
     """The buckets from the one that holds `start` on, as far as they begin before `end`.
 
-    They are `seconds` wide, or as `points` of them would be. Widened so that there are at most `most`, to a multiple of
-    5 s, and to one of minutes or hours where the range reaches back to what is kept in no narrower snapshots. They
-    begin `shift_ms`, whole minutes, after a multiple of their width.
+    They are `seconds` wide, or as `points` of them would be. Widened so that there are at most MAX_BUCKETS, to a
+    multiple of 5 s, and to one of minutes or hours where the range reaches back to what is kept in no narrower
+    snapshots.
     """
     width = seconds if seconds is not None else bucket_seconds(start, end, points)
-    width = max(width, -(-(end - start) // (1000 * most)))
-    even = (wide for wide in reversed(STEPS) if width % wide == 0 and shift_ms % (1000 * wide) == 0)
-    step = _whole(tx, start, next(even, RAW_STEP))
-    bucket_ms = -(-width // step) * step * 1000
-    first, last = start - (start - shift_ms) % bucket_ms, end + (shift_ms - end) % bucket_ms
-    asked = {"step": step, "first": first, "last": last, "width": bucket_ms, "shift": shift_ms}
-    each = bucket_ms == 1000 * step and not shift_ms
-    found = tx.execute(_EACH if each else _SUMS, asked).all()
+    width = max(width, -(-(end - start) // (1000 * MAX_BUCKETS)))
+    asked, kept = _asked(tx, start, end, width)
     rows = [
         Bucket(
             at, low, round(bots / n, 2) if n else high, high, last_limit % _LIMITS,
             round(cpu / cpu_n, 1) if cpu_n else None, round(ram / ram_n, 1) if ram_n else None, tokens, signals, starts,
             round(told / n, 2) if n else 0.0, round(held / MIB / told, 1) if told else None,
-            round(load / loads, 1) if loads else None,
-            "FULL" if full else "WARNING" if warning else "HEALTHY" if healthy else "LOW",
+            round(load / loads, 1) if loads else None, _worst(healthy, warning, full),
         )
         for (
             at, low, bots, n, high, cpu, cpu_n, ram, ram_n, tokens, signals, starts, told, held, loads, load,
             healthy, warning, full, last_limit,
-        ) in found
+        ) in tx.execute(_SERIES[kept], asked).all()
     ]  # fmt: skip
-    return Series(step, bucket_ms, rows, _refused(tx, _EACH_REFUSED if each else _REFUSED, asked))
+    return Series(asked["step"], asked["width"], rows, _refused(tx, _REFUSED[kept], asked))
 
 
-def hours(tx: Connection, start: int, end: int, shift_ms: int = 0) -> Series:
-    """The hours of a range, from the one that holds `start` on, at most 400 days of them: those of UTC, or of a wall
+def hours(tx: Connection, start: int, end: int, shift_ms: int = 0) -> list[Hour]:
+    """The hours of a range, from the one that holds `start` on, of the last 400 days of it: those of UTC, or of a wall
     clock whose hours begin `shift_ms` later. Of a time of which no minutes are kept these are made of half hours of
     UTC, from before schema 13 of hours, and named by theirs."""
-    return series(tx, start, end, HOUR_STEP, most=MAX_HOURS, shift_ms=shift_ms)
+    asked, kept = _by_hour(tx, start, end, shift_ms)
+    return [
+        Hour(at, round(bots / n, 2) if n else high, high, last_limit % _LIMITS, starts, _worst(healthy, warning, full))
+        for at, bots, n, high, starts, healthy, warning, full, last_limit in tx.execute(_HOURS[kept], asked).all()
+    ]
+
+
+def refused_by_hour(tx: Connection, start: int, end: int, shift_ms: int = 0) -> dict[int, dict[str, int]]:
+    """The refusals of the same hours, by hour and reason."""
+    asked, kept = _by_hour(tx, start, end, shift_ms)
+    return _refused(tx, _REFUSED[kept], asked)
+
+
+def _by_hour(tx: Connection, start: int, end: int, shift_ms: int) -> tuple[dict[str, int], bool]:
+    return _asked(tx, max(start, end - MAX_HOURS * HOUR_MS), end, HOUR_STEP, shift_ms)
+
+
+def _asked(tx: Connection, start: int, end: int, width: int, shift_ms: int = 0) -> tuple[dict[str, int], bool]:
+    """What the queries are asked with for buckets of `width` seconds or wider, and whether each is a row as it is
+    kept."""
+    even = (wide for wide in reversed(STEPS) if width % wide == 0 and shift_ms % (1000 * wide) == 0)
+    step = _whole(tx, start, next(even, RAW_STEP))
+    bucket_ms = -(-width // step) * step * 1000
+    first, last = start - (start - shift_ms) % bucket_ms, end + (shift_ms - end) % bucket_ms
+    asked = {"step": step, "first": first, "last": last, "width": bucket_ms, "shift": shift_ms}
+    return asked, bucket_ms == 1000 * step and not shift_ms
+
+
+def _worst(healthy_ms: int, warning_ms: int, full_ms: int) -> str:
+    return "FULL" if full_ms else "WARNING" if warning_ms else "HEALTHY" if healthy_ms else "LOW"
 
 
 def _refused(tx: Connection, query: Select[Any], asked: Mapping[str, int]) -> dict[int, dict[str, int]]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, case, cast, column, func, select, values
 from limiter.store.read import history, limits
 from limiter.store.read.history import shots
 from limiter.store.schema import HOUR_STEP, MINUTE_STEP, STEPS, Real
+from limiter.units import HOUR_MS
 
 FINER = [(step, wider) for step, wider in pairwise(STEPS) if MINUTE_STEP <= step < HOUR_STEP]
 """The widths that such hours are read in, each with the next one."""
@@ -21,44 +22,43 @@ class Use(NamedTuple):
     high: float | None
 
 
-def of_buckets(tx: Connection, found: history.Series) -> list[Use]:
-    """Of each bucket of the series.
+def of_hours(tx: Connection, hours: Sequence[history.Hour]) -> list[Use]:
+    """Of each hour.
 
     One in which the limit moved is read minute by minute, each against the limit at its end; where minutes are not
     kept any more, from the narrowest snapshots that are. All of these together, by the database: a limit that a program
     moves each hour would be thousands of reads.
     """
-    if not found.rows:
+    if not hours:
         return []
-    first, wide = found.rows[0].at, found.bucket_ms
     finer: dict[int, Use] = {}
-    if moved := limits.moved(tx, first, found.rows[-1].at + wide, wide):
+    if moved := limits.moved(tx, hours[0].at, hours[-1].at + HOUR_MS, HOUR_MS):
         for step, wider in FINER:
             kept = history.kept_from(tx, step, wider)
-            finer |= _within(tx, [at for at in moved if at >= kept and at not in finer], wide, step)
-    return [finer.get(row.at) or _of(row) for row in found.rows]
+            finer |= _within(tx, [at for at in moved if at >= kept and at not in finer], step)
+    return [finer.get(one.at) or _of(one) for one in hours]
 
 
-def _of(row: history.Bucket) -> Use:
-    return Use(row.mean / row.limit, row.high / row.limit) if row.limit else Use(None, None)
+def _of(one: history.Hour) -> Use:
+    return Use(one.mean / one.limit, one.high / one.limit) if one.limit else Use(None, None)
 
 
-def _within(tx: Connection, begins: Sequence[int], wide: int, step: int) -> dict[int, Use]:
-    """Of the buckets that begin then, from the snapshots in them; one in which there are none is left out."""
+def _within(tx: Connection, begins: Sequence[int], step: int) -> dict[int, Use]:
+    """Of the hours that begin then, from the snapshots in them; one in which there are none is left out."""
     if not begins:
         return {}
-    bucket = values(column("begins", shots.at.type), name="bucket").data([(at,) for at in begins]).cte()
+    hour = values(column("begins", shots.at.type), name="hour").data([(at,) for at in begins]).cte()
     limit = cast(shots.limit_last, Real)
     mean = case((shots.n > 0, cast(shots.bots_sum, Real) / func.nullif(shots.n, 0)), else_=cast(shots.bots_max, Real))
     counts = shots.limit_last > 0
     query = (
         select(
-            bucket.c.begins,
+            hour.c.begins,
             func.sum(case((counts, mean))) / func.sum(case((counts, limit))),
             func.max(case((counts, shots.bots_max / limit))),
         )
-        .join_from(bucket, shots.at.table, (shots.at >= bucket.c.begins) & (shots.at < bucket.c.begins + wide))
+        .join_from(hour, shots.at.table, (shots.at >= hour.c.begins) & (shots.at < hour.c.begins + HOUR_MS))
         .where(shots.step == step)
-        .group_by(bucket.c.begins)
+        .group_by(hour.c.begins)
     )
     return {at: Use(mean, high) for at, mean, high in tx.execute(query)}

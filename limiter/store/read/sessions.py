@@ -1,10 +1,9 @@
 """Sessions: those that hold a slot, and those that are over."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select, text
 
 from limiter.rules.clock_step import WENT_BACK
 from limiter.rules.turns import LAPSE_MS, Ticket
@@ -184,15 +183,20 @@ def _went_back(tx: Connection) -> bool:
     return tx.execute(select(schema.audit.c.id).where(schema.audit.c.action == WENT_BACK).limit(1)).first() is not None
 
 
+_NUMBER_AT = text(f"""
+WITH RECURSIVE search(number, step) AS (
+    SELECT coalesce(min(number), 1) - 1, {1 << 40} FROM ended_sessions
+    UNION ALL
+    SELECT number + CASE WHEN (
+        SELECT started_at FROM ended_sessions AS ended WHERE ended.number >= search.number + step
+        ORDER BY ended.number LIMIT 1
+    ) < :at THEN step ELSE 0 END, step / 2 FROM search WHERE step > 0
+)
+SELECT number + 1 FROM search WHERE step = 0
+""")
+"""By halves in the database: a query each took 1 ms, and lengths of an hour of the week ask for two in each week."""
+
+
 def _number_at(tx: Connection, at: int) -> int:
     """Of the first ended session that started then or later. Numbers grow with time: no index of starts is needed."""
-    columns = schema.ended_sessions.c
-    low, high = (tx.execute(select(edge(columns.number))).scalar() for edge in (func.min, func.max))
-    if low is None or high is None:
-        return 0
-
-    def started(number: int) -> int:
-        query = select(columns.started_at).where(columns.number >= number).order_by(columns.number).limit(1)
-        return int(tx.execute(query).scalar_one())
-
-    return int(low) + bisect_left(range(low, high + 1), at, key=started)
+    return int(tx.execute(_NUMBER_AT, {"at": at}).scalar_one())

@@ -32,12 +32,12 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def test_an_hour_in_which_the_limit_moved_is_held_against_the_limit_of_each_minute(book: Book) -> None:
     tx = book.writer.connection
     found = read.history.hours(tx, NOW, NOW + 3 * HOUR_MS)
-    assert [row.limit for row in found.rows] == [20, 20, 0], "that of their ends"
-    first, second, third = read.limit_use.of_buckets(tx, found)
+    assert [row.limit for row in found] == [20, 20, 0], "that of their ends"
+    first, second, third = read.limit_use.of_hours(tx, found)
     assert first.high == 0.8 and first.mean == pytest.approx(8 * 60 / (29 * 10 + 31 * 20), rel=0.04)
     assert (second, third) == (Use(0.4, 0.4), Use(None, None))
     later = read.history.hours(tx, NOW + HOUR_MS // 2, NOW + 2 * HOUR_MS, HOUR_MS // 2)
-    assert read.limit_use.of_buckets(tx, later)[0] == Use(0.4, 0.4), "an hour of a zone with a half"
+    assert read.limit_use.of_hours(tx, later)[0] == Use(0.4, 0.4), "an hour of a zone with a half"
     tx.rollback()
 
 
@@ -46,8 +46,8 @@ def test_where_minutes_are_not_kept_half_hours_are_read_and_else_the_hour_itself
     kept = schema.snapshots.c
     for narrow, high in ((1800, 0.8), (3600, 0.4)):
         tx.execute(delete(schema.snapshots).where(kept.step < narrow, kept.at < NOW + HOUR_MS))
-        assert read.limit_use.of_buckets(tx, read.history.hours(tx, NOW, NOW + HOUR_MS))[0].high == high
-    assert read.limit_use.of_buckets(tx, read.history.Series(5, 5000, [], {})) == []
+        assert read.limit_use.of_hours(tx, read.history.hours(tx, NOW, NOW + HOUR_MS))[0].high == high
+    assert read.limit_use.of_hours(tx, []) == []
     tx.rollback()
 
 
@@ -64,7 +64,7 @@ def test_a_limit_that_moves_each_hour_costs_no_read_an_hour(book: Book) -> None:
         tx.execute(insert(schema.limit_versions), version)
     found, statements = read.history.hours(tx, begin, begin + len(hours) * HOUR_MS), list[str]()
     event.listen(tx, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    uses = read.limit_use.of_buckets(tx, found)
+    uses = read.limit_use.of_hours(tx, found)
     assert len(uses) == len(hours) and len(statements) < 10
     assert {use.high for use in uses} == {0.5} and uses[0].mean == pytest.approx(1 / 3) == uses[-1].mean
     tx.rollback()

@@ -151,10 +151,11 @@ def test_hours_are_those_of_a_wall_clock_that_is_not_whole_hours_off(
         tx.execute(schema.refusal_counts.insert(), refused)
     with reading(reader) as tx:
         found = read.history.hours(tx, START, START + 2 * HOUR, off * MINUTE)
-    assert [(row.at - START - off * MINUTE, row.low, row.mean, row.high) for row in found.rows] == [
-        (-HOUR, 10, 10.0, 10), (0, 30, 40.0, 50), (HOUR, 70, 70.0, 70),
+        by_hour = read.history.refused_by_hour(tx, START, START + 2 * HOUR, off * MINUTE)
+    assert [(row.at - START - off * MINUTE, row.mean, row.high) for row in found] == [
+        (-HOUR, 10.0, 10), (0, 40.0, 50), (HOUR, 70.0, 70),
     ]  # fmt: skip
-    assert found.refused == {START + off * MINUTE: {"server_full": 2}}
+    assert by_hour == {START + off * MINUTE: {"server_full": 2}}
 
 
 def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -> None:
@@ -166,10 +167,7 @@ def test_an_empty_database_answers_everything(database: tuple[Engine, Engine]) -
             and read.history.highest(tx) == (0, None)
         )
         assert read.history.load(tx, START, START + HOUR).peak is None
-        assert (
-            not read.history.series(tx, START, START + HOUR).rows
-            and not read.history.hours(tx, START, START + HOUR).rows
-        )
+        assert not read.history.series(tx, START, START + HOUR).rows and not read.history.hours(tx, START, START + HOUR)
         assert read.sessions.count_ended(tx) == 0 and read.refusals.count(tx) == 0
         assert (
             not read.usage.top_users(tx, 0, START)
@@ -260,6 +258,18 @@ def test_lengths_and_users_of_some_hours_only(database: tuple[Engine, Engine]) -
             ("a", 40),
             ("b", 20),
         ]
+
+
+def test_the_first_session_that_started_at_an_instant_is_found_among_numbers_with_gaps(
+    database: tuple[Engine, Engine],
+) -> None:
+    starts = {3: 0, 4: 1, 9: 1, 10: 1, 11: 5, 40: 9}
+    with database[0].begin() as tx:
+        for number, after in starts.items():
+            ended_session(tx, number, START + after, 1)
+        for at in range(-1, 11):
+            first = read.sessions._number_at(tx, START + at)
+            assert {n for n in starts if n >= first} == {n for n, after in starts.items() if after >= at}, at
 
 
 def ended_session(tx: Connection, number: int, at: int, seconds: int) -> None:
