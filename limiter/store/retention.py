@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Table,
     bindparam,
+    func,
     literal_column,
     select,
     text,
@@ -27,7 +28,8 @@ from limiter.store.schema import MINUTE_STEP, RAW_STEP
 from limiter.units import DAY_MS, HOUR_MS
 
 MOST_ROWS = 5_000  # of a slice
-MOST = 1_000_000  # rows of a table that `count` walks: well under half a second
+MOST = 100_000  # rows that `count` walks: 5 ms
+EDGE = 100  # rows that went last before an instant: the highest of their numbers is of a short session
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,17 @@ def _of_step(step: int) -> tuple[str, ...]:
     return tuple(f"SELECT 1 FROM {table} WHERE step = {step} AND at < :before" for table in tables)
 
 
+_NUMBERED = {
+    "refusals_days": ("refusals", "id", "at"),
+    "refusals_rows": ("refusals", "id", "id"),
+    "sessions_days": ("ended_sessions", "number", "ended_at"),
+    "trades_days": ("trades", "id", "at"),
+}
+"""Tables whose rows are numbered as they come: their number, and by what they go."""
 _AGED = {
     "raw_hours": _of_step(RAW_STEP),
     "minutes_days": _of_step(MINUTE_STEP),
-    "refusals_days": ("SELECT 1 FROM refusals WHERE at < :before",),
-    "refusals_rows": ("SELECT 1 FROM refusals WHERE id < (SELECT max(id) + 1 FROM refusals) - :keep",),
-    "sessions_days": ("SELECT 1 FROM ended_sessions WHERE ended_at < :before",),
-    "trades_days": ("SELECT 1 FROM trades WHERE at < :before",),
+    **{kept: (f"SELECT 1 FROM {table} WHERE {age} < :before",) for kept, (table, _, age) in _NUMBERED.items()},
     "usage_days": (
         "SELECT 1 FROM usage_hours WHERE at < :before",
         f"SELECT 1 FROM usage_days WHERE at < :before - {DAY_MS}",  # when the last of its hours has gone
@@ -108,8 +114,26 @@ _AGED = {
 
 
 def count(tx: Connection, kept: str, keep: int, now: int) -> int:
-    """Rows that go if `kept`, a field of Retention, were `keep` (hours, days or rows); MOST means that many or more."""
+    """Rows that go if `kept`, a field of Retention, were `keep` (hours, days or rows).
+
+    Exact below MOST; MOST means that many or more, and what is above it about so many.
+    """
     before = now - keep * (HOUR_MS if kept == "raw_hours" else DAY_MS)
-    queries = (text(f"SELECT count(*) FROM ({query} LIMIT {MOST}) AS rows") for query in _AGED[kept])
-    values = {"keep": keep, "before": before, "day": _day(before)}
-    return min(MOST, sum(int(tx.execute(query, values).scalar_one()) for query in queries))
+    if kept == "refusals_rows":
+        before = (tx.execute(select(func.max(schema.refusals.c.id))).scalar() or 0) + 1 - keep
+    values, rows = {"before": before, "day": _day(before)}, 0
+    for query in _AGED[kept]:
+        rows += tx.execute(text(f"SELECT count(*) FROM ({query} LIMIT {MOST - rows}) AS rows"), values).scalar_one()
+    return max(rows, _about(tx, *_NUMBERED[kept], before)) if rows == MOST and kept in _NUMBERED else rows
+
+
+def _about(tx: Connection, table: str, number: str, age: str, before: int) -> int:
+    """How far the numbers of what goes reach, to two digits. Sessions end in another order than they are numbered in,
+    so that is off by as many as ran at once."""
+    oldest, newest = f"ORDER BY {age}", f"WHERE {age} < {before} ORDER BY {age} DESC"
+    first, last = (
+        tx.execute(text(f"SELECT max(n) FROM (SELECT {number} AS n FROM {table} {edge} LIMIT {EDGE}) AS edge"))
+        for edge in (oldest, newest)
+    )
+    rows = int(last.scalar_one()) - int(first.scalar_one()) + EDGE
+    return round(rows, 2 - len(str(rows)))

@@ -1,14 +1,15 @@
 """The rows that are counted are the rows that the slices delete."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Text, text
 
-from limiter.store import retention
+from limiter.store import retention, schema
 from limiter.store.engine import open_writer
 from limiter.store.retention import Retention, trims
 from limiter.units import DAY_MS
@@ -78,3 +79,29 @@ def test_what_is_counted_is_what_goes(engine: Engine, kept: str, keep: int) -> N
             tx.execute(trim, {"since": "" if isinstance(bound, str) else 0, "before": bound, "most": 100})
     assert counted == before - rows(engine)
     assert bool(counted) == (kept != "raw_hours" and keep < 400)
+
+
+@pytest.mark.parametrize("kept", ["sessions_days", "trades_days", "refusals_days"])
+def test_of_more_rows_than_are_counted_it_is_told_about_how_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """Where bots run for minutes and for weeks, and older rows went before."""
+    table, number, age = retention._NUMBERED[kept]
+    engine = open_writer(f"sqlite:///{tmp_path / 'limiter.db'}")
+    lasted = itertools.cycle((60_000, 3_600_000, 20 * 3_600_000, 600_000, 40_000, 9 * DAY_MS))
+    ages = [NOW - (4000 - n) * DAY_MS // 50 + (next(lasted) if age == "ended_at" else 0) for n in range(4000)]
+    with engine.begin() as tx:
+        columns = [column for column in schema.metadata.tables[table].c if not column.nullable]
+        row = {column.name: "" if isinstance(column.type, Text) else 0 for column in columns}
+        there = [
+            row | {number: n, age: at} | ({"trade_id": str(n)} if table == "trades" else {})
+            for n, at in enumerate(ages)
+            if at >= NOW - 70 * DAY_MS
+        ]
+        tx.execute(schema.metadata.tables[table].insert(), there)
+        exact = {keep: retention.count(tx, kept, keep, NOW) for keep in (40, 20, 5, 1)}
+        monkeypatch.setattr(retention, "MOST", 500)
+        about = {keep: retention.count(tx, kept, keep, NOW) for keep in exact}
+        assert retention.count(tx, kept, 68, NOW) < 500, "counted"
+    engine.dispose()
+    assert min(exact.values()) > 1000 and about == pytest.approx(exact, rel=0.05, abs=60)

@@ -28,6 +28,8 @@ def texts() -> dict[str, str]:
 def going(name: str, keep: int) -> str:
     """How many rows would go under that number."""
     found = data.read(retention.count, FIELDS[name].removeprefix("keep_"), keep, times.now())
+    if found > retention.MOST:
+        return t("about {n}", n=number(found))
     return number(found) + ("+" if found == retention.MOST else "")
 
 
