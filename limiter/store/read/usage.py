@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import add
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, literal, select, union_all
+from sqlalchemy import Connection, Row, cast, func, literal, select, union_all
 
 from limiter.rules.windows import MINUTE_SECONDS
 from limiter.store import schema, usage
@@ -50,9 +50,8 @@ def top_users(
         kept = union_all(of_hours, select(days).where(days.c.at >= day)).subquery().c
     else:
         kept = select(hours).where(hours.c.at.in_(within)).subquery().c
-    totals = (func.sum(kept[name]) for name in Stays._fields[1:])
-    query = select(kept.user_id, *totals).group_by(kept.user_id)
-    found = [Stays(row.user_id, *map(int, tuple(row)[1:])) for row in tx.execute(query)]
+    totals = (cast(func.sum(kept[name]), schema.Int) for name in Stays._fields[1:])
+    found = [Stays._make(row) for row in tx.execute(select(kept.user_id, *totals).group_by(kept.user_id))]
     hour = now - now % HOUR_MS
     if within is None or hour in within:
         so_far = usage.running(tx, now, since=since if within is None else hour)
@@ -64,8 +63,8 @@ def _ordered(rows: Iterable[Stays], most: int | None) -> list[Stays]:
     """The sums by user, who held slots longest first."""
     sums: dict[str, Stays] = {}
     for row in rows:
-        before = sums.get(row.user_id, Stays(row.user_id, 0, 0, 0, 0))
-        sums[row.user_id] = Stays(row.user_id, *map(add, before[1:], row[1:]))
+        before = sums.get(row.user_id)
+        sums[row.user_id] = row if before is None else Stays(row.user_id, *map(add, before[1:], row[1:]))
     return sorted(sums.values(), key=lambda one: (-one.slot_ms, one.user_id))[:most]
 
 
