@@ -31,14 +31,15 @@ from benchmarks.report import grouped, number, stamp
 from benchmarks.scale import write
 from limiter.rules.sessions import Start, Stop
 from limiter.serve.collector import settle_memory
-from limiter.store import read
+from limiter.store import read, retention
 from limiter.store.engine import open_reader, reading
-from limiter.units import DAY_MS
+from limiter.units import DAY_MS, HOUR_MS
 
 BOTS, USERS = 200, 5_000  # that run, and that the history has
 START, STAY = "a start over HTTP", "a stay: start and stop, without HTTP"
 READY, RATE = "from the start of the process to `/readyz`", "starts a second, 64 clients, HTTP"
 FEWER = 200
+HOUR = NOW - NOW % HOUR_MS
 SPANS = (1, 7, 30, 90, 365)  # days of a chart
 TIMES = 40
 
@@ -160,7 +161,15 @@ def reads_ms(path: Path, users: int = USERS, only: str = "") -> dict[str, float]
         "bots that fell silent, 7 days": (lambda tx: read.beats.dead(tx, NOW - 7 * DAY_MS),),
         "rows of the tables": (read.database.tables,),
         "lengths of sessions, 28 days": (lambda tx: read.sessions.durations(tx, NOW - 28 * DAY_MS),),
-        "hours of 90 days": (lambda tx: history.hours(tx, NOW - 90 * DAY_MS, NOW),),
+        "lengths of an hour of the week, 90 days": (
+            lambda tx: read.sessions.durations(tx, 0, [HOUR - days * DAY_MS for days in range(7, 90, 7)]),
+        ),
+        **{
+            f"hours of {days} days": (partial(history.hours, start=NOW - days * DAY_MS, end=NOW),)
+            for days in SPANS[-2:]
+        },
+        "refusals of the hours of 90 days": (partial(history.refused_by_hour, start=NOW - 90 * DAY_MS, end=NOW),),
+        "sessions that would go if a day were kept": (partial(retention.count, kept="sessions_days", keep=1, now=NOW),),
         **{
             f"top users of {days} days, of {grouped(users)}": (partial(top, since=NOW - days * DAY_MS, now=NOW),)
             for days in (7, 28, 60)
