@@ -47,8 +47,8 @@ def drawer(since: int) -> None:
     @st.dialog(t("Sessions that lasted {stay}", stay=lengths[stay]), position="right", width="medium", on_dismiss=close)
     def shown() -> None:
         total, found = data.read(read.sessions.of_length, since, seconds_of(stay), MOST)
-        first = tn("{n} session ended in this period", "{n} sessions ended in this period", total)
-        st.caption(f"{first}; {t('the newest {n}:', n=MOST)}" if total > MOST else f"{first}.")
+        said = tn("{n} session ended in this period.", "{n} sessions ended in this period.", total)
+        st.caption(f"{said} {t('The newest {n}:', n=MOST)}" if total > MOST else said)
         hidden = {t("session"), t("highest, MB"), t("CPU time")}
         rows = [{name: value for name, value in holding.ended_row(row).items() if name not in hidden} for row in found]
         if rows:
