@@ -209,13 +209,14 @@ def summary(tally: Tally, text: Callable[..., str]) -> list[tuple[str, object, s
     rows += [
         (
             f"{what}, p50 / p99",
-            f"{percentile(durations, 50):.1f} / {percentile(durations, 99):.1f} ms",
+            text(fr=ms.replace(".", ","), en=ms),
             f"{of} {len(durations)}",
         )
         for what, durations in (
             (text(fr="démarrage", en="start"), tally.start_ms),
             (text(fr="autres appels", en="other calls"), tally.call_ms),
         )
+        for ms in (f"{percentile(durations, 50):.1f} / {percentile(durations, 99):.1f} ms",)
     ]
     rows.append(
         (text(fr="places prises au plus", en="most slots held at once"), tally.most_held, f"{of} {tally.limit}")

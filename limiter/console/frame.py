@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
 
 from limiter.answers.capacity import StatsAnswer
 from limiter.client import Refused
@@ -22,14 +23,17 @@ from limiter.console import data
 from limiter.console.catalog import LANGUAGES, Language
 from limiter.console.kit import times
 from limiter.console.kit.cards import status_badge
-from limiter.console.kit.words import lasting, number, percent, t, tn
+from limiter.console.kit.words import language, lasting, number, percent, t, tn
 from limiter.console.sign_in.sign_ins import SIGN_INS, SignIn, cookie_name
 from limiter.store import read
+from limiter.store.location import StoreError
 
 TICK_SECONDS = 5
 SIDEBAR_PX = 240  # its longest title fits, and the header stands in one row at 1280 px; hidden on a phone
 STYLE = Path(__file__).with_name("style.css")
 FAVICON = Path(__file__).with_name("favicon.png")
+
+UNREADABLE = (StoreError, SQLAlchemyError)  # what a database has against being read
 
 log = logging.getLogger("limiter.console")
 
@@ -117,8 +121,12 @@ def figures(sign_in: SignIn) -> None:
             st.error(str(now.error), icon=":material/cloud_off:")
     if now.stats is None:
         return
+    if not now.stats.storage_available:
+        no_start(sign_in)
     capacity = now.stats.capacity
-    newest = data.read(read.history.newest)
+    newest, waiting = None, 0
+    with contextlib.suppress(*UNREADABLE):  # what the limiter says itself is shown all the same
+        newest, waiting = data.read(read.history.newest), len(data.read(read.incidents.unattended))
     age = max(now.age_seconds, (times.now() - newest.at) / 1000 if newest is not None else 0.0)
     stale = now.stale or age > data.STALE_SECONDS
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="status"):
@@ -133,7 +141,7 @@ def figures(sign_in: SignIn) -> None:
         if capacity.available_slots < 0:
             free = t("{n} above the limit", n=number(-capacity.available_slots))
         st.markdown(f"**{slots}** · {free}", width="content")
-        if waiting := len(data.read(read.incidents.unattended)):
+        if waiting:
             said = tn("{n} open alert", "{n} open alerts", waiting)
             st.page_link("alerts.py", label=said, icon=":material/notifications_active:", width="content")
         if shut := why_shut(now.stats):
@@ -143,6 +151,14 @@ def figures(sign_in: SignIn) -> None:
         else:
             seen = t("updated {time}", time=times.clock(times.now() - round(age * 1000)))
             st.caption(f"{seen} ({lasting(age)})", width="content")
+
+
+def no_start(sign_in: SignIn) -> None:
+    """Why the database takes nothing, and what to do, as the limiter's health says it."""
+    detail = t("the database takes nothing: no starts")
+    with contextlib.suppress(Refused):
+        detail = data.admin(sign_in, data.ASK_SECONDS).health().checks["database"].detail
+    st.error(t("No start is admitted. Database: {detail}", detail=detail), icon=":material/database_off:")
 
 
 def why_shut(stats: StatsAnswer) -> tuple[str, str, bool] | None:
@@ -221,6 +237,13 @@ def guard(draw: Callable[[], None]) -> None:
         log.exception("page_failed error_id=%s", name)
         with st.container(border=True):
             st.markdown(f"**{t('This part could not be drawn.')}**")
-            st.write(str(error) if isinstance(error, Refused) else t("The details are in the console's log."))
+            st.write(_told(error))
             st.caption(t("Error {id}", id=name))
             st.button(t("Retry"), key=f"retry-{name}", icon=":material/refresh:")
+
+
+def _told(error: Exception) -> str:
+    """What an operator may read of it: a sentence of the limiter's or of the database's, else where it is."""
+    if isinstance(error, StoreError):
+        return error.told(language())
+    return str(error) if isinstance(error, Refused) else t("The details are in the console's log.")

@@ -21,6 +21,22 @@ def page() -> None:
     frame.live(5)(failing, sound)()
 
 
+def unreadable() -> None:
+    from limiter.console import frame
+    from limiter.store.location import StoreError
+
+    def failing() -> None:
+        raise StoreError(fr="la base n'est pas là", en="the database is not there")
+
+    frame.guard(failing)
+
+
+def test_what_the_database_has_against_it_is_said() -> None:
+    app = AppTest.from_function(unreadable).run()
+    assert not app.exception, app.exception
+    assert "the database is not there" in [one.value for one in app.markdown]
+
+
 def test_one_that_fails_takes_none_of_those_with_it_that_are_drawn_by_the_same_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
