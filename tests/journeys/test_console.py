@@ -475,7 +475,10 @@ def legends_stay_whole(page: Page, console: Console) -> None:
 
 
 def a_proposal_is_one_step_of_back(page: Page, console: Console) -> None:
-    """What the box carries is previewed as the limit."""
+    """What the box carries, of bots as heavy as the one that runs, is previewed as the limit."""
+    session = console.http.post("/api/bots/start", json={"user_id": "measured"}).json()["session"]["session_id"]
+    measured = {"session_id": session, "memory_bytes": 59 * 1024**2}
+    console.http.post("/api/bots/heartbeat", json=measured).raise_for_status()
     visit(page, console, "sizing?live=false")
     before = page.url
     page.get_by_role("link", name=re.compile(r"Preview \d+ slots")).click()
