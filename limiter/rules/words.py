@@ -35,43 +35,27 @@ def is_one(n: float, language: str) -> bool:
 FRENCH = str.maketrans(",.", "\u202f,")
 
 
-def _written(n: float, form: str, language: str) -> str:
-    one, chosen, many = form.partition("|")
-    if chosen:
-        return one if is_one(n, language) else many
-    return format(n, form).translate(FRENCH) if language == "fr" else format(n, form)
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A number that a text in that language is filled with."""
 
+    of: float
+    language: str
 
-class _FrenchWhole(int):
     def __format__(self, form: str) -> str:
-        return _written(int(self), form, "fr")
-
-
-class _FrenchFraction(float):
-    def __format__(self, form: str) -> str:
-        return _written(float(self), form, "fr")
-
-
-class _EnglishWhole(int):
-    def __format__(self, form: str) -> str:
-        return _written(int(self), form, "en")
-
-
-class _EnglishFraction(float):
-    def __format__(self, form: str) -> str:
-        return _written(float(self), form, "en")
+        one, chosen, many = form.partition("|")
+        if chosen:
+            return one if is_one(self.of, self.language) else many
+        text = format(self.of, form)
+        return text.translate(FRENCH) if self.language == "fr" else text
 
 
 def figures(facts: Mapping[str, Any], language: str) -> dict[str, Any]:
     """The facts, their numbers as the language writes and counts them; texts among them are left alone."""
-    whole, fraction = (_EnglishWhole, _EnglishFraction) if language == "en" else (_FrenchWhole, _FrenchFraction)
-
-    def figure(fact: Any) -> Any:
-        if isinstance(fact, float):
-            return fraction(fact)
-        return whole(fact) if isinstance(fact, int) and not isinstance(fact, bool) else fact
-
-    return {name: figure(fact) for name, fact in facts.items()}
+    return {
+        name: _Figure(fact, language) if isinstance(fact, int | float) and not isinstance(fact, bool) else fact
+        for name, fact in facts.items()
+    }
 
 
 def told(fact: Any, language: str) -> Any:
