@@ -23,7 +23,7 @@ from limiter.console import data
 from limiter.console.catalog import LANGUAGES, Language
 from limiter.console.kit import times
 from limiter.console.kit.cards import status_badge
-from limiter.console.kit.words import language, lasting, number, percent, t, tn
+from limiter.console.kit.words import lasting, number, percent, t, tn
 from limiter.console.sign_in.sign_ins import SIGN_INS, SignIn, cookie_name
 from limiter.store import read
 from limiter.store.location import StoreError
@@ -243,7 +243,7 @@ def guard(draw: Callable[[], None]) -> None:
 
 
 def _told(error: Exception) -> str:
-    """What an operator may read of it: a sentence of the limiter's or of the database's, else where it is."""
-    if isinstance(error, StoreError):
-        return error.told(language())
+    """What a reader may know of it: the limiter's sentence; of a database no path; else where the details are."""
+    if isinstance(error, UNREADABLE):
+        return t("The database cannot be read: `limiter doctor` says why.")
     return str(error) if isinstance(error, Refused) else t("The details are in the console's log.")

@@ -34,7 +34,7 @@ def unreadable() -> None:
 def test_what_the_database_has_against_it_is_said() -> None:
     app = AppTest.from_function(unreadable).run()
     assert not app.exception, app.exception
-    assert "the database is not there" in [one.value for one in app.markdown]
+    assert "The database cannot be read: `limiter doctor` says why." in [one.value for one in app.markdown]
 
 
 def test_one_that_fails_takes_none_of_those_with_it_that_are_drawn_by_the_same_run(
