@@ -95,7 +95,7 @@ class Committer:
         self.fault: Exception | None = None
         self.on_fault: Callable[[], None] = lambda: None
         self._looked_at, self._made_room = 0.0, False
-        self._gathering = Gathering()
+        self._gathering = Gathering(MAX_BATCH)
         self._alone = 0  # so many of those that wait are decided one by one, to find the one that spoiled their batch
         self._thread = OneThread("commit")
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -2,8 +2,9 @@
 
 Without it callers part into two halves, each of which waits for the commit of the other, and there are twice as many
 commits, each for half as many. PostgreSQL has `commit_delay` for the same. Promises: who comes alone waits for nobody;
-nobody waits longer than his batch took, a millisecond where it was shorter, 5 in all; where those who were answered do
-not ask again, fewer and fewer batches wait for them, in the end one of 64.
+nobody waits longer than the batch before took, a millisecond where it was shorter, 5 in all; a batch nearly full
+waits for nobody; where those who were answered do not ask again, fewer and fewer batches wait for them, in the end one
+of 64.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ MOST_MISSES = 6
 class Gathering:
     """Owned by one committer. All methods are called in the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """`most`: requests in a batch."""
+        self._most = most
         self.wanted = 0
         """So many requests are waited for; 0 while nothing is."""
         self._came: asyncio.Future[bool] | None = None
@@ -25,7 +28,7 @@ class Gathering:
     async def wait(self, answered: int, waiting: int, took: float) -> None:
         """Return when about as many wait as were answered or waited then, or the moment is over; `took`: seconds that
         the batch of those who were answered took."""
-        wanted = (answered + waiting) * 9 // 10  # a few who are late are not worth the moment
+        wanted = min(self._most, answered + waiting) * 9 // 10  # a few who are late are not worth the moment
         if wanted < 2 or waiting >= wanted:
             return
         if self._hasty:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from limiter.committer import MAX_BATCH
 from limiter.gathering import MOST_SECONDS, Gathering
 
 LONG = 60.0  # what a batch took: the moment is as long as it may be
@@ -22,18 +23,24 @@ async def waits(gathering: Gathering, answered: int, waiting: int, took: float =
 
 
 def test_who_comes_alone_waits_for_nobody() -> None:
-    assert not asyncio.run(waits(Gathering(), answered=1, waiting=0))
-    assert not asyncio.run(waits(Gathering(), answered=1, waiting=1))
+    assert not asyncio.run(waits(Gathering(MAX_BATCH), answered=1, waiting=0))
+    assert not asyncio.run(waits(Gathering(MAX_BATCH), answered=1, waiting=1))
 
 
 def test_nobody_waits_where_enough_are_there() -> None:
-    assert not asyncio.run(waits(Gathering(), answered=2, waiting=30))
-    assert asyncio.run(waits(Gathering(), answered=20, waiting=10))
+    assert not asyncio.run(waits(Gathering(MAX_BATCH), answered=2, waiting=30))
+    assert asyncio.run(waits(Gathering(MAX_BATCH), answered=20, waiting=10))
+
+
+@pytest.mark.parametrize("waiting", [MAX_BATCH * 9 // 10, MAX_BATCH, 2_500])
+def test_a_batch_that_is_nearly_full_waits_for_nobody(waiting: int) -> None:
+    """More could not come into it: all of them would wait for nothing."""
+    assert not asyncio.run(waits(Gathering(MAX_BATCH), MAX_BATCH, waiting, LONG))
 
 
 def test_the_next_commit_waits_for_nine_of_ten_who_were_answered_or_waited() -> None:
     async def count() -> int:
-        gathering = Gathering()
+        gathering = Gathering(MAX_BATCH)
         waiting_for = asyncio.ensure_future(gathering.wait(30, 10, LONG))
         await asyncio.sleep(0)
         wanted = gathering.wanted
@@ -46,13 +53,13 @@ def test_the_next_commit_waits_for_nine_of_ten_who_were_answered_or_waited() -> 
 
 def test_the_moment_ends() -> None:
     began = time.monotonic()
-    asyncio.run(Gathering().wait(30, 10, LONG))
+    asyncio.run(Gathering(MAX_BATCH).wait(30, 10, LONG))
     assert MOST_SECONDS * 0.8 < time.monotonic() - began < 1.0
 
 
 def test_where_nobody_asks_again_fewer_and_fewer_batches_wait() -> None:
     async def held(rounds: int, come: bool) -> list[int]:
-        gathering, found = Gathering(), []
+        gathering, found = Gathering(MAX_BATCH), []
         for number in range(rounds):
             waiting_for = asyncio.ensure_future(gathering.wait(30, 10, 0.0))
             await asyncio.sleep(0)
@@ -70,7 +77,7 @@ def test_where_nobody_asks_again_fewer_and_fewer_batches_wait() -> None:
 @pytest.mark.parametrize("misses", [1, 6])
 def test_one_moment_in_which_they_come_makes_every_batch_wait_again(misses: int) -> None:
     async def rounds() -> list[bool]:
-        gathering = Gathering()
+        gathering = Gathering(MAX_BATCH)
         for _ in range(misses):
             while gathering._hasty:
                 await gathering.wait(30, 10, 0.0)
