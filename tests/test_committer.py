@@ -2,6 +2,7 @@
 outage ends no session."""
 
 import asyncio
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -519,6 +520,35 @@ def test_a_full_disk_is_an_outage_and_ends_with_it(run: Test) -> None:
         assert reasons(await limiter.ask(asked("u2"))) == ["ok"]
         assert limiter.committer.failing_since is None
         assert limiter.rows("SELECT count(*) FROM active_sessions") == [(2,)]
+
+    run(test)
+
+
+def test_what_a_full_disk_undid_is_no_write_of_another_program(run: Test) -> None:
+    """SQLite's data_version moves also where a batch was larger than the cache, and its pages could not be written."""
+
+    async def test(limiter: Limiter) -> None:
+        writer = limiter.committer.writer
+        assert isinstance(writer, SqliteWriter)
+        await limiter.ask(TakeSnapshot(1.0, 2.0, None))
+        writer.connection.exec_driver_sql("PRAGMA cache_size = 10")
+        writer.connection.rollback()
+        before, limits = limiter.commits(), resource.getrlimit(resource.RLIMIT_FSIZE)
+        starts = [asked(f"{n}-" + "x" * 60, "y" * 64) for n in range(300)]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            refused = reasons(await limiter.ask(*starts))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert set(refused) == {UNAVAILABLE}
+        await limiter.ask(TakeSnapshot(1.0, 2.0, None))
+        assert limiter.commits() > before
+        assert not writer.others_wrote
+        with sqlite3.connect(limiter.path) as other:
+            other.execute("UPDATE fleet SET active = active + 1")
+        other.close()
+        await limiter.ask(TakeSnapshot(1.0, 2.0, None))
+        assert writer.others_wrote
 
     run(test)
 

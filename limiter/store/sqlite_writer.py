@@ -51,6 +51,7 @@ class SqliteWriter:
         self.others_wrote = False
         """Whether another program committed by SQLite: memory may not be what the file holds."""
         self._version: int | None = None
+        self._begun = False
         self._driver = Driver(engine)
         self._saver = Saver(self._driver, Statements(engine.dialect), retention, head)
 
@@ -120,6 +121,7 @@ class SqliteWriter:
         if self.lost is not None:
             raise OSError(self.lost)
         self._driver.execute("BEGIN IMMEDIATE", [()])
+        self._begun = True
 
     def _wait_for_lock(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -161,11 +163,14 @@ class SqliteWriter:
 
     def committed(self, state: State) -> None:
         """Move on what this object remembers of the database, now that the batch is durable."""
+        self._begun = False
         self._saver.committed(state)
 
     def rollback(self) -> None:
         """Forget the batch."""
         self._driver.rollback()
+        if self._begun:  # what was larger than the cache and met a full disk, SQLite counts as a write of another
+            self._begun, self._version = False, None
         self._saver.forget()
 
     def fold_log(self) -> bool:
