@@ -87,6 +87,7 @@ def _files(settings: Config, text: Text) -> Iterator[Finding]:
             )
             yield Finding("database", False, told)
             return
+        refuse_lost(settings.database_url, settings.backup_dir)  # backups and a key may lie elsewhere
         told = text(
             fr=f"{folder} n'existe pas encore : le premier démarrage le crée.",
             en=f"{folder} is made by the first start.",

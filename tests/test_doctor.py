@@ -88,6 +88,11 @@ def test_what_keeps_the_next_start_from_its_database_is_told(limiter: Start) -> 
     assert "serve --new" in found(one)[1]["database"]
     one.db_path.touch()
     assert "is empty" in found(one)[1]["database"]
+    elsewhere = one.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "limiter-20260101T000000Z.db").touch()
+    gone = {"LIMITER_DATABASE_URL": f"sqlite:///{one.folder}/gone/limiter.db", "LIMITER_BACKUP_DIR": str(elsewhere)}
+    assert "serve --new" in found(one, **gone)[1]["database"]
 
 
 def test_another_program_at_the_address_is_told(limiter: Start) -> None:
