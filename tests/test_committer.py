@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from limiter import committer as module
 from limiter.clock import SETTLE_SECONDS, Clock
@@ -544,9 +545,13 @@ def test_what_a_full_disk_undid_is_no_write_of_another_program(run: Test) -> Non
         await limiter.ask(TakeSnapshot(1.0, 2.0, None))
         assert limiter.commits() > before
         assert not writer.others_wrote
+        session = await limiter.start("u1", "b1")
         with sqlite3.connect(limiter.path) as other:
-            other.execute("UPDATE fleet SET active = active + 1")
+            other.execute("CREATE TEMP TABLE next AS SELECT * FROM active_sessions")
+            other.execute("UPDATE next SET number = ?, bot_id = 'b2'", (session.number + 1,))
+            other.execute("INSERT INTO active_sessions SELECT * FROM next")
         other.close()
+        assert isinstance((await limiter.ask(asked("u2")))[0], IntegrityError)  # that number is taken
         await limiter.ask(TakeSnapshot(1.0, 2.0, None))
         assert writer.others_wrote
 

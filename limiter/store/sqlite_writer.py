@@ -51,7 +51,6 @@ class SqliteWriter:
         self.others_wrote = False
         """Whether another program committed by SQLite: memory may not be what the file holds."""
         self._version: int | None = None
-        self._begun = False
         self._driver = Driver(engine)
         self._saver = Saver(self._driver, Statements(engine.dialect), retention, head)
 
@@ -97,8 +96,12 @@ class SqliteWriter:
             await thread.run(partial(self._wait_for_lock, LOCK_SECONDS_FAILING if failing else LOCK_SECONDS))
         if state.changes.snapshots and self._others_committed():
             state.changes.recount = True  # the sessions at least are those of memory again
-        self.save(state)
-        await thread.run(self.commit)
+        try:
+            self.save(state)
+            await thread.run(self.commit)
+        except OperationalError:
+            self._version = None  # a batch larger than the cache, which meets a full disk, counts as another's write
+            raise
         # Not in that thread: it would hand the interpreter over once more a batch, for a look that waits for no disk.
         if (others := self.written_over()) is not None:
             self.lost = others
@@ -121,7 +124,6 @@ class SqliteWriter:
         if self.lost is not None:
             raise OSError(self.lost)
         self._driver.execute("BEGIN IMMEDIATE", [()])
-        self._begun = True
 
     def _wait_for_lock(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -163,14 +165,11 @@ class SqliteWriter:
 
     def committed(self, state: State) -> None:
         """Move on what this object remembers of the database, now that the batch is durable."""
-        self._begun = False
         self._saver.committed(state)
 
     def rollback(self) -> None:
         """Forget the batch."""
         self._driver.rollback()
-        if self._begun:  # what was larger than the cache and met a full disk, SQLite counts as a write of another
-            self._begun, self._version = False, None
         self._saver.forget()
 
     def fold_log(self) -> bool:
