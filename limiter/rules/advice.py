@@ -82,8 +82,8 @@ SAID = {
         "80% of the limit or more in 5% of the time or more on {value} of the last 7 days",
     ),
     "box": Words(
-        "{value} bots maintenant, 120 % ou plus des {carries} que ce serveur porte confortablement",
-        "{value} bots now, 120% or more of the {carries} that this box carries comfortably",
+        "{value} {value:bot|bots} maintenant, 120 % ou plus de ce que ce serveur porte confortablement ({carries})",
+        "{value} {value:bot|bots} now, 120% or more of the {carries} that this box carries comfortably",
     ),
     "decision_lag": Words(
         "lent sans être plein : décisions p99 jusqu'à {value:.0f} ms, {minutes} des 60 dernières minutes, à {bots}"
@@ -237,7 +237,9 @@ def _is_calm(use: Use) -> bool:
     return use.cpu is not None and use.ram is not None and use.cpu <= 50 and use.ram <= 50
 
 
-SIZE = Words("{ram} Go, {bots} bots, {price} $ par mois", "{ram} GB, {bots} bots, ${price} a month")
+SIZE = Words(
+    "{ram} Go, {bots} {bots:bot|bots}, {price} $ par mois", "{ram} GB, {bots} {bots:bot|bots}, ${price} a month"
+)
 LARGEST = Words("Plus que {ram} Go, ou un second serveur", "More than {ram} GB, or a second server")
 LIMIT = Words(
     "Ce serveur suffit, monte MAX_CONCURRENT_BOTS à {bots}", "This box is enough, raise MAX_CONCURRENT_BOTS to {bots}"

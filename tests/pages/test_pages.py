@@ -1,10 +1,12 @@
 """Every page with data, on an empty database, and where database or limiter are away."""
 
+import itertools
 import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import altair as alt
 import httpx
@@ -12,6 +14,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from limiter.console import data
+from limiter.console.kit import times
+from limiter.console.parts import retention
 from limiter.console.view import HOUR
 from limiter.rules.schedule import DAYS, MAX
 from tests.journeys.console_process import ROOT
@@ -200,6 +204,17 @@ def test_what_a_smaller_retention_would_delete(open_page: Open, busy: World, loc
     assert not app.exception, app.exception
     line = next(one.value for one in app.markdown if "LIMITER_KEEP_SESSIONS_DAYS=3" in one.value)
     assert said in line and "**0**" not in line  # a week of history: more than three days of it would go
+
+
+def test_what_goes_now_is_one_figure(open_page: Open, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(times.now(), HOUR)  # between two counts more would go
+    monkeypatch.setattr(retention, "times", SimpleNamespace(now=lambda: next(hours)))
+    app = open_page(busy, "settings", locale="en-US", tab="box")
+    assert not app.exception, app.exception
+    kept = next(one.value for one in app.dataframe if "rows to go now" in one.value)
+    due = kept.set_index("setting")["rows to go now"]["LIMITER_KEEP_RAW_HOURS"]
+    line = next(one.value for one in app.markdown if "LIMITER_KEEP_RAW_HOURS=24" in one.value)
+    assert due != "0" and line.endswith(f"; with 48, as now: {due}.")
 
 
 @pytest.mark.parametrize(

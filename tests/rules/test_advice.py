@@ -46,6 +46,9 @@ def test_each_reason() -> None:
         "slow although not full: fewer than 5 tokens a minute in 6 of the last 60 minutes, at 100 of 200 bots",
     ]
     assert all(one.message.fr != one.message.en for one in found)
+    alone = next(one for one in advise(Use(Box(0.01), 1, 1)) if one.name == "box")
+    assert alone.message.fr == "1 bot maintenant, 120 % ou plus de ce que ce serveur porte confortablement (0)"
+    assert alone.message.en == "1 bot now, 120% or more of the 0 that this box carries comfortably"
 
 
 LARGER = {  # RAM of the box, what is so beside it → GB, bots, $ of the size that is said

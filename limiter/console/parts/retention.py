@@ -1,5 +1,7 @@
 """How long things are kept, what goes next, and what would go under a smaller number. Nothing is deleted here."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from limiter.config import SETTINGS
@@ -37,12 +39,13 @@ def show() -> None:
     """The settings, the rows that each deletes next, how many there are, and the question what if."""
     st.header(t("What is kept"), anchor=False)
     chosen = data.settings()
+    due = {name: going(name, getattr(chosen, field)) for name, field in FIELDS.items()}  # counted again it is more
     tables.show(
         [
             {
                 t("what"): text,
                 t("kept"): number(getattr(chosen, FIELDS[name])),
-                t("rows to go now"): going(name, getattr(chosen, FIELDS[name])),
+                t("rows to go now"): due[name],
                 t("setting"): name,
             }
             for name, text in texts().items()
@@ -60,11 +63,11 @@ def show() -> None:
         + " "
         + t("What is too old goes at once, slice by slice between the decisions.")
     )
-    what_if()
+    what_if(due)
 
 
-def what_if() -> None:
-    """The rows that a smaller number would delete: known before the setting is changed."""
+def what_if(due: Mapping[str, str]) -> None:
+    """The rows that a smaller number would delete, before it is set; `due`: those that each setting deletes now."""
     chosen, known = data.settings(), texts()
     left, right = st.columns([3, 2], gap="small")
     with left:
@@ -79,6 +82,6 @@ def what_if() -> None:
             keep=keep,
             n=going(name, keep),
             now=number(getattr(chosen, FIELDS[name])),
-            due=going(name, getattr(chosen, FIELDS[name])),
+            due=due[name],
         )
     )

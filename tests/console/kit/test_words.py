@@ -12,6 +12,7 @@ from tests.console.conftest import Speak
 from tests.console.texts import plurals, said
 
 FIELD = re.compile(r"\{(\w+)\}")
+OPTION = re.compile(r"(?<![`\w])--[a-z]")  # of a command, not written as code
 
 
 def test_every_text_is_in_french_and_none_is_left_over() -> None:
@@ -26,6 +27,7 @@ def test_a_translation_keeps_the_names_and_the_marks(text: str) -> None:
         assert translation.strip()
         assert set(FIELD.findall(translation)) <= set(FIELD.findall(text)), translation
         assert translation.count("**") == text.count("**") and translation.count("`") == text.count("`")
+        assert not OPTION.search(translation), "a line may end within it: write it as code"
 
 
 def test_the_two_languages(speak: Speak) -> None:

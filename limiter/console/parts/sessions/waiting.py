@@ -25,7 +25,7 @@ def waiting() -> None:
     now = times.now()
     tickets = data.read(read.sessions.waiting, now)
     if not tickets:
-        st.info(t("Nobody waits: bots that start with --wait, or with a ticket, stand here in turn."))
+        st.info(t("Nobody waits: bots that start with `--wait`, or with a ticket, stand here in turn."))
         return
     rows = [
         {
