@@ -2,7 +2,7 @@
 
 Promises: while much is decided, a twentieth of the time is spent on it at most, so that the p99 of a start stays what
 it was; with little to decide, half. What the file shrank by goes to the disk when that is done, on a full disk with
-each slice.
+each slice; while much is decided the checkpoints of the commits see to it, for a fold holds up whoever would begin one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ async def trim(committer: Committer, trimmer: Trimmer) -> None:
     while True:
         began = time.monotonic()
         refused = isinstance(await committer.submit(Trim()), Refusal)
-        if committer.full_since is not None or (trimmer.shrank and not trimmer.behind):
+        if committer.full_since is not None or (trimmer.shrank and not trimmer.behind and not busy):
             trimmer.shrank = not await asyncio.to_thread(committer.writer.fold_log)
         now, mine = time.monotonic(), mine + 1
         if now - counted_at >= 1:
