@@ -1,10 +1,10 @@
 """The moment that a commit waits for those who were just answered, for most of them ask again at once.
 
 Without it callers part into two halves, each of which waits for the commit of the other, and there are twice as many
-commits, each for half as many. PostgreSQL has `commit_delay` for the same. Promises: who comes alone waits for nobody;
-nobody waits longer than the batch before took, a millisecond where it was shorter, 5 in all; a batch nearly full
-waits for nobody; where those who were answered do not ask again, fewer and fewer batches wait for them, in the end one
-of 64.
+commits, each for half as many. PostgreSQL has `commit_delay` for the same. Promises: where callers come one by one
+nobody waits; after a batch of several nobody waits longer than that batch took, a millisecond where it was shorter, 5
+in all (and a tick of the loop's clock); a batch nearly full waits for nobody; where those who were answered do not ask
+again, fewer and fewer batches wait for them, in the end one of 64.
 """
 
 import asyncio
