@@ -57,6 +57,7 @@ def one(database: sqlite3.Connection, sql: str, *values: object) -> Any:
     return value
 
 
+@pytest.mark.timeout(300)  # two fleets of a week, the module's and another: a minute of work
 def test_a_seed_makes_the_same_rows(database: sqlite3.Connection, tmp_path: Path) -> None:
     again, _ = fill(tmp_path)
     with closing(sqlite3.connect(again)) as other:

@@ -32,6 +32,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Eng
         engine.dispose()
 
 
+@pytest.mark.timeout(300)  # the week of history is made for it, and moved
 def test_every_row_of_every_table_is_there(both: tuple[Engine, Engine]) -> None:
     for table in schema.metadata.sorted_tables:
         if table not in copy_to_postgres.OWN:
