@@ -18,6 +18,7 @@ from typing import Any
 
 from limiter.client import AsyncBotSession, Refused
 from limiter.rules.refusals import REASONS
+from limiter.rules.words import Words
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 # Shares of the whole time. All have asked before the first leaves, so more bots than slots means refusals.
@@ -25,6 +26,13 @@ ARRIVED, LEAVING, LEFT = 0.3, 0.5, 0.9
 ENDS = {"stopped": 70, "crashed": 10, "crashed and came back": 10, "fell silent": 10}  # of 100 bots
 GREEDY = 0.1  # of the users ask for a second bot
 CALLS = 10  # trades, signals and tokens of one bot, about
+
+
+NO_LIMITER = {
+    "out_of_reach": Words("limiteur hors d'atteinte", "limiter out of reach"),
+    "not_a_limiter": Words("ce n'est pas le limiteur", "what answers is no limiter"),
+}
+"""What the client says where the limiter did not."""
 
 
 @dataclass(slots=True)
@@ -49,6 +57,12 @@ class Tally:
         self.most_held = max(self.most_held, self.held)
         self.limit = max(self.limit, limit)  # a lowered limit ends nobody
         self.over = max(self.over, self.held - self.limit)
+
+    def unanswered(self) -> str | None:
+        """Why no limiter was heard at all, as a sentence; None where one was, or nobody asked."""
+        if self.admitted or not self.refused or not self.refused.keys() <= NO_LIMITER.keys():
+            return None
+        return self.sentences[self.refused.most_common(1)[0][0]]
 
     def free(self) -> None:
         """A slot is no longer surely held: said before its stop is sent."""
@@ -188,6 +202,13 @@ async def work(bot: AsyncBotSession, chance: random.Random, tally: Tally) -> Non
     tally.done[what] += granted
 
 
+def label(reason: str, language: str) -> str:
+    """A reason in a row's name; that of a limiter which is newer than this, as it is."""
+    if (words := NO_LIMITER.get(reason)) is not None:
+        return words.told(language)
+    return REASONS[reason].label(language) if reason in REASONS else reason
+
+
 def summary(tally: Tally, text: Callable[..., str]) -> list[tuple[str, object, str]]:
     """What, how much, and a word on it: the rows that `simulate` prints. `text(fr=, en=)` chooses the language."""
     french = dict(zip(ENDS, ("arrêtés", "plantés", "plantés et revenus", "devenus muets"), strict=True))
@@ -195,7 +216,7 @@ def summary(tally: Tally, text: Callable[..., str]) -> list[tuple[str, object, s
     rows: list[tuple[str, object, str]] = [(text(fr="démarrages admis", en="starts admitted"), tally.admitted, "")]
     rows += [
         (
-            text(fr=f"refus : {REASONS[reason].label('fr')}", en=f"refused: {REASONS[reason].label('en')}"),
+            text(fr=f"refus : {label(reason, 'fr')}", en=f"refused: {label(reason, 'en')}"),
             n,
             tally.sentences[reason],
         )

@@ -6,6 +6,7 @@ import pytest
 
 from limiter.simulate import Tally, percentile, summary
 from tests.conftest import Limiter
+from tests.journeys.console_process import free_port
 
 
 def test_a_slot_above_the_limit_is_found_out() -> None:
@@ -26,6 +27,30 @@ def test_slots_taken_over_given_back_or_under_a_limit_lowered_meanwhile_are_not_
     tally.free()
     tally.admit(2, new_slot=True)
     assert (tally.admitted, tally.most_held, tally.over) == (6, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "row"),
+    [
+        ("out_of_reach", "refused: limiter out of reach"),
+        ("not_a_limiter", "refused: what answers is no limiter"),
+        ("server_full", "refused: server full"),
+        ("of_a_later_limiter", "refused: of_a_later_limiter"),
+    ],
+)
+def test_every_reason_that_a_client_hears_has_a_row(reason: str, row: str) -> None:
+    tally = Tally(admitted=1)
+    tally.refused[reason], tally.sentences[reason] = 2, "why"
+    assert (row, 2, "why") in summary(tally, lambda fr, en: en)
+
+
+def test_where_no_limiter_answers_the_command_fails_with_one_sentence(limiter: Callable[..., Limiter]) -> None:
+    one = limiter(LIMITER_LANG="en")
+    url = f"http://127.0.0.1:{free_port()}"
+    done = one.run("simulate", "--bots", "3", "--seconds", "1", "--url", url)
+    assert done.returncode == 1
+    assert f"No limiter answers at {url}" in done.stderr and "Traceback" not in done.stderr
+    assert not done.stdout.strip()
 
 
 def test_percentiles() -> None:

@@ -12,7 +12,7 @@ from limiter.cli.answering import answer, json_option
 from limiter.cli.errors import sentences, with_config
 from limiter.commands.declaring import argument, command, option
 from limiter.commands.over_http import connection
-from limiter.commands.text import counted, table, told
+from limiter.commands.text import Failed, counted, table, told
 
 
 @command()
@@ -30,7 +30,8 @@ from limiter.commands.text import counted, table, told
 def simulate(bots: int, seconds: float, seed: int, url: str | None, as_json: bool) -> None:
     """Drive a running limiter with bots that start, trade, signal, stop, crash and fall silent.
 
-    Prints what was admitted, and what was refused and why. Exit status 1 where more were admitted than the limit.
+    Prints what was admitted, and what was refused and why. Exit status 1 where more were admitted than the limit,
+    or no limiter answered.
     """
     import asyncio
 
@@ -45,6 +46,8 @@ def simulate(bots: int, seconds: float, seed: int, url: str | None, as_json: boo
             bar.update(int(share * 1000) - bar.pos, now)
 
         tally = asyncio.run(simulate.simulate(connection(url), bots=bots, seconds=seconds, seed=seed, tick=tick))
+    if (why := tally.unanswered()) is not None:
+        raise Failed(why)
     text = table(["WHAT", "HOW MUCH", ""], simulate.summary(tally, told))
     answer(as_json, text, success=not tally.over, **tally.figures())
     sys.exit(1 if tally.over else 0)
